@@ -1,0 +1,39 @@
+# Two commands do all of it, set-up included: `make demo` and `make test`.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
+	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null \
+	&& echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+JOBS ?= 2
+
+.PHONY: demo test test-runtimes lint setup locks clean
+
+demo: $(READY)
+	$(BIN)/edgekit demo -o build/demo --overwrite
+
+test: $(READY)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+
+test-runtimes:
+	PYTHON="$(PYTHON)" sh scripts/test_runtimes.sh
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+setup: $(READY)
+
+$(READY): locks/dev.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "edgekit needs Python 3.10 to 3.13 with venv: none found. Name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+locks:
+	sh scripts/lock.sh
+
+clean:
+	rm -rf build dist .venv .venv-runtimes .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,86 @@
+"""edgekit: from a Keras model to files that provably answer the same on the device.
+
+Importing it costs nothing: names are resolved when they are first used, and nothing here
+pulls in TensorFlow before a function that needs it is called.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgekit.artifact import Artifact, Manifest
+    from edgekit.convert.export import export
+    from edgekit.device import DeviceProfile
+    from edgekit.drift.budget import DriftBudget
+    from edgekit.drift.compare import Drift, compare
+    from edgekit.drift.golden import Golden
+    from edgekit.errors import EdgekitError
+    from edgekit.recipe import Recipe
+    from edgekit.runtime import load
+    from edgekit.runtime.benchmark import benchmark
+    from edgekit.runtime.host import HostState
+    from edgekit.runtime.latency import Latency
+    from edgekit.runtime.runner import Runner
+    from edgekit.samples import Samples, load_samples
+    from edgekit.tensor import QuantParams, TensorSpec
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Artifact": "edgekit.artifact",
+    "DeviceProfile": "edgekit.device",
+    "Drift": "edgekit.drift.compare",
+    "DriftBudget": "edgekit.drift.budget",
+    "EdgekitError": "edgekit.errors",
+    "Golden": "edgekit.drift.golden",
+    "HostState": "edgekit.runtime.host",
+    "Latency": "edgekit.runtime.latency",
+    "Manifest": "edgekit.artifact",
+    "QuantParams": "edgekit.tensor",
+    "Recipe": "edgekit.recipe",
+    "Runner": "edgekit.runtime.runner",
+    "Samples": "edgekit.samples",
+    "TensorSpec": "edgekit.tensor",
+    "benchmark": "edgekit.runtime.benchmark",
+    "compare": "edgekit.drift.compare",
+    "export": "edgekit.convert.export",
+    "load": "edgekit.runtime",
+    "load_samples": "edgekit.samples",
+}
+
+__all__ = [
+    "Artifact",
+    "DeviceProfile",
+    "Drift",
+    "DriftBudget",
+    "EdgekitError",
+    "Golden",
+    "HostState",
+    "Latency",
+    "Manifest",
+    "QuantParams",
+    "Recipe",
+    "Runner",
+    "Samples",
+    "TensorSpec",
+    "__version__",
+    "benchmark",
+    "compare",
+    "export",
+    "load",
+    "load_samples",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'edgekit' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

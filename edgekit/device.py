@@ -1,0 +1,137 @@
+"""DeviceProfile: facts and defaults of a board, read from ``devices/*.toml``; and which board this is."""
+
+from __future__ import annotations
+
+import platform
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekit.config import read_toml
+from edgekit.errors import UsageError, nearest
+
+_DEVICE_TREE_MODEL = Path("/proc/device-tree/model")
+
+
+@dataclass(frozen=True)
+class Soc:
+    """The system on chip.
+
+    Attributes:
+        clock_mhz: the highest clock that the maker sets by default.
+        architecture: of the instruction set, in Arm's or AMD's terms.
+        dot_product: whether the core has 8-bit dot-product instructions; None where it varies.
+    """
+
+    name: str
+    core: str
+    architecture: str
+    cores: int | None = None
+    clock_mhz: int | None = None
+    dot_product: bool | None = None
+
+
+@dataclass(frozen=True)
+class Userland:
+    """What the board's usual operating system offers.
+
+    Attributes:
+        machine: as ``uname -m`` of that system says.
+        python: the version it ships.
+        interpreters: packages that install there from PyPI, the preferred one first.
+    """
+
+    name: str
+    machine: str
+    python: str
+    interpreters: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BenchmarkDefaults:
+    """What a benchmark on the board uses unless told otherwise."""
+
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class DeviceProfile:
+    """Facts of one board. No measurements.
+
+    Attributes:
+        id: the file's name and the word that commands take.
+        device_tree_model: how ``/proc/device-tree/model`` begins on the board.
+        memory_mb: the sizes it is sold with.
+        source: where the facts come from.
+    """
+
+    id: str
+    name: str
+    soc: Soc
+    memory_mb: tuple[int, ...]
+    userlands: tuple[Userland, ...]
+    benchmark: BenchmarkDefaults
+    source: str
+    device_tree_model: str | None = None
+
+
+def _folder() -> Path:
+    packaged = Path(__file__).parent / "_devices"
+    return packaged if packaged.is_dir() else Path(__file__).parent.parent / "devices"
+
+
+def device_path(device: str) -> Path:
+    """The profile's file.
+
+    Raises:
+        UsageError: no such device; names the nearest.
+    """
+    known = [path.stem for path in sorted(_folder().glob("*.toml"))]
+    if device not in known:
+        raise UsageError(
+            f"device {device!r} is unknown, expected one of {', '.join(known)}.{nearest(device, known)}"
+        )
+    return _folder() / f"{device}.toml"
+
+
+def load_device(device: str) -> DeviceProfile:
+    """The profile called `device`.
+
+    Raises:
+        UsageError: no such device; names the nearest.
+    """
+    return read_toml(device_path(device), DeviceProfile)
+
+
+def list_devices() -> list[DeviceProfile]:
+    """All profiles, by id."""
+    return [load_device(path.stem) for path in sorted(_folder().glob("*.toml"))]
+
+
+def detect_device(model: str | None = None) -> DeviceProfile:
+    """The profile of the board this runs on, ``desktop`` where it is none of those known.
+
+    Args:
+        model: what the board calls itself; read from the device tree if None.
+    """
+    if model is None and _DEVICE_TREE_MODEL.exists():
+        model = _DEVICE_TREE_MODEL.read_text("utf-8", errors="replace").rstrip("\0\n")
+    matches = [
+        profile
+        for profile in list_devices()
+        if profile.device_tree_model and (model or "").startswith(profile.device_tree_model)
+    ]
+    # "Raspberry Pi 3 Model B Plus" also begins like a "Raspberry Pi 3 Model B".
+    best = max(matches, key=lambda profile: len(profile.device_tree_model or ""), default=None)
+    return best or load_device("desktop")
+
+
+def userland_machine() -> str:
+    """The machine that this process's programs are built for, in ``uname -m`` terms.
+
+    A 32-bit Raspberry Pi OS on a 64-bit kernel says ``aarch64``; the size of a pointer does not lie.
+    """
+    machine = platform.machine()
+    if struct.calcsize("P") == 4:
+        return {"aarch64": "armv7l", "x86_64": "i686"}.get(machine, machine)
+    return machine

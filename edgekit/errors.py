@@ -1,0 +1,104 @@
+"""The exceptions edgekit raises on purpose. Each class owns the exit code of a command that ends with it.
+
+    EdgekitError                1  the work failed: unreadable file, failed conversion
+    ├── UsageError              2  the call is wrong: unknown name, missing file
+    │   ├── RecipeError            unknown or ill-valued key in a TOML file
+    │   └── OutputExistsError      something stands where the result would go
+    ├── SamplesError               data that cannot be used
+    ├── TensorError                wrong name, shape, dtype or value of a tensor
+    ├── ArtifactError              a model file that cannot be loaded or run
+    │   └── UntrustedCodeError     it holds code, and nobody said to trust it
+    ├── DocumentError              a JSON document that is not what it should be
+    ├── ExportError                a model that cannot be converted
+    ├── TrainingError              a training that cannot go on
+    ├── BudgetExceededError     3  the drift is larger than the budget allows
+    └── MissingDependencyError  4  a package is not installed; names the extra
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable
+from types import ModuleType
+
+
+class EdgekitError(Exception):
+    """Base of all errors that edgekit raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(EdgekitError):
+    """The call itself is wrong; correct it and call again."""
+
+    exit_code = 2
+
+
+class RecipeError(UsageError):
+    """A TOML file holds an unknown key or a value that cannot be used."""
+
+
+class OutputExistsError(UsageError):
+    """A result would replace a file, and `overwrite` was not given."""
+
+
+class SamplesError(EdgekitError):
+    """Data that cannot be used: unreadable, empty, not finite, labels out of range."""
+
+
+class TensorError(EdgekitError):
+    """A tensor has the wrong name, shape, dtype or values."""
+
+
+class ArtifactError(EdgekitError):
+    """A model file that cannot be loaded or run."""
+
+
+class UntrustedCodeError(ArtifactError):
+    """A model file holds code that would run, and trust was not given."""
+
+
+class DocumentError(EdgekitError):
+    """A JSON document that is unreadable, invalid, or does not belong to its company."""
+
+
+class ExportError(EdgekitError):
+    """A model that cannot be converted; names what stands in the way."""
+
+
+class TrainingError(EdgekitError):
+    """A training that cannot start or go on."""
+
+
+class BudgetExceededError(EdgekitError):
+    """The measured drift is larger than the budget allows."""
+
+    exit_code = 3
+
+
+class MissingDependencyError(EdgekitError):
+    """A package that this work needs is not installed."""
+
+    exit_code = 4
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`" Did you mean 'x'?"` for the nearest of `known`, or an empty string."""
+    found = difflib.get_close_matches(word, list(known), n=1)
+    return f" Did you mean {found[0]!r}?" if found else ""
+
+
+def require(module: str, extra: str, purpose: str) -> ModuleType:
+    """Import `module`, or say which extra brings it.
+
+    Raises:
+        MissingDependencyError: the module, or one it imports, is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f"{purpose} needs the package {error.name!r}, which is not installed. "
+            f"Install it with: pip install 'edgekit[{extra}]'"
+        ) from error

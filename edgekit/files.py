@@ -1,0 +1,71 @@
+"""Files that appear whole or not at all, and their hashes."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from edgekit.errors import OutputExistsError, UsageError
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 of a file, in hex; of a folder, over its files' names and hashes in sorted order."""
+    path = Path(path)
+    digest = hashlib.sha256()
+    if path.is_dir():
+        for child in sorted(p for p in path.rglob("*") if p.is_file()):
+            digest.update(f"{child.relative_to(path).as_posix()}\0{sha256_of(child)}\n".encode())
+        return digest.hexdigest()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def existing(path: str | os.PathLike[str], what: str) -> Path:
+    """`path` as a Path.
+
+    Raises:
+        UsageError: nothing is there.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise UsageError(f"{what} {str(path)!r} does not exist. Check the path.")
+    return path
+
+
+def refuse_existing(paths: Iterable[str | os.PathLike[str]], overwrite: bool) -> None:
+    """Ask this before the work, so that nothing is computed in vain.
+
+    Raises:
+        OutputExistsError: one of `paths` exists and `overwrite` is false.
+    """
+    taken = [str(path) for path in paths if os.path.lexists(path)]
+    if taken and not overwrite:
+        raise OutputExistsError(
+            f"{', '.join(taken)} {'exists' if len(taken) == 1 else 'exist'} already and would be "
+            "replaced. Choose another output or give --overwrite (overwrite=True)."
+        )
+
+
+@contextlib.contextmanager
+def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary path beside `path`, moved there when the block ends well and removed when it does not.
+
+    Whoever reads `path` sees the old file or the whole new one.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The suffix stays: some writers choose the format by it.
+    temporary = path.with_name(f".{secrets.token_hex(6)}.{path.name}")
+    try:
+        yield temporary
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

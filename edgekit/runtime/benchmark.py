@@ -1,0 +1,189 @@
+"""Benchmark: time runners against each other on the machine they run on."""
+
+from __future__ import annotations
+
+import gc
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from time import perf_counter_ns
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.document import tag
+from edgekit.errors import UsageError
+from edgekit.runtime.host import HostState
+from edgekit.runtime.latency import Latency
+from edgekit.runtime.probe import ColdStart, cold_start
+from edgekit.runtime.runner import Runner
+
+# Enough for a steady 99th percentile of fast models, few enough for slow ones to end.
+_MIN_COUNT, _MAX_COUNT = 30, 5000
+_BLOCK_NS = 20_000_000
+
+
+@dataclass(frozen=True)
+class BenchmarkRun:
+    """One runner's measurements.
+
+    Attributes:
+        samples_ns: the duration of every timed `infer`, in the order taken.
+        cold: measured in a process of its own.
+    """
+
+    runner: Runner
+    samples_ns: list[int]
+    cold: ColdStart
+
+    @property
+    def latency(self) -> Latency:
+        return Latency.of(self.samples_ns)
+
+    @property
+    def throughput_per_s(self) -> float:
+        """Samples a second, one inference after the other."""
+        batch = self.runner.inputs[0].concrete_shape()[0]
+        return batch * 1000 / self.latency.mean_ms
+
+    def to_json(self) -> dict[str, Any]:
+        backend = self.runner.backend
+        return {
+            "artifact": self.runner.artifact.to_json(),
+            "backend": {"name": backend.name, "version": backend.version},
+            "threads": self.runner.threads,
+            "load_ms": self.cold.load_ms,
+            "first_ms": self.cold.first_ms,
+            "latency": self.latency.to_json(),
+            "throughput_per_s": self.throughput_per_s,
+            "peak_rss_bytes": self.cold.peak_rss_bytes,
+        }
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Runs measured side by side, and the machine they were measured on."""
+
+    host: HostState
+    runs: list[BenchmarkRun]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema": tag("bench"),
+            "host": self.host.to_json(),
+            "noise": self.host.noise,
+            "runs": [run.to_json() for run in self.runs],
+        }
+
+
+def random_inputs(runner: Runner, seed: int = 0) -> dict[str, NDArray[Any]]:
+    """One batch of random values for each input: uniform in the quantised range, or in [0, 1)."""
+    rng = np.random.default_rng(seed)
+    inputs: dict[str, NDArray[Any]] = {}
+    for spec in runner.inputs:
+        shape = spec.concrete_shape()
+        dtype = np.dtype(spec.dtype)
+        if spec.quantization is not None:
+            info = np.iinfo(dtype)
+            scale, zero_point = spec.quantization.along(len(shape))
+            inputs[spec.name] = rng.uniform(
+                (info.min - zero_point) * scale, (info.max - zero_point) * scale, shape
+            ).astype(np.float32)
+        elif dtype.kind == "f":
+            inputs[spec.name] = rng.random(shape, np.float32)
+        else:
+            inputs[spec.name] = np.zeros(shape, dtype)
+    return inputs
+
+
+def benchmark(
+    runners: Sequence[Runner],
+    *,
+    inputs: Mapping[str, NDArray[Any]] | None = None,
+    seconds: float = 1.0,
+    warmup: int = 5,
+    progress: Callable[[str], None] | None = None,
+) -> Benchmark:
+    """Time `infer` of each runner: real values in, real values out, one call after the other.
+
+    Runners take turns in short blocks, in an order shuffled anew each round, so that a change of the
+    machine's clock or temperature meets all of them alike. The garbage collector rests.
+
+    Args:
+        runners: any number; none is closed.
+        inputs: one batch by name for all of them; random values if None.
+        seconds: how long each runner is timed, at about.
+        warmup: untimed calls before.
+        progress: called with a line of text from time to time.
+
+    Returns:
+        Measurements in the order of `runners`, each with its raw samples.
+
+    Raises:
+        UsageError: there are no runners, or `seconds` is not positive.
+        TensorError: `inputs` do not fit a runner.
+        ArtifactError: a runner fails.
+    """
+    if not runners or seconds <= 0:
+        raise UsageError(
+            f"benchmark: received {len(runners)} runners and {seconds} seconds, expected at least "
+            "one runner and a positive time."
+        )
+    tell = progress or (lambda _: None)
+    cold = []
+    for runner in runners:
+        tell(f"cold start: {runner.artifact.name}")
+        cold.append(cold_start(runner.artifact.path, runner.backend.name, runner.threads))
+    calls = [
+        partial(runner.infer, random_inputs(runner) if inputs is None else inputs)
+        for runner in runners
+    ]
+    for call in calls:
+        for _ in range(max(1, warmup)):
+            call()
+    host = HostState.read()
+    tell(f"timing {len(runners)} files in turns")
+    samples = _interleave(calls, int(seconds * 1e9))
+    runs = [BenchmarkRun(*row) for row in zip(runners, samples, cold, strict=True)]
+    return Benchmark(host, runs)
+
+
+def _interleave(calls: Sequence[Callable[[], Any]], budget_ns: int) -> list[list[int]]:
+    """Durations of each call in nanoseconds, taken in shuffled rounds of short blocks."""
+    order = random.Random(0)
+    samples: list[list[int]] = [[] for _ in calls]
+    spent = [0] * len(calls)
+    collecting = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        while True:
+            open_ = [
+                i
+                for i, taken in enumerate(samples)
+                if len(taken) < _MIN_COUNT or (spent[i] < budget_ns and len(taken) < _MAX_COUNT)
+            ]
+            if not open_:
+                return samples
+            order.shuffle(open_)
+            for i in open_:
+                _block(calls[i], samples[i])
+                spent[i] = sum(samples[i])
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _block(call: Callable[[], Any], samples: list[int]) -> None:
+    # The caches are the neighbour's after a turn: one call to take them back is not counted.
+    call()
+    end = perf_counter_ns() + _BLOCK_NS
+    while True:
+        start = perf_counter_ns()
+        call()
+        stop = perf_counter_ns()
+        samples.append(stop - start)
+        if stop >= end or len(samples) >= _MAX_COUNT:
+            return

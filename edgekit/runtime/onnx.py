@@ -1,0 +1,77 @@
+"""ONNX files on onnxruntime's CPU provider."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.errors import ArtifactError, require
+from edgekit.runtime.runner import Backend, Runner
+from edgekit.tensor import TensorSpec
+
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(float16)": "float16",
+    "tensor(bool)": "bool",
+    "tensor(string)": "object",
+    **{f"tensor({kind}{bits})": f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)},
+}
+
+
+class OnnxRunner(Runner):
+    """An ``.onnx`` file. Quantised files carry their scales inside and take float themselves."""
+
+    backend_names = ("onnxruntime",)
+
+    def _open(self, backend: str) -> tuple[Backend, tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+        ort = require("onnxruntime", "onnx", "Running an .onnx file")
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.inter_op_num_threads = 1
+        # Errors are raised as exceptions; the log would say them a second time on stderr.
+        options.log_severity_level = 4
+        try:
+            self._session = ort.InferenceSession(
+                str(self.artifact.path), options, providers=["CPUExecutionProvider"]
+            )
+        # onnxruntime's own exceptions derive from Exception alone and are not public.
+        except Exception as error:
+            raise ArtifactError(
+                f"{self.artifact.path}: onnxruntime cannot load it: {error}. Is it a whole .onnx "
+                "file, and is onnxruntime new enough for its opset?"
+            ) from error
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        self._feed_names = [node.name for node in inputs]
+        self._fetch_names = [node.name for node in outputs]
+        return (
+            Backend(backend, ort.__version__),
+            tuple(self._spec(node) for node in inputs),
+            tuple(self._spec(node) for node in outputs),
+        )
+
+    def _spec(self, node: Any) -> TensorSpec:
+        if node.type not in _DTYPES:
+            raise ArtifactError(
+                f"{self.artifact.path}: tensor {node.name!r} has type {node.type}, expected one of "
+                f"{', '.join(_DTYPES)}."
+            )
+        return TensorSpec(
+            # TensorFlow's exporters leave the number of the operator's output in the name.
+            name=node.name.split(":")[0],
+            dtype=np.dtype(_DTYPES[node.type]).name,
+            shape=tuple(n if isinstance(n, int) else None for n in node.shape),
+        )
+
+    def _run(self, arrays: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        feed = dict(zip(self._feed_names, arrays, strict=True))
+        try:
+            results: list[NDArray[Any]] = self._session.run(self._fetch_names, feed)
+        except Exception as error:
+            raise ArtifactError(f"{self.artifact.name}: the inference failed: {error}") from error
+        return results
+
+    def _close(self) -> None:
+        del self._session

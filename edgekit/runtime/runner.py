@@ -1,0 +1,250 @@
+"""Runner: one loaded model file. Backends derive from it; everything that checks lives here."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.artifact import Artifact
+from edgekit.errors import ArtifactError, TensorError, UsageError, nearest
+from edgekit.runtime.codec import Codec
+from edgekit.tensor import TensorSpec
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Backend:
+    """The software that runs a file: its name in edgekit and the version installed."""
+
+    name: str
+    version: str
+
+
+class Runner(ABC):
+    """A model file ready to run. Use `edgekit.load` to make one.
+
+    A runner may be used from several threads: calls take turns. For parallel work
+    load one runner a thread. Usable as a context manager; `close` frees the interpreter.
+
+    Attributes:
+        artifact: the file.
+        backend: what runs it.
+        threads: how many threads one inference may use.
+        inputs, outputs: the file's tensors, in the file's order.
+    """
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    backend: Backend
+    backend_names: ClassVar[tuple[str, ...]]
+
+    def __init__(self, artifact: Artifact, threads: int, backend: str) -> None:
+        """Open the file with one of the backends in `backend_names`."""
+        self.artifact = artifact
+        self.threads = threads
+        self._lock = threading.Lock()
+        self._closed = False
+        self.backend, self.inputs, self.outputs = self._open(backend)
+        self._encoders = [Codec(spec) for spec in self.inputs]
+        self._decoders = [Codec(spec) for spec in self.outputs]
+        self._output_names = [spec.name for spec in self.outputs]
+
+    def infer(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        """Run the model on real values, whatever the file's dtypes are.
+
+        Args:
+            inputs: an array for each input by name, batch axis first, in the shape the
+                file has (`inputs[i].shape`). Quantised inputs take real values of any
+                numeric dtype; values beyond the quantised range are clipped to it.
+
+        Returns:
+            An array for each output by name; float32 where the file is quantised or float.
+
+        Raises:
+            TensorError: a name, shape, dtype or value that the input cannot take.
+            ArtifactError: the interpreter failed, or the runner is closed.
+        """
+        arrays = self._arrange(inputs)
+        with self._lock:
+            raw = [
+                encoder.encode(x) for encoder, x in zip(self._encoders, arrays, strict=True)
+            ]
+            results = self._guarded_run(raw)
+        return {
+            name: decoder.decode(q)
+            for name, decoder, q in zip(self._output_names, self._decoders, results, strict=True)
+        }
+
+    def infer_raw(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        """Run the model on the file's own dtypes: nothing is quantised or dequantised.
+
+        Args:
+            inputs: an array for each input by name, in the file's shape and dtype.
+
+        Returns:
+            An array for each output by name, in the file's dtype.
+
+        Raises:
+            TensorError: a name, shape or dtype that is not the file's.
+            ArtifactError: the interpreter failed, or the runner is closed.
+        """
+        arrays = self._arrange(inputs)
+        for spec, x in zip(self.inputs, arrays, strict=True):
+            if x.dtype != spec.dtype:
+                raise TensorError(
+                    f"input {spec.name!r}: received dtype {x.dtype}, expected {spec.dtype}, the "
+                    "file's own. infer() takes real values."
+                )
+        with self._lock:
+            return dict(zip(self._output_names, self._guarded_run(arrays), strict=True))
+
+    def infer_batch(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        """Run the model on any number of samples, whatever batch size the file has.
+
+        Args:
+            inputs: as for `infer`, with any number of samples along the first axis.
+
+        Returns:
+            As `infer`, with as many samples.
+
+        Raises:
+            TensorError: as `infer`; also for no samples, or unequal numbers of them.
+            ArtifactError: as `infer`.
+        """
+        counts = {name: len(x) if np.ndim(x) else 0 for name, x in inputs.items()}
+        if len(set(counts.values())) != 1 or not min(counts.values()):
+            raise TensorError(
+                f"received samples {counts}, expected as many in each input, at least one."
+            )
+        total = next(iter(counts.values()))
+        step = self.inputs[0].shape[0] or total
+        parts: list[dict[str, NDArray[Any]]] = []
+        for start in range(0, total, step):
+            chunk = {name: x[start : start + step] for name, x in inputs.items()}
+            short = step - min(step, total - start)
+            if short:
+                # A file with a fixed batch wants it full: the last sample fills it up.
+                chunk = {n: np.concatenate([x, x[-1:].repeat(short, 0)]) for n, x in chunk.items()}
+            parts.append(self.infer(chunk))
+        return {
+            name: np.concatenate([part[name] for part in parts])[:total]
+            for name in self._output_names
+        }
+
+    def close(self) -> None:
+        """Free the interpreter. Calling it again does nothing; using the runner raises."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} {self.artifact.name!r} on {self.backend.name} "
+            f"{self.backend.version}, {self.threads} threads>"
+        )
+
+    # What a backend writes:
+
+    @abstractmethod
+    def _open(self, backend: str) -> tuple[Backend, tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+        """Load the file; give the backend with its version, the inputs and the outputs."""
+
+    @abstractmethod
+    def _run(self, arrays: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        """One inference: arrays in the order of `inputs`, checked; results in that of `outputs`,
+        each an array of its own. Errors of the interpreter may be raised as they are."""
+
+    @abstractmethod
+    def _close(self) -> None:
+        """Drop what `_open` made."""
+
+    # The checks:
+
+    def _guarded_run(self, arrays: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        if self._closed:
+            raise ArtifactError(f"{self.artifact.name}: the runner is closed. Load the file again.")
+        try:
+            return self._run(arrays)
+        except (RuntimeError, ValueError) as error:
+            raise ArtifactError(f"{self.artifact.name}: the inference failed: {error}") from error
+
+    def _arrange(self, inputs: Arrays) -> list[NDArray[Any]]:
+        if not isinstance(inputs, Mapping):
+            raise TensorError(
+                f"received {type(inputs).__name__}, expected a dictionary of arrays by input name: "
+                f"{{{', '.join(repr(spec.name) for spec in self.inputs)}: ...}}."
+            )
+        arrays = []
+        for spec in self.inputs:
+            x = inputs.get(spec.name)
+            if x is None:
+                raise self._unmatched(inputs, spec)
+            if type(x) is not np.ndarray:
+                x = np.asarray(x)
+            if x.shape != spec.shape and not spec.accepts(x.shape):
+                raise TensorError(
+                    f"input {spec.name!r}: received shape {list(x.shape)}, expected "
+                    f"{list(spec.shape)}.{_shape_hint(spec, x.shape)}"
+                )
+            arrays.append(x)
+        if len(inputs) != len(arrays):
+            raise self._unmatched(inputs, None)
+        return arrays
+
+    def _unmatched(self, inputs: Arrays, missing: TensorSpec | None) -> TensorError:
+        known = [spec.name for spec in self.inputs]
+        for name in inputs:
+            if name not in known:
+                return TensorError(
+                    f"input {name!r}: {self.artifact.name} has no such input, expected "
+                    f"{', '.join(map(repr, known))}.{nearest(str(name), known)}"
+                )
+        name = missing.name if missing else ""
+        return TensorError(
+            f"input {name!r}: missing. Received {', '.join(map(repr, inputs)) or 'none'}, expected "
+            f"{', '.join(map(repr, known))}."
+        )
+
+
+def _shape_hint(spec: TensorSpec, shape: tuple[int, ...]) -> str:
+    if spec.accepts((1, *shape)):
+        return " The batch axis is missing: x[None]."
+    if spec.accepts((*shape, 1)):
+        return " The channel axis is missing: x[..., None]."
+    if len(shape) == len(spec.shape) and spec.accepts((1, *shape[1:])):
+        return " infer_batch() takes any number of samples."
+    if len(shape) == 4 and spec.accepts((shape[0], *shape[2:], shape[1])):
+        return " It looks like NCHW where the file has NHWC: x.transpose(0, 2, 3, 1)."
+    if len(shape) == 4 and spec.accepts((shape[0], shape[3], *shape[1:3])):
+        return " It looks like NHWC where the file has NCHW: x.transpose(0, 3, 1, 2)."
+    return ""
+
+
+def check_threads(threads: int) -> int:
+    """`threads`, or UsageError unless it is at least 1."""
+    if threads < 1:
+        raise UsageError(f"threads: received {threads}, expected at least 1.")
+    return threads

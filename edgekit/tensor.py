@@ -1,0 +1,116 @@
+"""What a tensor is (TensorSpec) and how integers stand for reals (QuantParams)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.errors import TensorError
+
+
+@dataclass(frozen=True)
+class QuantParams:
+    """Affine quantisation: ``real = scale * (q - zero_point)``.
+
+    The formula is that of the TensorFlow Lite 8-bit quantization specification and
+    of Jacob et al., "Quantization and Training of Neural Networks for Efficient
+    Integer-Arithmetic-Only Inference", 2018, eq. 1.
+
+    Attributes:
+        scale: one positive value for the whole tensor, or one for each index along `axis`.
+        zero_point: as many values as `scale`.
+        axis: the axis that per-channel parameters run along; None for per-tensor.
+    """
+
+    scale: tuple[float, ...]
+    zero_point: tuple[int, ...]
+    axis: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.scale or len(self.scale) != len(self.zero_point):
+            raise TensorError(
+                f"quantisation: received {len(self.scale)} scales and {len(self.zero_point)} "
+                "zero points, expected as many of one as of the other, at least one."
+            )
+        if not all(np.isfinite(s) and s > 0 for s in self.scale):
+            raise TensorError(
+                f"quantisation: received scales {self.scale[:4]}, expected positive finite numbers."
+            )
+        if self.axis is None and len(self.scale) > 1:
+            raise TensorError(
+                f"quantisation: received {len(self.scale)} scales without an axis, expected one."
+            )
+
+    def along(self, ndim: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Scale and zero point as float32 arrays that broadcast over a tensor of `ndim` axes."""
+        scale = np.asarray(self.scale, np.float32)
+        zero_point = np.asarray(self.zero_point, np.float32)
+        if self.axis is None:
+            return scale[0], zero_point[0]  # type: ignore[return-value]
+        shape = [1] * ndim
+        shape[self.axis] = -1
+        return scale.reshape(shape), zero_point.reshape(shape)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"scale": list(self.scale), "zero_point": list(self.zero_point), "axis": self.axis}
+
+
+def quantize(x: NDArray[Any], params: QuantParams, dtype: Any) -> NDArray[Any]:
+    """``clip(round(x / scale) + zero_point)`` in float32, halves rounded to even.
+
+    Args:
+        x: real values, any shape.
+        params: scale and zero point.
+        dtype: the integer dtype to give.
+    """
+    info = np.iinfo(dtype)
+    scale, zero_point = params.along(np.ndim(x))
+    q = np.round(np.asarray(x, np.float32) / scale) + zero_point
+    return np.clip(q, info.min, info.max).astype(dtype)
+
+
+def dequantize(q: NDArray[Any], params: QuantParams) -> NDArray[np.float32]:
+    """``(q - zero_point) * scale`` in float32, in the shape of `q`."""
+    scale, zero_point = params.along(np.ndim(q))
+    return (np.asarray(q).astype(np.float32) - zero_point) * scale
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """Name, dtype, shape and quantisation of one input or output of a model file.
+
+    Attributes:
+        name: as in the file's signature; the key in the dictionaries `infer` takes and gives.
+        dtype: numpy's name of what the file itself holds, such as ``"int8"`` or ``"float32"``.
+        shape: first axis is the batch; None where the file leaves the size open.
+        quantization: None where the stored values are the real values.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+    quantization: QuantParams | None = None
+
+    def concrete_shape(self, batch: int = 1) -> tuple[int, ...]:
+        """`shape` with `batch` for an open first axis and 1 for any other open one."""
+        return tuple(
+            (batch if axis == 0 else 1) if n is None else n for axis, n in enumerate(self.shape)
+        )
+
+    def accepts(self, shape: tuple[int, ...]) -> bool:
+        """Whether an array of `shape` fits, open axes taking any size from 1."""
+        return len(shape) == len(self.shape) and all(
+            n == want if want is not None else n > 0
+            for n, want in zip(shape, self.shape, strict=True)
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "dtype": self.dtype,
+            "shape": list(self.shape),
+            "quantization": self.quantization.to_json() if self.quantization else None,
+        }
