@@ -134,8 +134,12 @@ class Manifest:
             "skipped": self.skipped,
         }
 
-    def merged_into(self, folder: Path) -> Manifest:
+    def merged_into(self, folder: Path, *, overwrite: bool = False) -> Manifest:
         """This manifest with the entries that `folder` has already and that this one does not replace.
+
+        Args:
+            folder: where the files go.
+            overwrite: let this manifest take the place of one of another source model.
 
         Raises:
             DocumentError: the folder's manifest is unreadable, or of another source model.
@@ -149,15 +153,16 @@ class Manifest:
                 raise KeyError("schema")
             source, files = old["source"]["sha256"], list(old["files"])
             skipped = list(old["skipped"])
-            names = {entry["path"] for entry in files}
         except (ValueError, KeyError, TypeError) as error:
             raise DocumentError(
                 f"{path}: not a manifest of edgekit's ({error!r}). Export to another folder."
             ) from error
+        if source != self.source["sha256"] and overwrite:
+            return self
         if source != self.source["sha256"]:
             raise DocumentError(
                 f"{path}: is of a model with sha256 {source[:12]}…, this one has "
-                f"{self.source['sha256'][:12]}…. Export to another folder."
+                f"{self.source['sha256'][:12]}…. Export to another folder, or give --overwrite."
             )
         names = {entry["path"] for entry in self.files}
         kept = [entry for entry in files if entry["path"] not in names]

@@ -63,6 +63,10 @@ class DocumentError(EdgekitError):
     """A JSON document that is unreadable, invalid, or does not belong to its company."""
 
 
+class BridgeError(EdgekitError):
+    """A model that cannot be carried over to the other flavour of Keras; names the layer."""
+
+
 class ExportError(EdgekitError):
     """A model that cannot be converted; names what stands in the way."""
 

@@ -1,0 +1,119 @@
+"""The command line. Each command is a file; only the one chosen is imported."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from edgekit import __version__
+from edgekit.cli.console import Console
+from edgekit.errors import EdgekitError, UsageError, nearest
+from edgekit.files import refuse_existing
+
+# Command: its module in this folder and what it does.
+COMMANDS = {
+    "train": "train a network on labelled samples",
+    "export": "make TFLite and ONNX files of a Keras model",
+    "golden": "freeze samples and what the original model answers",
+    "run": "run a model file on samples",
+    "bench": "time model files against each other",
+    "compare": "tell whether files still answer like the original",
+    "report": "merge the JSON of other commands into one page",
+    "devices": "list the boards that are known, or tell which this is",
+    "doctor": "tell what this machine offers a model",
+    "demo": "do all of it on a small real data set",
+}
+
+_INTERRUPTED = 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """Wrong usage ends in one message, like every other error."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}. See: {self.prog} --help")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; gives its exit code.
+
+    0 fine, 1 failed, 2 wrong usage, 3 budget exceeded, 4 a dependency is missing, 130 interrupted.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        args, run = _parse(words)
+    except UsageError as error:
+        print(f"edgekit: {error}", file=sys.stderr)
+        return error.exit_code
+    # TensorFlow reads these when it is imported.
+    if not args.verbose:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    previous = signal.signal(signal.SIGTERM, _terminate)
+    console = Console(args.verbose)
+    try:
+        if getattr(args, "json", None):
+            refuse_existing([args.json], args.overwrite)
+        code: int = run(args, console)
+        return code
+    except EdgekitError as error:
+        console.tell(f"edgekit: {error}")
+        return error.exit_code
+    except KeyboardInterrupt:
+        console.tell("edgekit: interrupted; nothing half-written is left.")
+        return _INTERRUPTED
+    except BrokenPipeError:
+        return 1
+    except OSError as error:
+        console.tell(f"edgekit: {error.filename or 'system'}: {error.strerror or error}")
+        return 1
+    except Exception as error:
+        if args.verbose:
+            console.tell(traceback.format_exc())
+        console.tell(
+            f"edgekit: unexpected {type(error).__name__}: {error}. This is a defect of edgekit's: "
+            "please report it with the output of the same command with -v."
+        )
+        return 1
+    finally:
+        console.close()
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _parse(words: list[str]) -> tuple[argparse.Namespace, Any]:
+    top = _Parser(
+        prog="edgekit",
+        description="From a Keras model to files that provably answer the same on the device.",
+        epilog="commands:\n" + "\n".join(f"  {name:<9} {text}" for name, text in COMMANDS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="edgekit COMMAND ...",
+    )
+    top.add_argument("--version", action="version", version=f"edgekit {__version__}")
+    if not words or words[0].startswith("-"):
+        top.parse_args(words)
+        raise UsageError(f"no command, expected one of {', '.join(COMMANDS)}. See: edgekit --help")
+    name, *rest = words
+    if name not in COMMANDS:
+        raise UsageError(
+            f"unknown command {name!r}, expected one of {', '.join(COMMANDS)}."
+            f"{nearest(name, COMMANDS)}"
+        )
+    module = importlib.import_module(f"edgekit.cli.{name}")
+    parser = _Parser(prog=f"edgekit {name}", description=module.__doc__)
+    parser.add_argument(
+        "-v", "-vv", "--verbose", action="store_true", help="show what the libraries below say"
+    )
+    module.add_arguments(parser)
+    return parser.parse_args(rest), module.run
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    # As for Ctrl-C: what is half done is cleaned up on the way out.
+    del number, frame
+    raise KeyboardInterrupt

@@ -29,7 +29,11 @@ _BACKENDS = {
 
 
 def load(
-    path: str | os.PathLike[str], *, backend: str | None = None, threads: int | None = None
+    path: str | os.PathLike[str],
+    *,
+    backend: str | None = None,
+    threads: int | None = None,
+    trust_code: bool = False,
 ) -> Runner:
     """Load a model file, ready to run.
 
@@ -39,6 +43,7 @@ def load(
             ``"keras"``; the first one installed that runs the file if None. The runner's
             `backend` says which it is.
         threads: how many threads one inference may use; 1 if None.
+        trust_code: let code that a Keras file holds (Lambda layers) run.
 
     Raises:
         UsageError: nothing is at `path`, or `backend` does not run such files.
@@ -57,7 +62,8 @@ def load(
     for name, package, runner, _ in candidates:
         if backend in (None, name) and find_spec(package) is not None:
             module, cls = runner.split(":")
-            found: Runner = getattr(importlib.import_module(module), cls)(artifact, threads, name)
+            make = getattr(importlib.import_module(module), cls)
+            found: Runner = make(artifact, threads, name, trust_code)
             return found
     extra = next(extra for name, _, _, extra in candidates if backend in (None, name))
     what = f"edgekit[{extra}]" if extra else "edgekit"

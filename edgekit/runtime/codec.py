@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.errors import TensorError
-from edgekit.tensor import TensorSpec, dequantize
+from edgekit.tensor import TensorSpec, dequantize, float32_limits
 
 
 class Codec:
@@ -29,8 +29,7 @@ class Codec:
         quantization = spec.quantization
         if quantization is not None:
             self._scale, self._zero_point = quantization.along(len(spec.shape))
-            info = np.iinfo(self._dtype)
-            self._low, self._high = np.float32(info.min), np.float32(info.max)
+            self._low, self._high = float32_limits(self._dtype)
             if self._dtype.itemsize == 1 and quantization.axis is None:
                 # Every answer an 8-bit tensor can give, by its bit pattern.
                 patterns = np.arange(256, dtype=np.uint8).view(self._dtype)

@@ -17,7 +17,7 @@ _DTYPES = {
     "tensor(float16)": "float16",
     "tensor(bool)": "bool",
     "tensor(string)": "object",
-    **{f"tensor({kind}{bits})": f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)},
+    **{f"tensor({kind}{n})": f"{kind}{n}" for kind in ("int", "uint") for n in (8, 16, 32, 64)},
 }
 
 
@@ -48,19 +48,18 @@ class OnnxRunner(Runner):
         self._fetch_names = [node.name for node in outputs]
         return (
             Backend(backend, ort.__version__),
-            tuple(self._spec(node) for node in inputs),
-            tuple(self._spec(node) for node in outputs),
+            tuple(map(self._spec, _names(self._feed_names), inputs)),
+            tuple(map(self._spec, _names(self._fetch_names), outputs)),
         )
 
-    def _spec(self, node: Any) -> TensorSpec:
+    def _spec(self, name: str, node: Any) -> TensorSpec:
         if node.type not in _DTYPES:
             raise ArtifactError(
                 f"{self.artifact.path}: tensor {node.name!r} has type {node.type}, expected one of "
                 f"{', '.join(_DTYPES)}."
             )
         return TensorSpec(
-            # TensorFlow's exporters leave the number of the operator's output in the name.
-            name=node.name.split(":")[0],
+            name=name,
             dtype=np.dtype(_DTYPES[node.type]).name,
             shape=tuple(n if isinstance(n, int) else None for n in node.shape),
         )
@@ -75,3 +74,9 @@ class OnnxRunner(Runner):
 
     def _close(self) -> None:
         del self._session
+
+
+def _names(full: list[str]) -> list[str]:
+    """`full` without TensorFlow's ``:0`` at the end, unless it is what tells tensors apart."""
+    short = [name.split(":")[0] for name in full]
+    return short if len(set(short)) == len(short) else full

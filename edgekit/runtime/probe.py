@@ -1,6 +1,6 @@
 """What a file costs a fresh process: time to load, first inference, peak memory.
 
-Run as ``python -m edgekit.runtime.probe FILE BACKEND THREADS``: prints one line of JSON.
+Run as ``python -m edgekit.runtime.probe FILE BACKEND THREADS TRUST``: prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -25,14 +25,17 @@ class ColdStart:
     peak_rss_bytes: int | None
 
 
-def cold_start(path: str | os.PathLike[str], backend: str, threads: int) -> ColdStart:
+def cold_start(
+    path: str | os.PathLike[str], backend: str, threads: int, trust_code: bool = False
+) -> ColdStart:
     """Load the file in a new process and run it once.
 
     Raises:
         ArtifactError: the process did not come to its end; carries the end of what it said.
     """
+    words = [str(path), backend, str(threads), "trust" if trust_code else "safe"]
     done = subprocess.run(
-        [sys.executable, "-m", "edgekit.runtime.probe", str(path), backend, str(threads)],
+        [sys.executable, "-m", "edgekit.runtime.probe", *words],
         capture_output=True,
         text=True,
         check=False,
@@ -46,14 +49,14 @@ def cold_start(path: str | os.PathLike[str], backend: str, threads: int) -> Cold
     return ColdStart(**json.loads(lines[-1]))
 
 
-def measure(path: str, backend: str, threads: int) -> dict[str, Any]:
+def measure(path: str, backend: str, threads: str, trust: str) -> dict[str, Any]:
     """The measurement itself, in the fresh process."""
     from edgekit.runtime import load
     from edgekit.runtime.benchmark import random_inputs
     from edgekit.runtime.host import peak_rss_bytes
 
     start = perf_counter_ns()
-    runner = load(path, backend=backend, threads=threads)
+    runner = load(path, backend=backend, threads=int(threads), trust_code=trust == "trust")
     loaded = perf_counter_ns()
     inputs = random_inputs(runner)
     before = perf_counter_ns()
@@ -67,4 +70,4 @@ def measure(path: str, backend: str, threads: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(sys.argv[1], sys.argv[2], int(sys.argv[3]))))
+    print(json.dumps(measure(*sys.argv[1:])))

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 Arrays = Mapping[str, NDArray[Any]]
 
+# Samples at a time where the file leaves it open: enough to be quick, too few to fill the memory.
+_OPEN_BATCH = 64
+
 
 @dataclass(frozen=True)
 class Backend:
@@ -41,6 +44,7 @@ class Runner(ABC):
         artifact: the file.
         backend: what runs it.
         threads: how many threads one inference may use.
+        trust_code: whether code that a Keras file holds may run.
         inputs, outputs: the file's tensors, in the file's order.
     """
 
@@ -49,10 +53,13 @@ class Runner(ABC):
     backend: Backend
     backend_names: ClassVar[tuple[str, ...]]
 
-    def __init__(self, artifact: Artifact, threads: int, backend: str) -> None:
+    def __init__(
+        self, artifact: Artifact, threads: int, backend: str, trust_code: bool = False
+    ) -> None:
         """Open the file with one of the backends in `backend_names`."""
         self.artifact = artifact
         self.threads = threads
+        self.trust_code = trust_code
         self._lock = threading.Lock()
         self._closed = False
         self.backend, self.inputs, self.outputs = self._open(backend)
@@ -122,13 +129,16 @@ class Runner(ABC):
             TensorError: as `infer`; also for no samples, or unequal numbers of them.
             ArtifactError: as `infer`.
         """
-        counts = {name: len(x) if np.ndim(x) else 0 for name, x in inputs.items()}
+        if not isinstance(inputs, Mapping):
+            self._arrange(inputs)
+        inputs = {name: np.asarray(x) for name, x in inputs.items()}
+        counts = {name: len(x) if x.ndim else 0 for name, x in inputs.items()}
         if len(set(counts.values())) != 1 or not min(counts.values()):
             raise TensorError(
                 f"received samples {counts}, expected as many in each input, at least one."
             )
         total = next(iter(counts.values()))
-        step = self.inputs[0].shape[0] or total
+        step = self.inputs[0].shape[0] or min(total, _OPEN_BATCH)
         parts: list[dict[str, NDArray[Any]]] = []
         for start in range(0, total, step):
             chunk = {name: x[start : start + step] for name, x in inputs.items()}

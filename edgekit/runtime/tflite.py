@@ -20,6 +20,8 @@ _SOURCES = {
     "tensorflow": ("tensorflow.lite.python.interpreter", "tensorflow"),
 }
 
+_UNKNOWN = (-1,)
+
 
 class TfliteRunner(Runner):
     """A ``.tflite`` file.
@@ -46,7 +48,9 @@ class TfliteRunner(Runner):
             ) from error
         self._input_indices = [detail["index"] for detail in inputs.values()]
         self._output_indices = [detail["index"] for detail in outputs.values()]
-        self._shapes = [tuple(int(n) for n in detail["shape"]) for detail in inputs.values()]
+        self._shapes: list[tuple[int, ...]] = [
+            tuple(int(n) for n in detail["shape"]) for detail in inputs.values()
+        ]
         version = importlib.metadata.version(distribution)
         return (
             Backend(backend, version),
@@ -78,6 +82,8 @@ class TfliteRunner(Runner):
         return [interpreter.get_tensor(index) for index in self._output_indices]
 
     def _resize(self, shapes: list[tuple[int, ...]]) -> None:
+        # A shape that the file refuses half-way leaves the interpreter with no valid one.
+        self._shapes = [_UNKNOWN] * len(shapes)
         for index, shape in zip(self._input_indices, shapes, strict=True):
             self._interpreter.resize_tensor_input(index, shape)
         self._interpreter.allocate_tensors()
@@ -102,7 +108,8 @@ def _spec(name: str, detail: dict[str, Any]) -> TensorSpec:
 def _quantization(detail: dict[str, Any]) -> QuantParams | None:
     parameters = detail["quantization_parameters"]
     scales = tuple(float(s) for s in parameters["scales"])
-    if not scales:
+    # Some converters leave scales on tensors that hold floats.
+    if not scales or np.dtype(detail["dtype"]).kind not in "iu":
         return None
     return QuantParams(
         scale=scales,

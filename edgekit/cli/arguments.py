@@ -1,0 +1,32 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """``--json``, and ``--overwrite``, which it heeds."""
+    parser.add_argument("--json", metavar="FILE", help="write the result as JSON to FILE")
+    add_overwrite(parser)
+
+
+def add_overwrite(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+
+
+def add_trust_code(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--trust-code",
+        action="store_true",
+        help="let code inside a Keras file (Lambda layers) run",
+    )
+
+
+def add_runner(parser: argparse.ArgumentParser) -> None:
+    """Options that choose how files are run."""
+    parser.add_argument("--threads", type=int, metavar="N", help="threads an inference may use (1)")
+    parser.add_argument(
+        "--backend", metavar="NAME", help="litert, tflite-runtime, tensorflow, onnxruntime or keras"
+    )
+    add_trust_code(parser)

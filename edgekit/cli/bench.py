@@ -1,0 +1,48 @@
+"""Time model files against each other, in turns, on this machine."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import ExitStack
+
+from edgekit.cli.arguments import add_json, add_runner
+from edgekit.cli.console import Console
+from edgekit.device import detect_device, load_device
+from edgekit.runtime import load
+from edgekit.runtime.benchmark import Benchmark, benchmark
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("artifacts", nargs="+", metavar="ARTIFACT", help=".tflite, .onnx or Keras")
+    parser.add_argument("--seconds", type=float, default=1.0, metavar="S", help="a file (1)")
+    parser.add_argument("--device", metavar="ID", help="take threads from this board's profile")
+    add_runner(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    profile = load_device(args.device) if args.device else detect_device()
+    threads = args.threads if args.threads is not None else profile.benchmark.threads
+    with ExitStack() as stack:
+        runners = [
+            stack.enter_context(
+                load(path, backend=args.backend, threads=threads, trust_code=args.trust_code)
+            )
+            for path in args.artifacts
+        ]
+        result = benchmark(runners, seconds=args.seconds, progress=console.tell)
+    console.result(result.to_json(), _text(result), args)
+    return 0
+
+
+def _text(result: Benchmark) -> str:
+    width = max(len(run.runner.artifact.name) for run in result.runs)
+    lines = [f"{'file':{width}}  {'p50 ms':>9} {'p90 ms':>9} {'p99 ms':>9} {'load ms':>9} {'MB':>6}"]
+    for run in result.runs:
+        latency, cold = run.latency, run.cold
+        lines.append(
+            f"{run.runner.artifact.name:{width}}  {latency.p50_ms:9.4f} {latency.p90_ms:9.4f} "
+            f"{latency.p99_ms:9.4f} {cold.load_ms:9.1f} {(cold.peak_rss_bytes or 0) / 1e6:6.0f}"
+        )
+    lines += [f"noise: {reason}" for reason in result.host.noise]
+    return "\n".join(lines)

@@ -1,0 +1,68 @@
+"""Tell whether files still answer like the original model, and whether that is inside the budget."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import ExitStack
+
+from edgekit.cli.arguments import add_json, add_runner
+from edgekit.cli.console import Console
+from edgekit.drift.budget import DriftBudget
+from edgekit.drift.compare import Drift, compare
+from edgekit.drift.golden import Golden
+from edgekit.errors import BudgetExceededError
+from edgekit.files import refuse_existing
+from edgekit.runtime import load
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("artifacts", nargs="+", metavar="ARTIFACT", help=".tflite, .onnx or Keras")
+    parser.add_argument("--golden", required=True, metavar="FILE", help="made by 'edgekit golden'")
+    parser.add_argument("--max-accuracy-drop", type=float, metavar="F", help="a fraction: 0.01")
+    parser.add_argument("--min-agreement", type=float, metavar="F", help="a fraction: 0.99")
+    parser.add_argument("--min-sqnr-db", type=float, metavar="F", help="of the worst output")
+    parser.add_argument("--junit", metavar="FILE", help="write the verdicts as JUnit XML")
+    add_runner(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    budget = DriftBudget(args.max_accuracy_drop, args.min_agreement, args.min_sqnr_db)
+    if args.junit:
+        refuse_existing([args.junit], args.overwrite)
+    golden = Golden.load(args.golden)
+    with ExitStack() as stack:
+        runners = [
+            stack.enter_context(
+                load(
+                    path, backend=args.backend, threads=args.threads, trust_code=args.trust_code
+                )
+            )
+            for path in args.artifacts
+        ]
+        drift = compare(golden, runners, budget, progress=console.tell)
+    content = drift.to_json()
+    if args.junit:
+        from edgekit.report import write_junit
+
+        write_junit(content, args.junit)
+    console.result(content, _text(drift), args)
+    return BudgetExceededError.exit_code if drift.verdict == "fail" else 0
+
+
+def _text(drift: Drift) -> str:
+    lines = []
+    for candidate in drift.candidates:
+        figures = [
+            f"{label} {value:{form}}"
+            for label, value, form in (
+                ("accuracy", candidate.accuracy, ".4f"),
+                ("drop", candidate.drop, "+.4f"),
+                ("agreement", candidate.agreement, ".4f"),
+                ("SQNR dB", candidate.sqnr_db, ".1f"),
+            )
+            if value is not None
+        ]
+        lines.append(f"{candidate.artifact.name}: {candidate.verdict}; {', '.join(figures)}")
+        lines += [f"  {reason}" for reason in candidate.reasons]
+    return "\n".join(lines)

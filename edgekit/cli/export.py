@@ -1,0 +1,82 @@
+"""Make TFLite and ONNX files of a Keras model, and a manifest beside them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from edgekit.artifact import FORMATS, MANIFEST_NAME, SCHEMES
+from edgekit.cli.arguments import add_json, add_trust_code
+from edgekit.cli.console import Console
+from edgekit.files import existing
+from edgekit.recipe import ExportRecipe, PruneRecipe, Recipe, read_recipe
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help=".keras, .h5 or a SavedModel folder")
+    parser.add_argument("-o", "--output", required=True, metavar="DIR")
+    parser.add_argument(
+        "--format", action="append", metavar="FORMAT", help=f"{', '.join(FORMATS)}; repeatable"
+    )
+    parser.add_argument(
+        "--quantize", action="append", metavar="SCHEME", help=f"{', '.join(SCHEMES)}; repeatable"
+    )
+    parser.add_argument(
+        "--calibration", metavar="SAMPLES", help="samples that int8 and int16x8 find ranges from"
+    )
+    parser.add_argument(
+        "--prune", type=float, metavar="SPARSITY", help="share of weights set to zero, in [0, 1)"
+    )
+    parser.add_argument("--data", metavar="SAMPLES", help="labelled samples to fine-tune with")
+    parser.add_argument(
+        "--io-dtype", metavar="DTYPE", help="what int8 files take and give: int8 (default) or float32"
+    )
+    parser.add_argument("--batch", metavar="N", help="samples an inference (1), or 'dynamic'")
+    parser.add_argument("--recipe", metavar="FILE", help="TOML file with an [export] table")
+    add_json(parser)
+    add_trust_code(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    existing(args.model, "model file")
+    recipe = _recipe(args)
+    from edgekit.convert.export import export
+
+    export(
+        args.model,
+        out=args.output,
+        schemes=recipe.schemes,
+        formats=recipe.formats,
+        calibration=args.calibration,
+        data=args.data,
+        recipe=recipe,
+        overwrite=args.overwrite,
+        trust_code=args.trust_code,
+        progress=console.tell,
+    )
+    path = Path(args.output, MANIFEST_NAME)
+    manifest = json.loads(path.read_text("utf-8"))
+    lines = [f"{row['size_bytes'] / 1000:9.1f} KB  {row['path']}" for row in manifest["files"]]
+    console.result(manifest, "\n".join([*lines, str(path)]), args)
+    return 0
+
+
+def _recipe(args: argparse.Namespace) -> ExportRecipe:
+    recipe = (read_recipe(args.recipe) if args.recipe else Recipe()).export
+    if args.quantize:
+        recipe = replace(recipe, schemes=tuple(args.quantize))
+    elif not args.recipe and not args.calibration:
+        # Without samples there are no ranges: the float file is what can be made.
+        recipe = replace(recipe, schemes=("float32",))
+    if args.format:
+        recipe = replace(recipe, formats=tuple(args.format))
+    if args.io_dtype:
+        recipe = replace(recipe, io_dtype=args.io_dtype)
+    if args.batch:
+        recipe = replace(recipe, batch=args.batch)
+    if args.prune is not None:
+        prune = recipe.prune or PruneRecipe(args.prune)
+        recipe = replace(recipe, prune=replace(prune, sparsity=args.prune))
+    return recipe

@@ -1,0 +1,30 @@
+"""Freeze samples, labels and what the original model answers, so that a board can compare without TensorFlow."""
+
+from __future__ import annotations
+
+import argparse
+
+from edgekit.cli.arguments import add_overwrite, add_trust_code
+from edgekit.cli.console import Console
+from edgekit.drift.golden import Golden
+from edgekit.files import refuse_existing
+from edgekit.runtime import load
+from edgekit.samples import load_samples
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="the original: .keras, .h5 or a SavedModel")
+    parser.add_argument("--samples", required=True, metavar="SAMPLES", help="labels are optional")
+    parser.add_argument("-o", "--output", required=True, metavar="FILE.npz")
+    add_overwrite(parser)
+    add_trust_code(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    refuse_existing([args.output], args.overwrite)
+    samples = load_samples(args.samples)
+    with load(args.model, trust_code=args.trust_code) as runner:
+        golden = Golden.of(runner, samples)
+    golden.save(args.output, overwrite=args.overwrite)
+    console.tell(f"{args.output}: {len(samples)} samples, {golden.task}")
+    return 0

@@ -1,0 +1,36 @@
+"""Run a model file on samples: float in, float out, whatever the file is."""
+
+from __future__ import annotations
+
+import argparse
+
+from edgekit.cli.arguments import add_overwrite, add_runner
+from edgekit.cli.console import Console
+from edgekit.errors import UsageError
+from edgekit.files import refuse_existing
+from edgekit.runtime import load
+from edgekit.samples import load_samples, save_npz
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("artifact", metavar="ARTIFACT", help=".tflite, .onnx or a Keras model")
+    parser.add_argument("--input", required=True, metavar="SAMPLES")
+    parser.add_argument("-o", "--output", required=True, metavar="OUT.npz")
+    add_runner(parser)
+    add_overwrite(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    if not args.output.endswith(".npz"):
+        raise UsageError(f"--output: received {args.output!r}, expected a name that ends in .npz.")
+    refuse_existing([args.output], args.overwrite)
+    samples = load_samples(args.input)
+    with load(
+        args.artifact, backend=args.backend, threads=args.threads, trust_code=args.trust_code
+    ) as runner:
+        outputs = runner.infer_batch(samples.for_inputs(runner.inputs).inputs)
+        console.tell(f"{runner.artifact.name} on {runner.backend.name} {runner.backend.version}")
+    save_npz(args.output, outputs)
+    shapes = ", ".join(f"{name} {list(x.shape)}" for name, x in outputs.items())
+    console.tell(f"{args.output}: {shapes}")
+    return 0

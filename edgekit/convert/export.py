@@ -1,0 +1,230 @@
+"""Export: a model to every file asked for, from one trace, one float conversion and one calibration."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Any
+
+from edgekit import document
+from edgekit.artifact import FORMATS, MANIFEST_NAME, Artifact, ExportedFile, Manifest
+from edgekit.convert.freeze import Frozen, freeze
+from edgekit.convert.inspect import inspect
+from edgekit.convert.onnx import float_onnx, int8_onnx
+from edgekit.convert.tflite import find_ranges, float_tflite, quantize_tflite
+from edgekit.errors import ArtifactError, ExportError, UsageError
+from edgekit.files import refuse_existing
+from edgekit.models import load
+from edgekit.models.source import SourceModel
+from edgekit.optimize.prune import prune
+from edgekit.recipe import ExportRecipe
+from edgekit.runtime import load as load_runner
+from edgekit.samples import Samples, load_samples
+
+_ONNX_SCHEMES = ("float32", "int8")
+_CALIBRATED = ("int8", "int16x8")
+_MAKERS = (
+    "tensorflow",
+    "keras",
+    "tf-keras",
+    "ai-edge-quantizer",
+    "tf2onnx",
+    "onnx",
+    "onnxruntime",
+    "tensorflow-model-optimization",
+    "numpy",
+)
+
+Progress = Callable[[str], None]
+
+
+def export(
+    model: str | os.PathLike[str] | SourceModel,
+    *,
+    out: str | os.PathLike[str],
+    schemes: Sequence[str] = ExportRecipe.schemes,
+    formats: Sequence[str] = ExportRecipe.formats,
+    calibration: Samples | str | os.PathLike[str] | None = None,
+    data: Samples | str | os.PathLike[str] | None = None,
+    recipe: ExportRecipe | None = None,
+    overwrite: bool = False,
+    trust_code: bool = False,
+    progress: Progress | None = None,
+) -> list[Artifact]:
+    """Write a model as TFLite and ONNX files, and ``manifest.json`` beside them.
+
+    Files are named ``<stem>.<scheme>.<ext>``, those of a pruned model
+    ``<stem>.prune50.<scheme>.<ext>``. They appear when all of them are made and each was
+    loaded once; a manifest of the same model that is there already is added to.
+
+    Args:
+        model: a ``.keras`` or HDF5 file, a SavedModel folder, or one loaded with `edgekit.models.load`.
+        out: the folder to write to; made if it is not there.
+        schemes: of ``float32``, ``float16``, ``dynamic``, ``int8``, ``int16x8``.
+        formats: of ``tflite``, ``onnx``. ONNX takes ``float32`` and ``int8``; other
+            combinations are listed in the manifest as skipped, with the reason.
+        calibration: samples from which int8 and int16x8 find the ranges of activations;
+            labels are not needed.
+        data: labelled samples to fine-tune with, where `recipe` prunes.
+        recipe: everything else that can be chosen; its `schemes` and `formats` give way
+            to the arguments of those names.
+        overwrite: replace files that exist.
+        trust_code: let code that the model file holds run.
+        progress: called with a line of text for each step.
+
+    Returns:
+        The files made, in the order of `formats`, then `schemes`.
+
+    Raises:
+        UsageError: unknown scheme or format, missing file or calibration, existing output.
+        ArtifactError: the model cannot be loaded.
+        ExportError: nothing could be made, or a file made does not load.
+        TensorError: the samples do not fit the model's inputs.
+    """
+    recipe = replace(recipe or ExportRecipe(), schemes=tuple(schemes), formats=tuple(formats))
+    tell = progress or (lambda _: None)
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out}: is a file, expected a folder to write to.")
+    calibrated = [scheme for scheme in recipe.schemes if scheme in _CALIBRATED]
+    if calibrated and calibration is None:
+        raise UsageError(
+            f"schemes {', '.join(calibrated)} need samples to find the ranges of activations: give "
+            "--calibration SAMPLES (calibration=samples)."
+        )
+    if recipe.prune and data is None:
+        raise UsageError("pruning needs labelled samples to fine-tune with: give --data SAMPLES (data=samples).")
+    path = model.path if isinstance(model, SourceModel) else Path(model)
+    stem = path.stem if path.is_file() else path.name
+    if recipe.prune:
+        stem += f".prune{round(recipe.prune.sparsity * 100)}"
+    wanted = [
+        _Wanted(format, scheme, f"{stem}.{scheme}{FORMATS[format]}")
+        for format in dict.fromkeys(recipe.formats)
+        for scheme in dict.fromkeys(recipe.schemes)
+    ]
+    refuse_existing([out / file.name for file in wanted], overwrite)
+
+    source = model if isinstance(model, SourceModel) else load(path, trust_code=trust_code)
+    samples = _samples(calibration)
+    if samples is not None:
+        samples = samples.for_inputs(source.inputs).subset(recipe.calibration, recipe.seed)
+    origin = Artifact.of(source.path)
+    notes: dict[str, Any] = {"batch": recipe.batch}
+    if recipe.prune:
+        tell(f"prune to {recipe.prune.sparsity:.0%} and fine-tune")
+        pruned = prune(source, recipe.prune, _samples(data), progress=tell)
+        source = pruned.source
+        notes["prune"] = {**asdict(recipe.prune), "sparsity_by_layer": pruned.sparsity}
+    calibrated_notes: dict[str, Any] = {"io_dtype": recipe.io_dtype}
+    if samples is not None:
+        drawn = {"samples": len(samples), "seed": recipe.seed, "method": "min-max"}
+        calibrated_notes["calibration"] = drawn
+
+    out.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        frozen = stack.enter_context(freeze(source, recipe.batch_size))
+        # In the folder itself: a rename across file systems would not be atomic.
+        workshop = Path(stack.enter_context(TemporaryDirectory(prefix=".edgekit-", dir=out)))
+        files, skipped = [], []
+        made = _make(wanted, frozen, samples, recipe, tell)
+        for file, content in made:
+            if isinstance(content, str):
+                skipped.append({"format": file.format, "scheme": file.scheme, "reason": content})
+                tell(f"{file.name}: skipped, {content}")
+            else:
+                (workshop / file.name).write_bytes(content)
+                done = notes | (calibrated_notes if file.scheme in _CALIBRATED else {})
+                files.append(_describe(workshop / file.name, content, file, done))
+        if not files:
+            reasons = "; ".join(f"{row['format']} {row['scheme']}: {row['reason']}" for row in skipped)
+            raise ExportError(f"{source.path}: no file could be made. {reasons}")
+        manifest = Manifest(
+            source={**origin.to_json(), "path": origin.name, "flavour": source.flavour},
+            versions=_versions(),
+            files=[file.to_json() for file in files],
+            skipped=skipped,
+        ).merged_into(out, overwrite=overwrite)
+        document.write(workshop / MANIFEST_NAME, manifest.to_json())
+        for name in [*(file.artifact.name for file in files), MANIFEST_NAME]:
+            os.replace(workshop / name, out / name)
+    return [replace(file.artifact, path=out / file.artifact.name) for file in files]
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    format: str
+    scheme: str
+    name: str
+
+
+def _make(
+    wanted: Sequence[_Wanted],
+    frozen: Frozen,
+    samples: Samples | None,
+    recipe: ExportRecipe,
+    tell: Progress,
+) -> Iterator[tuple[_Wanted, bytes | str]]:
+    """Each file's content, or the reason why there is none."""
+    convert = {"tflite": float_tflite, "onnx": float_onnx}
+    floats: dict[str, bytes | str] = {}
+    ranges: Any = None
+    for file in wanted:
+        if file.format == "onnx" and file.scheme not in _ONNX_SCHEMES:
+            yield file, "onnxruntime's CPU kernels do not profit from it; use float32 or int8"
+            continue
+        start = perf_counter()
+        if file.format not in floats:
+            try:
+                floats[file.format] = convert[file.format](frozen)
+            except ExportError as error:
+                floats[file.format] = str(error)
+        content = floats[file.format]
+        if isinstance(content, bytes) and file.scheme != "float32":
+            try:
+                if file.format == "onnx":
+                    assert samples is not None, "export() asks for calibration first"
+                    content = int8_onnx(content, samples)
+                else:
+                    if file.scheme in _CALIBRATED and ranges is None:
+                        assert samples is not None, "export() asks for calibration first"
+                        ranges = find_ranges(content, samples)
+                    content = quantize_tflite(content, file.scheme, ranges, recipe.io_dtype)
+            except ExportError as error:
+                content = str(error)
+        if isinstance(content, bytes):
+            tell(f"{file.name}: {len(content) / 1000:.1f} KB in {perf_counter() - start:.2f} s")
+        yield file, content
+
+
+def _describe(path: Path, content: bytes, file: _Wanted, notes: dict[str, Any]) -> ExportedFile:
+    """Load the file, as its user will, and read what it declares."""
+    try:
+        with load_runner(path) as runner:
+            inputs, outputs = runner.inputs, runner.outputs
+    except ArtifactError as error:
+        raise ExportError(f"{file.name}: was made, but does not load: {error}") from error
+    operators = inspect(content, file.format, file.scheme)
+    artifact = Artifact(path, file.format, file.scheme)
+    recipe = {"scheme": file.scheme, **notes}
+    return ExportedFile(artifact, inputs, outputs, recipe, operators.counts, operators.float_ops)
+
+
+def _samples(given: Samples | str | os.PathLike[str] | None) -> Samples | None:
+    return given if given is None or isinstance(given, Samples) else load_samples(given)
+
+
+def _versions() -> dict[str, str]:
+    versions = {"edgekit": importlib.metadata.version("edgekit")}
+    for name in _MAKERS:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions

@@ -1,0 +1,145 @@
+"""ONNX: tf2onnx for the float file, onnxruntime's quantiser for int8."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from edgekit.convert.freeze import Frozen
+from edgekit.errors import ExportError, require
+from edgekit.samples import Samples
+
+# Opset 17 has every operator tf2onnx emits and loads in onnxruntime 1.12 and later; IR version 8
+# is of the same generation (table in onnxruntime's "ONNX Runtime compatibility").
+_OPSET, _IR_VERSION = 17, 8
+
+
+def float_onnx(frozen: Frozen) -> bytes:
+    """The float32 file, inputs and outputs under the model's own names, images NHWC.
+
+    Raises:
+        ExportError: an operator has no ONNX counterpart; carries tf2onnx's words.
+    """
+    tf = require("tensorflow", "export", "Exporting a model")
+    convert = require("tf2onnx.convert", "export", "Exporting to ONNX")
+    signature = [tf.TensorSpec(s.shape, s.dtype, name=s.name) for s in frozen.inputs]
+    names = [spec.name for spec in frozen.inputs]
+
+    @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]
+    def flat(*tensors: Any) -> Any:
+        return frozen.function(**dict(zip(names, tensors, strict=True)))
+
+    try:
+        proto, _ = convert.from_function(flat, input_signature=signature, opset=_OPSET)
+    # tf2onnx raises whatever it stumbles over.
+    except Exception as error:
+        raise ExportError(f"ONNX cannot express this model: {str(error)[:600]}") from error
+    proto.ir_version = _IR_VERSION
+    _rename_ends(proto, frozen)
+    _rename_canonically(proto)
+    content: bytes = proto.SerializeToString(deterministic=True)
+    return content
+
+
+def int8_onnx(float_file: bytes, samples: Samples) -> bytes:
+    """The QDQ int8 file: unsigned activations and signed per-channel weights.
+
+    That pairing has fast kernels on x86 and Arm; with signed activations the file is slower than
+    float on x86 (docs/decisions.md). Inputs and outputs stay float32.
+
+    Args:
+        float_file: as `float_onnx` gives it, of a fixed batch.
+        samples: under the model's input names.
+
+    Raises:
+        ExportError: the quantiser cannot treat this model.
+    """
+    quantization = require("onnxruntime.quantization", "export", "Quantising an ONNX file")
+    preprocess = require(
+        "onnxruntime.quantization.shape_inference", "export", "Quantising an ONNX file"
+    ).quant_pre_process
+    onnx = require("onnx", "export", "Quantising an ONNX file")
+    with TemporaryDirectory(prefix="edgekit-") as folder:
+        source, prepared, target = (Path(folder, n) for n in ("a.onnx", "b.onnx", "c.onnx"))
+        source.write_bytes(float_file)
+        try:
+            # Folds batch normalisation, which tf2onnx leaves as Conv, Mul, Add.
+            preprocess(source, prepared, skip_symbolic_shape=True)
+            quantization.quantize_static(
+                prepared,
+                target,
+                _Reader(onnx.load(source), samples),
+                quant_format=quantization.QuantFormat.QDQ,
+                activation_type=quantization.QuantType.QUInt8,
+                weight_type=quantization.QuantType.QInt8,
+                per_channel=True,
+            )
+        except Exception as error:
+            raise ExportError(f"scheme 'int8': onnxruntime refuses: {str(error)[:600]}") from error
+        proto = onnx.load(target)
+    content: bytes = proto.SerializeToString(deterministic=True)
+    return content
+
+
+class _Reader:
+    """onnxruntime's CalibrationDataReader: batches until None."""
+
+    def __init__(self, proto: Any, samples: Samples) -> None:
+        self._batches = self._feed(proto, samples)
+
+    def get_next(self) -> dict[str, Any] | None:
+        return next(self._batches, None)
+
+    @staticmethod
+    def _feed(proto: Any, samples: Samples) -> Iterator[dict[str, Any]]:
+        onnx = require("onnx", "export", "Quantising an ONNX file")
+        inputs = {node.name: node.type.tensor_type for node in proto.graph.input}
+        first = next(iter(inputs.values())).shape.dim[0]
+        size = first.dim_value or 1
+        for batch in samples.batches(size):
+            if len(batch) == size:
+                yield {
+                    name: batch.inputs[name].astype(
+                        onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
+                    )
+                    for name, tensor in inputs.items()
+                }
+
+
+def _rename_ends(proto: Any, frozen: Frozen) -> None:
+    """Give inputs and outputs the model's names, whatever the converter made of them."""
+    graph = proto.graph
+    # tf.function flattens a dictionary of outputs by sorted key; inputs keep their order.
+    renames = dict(
+        zip([node.name for node in graph.input], [s.name for s in frozen.inputs], strict=True)
+    )
+    outputs = sorted(spec.name for spec in frozen.outputs)
+    renames.update(zip([node.name for node in graph.output], outputs, strict=True))
+    _rename(graph, renames)
+
+
+def _rename_canonically(proto: Any) -> None:
+    """Number inner tensors and nodes in the order of the graph: tf2onnx's names change from run to run."""
+    graph = proto.graph
+    fixed = {node.name for node in [*graph.input, *graph.output]}
+    renames: dict[str, str] = {}
+    for node in graph.node:
+        for name in [*node.input, *node.output]:
+            if name and name not in fixed and name not in renames:
+                renames[name] = f"t{len(renames)}"
+    _rename(graph, renames)
+    for number, node in enumerate(graph.node):
+        node.name = f"{node.op_type}_{number}"
+    initializers = sorted(graph.initializer, key=lambda tensor: tensor.name)
+    del graph.initializer[:]
+    graph.initializer.extend(initializers)
+
+
+def _rename(graph: Any, renames: dict[str, str]) -> None:
+    for node in graph.node:
+        node.input[:] = [renames.get(name, name) for name in node.input]
+        node.output[:] = [renames.get(name, name) for name in node.output]
+    for named in [*graph.input, *graph.output, *graph.initializer, *graph.value_info]:
+        named.name = renames.get(named.name, named.name)

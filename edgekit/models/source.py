@@ -1,0 +1,174 @@
+"""SourceModel: a TensorFlow model of any flavour, called by name with named tensors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekit.errors import ArtifactError
+from edgekit.tensor import TensorSpec
+
+Tensors = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class SourceModel:
+    """A model to export, optimise or compare against.
+
+    Attributes:
+        path: the file or folder it was read from.
+        flavour: ``"keras"`` (Keras 3), ``"tf_keras"`` or ``"savedmodel"``.
+        model: the Keras model, or the loaded SavedModel.
+        inputs, outputs: names, dtypes and shapes; None for axes left open, the batch first.
+        call: TensorFlow tensors by input name to tensors by output name, in inference mode;
+            works eagerly and inside a `tf.function`.
+        variables: the `tf.Variable` objects that `call` reads.
+    """
+
+    path: Path
+    flavour: str
+    model: Any
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    call: Callable[[Tensors], dict[str, Any]]
+    variables: tuple[Any, ...]
+
+    @property
+    def classes(self) -> int | None:
+        """How many classes the only output tells apart, if it looks like a classifier's."""
+        if len(self.outputs) != 1 or len(self.outputs[0].shape) != 2:
+            return None
+        return self.outputs[0].shape[1]
+
+
+def from_keras(path: Path, flavour: str, model: Any) -> SourceModel:
+    """Wrap a Keras 3 or tf_keras model.
+
+    Raises:
+        ArtifactError: its inputs are not known, as in a subclassed model that was never called.
+    """
+    if not getattr(model, "inputs", None) or not getattr(model, "outputs", None):
+        raise ArtifactError(
+            f"{path}: the model's inputs are not known. Expected a Sequential or Functional model, "
+            "or one that was called before it was saved."
+        )
+    input_names = _unique(_own_name(tensor.name) for tensor in model.inputs)
+    output_names = _unique(_output_names(model))
+    structure = _structure(model, "input")
+
+    def call(tensors: Tensors) -> dict[str, Any]:
+        flat = [tensors[name] for name in input_names]
+        results = model(_like(structure, flat), training=False)
+        return dict(zip(output_names, _flatten(results), strict=True))
+
+    return SourceModel(
+        path=path,
+        flavour=flavour,
+        model=model,
+        inputs=_specs(input_names, model.inputs),
+        outputs=_specs(output_names, model.outputs),
+        call=call,
+        # Keras 3 wraps TensorFlow's variables, tf_keras uses them as they are.
+        variables=tuple(getattr(variable, "value", variable) for variable in model.variables)
+        if flavour == "keras"
+        else tuple(model.variables),
+    )
+
+
+def from_saved_model(path: Path, loaded: Any) -> SourceModel:
+    """Wrap a SavedModel's signature: ``serving_default``, or the only one.
+
+    Raises:
+        ArtifactError: it has no signature, or several of which none is the default.
+    """
+    signatures = dict(loaded.signatures)
+    key = "serving_default" if "serving_default" in signatures else next(iter(signatures), None)
+    if key is None or (key != "serving_default" and len(signatures) > 1):
+        raise ArtifactError(
+            f"{path}: received the signatures {sorted(signatures) or 'none'}, expected "
+            "'serving_default' or a single one."
+        )
+    function = signatures[key]
+    inputs = dict(function.structured_input_signature[1])
+    outputs = dict(function.structured_outputs)
+
+    def call(tensors: Tensors) -> dict[str, Any]:
+        return dict(function(**tensors))
+
+    return SourceModel(
+        path=path,
+        flavour="savedmodel",
+        model=loaded,
+        inputs=_specs(list(inputs), inputs.values()),
+        outputs=_specs(list(outputs), outputs.values()),
+        call=call,
+        variables=tuple(function.variables),
+    )
+
+
+def _specs(names: Sequence[str], tensors: Any) -> tuple[TensorSpec, ...]:
+    specs = []
+    for name, tensor in zip(names, tensors, strict=True):
+        dtype = tensor.dtype if isinstance(tensor.dtype, str) else tensor.dtype.name
+        if tensor.shape is None or getattr(tensor.shape, "rank", 0) is None:
+            raise ArtifactError(f"tensor {name!r}: its number of axes is not known.")
+        shape = tuple(None if n is None else int(n) for n in tensor.shape)
+        known = dtype if dtype in ("bfloat16", "string") else np.dtype(dtype).name
+        specs.append(TensorSpec(name, known, shape))
+    return tuple(specs)
+
+
+def _own_name(name: str) -> str:
+    # Signature names end up as identifiers in files of two formats; both take these characters.
+    return re.sub(r"[^A-Za-z0-9_.]", "_", name.split(":")[0])
+
+
+def _output_names(model: Any) -> list[str]:
+    """Names by which a user knows the outputs: dictionary keys, else the layers that make them."""
+    structure = _structure(model, "output")
+    if isinstance(structure, dict):
+        # Both flavours flatten dictionaries by sorted key.
+        return [_own_name(key) for key in sorted(structure)]
+    names = getattr(model, "output_names", None) or [model.layers[-1].name]
+    return [_own_name(name) for name in names]
+
+
+def _structure(model: Any, side: str) -> Any:
+    """How a model nests its inputs or outputs: one tensor, a list or a dictionary."""
+    if type(model).__name__ == "Sequential":
+        return getattr(model, f"{side}s")[0]
+    # Keras 3 keeps it under this name only; tf_keras under the plain one.
+    name = f"_{side}s_struct"
+    return getattr(model, name) if hasattr(model, name) else getattr(model, side)
+
+
+def _unique(names: Any) -> list[str]:
+    unique: list[str] = []
+    for name in names:
+        copy, number = name, 1
+        while copy in unique:
+            copy, number = f"{name}_{number}", number + 1
+        unique.append(copy)
+    return unique
+
+
+def _like(structure: Any, flat: list[Any]) -> Any:
+    """`flat` in the structure (one tensor, list or dictionary) that the model's inputs have."""
+    if isinstance(structure, dict):
+        return dict(zip(sorted(structure), flat, strict=True))
+    if isinstance(structure, (list, tuple)):
+        return list(flat)
+    return flat[0]
+
+
+def _flatten(results: Any) -> list[Any]:
+    if isinstance(results, dict):
+        return [results[key] for key in sorted(results)]
+    if isinstance(results, (list, tuple)):
+        return [item for result in results for item in _flatten(result)]
+    return [results]
