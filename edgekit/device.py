@@ -80,13 +80,17 @@ def _folder() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parent.parent / "devices"
 
 
+def _known() -> list[str]:
+    return sorted(path.stem for path in _folder().glob("*.toml"))
+
+
 def device_path(device: str) -> Path:
     """The profile's file.
 
     Raises:
         UsageError: no such device; names the nearest.
     """
-    known = [path.stem for path in sorted(_folder().glob("*.toml"))]
+    known = _known()
     if device not in known:
         raise UsageError(
             f"device {device!r} is unknown, expected one of {', '.join(known)}.{nearest(device, known)}"
@@ -105,7 +109,7 @@ def load_device(device: str) -> DeviceProfile:
 
 def list_devices() -> list[DeviceProfile]:
     """All profiles, by id."""
-    return [load_device(path.stem) for path in sorted(_folder().glob("*.toml"))]
+    return [load_device(device) for device in _known()]
 
 
 def detect_device(model: str | None = None) -> DeviceProfile:

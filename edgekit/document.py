@@ -22,7 +22,9 @@ def tag(kind: str) -> str:
 
 def json_schema(kind: str) -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a kind of document, as shipped in the package."""
-    text = resources.files("edgekit").joinpath("schemas", f"{kind}.json").read_text("utf-8")
+    text = (
+        resources.files("edgekit").joinpath("schemas").joinpath(f"{kind}.json").read_text("utf-8")
+    )
     schema: dict[str, Any] = json.loads(text)
     return schema
 
@@ -59,8 +61,8 @@ def read(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any]]:
     kind = kinds[received]
     jsonschema = require("jsonschema", "report", "Reading a document")
     validator = jsonschema.Draft202012Validator(json_schema(kind))
-    for error in validator.iter_errors(document):
-        raise DocumentError(f"{path}: {error.json_path}: {error.message[:300]}")
+    for flaw in validator.iter_errors(document):
+        raise DocumentError(f"{path}: {flaw.json_path}: {flaw.message[:300]}")
     return kind, document
 
 

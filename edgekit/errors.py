@@ -1,18 +1,18 @@
 """The exceptions edgekit raises on purpose. Each class owns the exit code of a command that ends with it.
 
-    EdgekitError                1  the work failed: unreadable file, failed conversion
-    ├── UsageError              2  the call is wrong: unknown name, missing file
-    │   ├── RecipeError            unknown or ill-valued key in a TOML file
-    │   └── OutputExistsError      something stands where the result would go
-    ├── SamplesError               data that cannot be used
-    ├── TensorError                wrong name, shape, dtype or value of a tensor
-    ├── ArtifactError              a model file that cannot be loaded or run
-    │   └── UntrustedCodeError     it holds code, and nobody said to trust it
-    ├── DocumentError              a JSON document that is not what it should be
-    ├── ExportError                a model that cannot be converted
-    ├── TrainingError              a training that cannot go on
-    ├── BudgetExceededError     3  the drift is larger than the budget allows
-    └── MissingDependencyError  4  a package is not installed; names the extra
+EdgekitError                1  the work failed: unreadable file, failed conversion
+├── UsageError              2  the call is wrong: unknown name, missing file
+│   ├── RecipeError            unknown or ill-valued key in a TOML file
+│   └── OutputExistsError      something stands where the result would go
+├── SamplesError               data that cannot be used
+├── TensorError                wrong name, shape, dtype or value of a tensor
+├── ArtifactError              a model file that cannot be loaded or run
+│   └── UntrustedCodeError     it holds code, and nobody said to trust it
+├── DocumentError              a JSON document that is not what it should be
+├── ExportError                a model that cannot be converted
+├── TrainingError              a training that cannot go on
+├── BudgetExceededError     3  the drift is larger than the budget allows
+└── MissingDependencyError  4  a package is not installed; names the extra
 """
 
 from __future__ import annotations

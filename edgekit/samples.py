@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import csv
 import gzip
+import itertools
 import os
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +30,22 @@ LABELS = "y"
 # The IDX format's type byte, from the description on the MNIST database's page.
 _IDX_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 
+# What numpy, zipfile, gzip and csv raise on damaged files; numpy parses headers as Python.
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    TypeError,
+    SyntaxError,
+    RuntimeError,
+    MemoryError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+    csv.Error,
+)
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -44,13 +62,15 @@ class Samples:
 
     def __post_init__(self) -> None:
         if not self.inputs:
-            raise SamplesError(f"no inputs: expected an array for each, or one called {ANY_INPUT!r}.")
+            raise SamplesError(
+                f"no inputs: expected an array for each, or one called {ANY_INPUT!r}."
+            )
         counts = {name: len(x) if np.ndim(x) else 0 for name, x in self.inputs.items()}
         if self.labels is not None:
             counts[LABELS] = len(self.labels) if np.ndim(self.labels) else 0
         if len(set(counts.values())) != 1:
             raise SamplesError(f"received samples {counts}, expected as many in each array.")
-        if not len(self):
+        if not max(counts.values()):
             raise SamplesError("the data set is empty: expected at least one sample.")
         for name, x in [*self.inputs.items(), (LABELS, self.labels)]:
             if x is None:
@@ -89,11 +109,15 @@ class Samples:
         (stratified); other data is shuffled as a whole.
         """
         if abs(sum(fractions) - 1) > 1e-9 or min(fractions) <= 0:
-            raise SamplesError(f"received fractions {fractions}, expected positive ones that add up to 1.")
+            raise SamplesError(
+                f"received fractions {fractions}, expected positive ones that add up to 1."
+            )
         rng = np.random.default_rng(seed)
         strata = [np.arange(len(self))]
         if self.class_labels is not None:
-            strata = [np.flatnonzero(self.labels == label) for label in np.unique(self.class_labels)]
+            strata = [
+                np.flatnonzero(self.labels == label) for label in np.unique(self.class_labels)
+            ]
         parts: list[list[NDArray[np.intp]]] = [[] for _ in fractions]
         edges = np.cumsum([0, *fractions])
         for stratum in strata:
@@ -101,7 +125,7 @@ class Samples:
             # A random offset a stratum: rounding must not favour one part in all of them.
             cuts = np.floor(edges * len(order) + rng.random()).astype(int)
             cuts[0], cuts[-1] = 0, len(order)
-            for part, (start, stop) in zip(parts, zip(cuts, cuts[1:], strict=False), strict=True):
+            for part, (start, stop) in zip(parts, itertools.pairwise(cuts), strict=True):
                 part.append(order[start:stop])
         indices = [np.sort(np.concatenate(part)) for part in parts]
         for fraction, index in zip(fractions, indices, strict=True):
@@ -171,7 +195,7 @@ def check_sample_array(spec: TensorSpec, x: NDArray[Any]) -> None:
     got = x.shape[1:]
     if len(got) != len(wanted) or any(n not in (None, m) for n, m in zip(wanted, got, strict=True)):
         hint = ""
-        if tuple(got) + (1,) == tuple(wanted):
+        if (*got, 1) == tuple(wanted):
             hint = " A channel axis is missing at the end: x[..., None]."
         elif sorted(map(str, got)) == sorted(map(str, wanted)):
             hint = " The axes look transposed: edgekit's images are NHWC."
@@ -207,14 +231,17 @@ def load_samples(path: str | os.PathLike[str]) -> Samples:
             labels = arrays.pop(LABELS, None)
             return Samples(arrays, labels)
         if suffix == ".npy":
-            return Samples({ANY_INPUT: np.load(path, allow_pickle=False, mmap_mode="r")})
+            array = np.load(path, allow_pickle=False, mmap_mode="r")
+            if not isinstance(array, np.ndarray):
+                raise SamplesError("is no .npy array.")
+            return Samples({ANY_INPUT: array})
         if suffix == ".csv":
             return _read_csv(path)
         if "ubyte" in path.name or "idx" in path.name:
             return _read_idx_pair(path)
     except SamplesError as error:
         raise SamplesError(f"{path}: {error}") from error
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except _UNREADABLE as error:
         raise SamplesError(f"{path}: cannot be read as samples ({error}).") from error
     raise SamplesError(
         f"{path}: received the ending {suffix!r}, expected .npz, .npy, .csv or an IDX file "
@@ -223,9 +250,22 @@ def load_samples(path: str | os.PathLike[str]) -> Samples:
 
 
 def save_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write a compressed ``.npz`` whole or not at all; the same arrays give the same bytes."""
-    with atomic(path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+    """Write a compressed ``.npz`` whole or not at all; the same arrays give the same bytes.
+
+    Any name will do: numpy's own `savez_compressed` takes some of them for its arguments.
+
+    Raises:
+        SamplesError: an array holds Python objects.
+    """
+    with atomic(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, x in arrays.items():
+            if x.dtype.hasobject:
+                raise SamplesError(f"array {name!r}: holds Python objects, expected plain values.")
+            # A ZipInfo of one's own carries no time of writing.
+            member = zipfile.ZipInfo(f"{name}.npy")
+            member.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(member, "w", force_zip64=True) as stream:
+                np.lib.format.write_array(stream, np.asanyarray(x), allow_pickle=False)
 
 
 def _require_finite(name: str, x: NDArray[Any]) -> None:
@@ -243,9 +283,10 @@ def _require_finite(name: str, x: NDArray[Any]) -> None:
 
 
 def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
-    with np.load(path, allow_pickle=False) as archive:
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise SamplesError("is no .npz archive.")
+    archive = np.load(path, allow_pickle=False)
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+        raise SamplesError("is no .npz archive.")
+    with archive:
         arrays = {}
         for name in archive.files:
             try:
@@ -267,7 +308,9 @@ def _read_csv(path: Path) -> Samples:
         table = []
         for number, row in enumerate(rows, start=2):
             if len(row) != len(header):
-                raise SamplesError(f"line {number}: received {len(row)} fields, expected {len(header)}.")
+                raise SamplesError(
+                    f"line {number}: received {len(row)} fields, expected {len(header)}."
+                )
             try:
                 table.append([float(field) for field in row])
             except ValueError as error:
@@ -291,7 +334,9 @@ def _read_idx(path: Path) -> NDArray[Any]:
     if raw[:2] == b"\x1f\x8b":
         raw = gzip.decompress(raw)
     if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] not in _IDX_TYPES:
-        raise SamplesError(f"{path.name}: no IDX file (its first four bytes are {raw[:4].hex(' ')}).")
+        raise SamplesError(
+            f"{path.name}: no IDX file (its first four bytes are {raw[:4].hex(' ')})."
+        )
     ndim = raw[3]
     dtype = np.dtype(_IDX_TYPES[raw[2]])
     header = 4 + 4 * ndim

@@ -49,7 +49,7 @@ class QuantParams:
         scale = np.asarray(self.scale, np.float32)
         zero_point = np.asarray(self.zero_point, np.float32)
         if self.axis is None:
-            return scale[0], zero_point[0]  # type: ignore[return-value]
+            return scale[0], zero_point[0]
         shape = [1] * ndim
         shape[self.axis] = -1
         return scale.reshape(shape), zero_point.reshape(shape)
@@ -66,10 +66,17 @@ def quantize(x: NDArray[Any], params: QuantParams, dtype: Any) -> NDArray[Any]:
         params: scale and zero point.
         dtype: the integer dtype to give.
     """
-    info = np.iinfo(dtype)
     scale, zero_point = params.along(np.ndim(x))
     q = np.round(np.asarray(x, np.float32) / scale) + zero_point
-    return np.clip(q, info.min, info.max).astype(dtype)
+    return np.clip(q, *float32_limits(dtype)).astype(dtype)
+
+
+def float32_limits(dtype: Any) -> tuple[np.float32, np.float32]:
+    """The lowest and the highest float32 that an integer dtype can hold."""
+    info = np.iinfo(dtype)
+    low, high = np.float32(info.min), np.float32(info.max)
+    # float32 rounds 2**31 - 1 up to 2**31, which an int32 cannot hold.
+    return low, high if int(high) <= info.max else np.nextafter(high, np.float32(0))
 
 
 def dequantize(q: NDArray[Any], params: QuantParams) -> NDArray[np.float32]:

@@ -37,7 +37,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 def _text(result: Benchmark) -> str:
     width = max(len(run.runner.artifact.name) for run in result.runs)
-    lines = [f"{'file':{width}}  {'p50 ms':>9} {'p90 ms':>9} {'p99 ms':>9} {'load ms':>9} {'MB':>6}"]
+    lines = [
+        f"{'file':{width}}  {'p50 ms':>9} {'p90 ms':>9} {'p99 ms':>9} {'load ms':>9} {'MB':>6}"
+    ]
     for run in result.runs:
         latency, cold = run.latency, run.cold
         lines.append(

@@ -31,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--data", metavar="SAMPLES", help="labelled samples to fine-tune with")
     parser.add_argument(
-        "--io-dtype", metavar="DTYPE", help="what int8 files take and give: int8 (default) or float32"
+        "--io-dtype",
+        metavar="DTYPE",
+        help="what int8 files take and give: int8 (default) or float32",
     )
     parser.add_argument("--batch", metavar="N", help="samples an inference (1), or 'dynamic'")
     parser.add_argument("--recipe", metavar="FILE", help="TOML file with an [export] table")

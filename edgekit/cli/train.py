@@ -10,7 +10,7 @@ from edgekit.cli.arguments import add_json
 from edgekit.cli.console import Console
 from edgekit.errors import UsageError
 from edgekit.files import refuse_existing
-from edgekit.recipe import DataRecipe, ModelRecipe, Recipe, TrainingRecipe, read_recipe
+from edgekit.recipe import DataRecipe, Recipe, read_recipe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     recipe = _recipe(args)
     if Path(args.output).suffix != ".keras":
-        raise UsageError(f"--output: received {args.output!r}, expected a name that ends in .keras.")
+        raise UsageError(
+            f"--output: received {args.output!r}, expected a name that ends in .keras."
+        )
     refuse_existing([args.output], args.overwrite)
     assert recipe.data is not None, "_recipe() sees to it"
     from edgekit.train.trainer import load_splits, train
@@ -45,21 +47,21 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 
 def _recipe(args: argparse.Namespace) -> Recipe:
+    """The recipe file, with what the options say in its place."""
     recipe = read_recipe(args.recipe) if args.recipe else Recipe()
     if args.data:
-        data = recipe.data or DataRecipe(args.data)
-        recipe = replace(recipe, data=replace(data, train=args.data, test=args.test))
+        given = recipe.data or DataRecipe(args.data)
+        recipe = replace(recipe, data=replace(given, train=args.data, test=args.test))
     elif args.test and recipe.data:
         recipe = replace(recipe, data=replace(recipe.data, test=args.test))
-    if recipe.data is None:
-        raise UsageError("no data: give a RECIPE.toml with a [data] table, or --data SAMPLES.")
     if args.model:
         recipe = replace(recipe, model=replace(recipe.model, name=args.model))
-    training: TrainingRecipe = recipe.training
-    model: ModelRecipe = recipe.model
-    data = recipe.data
+    if recipe.data is None:
+        raise UsageError("no data: give a RECIPE.toml with a [data] table, or --data SAMPLES.")
+    training, data = recipe.training, recipe.data
     if args.epochs is not None:
         training = replace(training, epochs=args.epochs)
     if args.seed is not None:
-        training, data = replace(training, seed=args.seed), replace(data, seed=args.seed)
-    return replace(recipe, data=data, model=model, training=training)
+        training = replace(training, seed=args.seed)
+        data = replace(data, seed=args.seed)
+    return replace(recipe, data=data, training=training)

@@ -99,7 +99,9 @@ def export(
             "--calibration SAMPLES (calibration=samples)."
         )
     if recipe.prune and data is None:
-        raise UsageError("pruning needs labelled samples to fine-tune with: give --data SAMPLES (data=samples).")
+        raise UsageError(
+            "pruning needs labelled samples to fine-tune with: give --data SAMPLES (data=samples)."
+        )
     path = model.path if isinstance(model, SourceModel) else Path(model)
     stem = path.stem if path.is_file() else path.name
     if recipe.prune:
@@ -143,7 +145,9 @@ def export(
                 done = notes | (calibrated_notes if file.scheme in _CALIBRATED else {})
                 files.append(_describe(workshop / file.name, content, file, done))
         if not files:
-            reasons = "; ".join(f"{row['format']} {row['scheme']}: {row['reason']}" for row in skipped)
+            reasons = "; ".join(
+                f"{row['format']} {row['scheme']}: {row['reason']}" for row in skipped
+            )
             raise ExportError(f"{source.path}: no file could be made. {reasons}")
         manifest = Manifest(
             source={**origin.to_json(), "path": origin.name, "flavour": source.flavour},
@@ -153,7 +157,7 @@ def export(
         ).merged_into(out, overwrite=overwrite)
         document.write(workshop / MANIFEST_NAME, manifest.to_json())
         for name in [*(file.artifact.name for file in files), MANIFEST_NAME]:
-            os.replace(workshop / name, out / name)
+            (workshop / name).replace(out / name)
     return [replace(file.artifact, path=out / file.artifact.name) for file in files]
 
 

@@ -1,0 +1,1 @@
+"""Drift: does a model file still answer what the original model answered? Needs numpy only."""

@@ -79,9 +79,7 @@ def to_tf_keras(source: SourceModel) -> Twin:
 
     def renamed(tensors: Any) -> dict[str, Any]:
         results = call(tensors)
-        return {
-            spec.name: results[name] for spec, name in zip(source.outputs, own, strict=True)
-        }
+        return {spec.name: results[name] for spec, name in zip(source.outputs, own, strict=True)}
 
     twin = SourceModel(
         source.path, "tf_keras", model, source.inputs, source.outputs, renamed, twin.variables

@@ -84,7 +84,7 @@ def _load_saved_model(path: Path, trust_code: bool) -> SourceModel:
     if not proto.is_file():
         raise ArtifactError(f"{path}: a folder without saved_model.pb, expected a SavedModel.")
     if not trust_code:
-        unsafe = sorted(_ops_of(tf, proto) & _UNSAFE_OPS)
+        unsafe = sorted(_ops_of(proto) & _UNSAFE_OPS)
         if unsafe:
             raise UntrustedCodeError(
                 f"{path}: its graph holds {', '.join(unsafe)}, which reach beyond the model. If you "
@@ -93,19 +93,19 @@ def _load_saved_model(path: Path, trust_code: bool) -> SourceModel:
     try:
         loaded = tf.saved_model.load(str(path))
     except Exception as error:
-        raise ArtifactError(f"{path}: cannot be loaded as a SavedModel: {_first_lines(error)}") from error
+        raise ArtifactError(
+            f"{path}: cannot be loaded as a SavedModel: {_first_lines(error)}"
+        ) from error
     return from_saved_model(path, loaded)
 
 
-def _ops_of(tf: Any, proto: Path) -> set[str]:
-    from google.protobuf.message import DecodeError
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    del tf
+def _ops_of(proto: Path) -> set[str]:
+    message = require("google.protobuf.message", "export", _PURPOSE)
+    saved_model_pb2 = require("tensorflow.core.protobuf.saved_model_pb2", "export", _PURPOSE)
     saved = saved_model_pb2.SavedModel()
     try:
         saved.ParseFromString(proto.read_bytes())
-    except DecodeError as error:
+    except message.DecodeError as error:
         raise ArtifactError(f"{proto}: not a SavedModel ({error}).") from error
     graphs = [meta.graph_def for meta in saved.meta_graphs]
     # SaveV2 in the saver's own top-level graph is how every SavedModel is saved.

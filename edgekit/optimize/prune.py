@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -138,16 +139,16 @@ def _libraries() -> tuple[Any, Any]:
     tf_keras = require("tf_keras", "export", "Pruning")
     base = "tensorflow_model_optimization.python.core.sparsity.keras"
     try:
-        namespace = type("Pruning", (), {})
-        namespace.schedule = require(f"{base}.pruning_schedule", "export", "Pruning")
-        namespace.wrapper = require(f"{base}.pruning_wrapper", "export", "Pruning")
-        namespace.callbacks = require(f"{base}.pruning_callbacks", "export", "Pruning")
+        modules = {
+            part: require(f"{base}.pruning_{part}", "export", "Pruning")
+            for part in ("schedule", "wrapper", "callbacks")
+        }
     finally:
         if before is None:
             os.environ.pop("TF_USE_LEGACY_KERAS", None)
         else:
             os.environ["TF_USE_LEGACY_KERAS"] = before
-    return tf_keras, namespace
+    return tf_keras, SimpleNamespace(**modules)
 
 
 def _loss(tf_keras: Any, source: SourceModel, data: Samples) -> Any:

@@ -136,9 +136,7 @@ def benchmark(
     for runner in runners:
         tell(f"cold start: {runner.artifact.name}")
         cold.append(
-            cold_start(
-                runner.artifact.path, runner.backend.name, runner.threads, runner.trust_code
-            )
+            cold_start(runner.artifact.path, runner.backend.name, runner.threads, runner.trust_code)
         )
     calls = [
         partial(runner.infer, random_inputs(runner) if inputs is None else inputs)

@@ -1,6 +1,6 @@
 """What a file costs a fresh process: time to load, first inference, peak memory.
 
-Run as ``python -m edgekit.runtime.probe FILE BACKEND THREADS TRUST``: prints one line of JSON.
+The fresh process prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -33,9 +33,14 @@ def cold_start(
     Raises:
         ArtifactError: the process did not come to its end; carries the end of what it said.
     """
+    # This process's search path: `python -m` would put the current folder first.
+    code = (
+        "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+        "from edgekit.runtime.probe import measure; print(json.dumps(measure(*sys.argv[2:])))"
+    )
     words = [str(path), backend, str(threads), "trust" if trust_code else "safe"]
     done = subprocess.run(
-        [sys.executable, "-m", "edgekit.runtime.probe", *words],
+        [sys.executable, "-c", code, json.dumps(sys.path), *words],
         capture_output=True,
         text=True,
         check=False,
@@ -67,7 +72,3 @@ def measure(path: str, backend: str, threads: str, trust: str) -> dict[str, Any]
         "first_ms": (after - before) / 1e6,
         "peak_rss_bytes": peak_rss_bytes(),
     }
-
-
-if __name__ == "__main__":
-    print(json.dumps(measure(*sys.argv[1:])))

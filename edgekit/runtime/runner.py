@@ -84,9 +84,7 @@ class Runner(ABC):
         """
         arrays = self._arrange(inputs)
         with self._lock:
-            raw = [
-                encoder.encode(x) for encoder, x in zip(self._encoders, arrays, strict=True)
-            ]
+            raw = [encoder.encode(x) for encoder, x in zip(self._encoders, arrays, strict=True)]
             results = self._guarded_run(raw)
         return {
             name: decoder.decode(q)
@@ -129,8 +127,7 @@ class Runner(ABC):
             TensorError: as `infer`; also for no samples, or unequal numbers of them.
             ArtifactError: as `infer`.
         """
-        if not isinstance(inputs, Mapping):
-            self._arrange(inputs)
+        self._require_mapping(inputs)
         inputs = {name: np.asarray(x) for name, x in inputs.items()}
         counts = {name: len(x) if x.ndim else 0 for name, x in inputs.items()}
         if len(set(counts.values())) != 1 or not min(counts.values()):
@@ -201,12 +198,15 @@ class Runner(ABC):
         except (RuntimeError, ValueError) as error:
             raise ArtifactError(f"{self.artifact.name}: the inference failed: {error}") from error
 
-    def _arrange(self, inputs: Arrays) -> list[NDArray[Any]]:
+    def _require_mapping(self, inputs: Arrays) -> None:
         if not isinstance(inputs, Mapping):
             raise TensorError(
                 f"received {type(inputs).__name__}, expected a dictionary of arrays by input name: "
                 f"{{{', '.join(repr(spec.name) for spec in self.inputs)}: ...}}."
             )
+
+    def _arrange(self, inputs: Arrays) -> list[NDArray[Any]]:
+        self._require_mapping(inputs)
         arrays = []
         for spec in self.inputs:
             x = inputs.get(spec.name)

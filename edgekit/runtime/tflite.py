@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,6 @@ _SOURCES = {
     "tensorflow": ("tensorflow.lite.python.interpreter", "tensorflow"),
 }
 
-_UNKNOWN = (-1,)
-
 
 class TfliteRunner(Runner):
     """A ``.tflite`` file.
@@ -34,11 +33,13 @@ class TfliteRunner(Runner):
 
     def _open(self, backend: str) -> tuple[Backend, tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
         module, distribution = _SOURCES[backend]
-        interpreter_class = importlib.import_module(module).Interpreter
+        self._make = partial(
+            importlib.import_module(module).Interpreter,
+            model_path=str(self.artifact.path),
+            num_threads=self.threads,
+        )
         try:
-            self._interpreter = interpreter_class(
-                model_path=str(self.artifact.path), num_threads=self.threads
-            )
+            self._interpreter = self._make()
             self._interpreter.allocate_tensors()
             inputs, outputs = self._details()
         except (ValueError, RuntimeError) as error:
@@ -48,7 +49,7 @@ class TfliteRunner(Runner):
             ) from error
         self._input_indices = [detail["index"] for detail in inputs.values()]
         self._output_indices = [detail["index"] for detail in outputs.values()]
-        self._shapes: list[tuple[int, ...]] = [
+        self._shapes: list[tuple[int, ...]] | None = [
             tuple(int(n) for n in detail["shape"]) for detail in inputs.values()
         ]
         version = importlib.metadata.version(distribution)
@@ -71,19 +72,21 @@ class TfliteRunner(Runner):
         return signature.get_input_details(), signature.get_output_details()
 
     def _run(self, arrays: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        shapes = [x.shape for x in arrays]
+        if shapes != self._shapes:
+            self._resize(shapes)
         interpreter = self._interpreter
-        for position, x in enumerate(arrays):
-            if x.shape != self._shapes[position]:
-                self._resize([a.shape for a in arrays])
-                break
         for index, x in zip(self._input_indices, arrays, strict=True):
             interpreter.set_tensor(index, x)
         interpreter.invoke()
         return [interpreter.get_tensor(index) for index in self._output_indices]
 
     def _resize(self, shapes: list[tuple[int, ...]]) -> None:
-        # A shape that the file refuses half-way leaves the interpreter with no valid one.
-        self._shapes = [_UNKNOWN] * len(shapes)
+        if self._shapes is None:
+            # The file refused the last shapes half-way. tflite-runtime 2.14 crashes the process
+            # when such an interpreter is used again.
+            self._interpreter = self._make()
+        self._shapes = None
         for index, shape in zip(self._input_indices, shapes, strict=True):
             self._interpreter.resize_tensor_input(index, shape)
         self._interpreter.allocate_tensors()

@@ -82,7 +82,9 @@ def load_splits(recipe: DataRecipe) -> Splits:
     """
     samples = load_samples(recipe.train)
     if samples.class_labels is None:
-        raise SamplesError(f"{recipe.train}: has no class labels to train on (whole numbers, array 'y').")
+        raise SamplesError(
+            f"{recipe.train}: has no class labels to train on (whole numbers, array 'y')."
+        )
     train, validation = samples.split([1 - recipe.validation, recipe.validation], recipe.seed)
     return Splits(train, validation, load_samples(recipe.test) if recipe.test else None)
 

@@ -1,0 +1,231 @@
+"""Compare: ask candidates what the golden asked the original model, and say how far they drift."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from numpy.typing import NDArray
+
+from edgekit.artifact import Artifact
+from edgekit.document import tag
+from edgekit.drift import metrics
+from edgekit.drift.budget import DriftBudget, worst
+from edgekit.drift.golden import Golden
+from edgekit.drift.task import TaskDrift, measure_task, reference_accuracy
+from edgekit.errors import TensorError, UsageError
+from edgekit.runtime.runner import Backend, Runner
+
+
+@dataclass(frozen=True)
+class OutputDrift:
+    """The distance of one output from the reference's. None where the output is not finite.
+
+    Attributes:
+        name: as the reference calls it.
+        max_abs, rmse: in the output's unit.
+        max_abs_rel: `max_abs` as a share of the reference's range.
+        cosine: from -1 to 1.
+        sqnr_db: infinity if the two are equal.
+    """
+
+    name: str
+    max_abs: float | None = None
+    max_abs_rel: float | None = None
+    rmse: float | None = None
+    cosine: float | None = None
+    sqnr_db: float | None = None
+
+    @classmethod
+    def of(cls, name: str, reference: NDArray[Any], answer: NDArray[Any]) -> OutputDrift:
+        """Measure `answer`, of the reference's shape and finite."""
+        return cls(
+            name=name,
+            max_abs=metrics.max_abs(reference, answer),
+            max_abs_rel=metrics.relative_max_abs(reference, answer),
+            rmse=metrics.rmse(reference, answer),
+            cosine=metrics.cosine(reference, answer),
+            sqnr_db=metrics.sqnr_db(reference, answer),
+        )
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One model file's drift.
+
+    Attributes:
+        outputs: in the order of the reference's.
+        verdict: ``"pass"``, ``"fail"``, ``"inconclusive"``, or ``"none"`` without a budget.
+        reasons: a sentence for each limit that led to the verdict.
+        layers: where along the model the drift arises, if that was looked at.
+    """
+
+    artifact: Artifact
+    backend: Backend
+    outputs: tuple[OutputDrift, ...]
+    task: TaskDrift
+    verdict: str = "none"
+    reasons: tuple[str, ...] = ()
+    layers: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def accuracy(self) -> float | None:
+        """A fraction; None unless the golden is a classification."""
+        return self.task.candidate
+
+    @property
+    def drop(self) -> float | None:
+        """Reference accuracy minus this one's; None unless the golden is a classification."""
+        return self.task.drop
+
+    @property
+    def agreement(self) -> float | None:
+        """Share of samples with the reference's top-1 class; None without classes."""
+        return self.task.agreement
+
+    @property
+    def worst_output(self) -> OutputDrift:
+        """The output with the lowest SQNR; one that is not finite is the worst of all."""
+        return min(
+            self.outputs,
+            key=lambda output: (
+                output.sqnr_db is not None,
+                0.0 if output.sqnr_db is None else output.sqnr_db,
+            ),
+        )
+
+    @property
+    def sqnr_db(self) -> float | None:
+        """Of the worst output; None if that is not finite."""
+        return self.worst_output.sqnr_db
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "artifact": self.artifact.to_json(),
+            "backend": asdict(self.backend),
+            "outputs": [asdict(output) for output in self.outputs],
+            "task": self.task.to_json(),
+            "layers": list(self.layers),
+            "verdict": self.verdict,
+            "reasons": list(self.reasons),
+        }
+
+
+@dataclass(frozen=True)
+class Drift:
+    """All candidates against one reference.
+
+    Attributes:
+        reference: `Golden.reference` with ``accuracy`` (a fraction or None), ``samples`` (their
+            number) and ``golden_sha256`` (None if the golden was never a file).
+        budget: what the verdicts rest on.
+    """
+
+    reference: dict[str, Any]
+    budget: DriftBudget
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def verdict(self) -> str:
+        """The worst of the candidates': fail, then inconclusive, pass, none."""
+        return worst([candidate.verdict for candidate in self.candidates])
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema": tag("drift"),
+            "reference": self.reference,
+            "budget": self.budget.to_json(),
+            "candidates": [candidate.to_json() for candidate in self.candidates],
+        }
+
+
+def compare(
+    golden: Golden,
+    runners: Runner | Sequence[Runner],
+    budget: DriftBudget | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Drift:
+    """Ask each runner the golden's samples and measure how its answers differ.
+
+    Inputs and outputs are matched by name; a single output is matched whatever it is called.
+    A candidate whose answers are not all finite fails, budget or none.
+
+    Args:
+        golden: what the original model answers.
+        runners: one or more; none is closed.
+        budget: limits to judge by; without them verdicts are ``"none"``.
+        progress: called with a line of text for each runner.
+
+    Raises:
+        UsageError: there is no runner, or a limit cannot be judged with this golden.
+        TensorError: a runner's inputs or outputs are not those of the reference.
+        ArtifactError: a runner fails.
+    """
+    runners = [runners] if isinstance(runners, Runner) else list(runners)
+    if not runners:
+        raise UsageError("compare: received no runner, expected at least one.")
+    budget = budget or DriftBudget()
+    budget.check(golden)
+    candidates = []
+    for number, runner in enumerate(runners, start=1):
+        if progress is not None:
+            progress(f"comparing {number}/{len(runners)}: {runner.artifact.name}")
+        candidates.append(_candidate(golden, runner, budget))
+    reference = {
+        **golden.reference,
+        "accuracy": reference_accuracy(golden),
+        "samples": len(golden.samples),
+        "golden_sha256": golden.sha256,
+    }
+    return Drift(reference, budget, tuple(candidates))
+
+
+def _candidate(golden: Golden, runner: Runner, budget: DriftBudget) -> Candidate:
+    names = _match_outputs(golden, runner)
+    samples = golden.samples.for_inputs(runner.inputs)
+    raw = runner.infer_batch(samples.inputs)
+    answers = {name: raw[names[name]] for name in golden.outputs}
+    broken = []
+    for name, answer in answers.items():
+        expected = golden.outputs[name].shape
+        if answer.shape != expected:
+            raise TensorError(
+                f"{runner.artifact.name}: output {names[name]!r}: received shape "
+                f"{list(answer.shape)}, expected {list(expected)}, that of the reference."
+            )
+        if problem := metrics.non_finite(answer):
+            broken.append((name, f"Output {names[name]!r}: {problem}."))
+    # What is not finite has no distance: such an output, and a task that reads it, stay unmeasured.
+    unmeasured = {name for name, _ in broken}
+    task_answer = answers[golden.task_output] if golden.task_output is not None else None
+    candidate = Candidate(
+        artifact=runner.artifact,
+        backend=runner.backend,
+        outputs=tuple(
+            OutputDrift(name)
+            if name in unmeasured
+            else OutputDrift.of(name, golden.outputs[name], answer)
+            for name, answer in answers.items()
+        ),
+        task=measure_task(golden, None if golden.task_output in unmeasured else task_answer),
+    )
+    if broken:
+        return replace(candidate, verdict="fail", reasons=tuple(text for _, text in broken))
+    verdict, reasons = budget.judge(candidate)
+    return replace(candidate, verdict=verdict, reasons=tuple(reasons))
+
+
+def _match_outputs(golden: Golden, runner: Runner) -> dict[str, str]:
+    """The runner's output name for each of the reference's."""
+    wanted = list(golden.outputs)
+    found = [spec.name for spec in runner.outputs]
+    if sorted(wanted) == sorted(found):
+        return {name: name for name in wanted}
+    if len(wanted) == len(found) == 1:
+        return {wanted[0]: found[0]}
+    raise TensorError(
+        f"{runner.artifact.name}: received outputs {', '.join(map(repr, found))}, expected those "
+        f"of the reference, {', '.join(map(repr, wanted))}. Several outputs are matched by name: "
+        "export with the original names."
+    )

@@ -1,0 +1,142 @@
+"""TaskDrift: what a candidate's drift means for the task: accuracy, flipped decisions, errors."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.drift import metrics
+from edgekit.drift.golden import CLASSIFICATION, REGRESSION, Golden
+
+# A report shows a few; a million indices would only make the document slow to read.
+_LISTED_FLIPS = 100
+
+
+@dataclass(frozen=True)
+class ClassDrift:
+    """The samples of one class by their label. All but the counts are fractions."""
+
+    label: int
+    count: int
+    reference: float
+    candidate: float
+    drop: float
+    agreement: float
+
+    def to_json(self) -> dict[str, Any]:
+        fields = asdict(self)
+        return {"class": fields.pop("label"), **fields}
+
+
+@dataclass(frozen=True)
+class TaskDrift:
+    """The candidate's decisions beside the reference's. None where the task has no such number.
+
+    Attributes:
+        kind: as `Golden.task`.
+        output: name of the reference's output that is looked at.
+        reference, candidate: accuracy, fractions.
+        drop: `reference` minus `candidate`.
+        drop_ci95: the drop's 95 % confidence interval.
+        agreement: share of samples with the reference's top-1 class.
+        flips: how many samples have another top-1 class.
+        flipped: indices of the first 100 of those.
+        per_class: one entry for each class that occurs in the labels, ascending.
+        rmse_reference, rmse_candidate: of a regression, against the labels.
+    """
+
+    kind: str
+    output: str | None
+    reference: float | None = None
+    candidate: float | None = None
+    drop: float | None = None
+    drop_ci95: tuple[float, float] | None = None
+    agreement: float | None = None
+    flips: int | None = None
+    flipped: tuple[int, ...] = ()
+    per_class: tuple[ClassDrift, ...] = ()
+    rmse_reference: float | None = None
+    rmse_candidate: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            **asdict(self),
+            "drop_ci95": None if self.drop_ci95 is None else list(self.drop_ci95),
+            "flipped": list(self.flipped),
+            "per_class": [row.to_json() for row in self.per_class],
+        }
+
+
+def reference_accuracy(golden: Golden) -> float | None:
+    """The original model's accuracy, a fraction; None unless the golden is a classification."""
+    if golden.task != CLASSIFICATION or golden.task_output is None or golden.labels is None:
+        return None
+    output = golden.outputs[golden.task_output]
+    classes = metrics.predicted_classes(output, metrics.binary_threshold(output))
+    return metrics.accuracy(classes, golden.labels)
+
+
+def measure_task(golden: Golden, answer: NDArray[Any] | None) -> TaskDrift:
+    """What `answer`, the candidate's for the golden's task output, comes to.
+
+    Args:
+        golden: the reference.
+        answer: in the shape of the reference's; None if there is none to look at.
+
+    Raises:
+        TensorError: a value of `answer` is not finite.
+    """
+    kind, name = golden.task, golden.task_output
+    if name is None or answer is None:
+        return TaskDrift(kind, name)
+    output, labels = golden.outputs[name], golden.labels
+    if kind == REGRESSION and labels is not None:
+        return TaskDrift(
+            kind,
+            name,
+            rmse_reference=metrics.rmse(labels, output),
+            rmse_candidate=metrics.rmse(labels, answer),
+        )
+    threshold = metrics.binary_threshold(output)
+    ref = metrics.predicted_classes(output, threshold)
+    cand = metrics.predicted_classes(answer, threshold)
+    flipped = metrics.flips(ref, cand)
+    agreement = metrics.agreement(ref, cand)
+    listed = tuple(int(index) for index in flipped[:_LISTED_FLIPS])
+    if labels is None:
+        return TaskDrift(kind, name, agreement=agreement, flips=len(flipped), flipped=listed)
+    return TaskDrift(
+        kind,
+        name,
+        reference=metrics.accuracy(ref, labels),
+        candidate=metrics.accuracy(cand, labels),
+        drop=_drop(ref == labels, cand == labels),
+        drop_ci95=metrics.paired_drop_ci95(ref == labels, cand == labels),
+        agreement=agreement,
+        flips=len(flipped),
+        flipped=listed,
+        per_class=tuple(
+            _class_drift(int(label), ref[labels == label], cand[labels == label])
+            for label in np.unique(labels)
+        ),
+    )
+
+
+def _class_drift(label: int, ref: metrics.Classes, cand: metrics.Classes) -> ClassDrift:
+    labels = np.full(len(ref), label)
+    return ClassDrift(
+        label=label,
+        count=len(ref),
+        reference=metrics.accuracy(ref, labels),
+        candidate=metrics.accuracy(cand, labels),
+        drop=_drop(ref == label, cand == label),
+        agreement=metrics.agreement(ref, cand),
+    )
+
+
+def _drop(ref: NDArray[np.bool_], cand: NDArray[np.bool_]) -> float:
+    # From whole numbers: 0.96 - 0.95 is more than 0.01 in floats, and a limit of 0.01 would break.
+    return (int(np.count_nonzero(ref)) - int(np.count_nonzero(cand))) / len(ref)

@@ -1,0 +1,105 @@
+"""The report as one HTML file that needs nothing else: no network, no script."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from typing import Any
+
+import edgekit
+from edgekit.errors import require
+from edgekit.report import charts, units
+from edgekit.report.data import Report
+from edgekit.report.hashes import short
+from edgekit.report.summary import VERDICT_WORDS, budget_lines, summary
+
+# A number and its unit stay on one line.
+_BEFORE_UNIT = r"(?<=\d) (?=(?:KB|us|ms|s)\b|%)"
+_VERDICT_MARKS = {"fail": "✕", "inconclusive": "?", "pass": "✓", "none": "·", None: "·"}
+
+
+def to_html(report: Report) -> str:
+    """The whole page. Every text from the documents is escaped.
+
+    Raises:
+        MissingDependencyError: jinja2 is not installed.
+    """
+    jinja2 = require("jinja2", "report", "Writing an HTML report")
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_packaged),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        size=units.size,
+        memory=units.memory,
+        machine=_machine,
+        percent=units.percent,
+        points=units.points,
+        interval=units.interval,
+        duration=units.duration,
+        speedup=units.speedup,
+        sqnr=units.sqnr,
+        significant=units.significant,
+        flat=lambda value: list(_flat(value)),
+        short=short,
+    )
+    everything = [*([report.reference] if report.reference else []), *report.rows]
+    text: str = environment.get_template("template.html").render(
+        report=report,
+        everything=everything,
+        summary=re.sub(_BEFORE_UNIT, "\u00a0", summary(report)),
+        budget=budget_lines(report),
+        words=VERDICT_WORDS,
+        marks=_VERDICT_MARKS,
+        sizes=charts.bar_chart(
+            [(row, row.size_bytes) for row in everything], units.size, report.reference
+        ),
+        latencies=charts.bar_chart(
+            [(row, row.p50_ms) for row in everything], units.duration, report.reference
+        ),
+        drops=charts.whisker_chart(report),
+        heat=charts.heat_table(report),
+        curves=charts.training_curves(report.training),
+        edgekit_version=edgekit.__version__,
+    )
+    return text
+
+
+def _packaged(name: str) -> str:
+    return resources.files("edgekit.report").joinpath(name).read_text("utf-8")
+
+
+def _machine(state: Mapping[str, Any]) -> dict[str, Any]:
+    """A host's state in a reader's words."""
+    celsius, throttled = state["temperature_c"], state["throttled"]
+    return {
+        "device": state["device"],
+        "CPU": f"{state['cpu']}, {units.plural(state['cores'], 'core')}, {state['machine']}",
+        "CPU features": state["cpu_features"] or None,
+        "governor": state["governor"],
+        "temperature": None if celsius is None else f"{celsius:.0f} °C",
+        "throttled": None if throttled is None else "yes" if throttled else "no",
+        "memory": f"{units.memory(state['memory_available_bytes'])} free of "
+        f"{units.memory(state['memory_total_bytes'])}",
+        "load": f"{state['load_1min']:.2f}",
+        "system": state["system"],
+        "Python": state["python"],
+        **state["interpreters"],
+    }
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Leaves of nested tables under dotted names; what is not set is left out."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _flat(item, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, (list, tuple)):
+        yield name, ", ".join(str(item) for item in value)
+    elif isinstance(value, float):
+        yield name, units.significant(value)
+    elif value is not None:
+        yield name, str(value)

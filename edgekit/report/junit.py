@@ -1,0 +1,73 @@
+"""A drift document as JUnit XML, which build servers show as tests."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from typing import Any
+
+from edgekit.document import tag
+from edgekit.errors import DocumentError
+from edgekit.report import units
+from edgekit.report.hashes import base_name
+
+# What XML 1.0 has no way to write (https://www.w3.org/TR/xml/#charsets).
+_FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def to_junit(drift: dict[str, Any]) -> str:
+    """One test case a candidate: ``fail`` is a failure, every other verdict passes with a note.
+
+    Args:
+        drift: a drift document.
+
+    Raises:
+        DocumentError: it is of another kind.
+    """
+    if drift.get("schema") != tag("drift"):
+        raise DocumentError(
+            f"JUnit: received schema {drift.get('schema')!r}, expected {tag('drift')!r}."
+        )
+    candidates = drift["candidates"]
+    counts = {
+        "tests": str(len(candidates)),
+        "failures": str(sum(row["verdict"] == "fail" for row in candidates)),
+        "errors": "0",
+        "skipped": "0",
+    }
+    root = ET.Element("testsuites", {"name": "edgekit", **counts})
+    suite = ET.SubElement(root, "testsuite", {"name": "edgekit.drift", **counts})
+    original = _xml_text(base_name(drift["reference"]["path"]))
+    for row in candidates:
+        name = _xml_text(base_name(row["artifact"]["path"]))
+        case = ET.SubElement(
+            suite, "testcase", {"classname": f"edgekit.drift.{original}", "name": name}
+        )
+        reasons = _xml_text("\n".join(row["reasons"]))
+        if row["verdict"] == "fail":
+            # The message is what a list of failures shows, one line each.
+            message = reasons.replace("\n", "; ") or "over budget"
+            ET.SubElement(case, "failure", {"message": message, "type": "drift"}).text = reasons
+        ET.SubElement(case, "system-out").text = _xml_text(_note(row))
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=False) + "\n"
+
+
+def _note(row: dict[str, Any]) -> str:
+    task = row["task"]
+    lines = [f"verdict: {row['verdict']}", *row["reasons"]]
+    for key, form in (
+        ("reference", units.percent),
+        ("candidate", units.percent),
+        ("drop", units.points),
+        ("agreement", units.percent),
+    ):
+        if task[key] is not None:
+            lines.append(f"{key}: {form(task[key])}")
+    lines += [f"SQNR of {out['name']}: {units.sqnr(out)}" for out in row["outputs"]]
+    lines.append(f"sha256: {row['artifact']['sha256']}")
+    return "\n".join(lines)
+
+
+def _xml_text(text: str) -> str:
+    return _FORBIDDEN.sub("\ufffd", text)

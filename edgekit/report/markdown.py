@@ -1,0 +1,95 @@
+"""The report as Markdown, for a pull request or a wiki."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgekit.report import units
+from edgekit.report.charts import heat_table
+from edgekit.report.data import Report
+from edgekit.report.summary import VERDICT_WORDS, budget_lines, summary
+from edgekit.report.table import Table, escape_markdown, rows_table
+
+_MAX_CLASSES = 10
+
+
+def to_markdown(report: Report) -> str:
+    """The whole report. Every text from the documents is escaped."""
+    title = report.reference.name if report.reference else "Model files"
+    parts = [
+        f"# {escape_markdown(title)}\n",
+        f"**{VERDICT_WORDS[report.verdict]}.** {escape_markdown(summary(report))}\n",
+    ]
+    if report.budget:
+        parts.append(f"Budget: {', '.join(budget_lines(report))}.\n")
+    parts += [f"{note}\n" for note in report.notes]
+    parts.append(rows_table(report).to_markdown())
+    for heading, lines in (
+        ("Verdicts", _verdicts(report)),
+        ("Which classes paid", _classes(report)),
+        ("Left in float", _float_ops(report)),
+        ("Asked for and not made", _skipped(report)),
+        ("Training", _training(report)),
+        ("Measured on", _hosts(report)),
+        ("Hashes", _hashes(report)),
+    ):
+        if body := "".join(lines):
+            parts.append(f"## {heading}\n\n{body}")
+    return "\n".join(parts)
+
+
+def _item(name: str, text: str) -> str:
+    return f"- **{escape_markdown(name)}**: {escape_markdown(text)}\n"
+
+
+def _verdicts(report: Report) -> Iterator[str]:
+    for row in report.rows:
+        yield _item(row.name, "; ".join((VERDICT_WORDS[row.verdict], *row.reasons)))
+
+
+def _classes(report: Report) -> Iterator[str]:
+    heat = heat_table(report)
+    if heat is None:
+        return
+    shown = heat.rows[:_MAX_CLASSES]
+    yield "Accuracy drop in percentage points, the worst first.\n\n"
+    columns = tuple(map(escape_markdown, ("class", "samples", *heat.labels)))
+    yield Table(
+        columns,
+        tuple((row.name, str(row.count), *(cell.text for cell in row.cells)) for row in shown),
+    ).to_markdown()
+    left_out = len(heat.rows) - len(shown) + heat.left_out
+    if left_out:
+        yield f"\n{left_out} classes that lost less are not shown.\n"
+
+
+def _float_ops(report: Report) -> Iterator[str]:
+    for name, ops in report.float_ops.items():
+        for op in ops:
+            yield _item(name, ", ".join(str(value) for value in op.values()))
+
+
+def _skipped(report: Report) -> Iterator[str]:
+    for item in report.skipped:
+        yield _item(f"{item['format'] or 'any'} {item['scheme'] or 'any'}", item["reason"])
+
+
+def _training(report: Report) -> Iterator[str]:
+    if training := report.training:
+        yield (
+            f"{units.plural(len(training['history']), 'epoch')}; accuracy "
+            f"{units.percent(training['validation_accuracy'])} on the validation samples, "
+            f"{units.percent(training['test_accuracy'])} on the test samples.\n"
+        )
+
+
+def _hosts(report: Report) -> Iterator[str]:
+    for host in report.hosts:
+        facts = [str(host.state[key]) for key in ("device", "cpu", "system") if key in host.state]
+        noise = f"; noise: {', '.join(host.noise)}" if host.noise else ""
+        yield _item(host.document, f"{', '.join(facts)}{noise}")
+
+
+def _hashes(report: Report) -> Iterator[str]:
+    for row in (*((report.reference,) if report.reference else ()), *report.rows):
+        yield _item(row.name, row.sha256)

@@ -1,0 +1,68 @@
+"""The table of files, the same on a terminal and in Markdown."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from edgekit.report import units
+from edgekit.report.data import Report, Row
+
+COLUMNS = ("file", "size", "accuracy", "drop", "agreement", "p50", "speed-up over Keras")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text, the first column to the left and the others to the right."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def to_text(self) -> str:
+        """Aligned plain text for a terminal, with a line break at the end."""
+        lines = [self.columns, *(tuple(map(printable, row)) for row in self.rows)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        ruled = [lines[0], tuple("-" * width for width in widths), *lines[1:]]
+        return "".join(
+            "  ".join(
+                [line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])],
+            ).rstrip()
+            + "\n"
+            for line in ruled
+        )
+
+    def to_markdown(self) -> str:
+        """A table of GitHub's Markdown, with a line break at the end."""
+        rule = (":--", *("--:" for _ in self.columns[1:]))
+        lines = [self.columns, rule, *(tuple(map(escape_markdown, row)) for row in self.rows)]
+        return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def rows_table(report: Report) -> Table:
+    """The original model first, then a row for each exported file."""
+    rows = (*((report.reference,) if report.reference else ()), *report.rows)
+    return Table(COLUMNS, tuple(map(_cells, rows)))
+
+
+def printable(text: str) -> str:
+    """`text` on one line, without what would steer a terminal."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)
+
+
+def escape_markdown(text: str) -> str:
+    """`text` on one line, with what Markdown and HTML would take as markup escaped."""
+    text = printable(re.sub(r"\s+", " ", text))
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", text)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return (
+        row.name,
+        units.size(row.size_bytes),
+        units.percent(row.accuracy),
+        units.points(row.drop),
+        units.percent(row.agreement),
+        units.duration(row.p50_ms),
+        units.speedup(row.speedup),
+    )

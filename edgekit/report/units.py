@@ -1,0 +1,85 @@
+"""Numbers as people read them; an en dash stands for what is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+UNKNOWN = "–"
+
+
+def size(size_bytes: float | None) -> str:
+    """Bytes in KB, 1 KB being 1000 B: ``"27.3 KB"``."""
+    return _text(size_bytes, lambda value: f"{value / 1000:.1f} KB")
+
+
+def memory(size_bytes: float | None) -> str:
+    """Bytes in MB, 1 MB being 1000 KB: ``"41.0 MB"``."""
+    return _text(size_bytes, lambda value: f"{value / 1e6:.1f} MB")
+
+
+def percent(share: float | None) -> str:
+    """A share in [0, 1] as ``"95.28 %"``."""
+    return _text(share, lambda value: f"{value * 100:.2f} %")
+
+
+def points(drop: float | None) -> str:
+    """A difference of shares in percentage points: ``"0.28 pt"``; below zero is a gain."""
+    return _text(drop, lambda value: f"{hundredths(value)} pt")
+
+
+def hundredths(share: float) -> str:
+    """A share times 100 with two digits, and never a minus before zero."""
+    return f"{round(share * 100, 2) + 0.0:.2f}"
+
+
+def interval(bounds: tuple[float, float] | None) -> str:
+    """Both ends of an interval of drops, in percentage points."""
+    return "" if bounds is None else f"{hundredths(bounds[0])} to {hundredths(bounds[1])}"
+
+
+def duration(ms: float | None) -> str:
+    """Milliseconds with three digits in the unit that suits them: ``"42.1 us"``, ``"1.11 ms"``."""
+
+    def text(value: float) -> str:
+        # Rounded first: 0.99996 ms is 1.00 ms and not 1000 us.
+        value = float(f"{value:.3g}")
+        for limit, factor, unit in ((1, 1000, "us"), (1000, 1, "ms")):
+            if value < limit:
+                return f"{_three_digits(value * factor)} {unit}"
+        return f"{_three_digits(value / 1000)} s"
+
+    return _text(ms, text)
+
+
+def speedup(ratio: float | None) -> str:
+    """How many times as fast: ``"26.5x"``."""
+    return _text(ratio, lambda value: f"{value:.1f}x")
+
+
+def decibels(value: float | None) -> str:
+    """``"38.2 dB"``."""
+    return _text(value, lambda db: f"{db:.1f} dB")
+
+
+def sqnr(output: Mapping[str, Any]) -> str:
+    """The SQNR of a drift document's output; of equal outputs it is infinite, which JSON cannot say."""
+    return "identical" if output["max_abs"] == 0 else decibels(output["sqnr_db"])
+
+
+def significant(value: float | None) -> str:
+    """Four significant digits, for numbers without a unit."""
+    return _text(value, lambda number: f"{number:.4g}")
+
+
+def plural(count: int, noun: str) -> str:
+    """``"1 file"``, ``"2 files"``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
+
+
+def _text(value: float | None, form: Callable[[float], str]) -> str:
+    return UNKNOWN if value is None else form(value)

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgekit.artifact import Artifact
+from edgekit.drift.budget import DriftBudget, worst
+from edgekit.drift.compare import Candidate, OutputDrift
+from edgekit.drift.task import TaskDrift
+from edgekit.errors import UsageError
+from edgekit.runtime.runner import Backend
+
+
+def candidate(
+    drop: float | None = 0.005,
+    interval: tuple[float, float] | None = (-0.001, 0.009),
+    agreement: float | None = 0.99,
+    sqnr_db: tuple[float | None, ...] = (40.0, 30.0),
+) -> Candidate:
+    return Candidate(
+        artifact=Artifact(Path("m.int8.tflite"), "tflite", "int8"),
+        backend=Backend("numpy", "2"),
+        outputs=tuple(OutputDrift(f"out{i}", sqnr_db=value) for i, value in enumerate(sqnr_db)),
+        task=TaskDrift(
+            "classification", "out0", drop=drop, drop_ci95=interval, agreement=agreement
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("limits", "verdict", "said"),
+    [
+        ({}, "none", []),
+        ({"max_accuracy_drop": 0.01}, "pass", ["0.005", "0.009", "limit 0.01"]),
+        ({"max_accuracy_drop": 0.009}, "pass", ["limit 0.009"]),
+        ({"max_accuracy_drop": 0.005}, "inconclusive", ["too small", "0.01 wide", "0.009"]),
+        ({"max_accuracy_drop": 0.004}, "fail", ["drop 0.005 is above the limit 0.004"]),
+        ({"min_agreement": 0.99}, "pass", ["0.99"]),
+        ({"min_agreement": 0.991}, "fail", ["agreement 0.99 is below the limit 0.991"]),
+        ({"min_sqnr_db": 30.0}, "pass", ["'out1'", "30 dB"]),
+        ({"min_sqnr_db": 35.0}, "fail", ["30 dB of output 'out1' is below the limit 35 dB"]),
+    ],
+)
+def test_each_limit_leads_to_its_verdict(
+    limits: dict[str, float], verdict: str, said: list[str]
+) -> None:
+    budget = DriftBudget(**limits)
+    received, reasons = budget.judge(candidate())
+    assert received == verdict
+    assert len(reasons) == len(limits)
+    assert all(word in reasons[0] for word in said)
+    assert all(reason.endswith(".") for reason in reasons)
+    assert budget.is_empty is (not limits)
+
+
+def test_the_worst_limit_decides_and_gives_the_reasons() -> None:
+    verdict, reasons = DriftBudget(0.005, 0.999, 20.0).judge(candidate())
+    assert verdict == "fail"
+    assert len(reasons) == 1
+    assert "agreement" in reasons[0]
+    verdict, reasons = DriftBudget(0.005, 0.9, 20.0).judge(candidate())
+    assert (verdict, len(reasons)) == ("inconclusive", 1)
+    verdict, reasons = DriftBudget(0.01, 0.9, 20.0).judge(candidate())
+    assert (verdict, len(reasons)) == ("pass", 3)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"max_accuracy_drop": 1.5},
+        {"max_accuracy_drop": -0.01},
+        {"max_accuracy_drop": float("nan")},
+        {"min_agreement": 99},
+        {"min_sqnr_db": float("inf")},
+        {"min_sqnr_db": float("nan")},
+    ],
+)
+def test_limits_out_of_range_are_refused(limits: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=next(iter(limits))):
+        DriftBudget(**limits)
+
+
+def test_what_was_not_measured_cannot_be_judged() -> None:
+    with pytest.raises(UsageError, match="golden has no labels"):
+        DriftBudget(max_accuracy_drop=0.01).judge(candidate(drop=None, interval=None))
+    with pytest.raises(UsageError, match="no output of the golden has classes"):
+        DriftBudget(min_agreement=0.9).judge(candidate(agreement=None))
+    with pytest.raises(UsageError, match="'out1' was not measured"):
+        DriftBudget(min_sqnr_db=3).judge(candidate(sqnr_db=(10.0, None)))
+
+
+def test_equal_and_hopeless_outputs_are_judged_too() -> None:
+    budget = DriftBudget(min_sqnr_db=30)
+    assert budget.judge(candidate(sqnr_db=(float("inf"),)))[0] == "pass"
+    assert budget.judge(candidate(sqnr_db=(float("inf"), float("-inf"))))[0] == "fail"
+
+
+def test_the_worst_verdict() -> None:
+    assert worst([]) == worst(["none"]) == "none"
+    assert worst(["pass", "none"]) == "pass"
+    assert worst(["pass", "inconclusive"]) == "inconclusive"
+    assert worst(["inconclusive", "fail", "pass"]) == "fail"

@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+
+from edgekit.drift import metrics
+from edgekit.errors import TensorError
+
+VALUES = st.floats(-1e6, 1e6, width=32)
+SHAPES = hnp.array_shapes(min_dims=1, max_dims=3, max_side=6)
+PAIRS = SHAPES.flatmap(
+    lambda shape: st.tuples(
+        hnp.arrays(np.float32, shape, elements=VALUES),
+        hnp.arrays(np.float32, shape, elements=VALUES),
+    )
+)
+RIGHTS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
+DISTANCES = [
+    metrics.max_abs,
+    metrics.relative_max_abs,
+    metrics.rmse,
+    metrics.cosine,
+    metrics.sqnr_db,
+]
+Distance = Callable[[NDArray[Any], NDArray[Any]], float]
+
+
+def python_floats(pair: tuple[NDArray[Any], NDArray[Any]]) -> list[tuple[float, float]]:
+    return [(float(r), float(c)) for r, c in zip(pair[0].flat, pair[1].flat, strict=True)]
+
+
+@given(PAIRS)
+def test_max_abs_and_rmse_are_their_formulae(pair: tuple[NDArray[Any], NDArray[Any]]) -> None:
+    rows = python_floats(pair)
+    assert metrics.max_abs(*pair) == max(abs(r - c) for r, c in rows)
+    expected = math.sqrt(fmean((r - c) ** 2 for r, c in rows))
+    assert metrics.rmse(*pair) == pytest.approx(expected, rel=1e-12)
+    assert metrics.rmse(*pair) <= metrics.max_abs(*pair) * (1 + 1e-12)
+
+
+@given(PAIRS)
+def test_relative_max_abs_is_a_share_of_the_range(pair: tuple[NDArray[Any], NDArray[Any]]) -> None:
+    rows = python_floats(pair)
+    span = max(r for r, _ in rows) - min(r for r, _ in rows)
+    assume(span > 0)
+    expected = max(abs(r - c) for r, c in rows) / span
+    assert metrics.relative_max_abs(*pair) == pytest.approx(expected, rel=1e-12)
+
+
+@given(PAIRS)
+def test_cosine_is_its_formula(pair: tuple[NDArray[Any], NDArray[Any]]) -> None:
+    rows = python_floats(pair)
+    lengths = math.hypot(*(r for r, _ in rows)) * math.hypot(*(c for _, c in rows))
+    assume(lengths > 0)
+    value = metrics.cosine(*pair)
+    assert value == pytest.approx(math.fsum(r * c for r, c in rows) / lengths, abs=1e-9)
+    assert -1 <= value <= 1
+
+
+@given(PAIRS)
+def test_sqnr_is_its_formula(pair: tuple[NDArray[Any], NDArray[Any]]) -> None:
+    rows = python_floats(pair)
+    signal = math.fsum(r * r for r, _ in rows)
+    noise = math.fsum((r - c) ** 2 for r, c in rows)
+    assume(signal > 0)
+    assume(noise > 0)
+    expected = 10 * (math.log10(signal) - math.log10(noise))
+    assert metrics.sqnr_db(*pair) == pytest.approx(expected, abs=1e-9)
+
+
+def test_sqnr_of_a_tenth_of_noise_is_twenty_decibel() -> None:
+    reference = np.ones(50, np.float32)
+    assert metrics.sqnr_db(reference, reference + np.float32(0.1)) == pytest.approx(20, abs=1e-5)
+
+
+@given(hnp.arrays(np.float32, SHAPES, elements=VALUES))
+def test_equal_outputs_have_no_distance(x: NDArray[Any]) -> None:
+    assert metrics.max_abs(x, x) == metrics.rmse(x, x) == metrics.relative_max_abs(x, x) == 0
+    assert metrics.sqnr_db(x, x) == math.inf
+    assert metrics.cosine(x, x) == pytest.approx(1)
+
+
+def test_a_reference_of_zeros() -> None:
+    zeros, ones = np.zeros((2, 3)), np.ones((2, 3))
+    assert metrics.sqnr_db(zeros, ones) == -math.inf
+    assert metrics.relative_max_abs(zeros, ones) == math.inf
+    assert metrics.cosine(zeros, ones) == metrics.cosine(ones, zeros) == 0
+    assert metrics.cosine(zeros, zeros) == 1
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_never_masked(distance: Distance, value: float) -> None:
+    good = np.ones((3, 2))
+    bad = good.copy()
+    bad[2, 1] = value
+    with pytest.raises(TensorError, match=r"candidate: 1 of 6 values is not finite.*at sample 2"):
+        distance(good, bad)
+    with pytest.raises(TensorError, match="reference: 1 of 6"):
+        distance(bad, good)
+    with pytest.raises(TensorError, match="not finite"):
+        metrics.predicted_classes(bad)
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_shapes_must_be_equal_and_hold_something(distance: Distance) -> None:
+    with pytest.raises(TensorError, match=r"received shape \[3, 1\], expected \[3\]"):
+        distance(np.ones(3), np.ones((3, 1)))
+    with pytest.raises(TensorError, match="at least one value"):
+        distance(np.ones((0, 2)), np.ones((0, 2)))
+
+
+def test_integers_do_not_wrap_around() -> None:
+    assert metrics.max_abs(np.array([-128], np.int8), np.array([127], np.int8)) == 255
+    assert metrics.max_abs(np.array([0], np.uint8), np.array([1], np.uint8)) == 1
+
+
+def test_top_1_of_scores_is_the_first_of_the_highest() -> None:
+    scores = np.array([[0.1, 0.5, 0.5], [2.0, 0, 1]])
+    assert metrics.predicted_classes(scores).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("shape", [(-1,), (-1, 1)])
+def test_top_1_of_one_column_depends_on_what_the_reference_holds(shape: tuple[int, ...]) -> None:
+    probabilities = np.array([0.0, 0.4, 0.6, 1.0]).reshape(shape)
+    logits = np.array([-3.0, 0.4, 0.6, -0.1]).reshape(shape)
+    assert metrics.binary_threshold(probabilities) == 0.5
+    assert metrics.binary_threshold(logits) == 0
+    assert metrics.predicted_classes(probabilities).tolist() == [0, 0, 1, 1]
+    assert metrics.predicted_classes(logits, 0.0).tolist() == [0, 1, 1, 0]
+
+
+@pytest.mark.parametrize("shape", [(), (2, 3, 4), (2, 0)])
+def test_other_shapes_have_no_top_1(shape: tuple[int, ...]) -> None:
+    assert metrics.class_count(np.ones(shape)) is None
+    with pytest.raises(TensorError, match="top-1: received an output of shape"):
+        metrics.predicted_classes(np.ones(shape))
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=50))
+def test_agreement_and_flips_complete_each_other(pairs: list[tuple[int, int]]) -> None:
+    ref, cand = (np.array(column) for column in zip(*pairs, strict=True))
+    flipped = metrics.flips(ref, cand)
+    assert flipped.tolist() == [i for i, (r, c) in enumerate(pairs) if r != c]
+    assert metrics.agreement(ref, cand) == (len(pairs) - len(flipped)) / len(pairs)
+    assert metrics.agreement(ref, cand) == metrics.accuracy(ref, cand)
+
+
+def test_decisions_must_be_as_many() -> None:
+    for function in (metrics.accuracy, metrics.flips, metrics.paired_drop_ci95):
+        with pytest.raises(TensorError, match="one value a sample"):
+            function(np.ones(3, bool), np.ones(2, bool))  # type: ignore[operator]
+        with pytest.raises(TensorError, match="at least one sample"):
+            function(np.ones(0, bool), np.ones(0, bool))  # type: ignore[operator]
+
+
+def columns(rights: list[tuple[bool, bool]]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    ref, cand = zip(*rights, strict=True)
+    return np.array(ref), np.array(cand)
+
+
+@given(RIGHTS)
+def test_the_interval_is_bonett_and_prices(rights: list[tuple[bool, bool]]) -> None:
+    n = len(rights)
+    p12 = (sum(r and not c for r, c in rights) + 1) / (n + 2)
+    p21 = (sum(c and not r for r, c in rights) + 1) / (n + 2)
+    half = 1.96 * math.sqrt((p12 + p21 - (p12 - p21) ** 2) / (n + 2))
+    low, high = metrics.paired_drop_ci95(*columns(rights))
+    assert low == pytest.approx(max(-1, p12 - p21 - half))
+    assert high == pytest.approx(min(1, p12 - p21 + half))
+
+
+@given(RIGHTS)
+def test_the_interval_contains_both_estimates_and_mirrors(rights: list[tuple[bool, bool]]) -> None:
+    ref, cand = columns(rights)
+    low, high = metrics.paired_drop_ci95(ref, cand)
+    measured = float(ref.mean() - cand.mean())
+    adjusted = measured * len(ref) / (len(ref) + 2)
+    assert -1 <= low <= adjusted <= high <= 1
+    assert low - 1e-12 <= measured <= high + 1e-12
+    assert metrics.paired_drop_ci95(cand, ref) == pytest.approx((-high, -low))
+
+
+@pytest.mark.parametrize(("lost", "won", "n"), [(0.05, 0.05, 200), (0.04, 0.01, 500)])
+def test_the_interval_covers_the_true_drop(lost: float, won: float, n: int) -> None:
+    rng = np.random.default_rng(7)
+    rounds, covered = 2000, 0
+    for _ in range(rounds):
+        draw = rng.random(n)
+        ref, cand = draw >= won, (draw < won) | (draw >= won + lost)
+        low, high = metrics.paired_drop_ci95(ref, cand)
+        covered += low <= lost - won <= high
+    assert 0.935 <= covered / rounds <= 0.985
+
+
+def test_the_interval_narrows_with_the_sample() -> None:
+    small, large = (
+        np.subtract(*reversed(metrics.paired_drop_ci95(np.ones(n, bool), np.ones(n, bool))))
+        for n in (100, 1000)
+    )
+    assert large < small / 5

@@ -1,0 +1,236 @@
+"""Hand-made documents of one model, as bench, compare, export and train write them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from copy import deepcopy
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Documents = dict[str, dict[str, Any]]
+
+SIZES = {
+    "kws.keras": 318_400,
+    "kws.float32.tflite": 98_300,
+    "kws.int8.tflite": 31_200,
+    "kws.int8.onnx": 36_900,
+}
+
+
+def hash_of(name: str) -> str:
+    return sha256(name.encode()).hexdigest()
+
+
+def artifact(name: str) -> dict[str, Any]:
+    ending = name.rsplit(".", 1)[-1]
+    return {
+        "path": f"build/{name}",
+        "sha256": hash_of(name),
+        "format": ending,
+        "scheme": "float32" if ending == "keras" else name.split(".")[1],
+        "size_bytes": SIZES[name],
+    }
+
+
+def run(name: str, backend: str, p50_ms: float, threads: int = 1) -> dict[str, Any]:
+    return {
+        "artifact": artifact(name),
+        "backend": {"name": backend, "version": "2.1"},
+        "threads": threads,
+        "load_ms": 3.5,
+        "first_ms": 0.9,
+        "latency": {
+            "count": 5000,
+            "mean_ms": p50_ms * 1.02,
+            "std_ms": p50_ms * 0.1,
+            "min_ms": p50_ms * 0.9,
+            "p50_ms": p50_ms,
+            "p90_ms": p50_ms * 1.1,
+            "p99_ms": p50_ms * 1.4,
+            "max_ms": p50_ms * 3,
+        },
+        "throughput_per_s": 1000 / p50_ms,
+        "peak_rss_bytes": 41_000_000,
+    }
+
+
+def candidate(
+    name: str, accuracy: float, interval: tuple[float, float], verdict: str, reason: str
+) -> dict[str, Any]:
+    drop = round(0.9528 - accuracy, 10)
+    return {
+        "artifact": artifact(name),
+        "backend": {"name": "litert", "version": "2.1"},
+        "outputs": [
+            {
+                "name": "scores",
+                "max_abs": 0.041,
+                "max_abs_rel": 0.05,
+                "rmse": 0.0034,
+                "cosine": 0.9998,
+                "sqnr_db": 34.25,
+            }
+        ],
+        "task": {
+            "kind": "classification",
+            "output": "scores",
+            "reference": 0.9528,
+            "candidate": accuracy,
+            "drop": drop,
+            "drop_ci95": list(interval),
+            "agreement": 0.9912,
+            "flips": 22,
+            "flipped": [3, 14, 15],
+            "per_class": [
+                {
+                    "class": label,
+                    "count": 250,
+                    "reference": 0.95,
+                    "candidate": 0.95 - part,
+                    "drop": part,
+                    "agreement": 0.99,
+                }
+                for label, part in enumerate((drop, -0.004, 4 * drop, 0.0))
+            ],
+            "rmse_reference": None,
+            "rmse_candidate": None,
+        },
+        "layers": [],
+        "verdict": verdict,
+        "reasons": [reason],
+    }
+
+
+def exported(name: str, float_ops: list[dict[str, str]]) -> dict[str, Any]:
+    spec = {"name": "audio", "dtype": "int8", "shape": [1, 49, 10, 1], "quantization": None}
+    return {
+        **artifact(name),
+        "path": name,
+        "inputs": [spec],
+        "outputs": [{**spec, "name": "scores", "shape": [1, 4]}],
+        "recipe": {"scheme": name.split(".")[1], "calibration": {"samples": 200, "seed": 0}},
+        "ops": {"int8": {"CONV_2D": 4, "DEPTHWISE_CONV_2D": 3}, "float32": {"SOFTMAX": 1}},
+        "float_ops": float_ops,
+    }
+
+
+def _bench() -> dict[str, Any]:
+    return {
+        "schema": "edgekit.bench/1",
+        "host": {
+            "device": "raspberry-pi-4",
+            "machine": "aarch64",
+            "system": "Linux 6.6",
+            "cpu": "Cortex-A72",
+            "cores": 4,
+            "cpu_features": [],
+            "governor": "ondemand",
+            "temperature_c": 51.5,
+            "throttled": False,
+            "memory_total_bytes": 3_900_000_000,
+            "memory_available_bytes": 3_100_000_000,
+            "load_1min": 0.2,
+            "python": "3.11.2",
+            "interpreters": {"ai-edge-litert": "2.1", "onnxruntime": "1.20"},
+        },
+        "noise": ["the CPU governor is 'ondemand', not 'performance'"],
+        "runs": [
+            run("kws.keras", "keras", 1.1148),
+            run("kws.float32.tflite", "litert", 0.1483),
+            run("kws.int8.tflite", "litert", 0.04207),
+        ],
+    }
+
+
+def _drift() -> dict[str, Any]:
+    original = artifact("kws.keras")
+    del original["scheme"]
+    return {
+        "schema": "edgekit.drift/1",
+        "reference": {
+            **original,
+            "path": "kws.keras",
+            "backend": {"name": "keras", "version": "3.12"},
+            "accuracy": 0.9528,
+            "samples": 2500,
+            "golden_sha256": hash_of("golden"),
+        },
+        "budget": {"max_accuracy_drop": 0.01, "min_agreement": None, "min_sqnr_db": None},
+        "candidates": [
+            candidate("kws.int8.tflite", 0.9500, (0.0004, 0.0052), "pass", "It is inside."),
+            candidate("kws.int8.onnx", 0.9401, (0.0079, 0.0175), "fail", "It is above."),
+            candidate("kws.float32.tflite", 0.9528, (0.0, 0.0), "pass", "It is equal."),
+        ],
+    }
+
+
+def _manifest() -> dict[str, Any]:
+    original = artifact("kws.keras")
+    del original["scheme"]
+    softmax = {"op": "SOFTMAX", "tensor": "scores", "reason": "the quantiser has no int8 version"}
+    return {
+        "schema": "edgekit.manifest/1",
+        "source": {**original, "path": "kws.keras", "flavour": "keras"},
+        "versions": {"tensorflow": "2.21.0", "edgekit": "0.1.0"},
+        "files": [
+            exported("kws.float32.tflite", []),
+            exported("kws.int8.onnx", [softmax]),
+            exported("kws.int8.tflite", []),
+        ],
+        "skipped": [{"format": "onnx", "scheme": "int16x8", "reason": "ONNX has no such scheme"}],
+    }
+
+
+def _training() -> dict[str, Any]:
+    return {
+        "schema": "edgekit.training/1",
+        "model": {"path": "kws.keras", "sha256": hash_of("kws.keras"), "parameters": 23_756},
+        "recipe": {"model": {"name": "ds_cnn", "width": 1.0}, "training": {"epochs": 12}},
+        "splits": {"train": 20_000, "validation": 2_000, "test": 2_500},
+        "history": [
+            {
+                "epoch": epoch,
+                "loss": 1.6 / epoch + 0.1,
+                "accuracy": 0.97 - 0.5 / epoch,
+                "val_loss": 1.5 / epoch + 0.17,
+                "val_accuracy": 0.96 - 0.45 / epoch,
+                "seconds": 8.4,
+            }
+            for epoch in range(1, 13)
+        ],
+        "validation_accuracy": 0.9541,
+        "test_accuracy": 0.9528,
+        "seconds": 101.2,
+    }
+
+
+@pytest.fixture
+def documents() -> Documents:
+    """Valid documents that belong together, for a test to change."""
+    made = {"bench": _bench(), "drift": _drift(), "manifest": _manifest(), "training": _training()}
+    return deepcopy(made)
+
+
+@pytest.fixture
+def digest() -> Callable[[str], str]:
+    """The hash that the documents give a file, by its name."""
+    return hash_of
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[Documents], list[Path]]:
+    """Writes each document to ``<key>.json`` and gives the paths."""
+
+    def to_files(documents: Documents) -> list[Path]:
+        paths = []
+        for name, content in documents.items():
+            path = tmp_path / f"{name}.json"
+            path.write_text(json.dumps(content), "utf-8")
+            paths.append(path)
+        return paths
+
+    return to_files

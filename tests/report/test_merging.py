@@ -1,0 +1,223 @@
+"""Documents of one model become one report; documents that do not belong together are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgekit.errors import DocumentError, UsageError
+from edgekit.report import merge
+from edgekit.report.summary import summary
+
+Documents = dict[str, dict[str, Any]]
+Write = Callable[[Documents], list[Path]]
+OTHER = "0123456789abcdef" * 4
+
+
+def test_every_document_adds_what_it_knows(documents: Documents, write: Write) -> None:
+    report = merge(write(documents))
+    assert [row.name for row in report.rows] == [
+        "kws.float32.tflite",
+        "kws.int8.tflite",
+        "kws.int8.onnx",
+    ]
+    row = report.rows[1]
+    assert (row.size_bytes, row.scheme, row.verdict) == (31_200, "int8", "pass")
+    assert (row.accuracy, row.drop, row.drop_ci95) == (0.95, 0.0028, (0.0004, 0.0052))
+    assert (row.agreement, row.sqnr_db, row.p50_ms) == (0.9912, 34.25, 0.04207)
+    assert row.speedup == pytest.approx(1.1148 / 0.04207)
+    assert row.recipe["calibration"] == {"samples": 200, "seed": 0}
+    assert report.reference is not None
+    assert (report.reference.name, report.reference.accuracy) == ("kws.keras", 0.9528)
+    assert report.reference.speedup == 1
+    assert report.budget == {"max_accuracy_drop": 0.01}
+    assert report.host is not None
+    assert report.host["device"] == "raspberry-pi-4"
+    assert list(report.float_ops) == ["kws.int8.onnx"]
+    assert report.skipped[0]["scheme"] == "int16x8"
+    assert report.training is not None
+    assert report.verdict == "fail"
+    assert report.notes == ()
+
+
+@pytest.mark.parametrize("kind", ["bench", "drift", "manifest", "training"])
+def test_each_document_will_do_alone(documents: Documents, write: Write, kind: str) -> None:
+    report = merge(write({kind: documents[kind]}))
+    assert report.documents == (f"{kind}.json",)
+    assert (report.reference is None) == (kind == "bench")
+
+
+def test_what_is_not_known_is_none(documents: Documents, write: Write) -> None:
+    row = merge(write({"manifest": documents["manifest"]})).rows[0]
+    assert (row.accuracy, row.verdict, row.p50_ms, row.speedup) == (None, None, None, None)
+
+
+def test_a_document_given_twice_is_read_once(documents: Documents, write: Write) -> None:
+    paths = write(documents)
+    assert merge(paths + paths) == merge(paths)
+
+
+def test_speedup_is_of_as_many_threads_in_the_same_document(
+    documents: Documents, write: Write
+) -> None:
+    documents["bench"]["runs"][0]["threads"] = 4
+    again = deepcopy(documents["bench"])
+    again["runs"] = again["runs"][:1]
+    again["runs"][0]["threads"] = 1
+    report = merge(write({**documents, "again": again}))
+    assert report.rows[1].p50_ms == 0.04207
+    assert report.rows[1].speedup is None
+
+
+def test_the_gravest_of_several_comparisons_counts(documents: Documents, write: Write) -> None:
+    second = deepcopy(documents["drift"])
+    second["budget"]["max_accuracy_drop"] = 0.001
+    second["candidates"] = second["candidates"][:1]
+    second["candidates"][0].update(verdict="inconclusive", reasons=["Too few."])
+    report = merge(write({**documents, "second": second}))
+    assert (report.rows[1].verdict, report.rows[1].reasons) == ("inconclusive", ("Too few.",))
+    assert report.budget == {}
+    assert len(report.notes) == 2
+
+
+def test_benchmarks_of_the_same_name_are_told_apart(
+    documents: Documents, write: Write, tmp_path: Path
+) -> None:
+    paths = write({"bench": documents["bench"]})
+    (tmp_path / "pi").mkdir()
+    other = tmp_path / "pi" / "bench.json"
+    other.write_bytes(paths[0].read_bytes())
+    hosts = merge([*paths, other]).hosts
+    assert [host.document for host in hosts] == [f"{tmp_path.name}/bench.json", "pi/bench.json"]
+
+
+def test_an_output_that_is_not_finite_has_no_sqnr(documents: Documents, write: Write) -> None:
+    output = documents["drift"]["candidates"][0]["outputs"][0]
+    unmeasured = dict.fromkeys(output, None) | {"name": "broken"}
+    documents["drift"]["candidates"][0]["outputs"].append(unmeasured)
+    assert merge(write(documents)).rows[1].sqnr_db is None
+
+
+def test_nothing_to_merge_is_wrong_usage() -> None:
+    with pytest.raises(UsageError, match="received no documents"):
+        merge([])
+
+
+def _other_reference(documents: Documents) -> None:
+    documents["second"] = deepcopy(documents["drift"])
+    documents["second"]["reference"]["sha256"] = OTHER
+
+
+def _other_golden(documents: Documents) -> None:
+    documents["second"] = deepcopy(documents["drift"])
+    documents["second"]["reference"]["golden_sha256"] = OTHER
+
+
+def _other_source(documents: Documents) -> None:
+    documents["manifest"]["source"]["sha256"] = OTHER
+
+
+def _other_training(documents: Documents) -> None:
+    documents["training"]["model"]["sha256"] = OTHER
+
+
+def _same_name_other_hash(documents: Documents) -> None:
+    documents["bench"]["runs"][2]["artifact"]["sha256"] = OTHER
+
+
+def _stranger_in_bench(documents: Documents) -> None:
+    documents["bench"]["runs"][2]["artifact"].update(path="other.tflite", sha256=OTHER)
+
+
+def _stranger_in_drift(documents: Documents) -> None:
+    documents["drift"]["candidates"][0]["artifact"].update(path="other.tflite", sha256=OTHER)
+
+
+def _stranger_without_manifest(documents: Documents) -> None:
+    del documents["manifest"]
+    _stranger_in_bench(documents)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "first", "second", "known"),
+    [
+        (_other_reference, "drift.json", "second.json", "kws.keras"),
+        (_other_golden, "drift.json", "second.json", "golden"),
+        (_other_source, "drift.json", "manifest.json", "kws.keras"),
+        (_other_training, "drift.json", "training.json", "kws.keras"),
+        (_same_name_other_hash, "bench.json", "drift.json", "kws.int8.tflite"),
+        (_stranger_in_bench, "bench.json", "manifest.json", "kws.keras"),
+        (_stranger_in_drift, "drift.json", "manifest.json", "kws.keras"),
+        (_stranger_without_manifest, "bench.json", "drift.json", "kws.keras"),
+    ],
+)
+def test_documents_that_do_not_belong_together_are_refused(
+    documents: Documents,
+    write: Write,
+    digest: Callable[[str], str],
+    spoil: Callable[[Documents], None],
+    first: str,
+    second: str,
+    known: str,
+) -> None:
+    spoil(documents)
+    with pytest.raises(DocumentError, match="do not belong together") as caught:
+        merge(write(documents))
+    for part in (first, second, OTHER[:12], digest(known)[:12]):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["manifest", "training"])
+def test_a_second_one_of_its_kind_is_refused(documents: Documents, write: Write, kind: str) -> None:
+    with pytest.raises(DocumentError, match=f"both {kind} documents"):
+        merge(write({**documents, "second": documents[kind]}))
+
+
+def test_a_host_document_is_refused(documents: Documents, write: Write) -> None:
+    host = {"schema": "edgekit.host/1", "host": documents["bench"]["host"]}
+    host |= {"noise": [], "advice": []}
+    with pytest.raises(DocumentError, match="received a host document"):
+        merge(write({"host": host}))
+
+
+def test_a_document_that_breaks_its_schema_is_refused(documents: Documents, write: Write) -> None:
+    del documents["bench"]["runs"]
+    with pytest.raises(DocumentError, match="'runs' is a required property"):
+        merge(write(documents))
+
+
+def test_the_summary_names_what_failed_and_what_is_best(documents: Documents, write: Write) -> None:
+    assert summary(merge(write(documents))) == (
+        "2 of 3 files stay within the budget; failed: kws.int8.onnx. The smallest within budget, "
+        "kws.int8.tflite, is 31.2 KB (10.2x smaller than the original), loses 0.28 points of "
+        "accuracy (now 95.00 %) and answers in 42.1 us, 26.5x as fast as Keras."
+    )
+
+
+def test_the_summary_of_failures_only_speaks_of_the_budget(
+    documents: Documents, write: Write
+) -> None:
+    documents["drift"]["candidates"] = documents["drift"]["candidates"][1:2]
+    report = merge(write({"drift": documents["drift"]}))
+    assert summary(report) == "No file is shown to stay within the budget; failed: kws.int8.onnx."
+
+
+def test_the_summary_without_a_budget_judges_nothing(documents: Documents, write: Write) -> None:
+    documents["drift"]["budget"]["max_accuracy_drop"] = None
+    for candidate in documents["drift"]["candidates"]:
+        candidate["verdict"] = "none"
+    text = summary(merge(write(documents)))
+    assert text.startswith("3 files were compared with the original model on 2500 samples; no bud")
+    documents["drift"]["candidates"][1]["verdict"] = "fail"
+    text = summary(merge(write(documents)))
+    assert "no budget is set, but failed: kws.int8.onnx." in text
+
+
+def test_the_summary_tells_what_was_not_compared(documents: Documents, write: Write) -> None:
+    del documents["drift"]["candidates"][1]
+    text = summary(merge(write(documents)))
+    assert text.startswith("All 2 files stay within the budget. Not compared: kws.int8.onnx.")

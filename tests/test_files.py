@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from edgekit.errors import OutputExistsError, UsageError
+from edgekit.files import atomic, existing, refuse_existing, sha256_of
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_appears_whole(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "out.bin"
+    with atomic(target) as temporary:
+        temporary.write_bytes(b"half")
+        assert not target.exists()
+        assert temporary.suffix == target.suffix
+        temporary.write_bytes(b"whole")
+    assert target.read_bytes() == b"whole"
+    assert names(target.parent) == ["out.bin"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("before", [None, b"old"])
+def test_an_interrupted_file_leaves_no_trace(
+    tmp_path: Path, error: type[BaseException], before: bytes | None
+) -> None:
+    target = tmp_path / "out.bin"
+    if before is not None:
+        target.write_bytes(before)
+
+    def interrupted() -> None:
+        with atomic(target) as temporary:
+            temporary.write_bytes(b"half")
+            raise error
+
+    with pytest.raises(error):
+        interrupted()
+    assert names(tmp_path) == ([] if before is None else ["out.bin"])
+    assert before is None or target.read_bytes() == before
+
+
+def test_an_old_file_is_replaced_at_the_end_only(tmp_path: Path) -> None:
+    target = tmp_path / "out.bin"
+    target.write_bytes(b"old")
+    with atomic(target) as temporary:
+        temporary.write_bytes(b"new")
+        assert target.read_bytes() == b"old"
+    assert target.read_bytes() == b"new"
+
+
+def test_two_writers_do_not_meet(tmp_path: Path) -> None:
+    target = tmp_path / "out.bin"
+    with atomic(target) as one, atomic(target) as two:
+        assert one != two
+        one.write_bytes(b"one")
+        two.write_bytes(b"two")
+    assert target.read_bytes() == b"one"
+    assert names(tmp_path) == ["out.bin"]
+
+
+def test_existing_files_are_refused_unless_told(tmp_path: Path) -> None:
+    taken, free = tmp_path / "taken", tmp_path / "free"
+    taken.touch()
+    refuse_existing([free], overwrite=False)
+    refuse_existing([taken, free], overwrite=True)
+    with pytest.raises(OutputExistsError, match=r"taken exists already.*--overwrite") as caught:
+        refuse_existing([taken, free], overwrite=False)
+    assert caught.value.exit_code == 2
+
+
+def test_a_dangling_link_counts_as_existing(tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(OutputExistsError):
+        refuse_existing([link], overwrite=False)
+
+
+def test_existing_names_what_is_missing(tmp_path: Path) -> None:
+    assert existing(tmp_path, "folder") == tmp_path
+    with pytest.raises(UsageError, match=r"samples '.*nothing' does not exist"):
+        existing(tmp_path / "nothing", "samples")
+
+
+def test_the_hash_of_a_file_is_its_sha256(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    assert sha256_of(tmp_path / "a") == hashlib.sha256(b"abc").hexdigest()
+
+
+def test_the_hash_of_a_folder_sees_names_and_contents(tmp_path: Path) -> None:
+    def folder(name: str, files: dict[str, str]) -> str:
+        for path, text in files.items():
+            (tmp_path / name / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name / path).write_text(text)
+        return sha256_of(tmp_path / name)
+
+    one = folder("one", {"a": "1", "b/c": "2"})
+    assert one == folder("two", {"b/c": "2", "a": "1"})
+    assert one != folder("three", {"a": "1", "b/d": "2"})
+    assert one != folder("four", {"a": "1", "b/c": "3"})

@@ -1,0 +1,178 @@
+"""Who imports whom: the direction between rooms, and what a device never needs."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import edgekit
+
+PACKAGE = Path(edgekit.__file__).parent
+
+# A room may import from itself and from those above it.
+ROOMS = (
+    ("errors",),
+    ("files",),
+    ("tensor",),
+    ("document", "samples", "artifact", "config", "recipe", "device"),
+    ("runtime",),
+    ("drift",),
+    ("report",),
+    ("models",),
+    ("train", "optimize", "convert"),
+    ("pipeline",),
+    ("cli", "__main__"),
+)
+LEVEL = {name: level for level, names in enumerate(ROOMS) for name in names}
+
+DESKTOP_ONLY = {
+    "tensorflow",
+    "keras",
+    "tf_keras",
+    "tensorflow_model_optimization",
+    "ai_edge_quantizer",
+    "tf2onnx",
+    "onnx",
+}
+DESKTOP_ROOMS = {"models", "train", "optimize", "convert"}
+
+MODULES = [
+    path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"
+]  # edgekit/__init__.py names its modules as text and imports them when asked.
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and full name of everything a module imports anywhere in it.
+
+    `import_module("name")` and `require("name", ...)` count; modules named by a variable do not.
+    """
+    package = ".".join(("edgekit", *path.relative_to(PACKAGE).parent.parts))
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            name = "." * node.level + (node.module or "")
+            module = importlib.util.resolve_name(name, package)
+            for alias in node.names:
+                yield node.lineno, f"{module}.{alias.name}"
+        elif isinstance(node, ast.Call) and node.args:
+            called = node.func
+            name = called.id if isinstance(called, ast.Name) else getattr(called, "attr", "")
+            first = node.args[0]
+            if name in ("import_module", "require", "__import__") and (
+                isinstance(first, ast.Constant) and isinstance(first.value, str)
+            ):
+                yield node.lineno, first.value
+
+
+def room_named(name: str) -> str | None:
+    """The room that an imported name of edgekit's lies in; None for what is not edgekit's."""
+    top, _, rest = name.partition(".")
+    if top != "edgekit":
+        return None
+    word = rest.split(".")[0]
+    home = edgekit._HOMES.get(word)
+    return home.split(".")[1] if home else word
+
+
+def test_every_module_is_in_a_room() -> None:
+    assert {room_of(path) for path in MODULES} <= set(LEVEL), "add the new room to ROOMS above"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_to_the_left(path: Path) -> None:
+    level = LEVEL[room_of(path)]
+    wrong = [
+        f"{path}:{line}: {name}"
+        for line, name in imported(path)
+        if (room := room_named(name)) in LEVEL and LEVEL[room] > level
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_desktop_packages_stay_in_their_rooms(path: Path) -> None:
+    if room_of(path) in DESKTOP_ROOMS:
+        return
+    wrong = [
+        f"{path}:{line}: {name}"
+        for line, name in imported(path)
+        if name.split(".")[0] in DESKTOP_ONLY
+    ]
+    assert not wrong
+
+
+BLOCKED = ("tensorflow", "keras", "tf_keras", "onnxruntime", "onnx", "jinja2", "jsonschema")
+BLOCKER = f"""
+import sys
+
+BLOCKED = {BLOCKED!r}
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in BLOCKED:
+            raise ModuleNotFoundError(f"No module named {{name!r}}: blocked", name=name)
+
+sys.meta_path.insert(0, Blocker())
+
+def check():
+    held = sorted(name for name in sys.modules if name.split(".")[0] in BLOCKED)
+    assert not held, held
+"""
+
+
+def run(code: str, folder: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", BLOCKER + code],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_blocker_blocks(tmp_path: Path) -> None:
+    code = "try:\n    import jinja2\nexcept ModuleNotFoundError:\n    print('blocked')\n"
+    assert run(code, tmp_path) == "blocked\n"
+
+
+def test_a_device_needs_no_desktop(models: Path, tmp_path: Path) -> None:
+    code = f"""
+import edgekit, numpy as np
+runner = edgekit.load({str(models / "classifier.int8.tflite")!r})
+scores = runner.infer({{"image": np.zeros((1, 8, 8, 1), np.float32)}})
+print(scores["digit"].shape)
+result = edgekit.benchmark([runner], seconds=0.01)
+print(result.to_json()["schema"])
+check()
+"""
+    assert run(code, tmp_path) == "(1, 5)\nedgekit.bench/1\n"
+
+
+def test_the_bench_command_needs_no_desktop(models: Path, tmp_path: Path) -> None:
+    code = f"""
+from edgekit.cli import main
+try:
+    code = main(["bench", {str(models / "classifier.int8.tflite")!r}])
+except SystemExit as error:
+    code = error.code
+check()
+sys.exit(code)
+"""
+    document = json.loads(run(code, tmp_path))
+    assert document["schema"] == "edgekit.bench/1"
+    assert document["runs"][0]["latency"]["count"] >= 30

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import edgekit
+
+PUBLIC = [
+    "Artifact",
+    "DeviceProfile",
+    "Drift",
+    "DriftBudget",
+    "EdgekitError",
+    "Golden",
+    "HostState",
+    "Latency",
+    "Manifest",
+    "QuantParams",
+    "Recipe",
+    "Runner",
+    "Samples",
+    "TensorSpec",
+    "__version__",
+    "benchmark",
+    "compare",
+    "export",
+    "load",
+    "load_samples",
+]
+
+
+def test_public_names_are_these() -> None:
+    assert edgekit.__all__ == PUBLIC
+
+
+def test_dir_lists_them() -> None:
+    assert set(PUBLIC) <= set(dir(edgekit))
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_each_name_is_there(name: str) -> None:
+    value = getattr(edgekit, name)
+    assert name == "__version__" or value.__name__ == name
+    assert getattr(edgekit, name) is value
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(AttributeError, match="module 'edgekit' has no attribute 'lod'"):
+        edgekit.lod  # noqa: B018
+
+
+def test_importing_edgekit_imports_nothing_else() -> None:
+    code = (
+        "import sys, edgekit; "
+        "print([name for name in sys.modules if name.startswith(('numpy', 'edgekit.'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

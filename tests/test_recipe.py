@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgekit.errors import RecipeError
+from edgekit.recipe import (
+    DataRecipe,
+    ExportRecipe,
+    ModelRecipe,
+    PruneRecipe,
+    Recipe,
+    TrainingRecipe,
+    read_recipe,
+)
+
+
+def recipe(folder: Path, text: str) -> Recipe:
+    path = folder / "recipe.toml"
+    path.write_text(text)
+    return read_recipe(path)
+
+
+def test_an_empty_recipe_is_the_defaults(tmp_path: Path) -> None:
+    assert recipe(tmp_path, "") == Recipe()
+
+
+def test_a_whole_recipe(tmp_path: Path) -> None:
+    read = recipe(
+        tmp_path,
+        '[data]\ntrain = "train.npz"\n[model]\nwidth = 2\n[training]\nepochs = 3\n'
+        '[export]\nformats = ["tflite", "onnx"]\nschemes = ["int16x8"]\nbatch = "dynamic"\n'
+        "[export.prune]\nsparsity = 0.5\n",
+    )
+    assert read.data == DataRecipe(str(tmp_path / "train.npz"))
+    assert read.model == ModelRecipe(width=2.0)
+    assert read.training == TrainingRecipe(epochs=3)
+    assert read.export.prune == PruneRecipe(0.5)
+    assert read.export.batch_size is None
+    assert ExportRecipe(batch="4").batch_size == 4
+
+
+def test_data_paths_are_relative_to_the_recipe(tmp_path: Path) -> None:
+    read = recipe(tmp_path, '[data]\ntrain = "a/train.npz"\ntest = "/elsewhere/test.npz"\n')
+    assert read.data is not None
+    assert read.data.train == str(tmp_path / "a" / "train.npz")
+    assert read.data.test == "/elsewhere/test.npz"
+
+
+def test_a_path_may_name_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = '[data]\ntrain = "${EDGEKIT_TEST_DATA}/train.npz"\n'
+    monkeypatch.setenv("EDGEKIT_TEST_DATA", "/data")
+    read = recipe(tmp_path, text)
+    assert read.data is not None
+    assert read.data.train == "/data/train.npz"
+    monkeypatch.delenv("EDGEKIT_TEST_DATA")
+    with pytest.raises(RecipeError, match=r"EDGEKIT_TEST_DATA.*not set"):
+        recipe(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[trainig]\nepochs = 1\n", r"unknown key 'trainig'.*Did you mean 'training'\?"),
+        ("[training]\nepoch = 1\n", r"'training.epoch'.*Did you mean 'epochs'\?"),
+        ("[training]\nepochs = 0\n", "training: epochs: received 0, expected at least 1"),
+        ("[training]\nepochs = 1.5\n", "'training.epochs'"),
+        ("[training]\nlearning_rate = -1\n", "learning_rate"),
+        ("[training]\nlearning_rate = nan\n", "learning_rate"),
+        ("[training]\nbatch_size = 0\n", "batch_size"),
+        ("[training]\npatience = -1\n", "patience"),
+        ("[model]\nwidth = 0\n", "width"),
+        ("[model]\nwidth = nan\n", "width"),
+        ("[model]\ndropout = 1.0\n", "dropout"),
+        ("[data]\n", "'data.train' is missing"),
+        ('[data]\ntrain = "a"\nvalidation = 0.5\n', "validation"),
+        ('[export]\nschemes = ["int-8"]\n', r"schemes: received 'int-8'.*Did you mean 'int8'\?"),
+        ("[export]\nschemes = []\n", "schemes: received none"),
+        ('[export]\nformats = ["tflit"]\n', r"Did you mean 'tflite'\?"),
+        ('[export]\nio_dtype = "int16"\n', "io_dtype"),
+        ('[export]\nbatch = "0"\n', "batch"),
+        ('[export]\nbatch = "-1"\n', "batch"),
+        ("[export]\nbatch = 4\n", "'export.batch'"),
+        ("[export]\ncalibration = 0\n", "calibration"),
+        ("[export.prune]\nsparsity = 1.0\n", "export.prune: sparsity: received 1.0"),
+        ("[export.prune]\n", "'export.prune.sparsity' is missing"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(RecipeError, match=says):
+        recipe(tmp_path, text)
