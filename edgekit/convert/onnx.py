@@ -121,8 +121,9 @@ def _rename_ends(proto: Any, frozen: Frozen) -> None:
 
 
 def _rename_canonically(proto: Any) -> None:
-    """Number inner tensors and nodes in the order of the graph: tf2onnx's names change from run to run."""
+    """Take out what changes from run to run: tf2onnx's names, and a text that counts traced functions."""
     graph = proto.graph
+    graph.doc_string = ""
     fixed = {node.name for node in [*graph.input, *graph.output]}
     renames: dict[str, str] = {}
     for node in graph.node:
@@ -132,6 +133,7 @@ def _rename_canonically(proto: Any) -> None:
     _rename(graph, renames)
     for number, node in enumerate(graph.node):
         node.name = f"{node.op_type}_{number}"
+        node.doc_string = ""
     initializers = sorted(graph.initializer, key=lambda tensor: tensor.name)
     del graph.initializer[:]
     graph.initializer.extend(initializers)

@@ -12,6 +12,7 @@ import numpy as np
 from edgekit import document
 from edgekit.artifact import FORMATS, MANIFEST_NAME, SCHEMES, Artifact
 from edgekit.convert.export import export
+from edgekit.drift.budget import DriftBudget
 from edgekit.drift.compare import compare
 from edgekit.drift.golden import Golden
 from edgekit.errors import require
@@ -30,6 +31,7 @@ RECIPE = Recipe(
     training=TrainingRecipe(epochs=20, batch_size=32, learning_rate=0.003),
 )
 PRUNE = PruneRecipe(sparsity=0.5, epochs=10, learning_rate=0.001)
+BUDGET = DriftBudget(max_accuracy_drop=0.01)
 _ONNX_SCHEMES = ("float32", "int8")
 _DOCUMENTS = ("training.json", "drift.json", "bench.json", MANIFEST_NAME)
 
@@ -102,7 +104,7 @@ def run_demo(
         golden = Golden.of(reference, splits.test)
         golden.save(golden_path, overwrite=overwrite)
         golden = Golden.load(golden_path)
-        drift = compare(golden, runners)
+        drift = compare(golden, runners, BUDGET)
         document.write(out / "drift.json", drift.to_json())
 
         tell("[5/6] time every file against the Keras model, in turns")

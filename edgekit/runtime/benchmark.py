@@ -147,12 +147,12 @@ def benchmark(
             call()
     host = HostState.read()
     tell(f"timing {len(runners)} files in turns")
-    samples = _interleave(calls, int(seconds * 1e9))
+    samples = interleave(calls, int(seconds * 1e9))
     runs = [BenchmarkRun(*row) for row in zip(runners, samples, cold, strict=True)]
     return Benchmark(host, runs)
 
 
-def _interleave(calls: Sequence[Callable[[], Any]], budget_ns: int) -> list[list[int]]:
+def interleave(calls: Sequence[Callable[[], Any]], budget_ns: int) -> list[list[int]]:
     """Durations of each call in nanoseconds, taken in shuffled rounds of short blocks."""
     order = random.Random(0)
     samples: list[list[int]] = [[] for _ in calls]

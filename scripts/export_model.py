@@ -1,0 +1,34 @@
+#!/usr/bin/env python3
+"""Export a Keras model inside budgets: files, a manifest and a verdict, for a build pipeline.
+
+    scripts/export_model.py MODEL.keras SAMPLES.npz OUT_DIR MAX_ACCURACY_DROP
+
+Exit codes are edgekit's: 0 fine, 1 failed, 2 wrong usage, 3 budget exceeded, 4 a dependency is missing.
+"""
+
+import sys
+from pathlib import Path
+
+from edgekit.cli import main
+
+
+def run(model: str, samples: str, out: str, max_drop: str) -> int:
+    golden = f"{out}/golden.npz"
+    schemes = ["--quantize", "float32", "--quantize", "int8", "--calibration", samples]
+    for step in (
+        ["export", model, "-o", out, *schemes, "--json", f"{out}/export.json", "--overwrite"],
+        ["golden", model, "--samples", samples, "-o", golden, "--overwrite"],
+    ):
+        if code := main(step):
+            return code
+    files = [str(path) for path in sorted(Path(out).glob(f"{Path(model).stem}.*.tflite"))]
+    budget = ["--max-accuracy-drop", max_drop]
+    drift = ["--json", f"{out}/drift.json", "--junit", f"{out}/drift.xml", "--overwrite"]
+    return main(["compare", *files, "--golden", golden, *budget, *drift])
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 5:
+        print(__doc__, file=sys.stderr)
+        sys.exit(2)
+    sys.exit(run(*sys.argv[1:]))
