@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from edgekit.artifact import Artifact
 from edgekit.errors import ArtifactError, TensorError, UsageError, nearest
 from edgekit.runtime.codec import Codec
+from edgekit.runtime.parallel import ordered_map
 from edgekit.tensor import TensorSpec
 
 if TYPE_CHECKING:
@@ -86,8 +88,11 @@ class Runner(ABC):
         """
         arrays = self._arrange(inputs)
         with self._lock:
-            results = self._guarded_run(list(map(_apply, self._encoders, arrays)))
-        return dict(zip(self._output_names, map(_apply, self._decoders, results), strict=True))
+            raw = [encode(x) for encode, x in zip(self._encoders, arrays)]
+            results = self._guarded_run(raw)
+        return {
+            name: decode(q) for name, decode, q in zip(self._output_names, self._decoders, results)
+        }
 
     def infer_raw(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Run the model on the file's own dtypes: nothing is quantised or dequantised.
@@ -103,20 +108,23 @@ class Runner(ABC):
             ArtifactError: the interpreter failed, or the runner is closed.
         """
         arrays = []
-        for name, shape, dtype in self._expected:
-            x = inputs.get(name) if type(inputs) is dict else None
-            if type(x) is np.ndarray and x.shape == shape and x.dtype is dtype:
-                arrays.append(x)
-        if len(arrays) != len(self._expected) or len(inputs) != len(arrays):
+        if type(inputs) is dict and len(inputs) == len(self._expected):
+            for name, shape, dtype in self._expected:
+                x = inputs.get(name)
+                if type(x) is np.ndarray and x.dtype is dtype and x.shape == shape:
+                    arrays.append(x)
+        if len(arrays) != len(self._expected):
             arrays = self._arrange_raw(inputs)
         with self._lock:
-            return dict(zip(self._output_names, self._guarded_run(arrays), strict=True))
+            results = self._guarded_run(arrays)
+        return dict(zip(self._output_names, results))
 
-    def infer_batch(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+    def infer_batch(self, inputs: Arrays, *, workers: int = 1) -> dict[str, NDArray[Any]]:
         """Run the model on any number of samples, whatever batch size the file has.
 
         Args:
             inputs: as for `infer`, with any number of samples along the first axis.
+            workers: threads to spread the samples over, each with an interpreter of its own.
 
         Returns:
             As `infer`, with as many samples.
@@ -134,18 +142,103 @@ class Runner(ABC):
             )
         total = next(iter(counts.values()))
         step = self.inputs[0].shape[0] or min(total, _OPEN_BATCH)
-        parts: list[dict[str, NDArray[Any]]] = []
-        for start in range(0, total, step):
-            chunk = {name: x[start : start + step] for name, x in inputs.items()}
-            short = step - min(step, total - start)
-            if short:
-                # A file with a fixed batch wants it full: the last sample fills it up.
-                chunk = {n: np.concatenate([x, x[-1:].repeat(short, 0)]) for n, x in chunk.items()}
-            parts.append(self.infer(chunk))
+
+        def chunks() -> Iterator[Arrays]:
+            for start in range(0, total, step):
+                chunk = {name: x[start : start + step] for name, x in inputs.items()}
+                short = step - min(step, total - start)
+                if short:
+                    # A file with a fixed batch wants it full: the last sample fills it up.
+                    chunk = {
+                        n: np.concatenate([x, x[-1:].repeat(short, 0)]) for n, x in chunk.items()
+                    }
+                yield chunk
+
+        parts = list(self.map(chunks(), workers=workers))
         return {
             name: np.concatenate([part[name] for part in parts])[:total]
             for name in self._output_names
         }
+
+    def map(
+        self, items: Iterable[Arrays], *, workers: int = 1
+    ) -> Iterator[dict[str, NDArray[Any]]]:
+        """`infer` on each of `items`, on several cores.
+
+        Each worker has an interpreter of its own. Items are taken from their source only as
+        results are taken, a bounded number ahead; a source may be endless.
+
+        Args:
+            items: dictionaries as `infer` takes them.
+            workers: threads; 1 runs in the caller's own.
+
+        Yields:
+            What `infer` returns, in the order of `items`.
+
+        Raises:
+            UsageError: `workers` is below 1.
+            TensorError, ArtifactError: as `infer`, where the result would be.
+        """
+        check_threads(workers)
+        if workers == 1:
+            return map(self.infer, items)
+        return self._map_in_threads(items, workers)
+
+    def _map_in_threads(
+        self, items: Iterable[Arrays], workers: int
+    ) -> Iterator[dict[str, NDArray[Any]]]:
+        with ExitStack() as stack:
+            others = [
+                stack.enter_context(
+                    type(self)(self.artifact, self.threads, self.backend.name, self.trust_code)
+                )
+                for _ in range(workers - 1)
+            ]
+            yield from ordered_map([runner.infer for runner in (self, *others)], items)
+
+    def stream(
+        self, items: Iterable[Arrays], *, carry: Mapping[str, str] | None = None
+    ) -> Iterator[dict[str, NDArray[Any]]]:
+        """`infer` on each of `items` in turn, with state from one to the next.
+
+        State that the file keeps itself (variables) is reset first. State that goes through
+        inputs and outputs (a recurrent state, a key-value cache) starts as zeros and is carried.
+
+        Args:
+            items: dictionaries as `infer` takes them, without the inputs that carry state.
+            carry: for each such input, the output that feeds it the next time; outputs that
+                are called like an input if None.
+
+        Yields:
+            What `infer` returns, state included.
+
+        Raises:
+            TensorError: `carry` names what the file does not have; else as `infer`.
+        """
+        specs = {spec.name: spec for spec in self.inputs}
+        if carry is None:
+            carry = {name: name for name in specs if name in self._output_names}
+        for name, output in carry.items():
+            if name not in specs or output not in self._output_names:
+                raise TensorError(
+                    f"carry: received input {name!r} from output {output!r}, expected inputs among "
+                    f"{', '.join(specs)} and outputs among {', '.join(self._output_names)}."
+                )
+        return self._stream(items, carry, {name: _zeros(specs[name]) for name in carry})
+
+    def _stream(
+        self, items: Iterable[Arrays], carry: Mapping[str, str], state: dict[str, NDArray[Any]]
+    ) -> Iterator[dict[str, NDArray[Any]]]:
+        self.reset()
+        for item in items:
+            results = self.infer({**state, **item})
+            state = {name: results[output] for name, output in carry.items()}
+            yield results
+
+    def reset(self) -> None:
+        """Set state that the file keeps from one call to the next (variables) to its beginning."""
+        with self._lock:
+            self._reset()
 
     def close(self) -> None:
         """Free the interpreter. Calling it again does nothing; using the runner raises."""
@@ -185,6 +278,9 @@ class Runner(ABC):
     @abstractmethod
     def _close(self) -> None:
         """Drop what `_open` made."""
+
+    def _reset(self) -> None:  # noqa: B027
+        """Forget state between calls; a backend without any has nothing to do."""
 
     # The checks:
 
@@ -247,8 +343,9 @@ class Runner(ABC):
         )
 
 
-def _apply(function: Callable[[Any], Any], x: Any) -> Any:
-    return function(x)
+def _zeros(spec: TensorSpec) -> NDArray[Any]:
+    dtype = np.float32 if spec.quantization is not None else spec.dtype
+    return np.zeros(spec.concrete_shape(), dtype)
 
 
 def _shape_hint(spec: TensorSpec, shape: tuple[int, ...]) -> str:

@@ -79,7 +79,7 @@ class TfliteRunner(Runner):
             if shapes != self._shapes:
                 self._resize(shapes)
         interpreter = self._interpreter
-        for index, x in zip(self._input_indices, arrays):  # noqa: B905: the hot path, counted before
+        for index, x in zip(self._input_indices, arrays):
             interpreter.set_tensor(index, x)
         interpreter.invoke()
         return [interpreter.get_tensor(index) for index in self._output_indices]
@@ -94,6 +94,9 @@ class TfliteRunner(Runner):
             self._interpreter.resize_tensor_input(index, shape)
         self._interpreter.allocate_tensors()
         self._shapes = shapes
+
+    def _reset(self) -> None:
+        self._interpreter.reset_all_variables()
 
     def _close(self) -> None:
         del self._interpreter

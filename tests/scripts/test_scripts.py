@@ -1,0 +1,40 @@
+"""The thin entry points: their exit codes and what they leave."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parent.parent.parent / "scripts"
+
+
+def script(name: str):
+    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["export_model", "bench_device"])
+def test_scripts_are_at_most_a_screenful(name):
+    assert len((SCRIPTS / f"{name}.py").read_text("utf-8").splitlines()) <= 50
+
+
+def test_a_pipeline_gets_files_and_a_verdict_then_a_board_checks_them(digits_model, tmp_path):
+    from edgekit.pipeline.demo import digits
+
+    model, samples, out = tmp_path / "kws.keras", tmp_path / "s.npz", tmp_path / "out"
+    shutil.copy(digits_model, model)
+    digits().test.save(samples)
+    export = script("export_model").run
+    assert export(str(model), str(samples), str(out), "0.05") == 0
+    assert export(str(model), str(samples), str(out), "nonsense") == 2
+    made = {path.name for path in out.iterdir()}
+    assert {"kws.int8.tflite", "manifest.json", "golden.npz", "drift.json", "drift.xml"} <= made
+    board = script("bench_device").run
+    results = tmp_path / "board"
+    assert board(str(results), str(out / "golden.npz"), str(out / "kws.int8.tflite")) == 0
+    assert {p.name for p in results.iterdir()} == {"host.json", "bench.json", "drift.json"}
