@@ -86,7 +86,14 @@ class Runner(ABC):
             TensorError: a name, shape, dtype or value that the input cannot take.
             ArtifactError: the interpreter failed, or the runner is closed.
         """
-        arrays = self._arrange(inputs)
+        arrays = []
+        if type(inputs) is dict and len(inputs) == len(self._expected):
+            for name, shape, _ in self._expected:
+                x = inputs.get(name)
+                if type(x) is np.ndarray and x.shape == shape:
+                    arrays.append(x)
+        if len(arrays) != len(self._expected):
+            arrays = self._arrange(inputs)
         with self._lock:
             raw = [encode(x) for encode, x in zip(self._encoders, arrays)]
             results = self._guarded_run(raw)

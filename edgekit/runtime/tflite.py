@@ -79,10 +79,11 @@ class TfliteRunner(Runner):
             if shapes != self._shapes:
                 self._resize(shapes)
         interpreter = self._interpreter
+        set_tensor = interpreter.set_tensor
         for index, x in zip(self._input_indices, arrays):
-            interpreter.set_tensor(index, x)
+            set_tensor(index, x)
         interpreter.invoke()
-        return [interpreter.get_tensor(index) for index in self._output_indices]
+        return list(map(interpreter.get_tensor, self._output_indices))
 
     def _resize(self, shapes: list[tuple[int, ...]]) -> None:
         if self._shapes is None:
