@@ -93,9 +93,7 @@ def measure(model: Path, samples: Samples, out: Path) -> None:
     for call in calls.values():
         call()
     samples_ns = interleave(list(calls.values()), 2_000_000_000)
-    p50 = {
-        label: Latency.of(ns).p50_ms * 1000 for label, ns in zip(calls, samples_ns, strict=True)
-    }
+    p50 = {label: Latency.of(ns).p50_ms * 1000 for label, ns in zip(calls, samples_ns, strict=True)}
     backend = runners[0].backend
     print(f"{model.name} on {backend.name} {backend.version}, 1 thread, batch 1")
     for label, us in p50.items():

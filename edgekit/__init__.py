@@ -10,13 +10,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgekit.artifact import Artifact, Manifest
+    from edgekit.artifact import Artifact
     from edgekit.convert.export import export
     from edgekit.device import DeviceProfile
     from edgekit.drift.budget import DriftBudget
     from edgekit.drift.compare import Drift, compare
     from edgekit.drift.golden import Golden
     from edgekit.errors import EdgekitError
+    from edgekit.manifest import Manifest
     from edgekit.recipe import Recipe
     from edgekit.runtime import load
     from edgekit.runtime.benchmark import benchmark
@@ -37,7 +38,7 @@ _HOMES = {
     "Golden": "edgekit.drift.golden",
     "HostState": "edgekit.runtime.host",
     "Latency": "edgekit.runtime.latency",
-    "Manifest": "edgekit.artifact",
+    "Manifest": "edgekit.manifest",
     "QuantParams": "edgekit.tensor",
     "Recipe": "edgekit.recipe",
     "Runner": "edgekit.runtime.runner",

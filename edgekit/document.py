@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,8 @@ def tag(kind: str) -> str:
 
 def json_schema(kind: str) -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a kind of document, as shipped in the package."""
+    from importlib import resources
+
     text = (
         resources.files("edgekit").joinpath("schemas").joinpath(f"{kind}.json").read_text("utf-8")
     )

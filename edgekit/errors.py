@@ -17,8 +17,8 @@ EdgekitError                1  the work failed: unreadable file, failed conversi
 
 from __future__ import annotations
 
-import difflib
 import importlib
+import re
 from collections.abc import Iterable
 from types import ModuleType
 
@@ -89,8 +89,20 @@ class MissingDependencyError(EdgekitError):
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """`" Did you mean 'x'?"` for the nearest of `known`, or an empty string."""
+    # Imported where it is needed: a board that makes no mistakes should not wait for it.
+    import difflib
+
     found = difflib.get_close_matches(word, list(known), n=1)
     return f" Did you mean {found[0]!r}?" if found else ""
+
+
+def one_line(error: BaseException, limit: int = 400) -> str:
+    """What another library's exception says, on one line without colours, cut in its middle."""
+    text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]} … {text[-half:]}"
 
 
 def require(module: str, extra: str, purpose: str) -> ModuleType:

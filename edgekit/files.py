@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -14,6 +12,9 @@ from edgekit.errors import OutputExistsError, UsageError
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
     """The SHA-256 of a file, in hex; of a folder, over its files' names and hashes in sorted order."""
+    # OpenSSL is three megabytes that an inference does without.
+    import hashlib
+
     path = Path(path)
     digest = hashlib.sha256()
     if path.is_dir():
@@ -61,7 +62,7 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays: some writers choose the format by it.
-    temporary = path.with_name(f".{secrets.token_hex(6)}.{path.name}")
+    temporary = path.with_name(f".{os.urandom(6).hex()}.{path.name}")
     try:
         yield temporary
         with temporary.open("rb") as stream:

@@ -39,7 +39,8 @@ suite() {
         "$bin/pytest" -c "$root/pyproject.toml" --rootdir "$root" -p no:cacheprovider \
             "$root/tests/runtime" "$root/tests/test_tensor.py" "$root/tests/test_samples.py" \
             "$root/tests/test_device.py" "$root/tests/test_files.py" \
-            "$root/tests/test_config.py" "$root/tests/test_recipe.py"
+            "$root/tests/test_config.py" "$root/tests/test_recipe.py" \
+            "$root/tests/cli/test_on_device.py" "$root/tests/examples"
     )
 }
 

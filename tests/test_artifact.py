@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.artifact import MANIFEST_NAME, Artifact, ExportedFile, Manifest
+from edgekit.artifact import Artifact
 from edgekit.errors import DocumentError, UsageError
+from edgekit.manifest import MANIFEST_NAME, ExportedFile, Manifest
 from edgekit.tensor import TensorSpec
 
 SOURCE = {"path": "m.keras", "sha256": "a" * 64, "format": "keras", "size_bytes": 1}

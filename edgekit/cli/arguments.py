@@ -23,6 +23,16 @@ def add_trust_code(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_verify(parser: argparse.ArgumentParser) -> None:
+    """``--no-verify``, as `verify` in the arguments."""
+    parser.add_argument(
+        "--no-verify",
+        dest="verify",
+        action="store_false",
+        help="load .tflite and .onnx files without trying them in a child process first",
+    )
+
+
 def add_runner(parser: argparse.ArgumentParser) -> None:
     """Options that choose how files are run."""
     parser.add_argument("--threads", type=int, metavar="N", help="threads an inference may use (1)")
@@ -30,3 +40,4 @@ def add_runner(parser: argparse.ArgumentParser) -> None:
         "--backend", metavar="NAME", help="litert, tflite-runtime, tensorflow, onnxruntime or keras"
     )
     add_trust_code(parser)
+    add_verify(parser)

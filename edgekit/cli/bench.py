@@ -26,7 +26,13 @@ def run(args: argparse.Namespace, console: Console) -> int:
     with ExitStack() as stack:
         runners = [
             stack.enter_context(
-                load(path, backend=args.backend, threads=threads, trust_code=args.trust_code)
+                load(
+                    path,
+                    backend=args.backend,
+                    threads=threads,
+                    trust_code=args.trust_code,
+                    verify=args.verify,
+                )
             )
             for path in args.artifacts
         ]

@@ -7,10 +7,11 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from edgekit.artifact import FORMATS, MANIFEST_NAME, SCHEMES
+from edgekit.artifact import FORMATS, SCHEMES
 from edgekit.cli.arguments import add_json, add_trust_code
 from edgekit.cli.console import Console
 from edgekit.files import existing
+from edgekit.manifest import MANIFEST_NAME
 from edgekit.recipe import ExportRecipe, PruneRecipe, Recipe, read_recipe
 
 

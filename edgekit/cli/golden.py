@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from edgekit.cli.arguments import add_overwrite, add_trust_code
+from edgekit.cli.arguments import add_overwrite, add_trust_code, add_verify
 from edgekit.cli.console import Console
 from edgekit.drift.golden import Golden
 from edgekit.files import refuse_existing
@@ -18,12 +18,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", required=True, metavar="FILE.npz")
     add_overwrite(parser)
     add_trust_code(parser)
+    add_verify(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
     refuse_existing([args.output], args.overwrite)
     samples = load_samples(args.samples)
-    with load(args.model, trust_code=args.trust_code) as runner:
+    with load(args.model, trust_code=args.trust_code, verify=args.verify) as runner:
         golden = Golden.of(runner, samples)
     golden.save(args.output, overwrite=args.overwrite)
     console.tell(f"{args.output}: {len(samples)} samples, {golden.task}")

@@ -26,7 +26,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
     refuse_existing([args.output], args.overwrite)
     samples = load_samples(args.input)
     with load(
-        args.artifact, backend=args.backend, threads=args.threads, trust_code=args.trust_code
+        args.artifact,
+        backend=args.backend,
+        threads=args.threads,
+        trust_code=args.trust_code,
+        verify=args.verify,
     ) as runner:
         outputs = runner.infer_batch(samples.for_inputs(runner.inputs).inputs)
         console.tell(f"{runner.artifact.name} on {runner.backend.name} {runner.backend.version}")

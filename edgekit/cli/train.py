@@ -15,7 +15,9 @@ from edgekit.recipe import DataRecipe, Recipe, read_recipe
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", nargs="?", metavar="RECIPE.toml", help="data, model and training")
-    parser.add_argument("--model", metavar="NAME", help="a reference architecture: cnn, mlp")
+    parser.add_argument(
+        "--model", metavar="NAME", help="a reference architecture: cnn, resnet8, mlp"
+    )
     parser.add_argument("--data", metavar="SAMPLES", help="labelled samples to train on")
     parser.add_argument("--test", metavar="SAMPLES", help="labelled samples kept apart to the end")
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over the samples")

@@ -67,6 +67,57 @@ def cnn(task: Task, recipe: ModelRecipe) -> Any:
     return keras.Model(inputs, outputs, name="cnn")
 
 
+def resnet8(task: Task, recipe: ModelRecipe) -> Any:
+    """Three residual stacks of two 3x3 convolutions with 16, 32 and 64 channels.
+
+    The image classifier of MLPerf Tiny (Banbury et al., "MLPerf Tiny Benchmark", 2021), a ResNet v1
+    (He et al., "Deep Residual Learning for Image Recognition", 2016) cut to eight layers.
+
+    Args:
+        task: images of shape (height, width, channels), at least 8x8.
+        recipe: `width` multiplies the channels.
+
+    Returns:
+        A Keras 3 model from ``image`` (batch, height, width, channels) to ``probabilities``
+        (batch, classes).
+
+    Raises:
+        RecipeError: samples are not images of at least 8x8.
+    """
+    keras = require("keras", "export", "Building a model")
+    layers = keras.layers
+    if len(task.input_shape) != 3 or min(task.input_shape[:2]) < 8:
+        raise RecipeError(
+            f"model 'resnet8': received samples of shape {list(task.input_shape)}, expected images "
+            "(height, width, channels) of at least 8x8."
+        )
+
+    def conv(x: Any, filters: int, size: int, stride: int, name: str, relu: bool) -> Any:
+        x = layers.Conv2D(
+            filters, size, stride, padding="same", use_bias=False, name=f"{name}_conv"
+        )(x)
+        x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+        return layers.ReLU(name=f"{name}_relu")(x) if relu else x
+
+    inputs = keras.Input(task.input_shape, name="image")
+    x = layers.Rescaling(task.scale, name="rescale")(inputs)
+    x = conv(x, max(1, round(16 * recipe.width)), 3, 1, "stem", relu=True)
+    for stack, channels in enumerate((16, 32, 64), start=1):
+        filters, stride = max(1, round(channels * recipe.width)), 1 if stack == 1 else 2
+        shortcut = x
+        x = conv(x, filters, 3, stride, f"stack{stack}a", relu=True)
+        x = conv(x, filters, 3, 1, f"stack{stack}b", relu=False)
+        if stride > 1:
+            shortcut = conv(shortcut, filters, 1, stride, f"stack{stack}s", relu=False)
+        x = layers.Add(name=f"stack{stack}_add")([x, shortcut])
+        x = layers.ReLU(name=f"stack{stack}_relu")(x)
+    x = layers.GlobalAveragePooling2D(name="average")(x)
+    x = layers.Dropout(recipe.dropout, name="dropout")(x)
+    x = layers.Dense(task.classes, name="logits")(x)
+    outputs = layers.Softmax(name="probabilities")(x)
+    return keras.Model(inputs, outputs, name="resnet8")
+
+
 def mlp(task: Task, recipe: ModelRecipe) -> Any:
     """Two dense layers of 64 and 32 units, for feature vectors.
 
@@ -91,7 +142,11 @@ def mlp(task: Task, recipe: ModelRecipe) -> Any:
     return keras.Model(inputs, outputs, name="mlp")
 
 
-ARCHITECTURES: dict[str, Callable[[Task, ModelRecipe], Any]] = {"cnn": cnn, "mlp": mlp}
+ARCHITECTURES: dict[str, Callable[[Task, ModelRecipe], Any]] = {
+    "cnn": cnn,
+    "resnet8": resnet8,
+    "mlp": mlp,
+}
 
 
 def build(task: Task, recipe: ModelRecipe) -> Any:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgekit.errors import TensorError
 from edgekit.tensor import TensorSpec, dequantize, quantize
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 # 1.5 * 2**23: float32's neighbours of it are whole numbers, 2**22 of them on either side.
 _SHIFT = np.asarray(12582912, np.float32)
+_FLOAT32 = np.dtype(np.float32)
 
 
 class Codec:
@@ -19,78 +23,96 @@ class Codec:
 
     Not thread-safe: an encoded array is the codec's own buffer, valid until the next call.
 
-    Raises:
-        TensorError: `encode` was given values that the tensor cannot hold.
+    Attributes:
+        encode: real values to the tensor's own dtype: what `edgekit.tensor.quantize` gives, bit for
+            bit. Raises TensorError for values that the tensor cannot hold.
+        decode: the tensor's real values, in an array of their own: float32 for quantised and
+            float tensors.
     """
+
+    encode: Callable[[NDArray[Any]], NDArray[Any]]
+    decode: Callable[[NDArray[Any]], NDArray[Any]]
 
     def __init__(self, spec: TensorSpec) -> None:
         self._spec = spec
         self._dtype = np.dtype(spec.dtype)
-        self._shape: tuple[int, ...] | None = None
-        self._table: NDArray[np.float32] | None = None
-        quantization = spec.quantization
-        if quantization is None:
+        if spec.quantization is None:
+            self.encode = self._cast
+            self.decode = self._widen if self._dtype.kind == "f" else self._as_it_is
             return
-        self._scale, zero_point = (np.asarray(v) for v in quantization.along(len(spec.shape)))
-        self._zero_point = zero_point.astype(self._dtype)
+        self._quantization = spec.quantization
+        self.encode = self._quantize_wide if self._dtype.itemsize > 2 else self._quantize
+        self.decode = self._dequantize
         if self._dtype.itemsize <= 2:
-            # The limits of round(x / scale), moved to where _SHIFT will have moved the values.
-            info = np.iinfo(self._dtype)
-            self._low = _SHIFT + (np.float32(info.min) - zero_point)
-            self._high = _SHIFT + (np.float32(info.max) - zero_point)
-            # Inside these no value of any channel is clipped.
-            self._least, self._most = float(self._low.max()), float(self._high.min())
-        if self._dtype.itemsize == 1 and quantization.axis is None:
+            self._prepare(spec)
+        if self._dtype.itemsize == 1 and spec.quantization.axis is None:
             # Every answer an 8-bit tensor can give, by its bit pattern: a negative index counts
             # from the end, where the patterns of negative numbers are.
             patterns = np.arange(256, dtype=np.uint8).view(self._dtype)
-            self._table = dequantize(patterns, quantization)
+            self.decode = dequantize(patterns, spec.quantization).take
 
-    def encode(self, x: NDArray[Any]) -> NDArray[Any]:
-        """Real values in the tensor's own dtype: what `edgekit.tensor.quantize` gives, bit for bit."""
-        quantization = self._spec.quantization
-        if quantization is None:
-            return self._cast(x)
+    def _prepare(self, spec: TensorSpec) -> None:
+        self._shape: tuple[int, ...] | None = None
+        self._scale, zero_point = (np.asarray(v) for v in self._quantization.along(len(spec.shape)))
+        # An even zero point can be part of the shift: halves are rounded to even all the same.
+        even = not (zero_point % 2).any()
+        self._shift = np.asarray(_SHIFT + zero_point * even)
+        self._rest = None if even else zero_point.astype(self._dtype)
+        # The limits of round(x / scale), moved to where the shift will have moved the values.
+        info = np.iinfo(self._dtype)
+        self._low = self._shift + (np.float32(info.min) - zero_point)
+        self._high = self._shift + (np.float32(info.max) - zero_point)
+        # Inside these no value of any channel is clipped.
+        self._least, self._most = float(self._low.max()), float(self._high.min())
+
+    def _quantize(self, x: NDArray[Any]) -> NDArray[Any]:
+        if x.shape != self._shape or x.dtype is not _FLOAT32:
+            x = self._admit(x)
+        real, flat = self._real, self._flat
+        np.divide(x, self._scale, real)
+        # Beside _SHIFT float32 has no fractions: the sum is rounded, halves to even, and the low
+        # bits of its pattern are the rounded value itself. Cheaper than rint, add, clip and a cast
+        # from float.
+        np.add(real, self._shift, real)
+        # argmin and argmax stop at a NaN and cost a third of min and max on small arrays.
+        if flat.size:
+            low, high = flat.item(flat.argmin()), flat.item(flat.argmax())
+            if not (low >= self._least and high <= self._most):
+                if low != low:
+                    raise self._nan()
+                np.clip(real, self._low, self._high, out=real)
+        np.copyto(self._raw, self._bits, "unsafe")
+        if self._rest is not None:
+            # Wraps around, as the low bits should.
+            np.add(self._raw, self._rest, self._raw)
+        return self._raw
+
+    def _admit(self, x: NDArray[Any]) -> NDArray[Any]:
+        """`x` as float32, and buffers of its shape."""
         if x.dtype.kind not in "biuf":
             raise self._wrong_dtype(x, "real numbers")
-        if self._dtype.itemsize > 2 or not x.size:
-            if np.isnan(x).any():
-                raise self._nan()
-            return quantize(x, quantization, self._dtype)
         if x.shape != self._shape:
             self._shape = x.shape
             self._real = np.empty(x.shape, np.float32)
             self._flat = self._real.reshape(-1)
             self._bits = self._real.view(np.int32)
             self._raw = np.empty(x.shape, self._dtype)
-        real, raw = self._real, self._raw
-        if x.dtype == np.float32:
-            np.divide(x, self._scale, real)
-        else:
-            np.divide(x, self._scale, out=real, casting="unsafe", dtype=np.float32)
-        # Beside _SHIFT float32 has no fractions: the sum is rounded, halves to even, and the low
-        # bits of its pattern are the rounded value itself. Adding a zero point to them wraps
-        # around as it should. Cheaper than rint, add, clip and a cast from float.
-        np.add(real, _SHIFT, real)
-        flat = self._flat
-        # argmin and argmax stop at a NaN and cost a fifth of min and max on small arrays.
-        low, high = flat[flat.argmin()], flat[flat.argmax()]
-        if not (low >= self._least and high <= self._most):
-            if np.isnan(low):
-                raise self._nan()
-            np.clip(real, self._low, self._high, out=real)
-        np.copyto(raw, self._bits, casting="unsafe")
-        np.add(raw, self._zero_point, raw)
-        return raw
+        return x.astype(np.float32, copy=False)
 
-    def decode(self, q: NDArray[Any]) -> NDArray[Any]:
-        """The tensor's real values, in an array of their own: float32 for quantised and float tensors."""
-        if self._table is not None:
-            return self._table.take(q)
-        if self._spec.quantization is not None:
-            return dequantize(q, self._spec.quantization)
-        if self._dtype.kind == "f":
-            return q.astype(np.float32, copy=False)
+    def _quantize_wide(self, x: NDArray[Any]) -> NDArray[Any]:
+        if x.dtype.kind not in "biuf":
+            raise self._wrong_dtype(x, "real numbers")
+        if np.isnan(x).any():
+            raise self._nan()
+        return quantize(x, self._quantization, self._dtype)
+
+    def _dequantize(self, q: NDArray[Any]) -> NDArray[Any]:
+        return dequantize(q, self._quantization)
+
+    def _widen(self, q: NDArray[Any]) -> NDArray[Any]:
+        return q if q.dtype is _FLOAT32 else q.astype(np.float32)
+
+    def _as_it_is(self, q: NDArray[Any]) -> NDArray[Any]:
         return q
 
     def _cast(self, x: NDArray[Any]) -> NDArray[Any]:

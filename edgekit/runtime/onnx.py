@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgekit.errors import ArtifactError, require
 from edgekit.runtime.runner import Backend, Runner
 from edgekit.tensor import TensorSpec
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _DTYPES = {
     "tensor(float)": "float32",

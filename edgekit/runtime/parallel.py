@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from time import perf_counter
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -32,6 +34,9 @@ def ordered_map(functions: list[Callable[[In], Out]], items: Iterable[In]) -> It
     Yields:
         Results in the order of `items`.
     """
+    # The first inference of a process should not wait for an import that most never use.
+    from concurrent.futures import ThreadPoolExecutor
+
     free: SimpleQueue[Callable[[In], Out]] = SimpleQueue()
     for function in functions:
         free.put(function)

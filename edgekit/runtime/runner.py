@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgekit.artifact import Artifact
 from edgekit.errors import ArtifactError, TensorError, UsageError, nearest
@@ -20,9 +19,10 @@ from edgekit.runtime.parallel import ordered_map
 from edgekit.tensor import TensorSpec
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from typing_extensions import Self
 
-Arrays = Mapping[str, NDArray[Any]]
+    Arrays = Mapping[str, NDArray[Any]]
 
 # Samples at a time where the file leaves it open: enough to be quick, too few to fill the memory.
 _OPEN_BATCH = 64
@@ -95,7 +95,9 @@ class Runner(ABC):
         if len(arrays) != len(self._expected):
             arrays = self._arrange(inputs)
         with self._lock:
-            raw = [encode(x) for encode, x in zip(self._encoders, arrays)]
+            raw = []
+            for encode, x in zip(self._encoders, arrays):
+                raw.append(encode(x))
             results = self._guarded_run(raw)
         return {
             name: decode(q) for name, decode, q in zip(self._output_names, self._decoders, results)
@@ -124,7 +126,10 @@ class Runner(ABC):
             arrays = self._arrange_raw(inputs)
         with self._lock:
             results = self._guarded_run(arrays)
-        return dict(zip(self._output_names, results))
+        answer = {}
+        for name, q in zip(self._output_names, results):
+            answer[name] = q
+        return answer
 
     def infer_batch(self, inputs: Arrays, *, workers: int = 1) -> dict[str, NDArray[Any]]:
         """Run the model on any number of samples, whatever batch size the file has.

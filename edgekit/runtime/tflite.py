@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import importlib
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgekit.errors import ArtifactError
 from edgekit.runtime.runner import Backend, Runner
 from edgekit.tensor import QuantParams, TensorSpec
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # Backend name: the module that holds `Interpreter`, the distribution that brings it.
 _SOURCES = {
@@ -54,6 +56,7 @@ class TfliteRunner(Runner):
         # Asking the installed metadata would cost a cold start more than all else here.
         version = importlib.import_module(module.split(".")[0]).__version__
         specs = tuple(_spec(name, detail) for name, detail in inputs.items())
+        self._single = len(inputs) == len(outputs) == 1
         self._open_axes = any(None in spec.shape for spec in specs)
         return (
             Backend(backend, version),
@@ -79,11 +82,15 @@ class TfliteRunner(Runner):
             if shapes != self._shapes:
                 self._resize(shapes)
         interpreter = self._interpreter
-        set_tensor = interpreter.set_tensor
+        if self._single:
+            # Most models: half a microsecond of loops saved, where some need but two themselves.
+            interpreter.set_tensor(self._input_indices[0], arrays[0])
+            interpreter.invoke()
+            return [interpreter.get_tensor(self._output_indices[0])]
         for index, x in zip(self._input_indices, arrays):
-            set_tensor(index, x)
+            interpreter.set_tensor(index, x)
         interpreter.invoke()
-        return list(map(interpreter.get_tensor, self._output_indices))
+        return [interpreter.get_tensor(index) for index in self._output_indices]
 
     def _resize(self, shapes: list[tuple[int, ...]]) -> None:
         if self._shapes is None:

@@ -9,9 +9,10 @@ import jsonschema
 import pytest
 
 from edgekit import document
-from edgekit.artifact import Artifact, ExportedFile, Manifest
+from edgekit.artifact import Artifact
 from edgekit.drift.compare import compare
 from edgekit.drift.golden import Golden
+from edgekit.manifest import ExportedFile, Manifest
 from edgekit.runtime.benchmark import Benchmark, BenchmarkRun
 from edgekit.runtime.host import HostState
 from edgekit.runtime.probe import ColdStart
