@@ -12,10 +12,36 @@ from edgekit.artifact import FORMATS, SCHEMES
 from edgekit.config import read_toml
 from edgekit.errors import RecipeError, nearest
 
+# Keras' own, in its names; those that wrap another optimiser need more than a name.
+OPTIMIZERS = (
+    "adam",
+    "adamw",
+    "sgd",
+    "rmsprop",
+    "adadelta",
+    "adafactor",
+    "adagrad",
+    "adamax",
+    "ftrl",
+    "lamb",
+    "lion",
+    "nadam",
+)
+
+# The others of Keras' losses take one-hot labels; with class numbers they fail, or worse, broadcast.
+LOSSES = ("sparse_categorical_crossentropy",)
+
 
 def _check(key: str, value: Any, holds: Callable[[Any], bool], expected: str) -> None:
     if not holds(value):
         raise RecipeError(f"{key}: received {value!r}, expected {expected}.")
+
+
+def _check_name(key: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise RecipeError(
+            f"{key}: received {value!r}, expected one of {', '.join(known)}.{nearest(value, known)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -65,7 +91,8 @@ class TrainingRecipe:
         epochs: passes over the training samples at the most.
         batch_size: samples a step.
         learning_rate: at the start; falls to zero along half a cosine.
-        optimizer, loss: by their Keras names.
+        optimizer: one of `OPTIMIZERS`.
+        loss: one of `LOSSES`.
         patience: epochs without a better validation accuracy before it stops; 0 for never.
         seed: of weights, shuffling and dropout.
     """
@@ -82,6 +109,8 @@ class TrainingRecipe:
         _check("epochs", self.epochs, lambda v: v >= 1, "at least 1")
         _check("batch_size", self.batch_size, lambda v: v >= 1, "at least 1")
         _check("learning_rate", self.learning_rate, lambda v: 0 < v < 10, "a number in (0, 10)")
+        _check_name("optimizer", self.optimizer, OPTIMIZERS)
+        _check_name("loss", self.loss, LOSSES)
         _check("patience", self.patience, lambda v: v >= 0, "at least 0")
 
 
@@ -104,6 +133,8 @@ class PruneRecipe:
     def __post_init__(self) -> None:
         _check("sparsity", self.sparsity, lambda v: 0 <= v < 1, "a share in [0, 1)")
         _check("epochs", self.epochs, lambda v: v >= 1, "at least 1")
+        _check("batch_size", self.batch_size, lambda v: v >= 1, "at least 1")
+        _check("learning_rate", self.learning_rate, lambda v: 0 < v < 10, "a number in (0, 10)")
 
 
 @dataclass(frozen=True)
@@ -136,11 +167,7 @@ class ExportRecipe:
             if not values:
                 raise RecipeError(f"{key}: received none, expected at least one of {known}.")
             for value in values:
-                if value not in known:
-                    raise RecipeError(
-                        f"{key}: received {value!r}, expected one of {', '.join(known)}."
-                        f"{nearest(value, known)}"
-                    )
+                _check_name(key, value, known)
         valid_batch = self.batch == "dynamic" or (self.batch.isdecimal() and int(self.batch) > 0)
         _check("batch", self.batch, lambda _: valid_batch, "a positive number or 'dynamic'")
         _check("calibration", self.calibration, lambda v: v >= 1, "at least 1")

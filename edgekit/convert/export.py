@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,13 +13,14 @@ from time import perf_counter
 from typing import Any
 
 from edgekit import document
-from edgekit.artifact import FORMATS, MANIFEST_NAME, Artifact, ExportedFile, Manifest
+from edgekit.artifact import FORMATS, Artifact
 from edgekit.convert.freeze import Frozen, freeze
 from edgekit.convert.inspect import inspect
 from edgekit.convert.onnx import float_onnx, int8_onnx
 from edgekit.convert.tflite import find_ranges, float_tflite, quantize_tflite
 from edgekit.errors import ArtifactError, ExportError, UsageError
 from edgekit.files import refuse_existing
+from edgekit.manifest import MANIFEST_NAME, ExportedFile, Manifest
 from edgekit.models import load
 from edgekit.models.source import SourceModel
 from edgekit.optimize.prune import prune
@@ -129,8 +130,8 @@ def export(
         drawn = {"samples": len(samples), "seed": recipe.seed, "method": "min-max"}
         calibrated_notes["calibration"] = drawn
 
-    out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
+        stack.enter_context(_folder(out))
         frozen = stack.enter_context(freeze(source, recipe.batch_size))
         # In the folder itself: a rename across file systems would not be atomic.
         workshop = Path(stack.enter_context(TemporaryDirectory(prefix=".edgekit-", dir=out)))
@@ -159,6 +160,24 @@ def export(
         for name in [*(file.artifact.name for file in files), MANIFEST_NAME]:
             (workshop / name).replace(out / name)
     return [replace(file.artifact, path=out / file.artifact.name) for file in files]
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[None]:
+    """Make a folder, and take it away again if the work in it fails and nothing is there."""
+    made = []
+    for folder in (path, *path.parents):
+        if folder.exists():
+            break
+        made.append(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for folder in made:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from edgekit.errors import ExportError, require
+from edgekit.errors import ExportError, one_line, require
 from edgekit.models.source import SourceModel
 from edgekit.tensor import TensorSpec
 
@@ -57,7 +57,7 @@ def freeze(source: SourceModel, batch: int | None) -> Iterator[Frozen]:
     except (ValueError, TypeError, tf.errors.OpError) as error:
         raise ExportError(
             f"{source.path}: cannot be traced with inputs "
-            f"{ {spec.name: list(spec.shape) for spec in inputs} }: {error}"
+            f"{ {spec.name: list(spec.shape) for spec in inputs} }: {one_line(error)}"
         ) from error
     outputs = tuple(
         TensorSpec(name, tensor.dtype.name, tuple(tensor.shape))

@@ -7,8 +7,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from edgekit.convert.canonical import make_canonical, rename
 from edgekit.convert.freeze import Frozen
-from edgekit.errors import ExportError, require
+from edgekit.convert.ordered import ordered_sets
+from edgekit.errors import ExportError, one_line, require
 from edgekit.samples import Samples
 
 # Opset 17 has every operator tf2onnx emits and loads in onnxruntime 1.12 and later; IR version 8
@@ -32,13 +34,14 @@ def float_onnx(frozen: Frozen) -> bytes:
         return frozen.function(**dict(zip(names, tensors, strict=True)))
 
     try:
-        proto, _ = convert.from_function(flat, input_signature=signature, opset=_OPSET)
+        with ordered_sets():
+            proto, _ = convert.from_function(flat, input_signature=signature, opset=_OPSET)
     # tf2onnx raises whatever it stumbles over.
     except Exception as error:
-        raise ExportError(f"ONNX cannot express this model: {str(error)[:600]}") from error
+        raise ExportError(f"ONNX cannot express this model: {one_line(error)}") from error
     proto.ir_version = _IR_VERSION
     _rename_ends(proto, frozen)
-    _rename_canonically(proto)
+    make_canonical(proto)
     content: bytes = proto.SerializeToString(deterministic=True)
     return content
 
@@ -77,7 +80,7 @@ def int8_onnx(float_file: bytes, samples: Samples) -> bytes:
                 per_channel=True,
             )
         except Exception as error:
-            raise ExportError(f"scheme 'int8': onnxruntime refuses: {str(error)[:600]}") from error
+            raise ExportError(f"scheme 'int8': onnxruntime refuses: {one_line(error)}") from error
         proto = onnx.load(target)
     content: bytes = proto.SerializeToString(deterministic=True)
     return content
@@ -117,31 +120,4 @@ def _rename_ends(proto: Any, frozen: Frozen) -> None:
     )
     outputs = sorted(spec.name for spec in frozen.outputs)
     renames.update(zip([node.name for node in graph.output], outputs, strict=True))
-    _rename(graph, renames)
-
-
-def _rename_canonically(proto: Any) -> None:
-    """Take out what changes from run to run: tf2onnx's names, and a text that counts traced functions."""
-    graph = proto.graph
-    graph.doc_string = ""
-    fixed = {node.name for node in [*graph.input, *graph.output]}
-    renames: dict[str, str] = {}
-    for node in graph.node:
-        for name in [*node.input, *node.output]:
-            if name and name not in fixed and name not in renames:
-                renames[name] = f"t{len(renames)}"
-    _rename(graph, renames)
-    for number, node in enumerate(graph.node):
-        node.name = f"{node.op_type}_{number}"
-        node.doc_string = ""
-    initializers = sorted(graph.initializer, key=lambda tensor: tensor.name)
-    del graph.initializer[:]
-    graph.initializer.extend(initializers)
-
-
-def _rename(graph: Any, renames: dict[str, str]) -> None:
-    for node in graph.node:
-        node.input[:] = [renames.get(name, name) for name in node.input]
-        node.output[:] = [renames.get(name, name) for name in node.output]
-    for named in [*graph.input, *graph.output, *graph.initializer, *graph.value_info]:
-        named.name = renames.get(named.name, named.name)
+    rename(graph, renames)

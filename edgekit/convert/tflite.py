@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgekit.convert.freeze import Frozen
-from edgekit.errors import ExportError, require
+from edgekit.errors import ExportError, one_line, require
 from edgekit.samples import Samples
 
 SIGNATURE = "serving_default"
@@ -48,6 +48,9 @@ def find_ranges(float_file: bytes, samples: Samples, threads: int = 1) -> Ranges
     Args:
         float_file: as `float_tflite` gives it.
         samples: under the model's input names, of any number.
+
+    Raises:
+        ExportError: the file holds tensors that cannot be observed, such as those of a loop.
     """
     calibrator = require("ai_edge_quantizer.calibrator", "export", _PURPOSE)
     qsv_utils = require("ai_edge_quantizer.utils.qsv_utils", "export", _PURPOSE)
@@ -57,7 +60,13 @@ def find_ranges(float_file: bytes, samples: Samples, threads: int = 1) -> Ranges
     # int8's and int16x8's recipes observe the same tensors: one pass serves both.
     # A list: the calibrator goes over its data twice, the first time only to count.
     feed = list(_feed(float_file, samples))
-    calibration.calibrate({SIGNATURE: feed}, _recipe("int8", "int8"))
+    try:
+        calibration.calibrate({SIGNATURE: feed}, _recipe("int8", "int8"))
+    except (ValueError, RuntimeError, NotImplementedError, KeyError) as error:
+        # Loops, as recurrent layers make them, hold tensors that cannot be looked at.
+        raise ExportError(
+            f"the ranges of its tensors cannot be observed: {one_line(error)}"
+        ) from error
     ranges: Ranges = calibration.get_model_qsvs()
     return ranges
 
@@ -81,7 +90,7 @@ def quantize_tflite(float_file: bytes, scheme: str, ranges: Ranges | None, io_dt
     try:
         result = quantizer.quantize(ranges, enable_progress_report=False)
     except (ValueError, RuntimeError, NotImplementedError, KeyError) as error:
-        raise ExportError(f"scheme {scheme!r}: the quantiser refuses: {error}") from error
+        raise ExportError(f"scheme {scheme!r}: the quantiser refuses: {one_line(error)}") from error
     return bytes(result.quantized_model)
 
 

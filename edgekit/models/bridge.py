@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
-from edgekit.errors import BridgeError, require
+from edgekit.errors import BridgeError, one_line, require
 from edgekit.models.source import SourceModel, from_keras
 
 # Largest difference that counts as equal, as a share of the output's range.
 TOLERANCE = 1e-5
 
+# Ranges of the inputs on which both must agree: a ReLU's slope shows below zero only, and images
+# that the model scales itself reach to 255.
+_PROBES = ((-1.0, 1.0), (0.0, 1.0), (0.0, 255.0))
+
 # Arguments that matter to training alone or that the twin finds out by itself.
 _DROPPED = {"dtype", "build_config", "quantization_config", "seed", "lora_rank", "optional"}
+# What tf_keras' LeakyReLU calls otherwise.
+_RENAMED = {"negative_slope": "alpha"}
 _CALL_KEYWORDS_DROPPED = {"training", "mask"}
 
 
@@ -137,27 +143,63 @@ def _rebuild(tf_keras: Any, layer: Any) -> Any:
         raise BridgeError(
             f"layer {layer.name!r} ({kind}) has no counterpart in tf_keras that edgekit knows."
         )
-    known = set(inspect.signature(cls.__init__).parameters) | {"name", "trainable"}
-    config = {}
-    for key, value in layer.get_config().items():
-        # Weights are copied, so how they were initialised does not matter.
-        if key in _DROPPED or key.endswith("_initializer") or key not in known:
-            continue
-        config[key] = _plain(value)
+    config = _config(tf_keras, cls, layer.get_config())
     config["name"] = _identifier(layer.name)
     try:
         return cls.from_config(config)
-    except (TypeError, ValueError) as error:
-        raise BridgeError(f"layer {layer.name!r} ({kind}) cannot be rebuilt: {error}") from error
+    # KeyError and AttributeError: the twin's class looks for what Keras 3 does not write.
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise BridgeError(
+            f"layer {layer.name!r} ({kind}) cannot be rebuilt in tf_keras: "
+            f"{type(error).__name__}: {one_line(error)}"
+        ) from error
 
 
-def _plain(value: Any) -> Any:
+def _config(tf_keras: Any, cls: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """What of a Keras 3 layer's arguments its tf_keras twin takes."""
+    known = set(inspect.signature(cls.__init__).parameters) | {"name", "trainable"}
+    config = {}
+    for key, value in given.items():
+        if key not in known:
+            key = _RENAMED.get(key, key)
+        # Weights are copied, so how they were initialised does not matter.
+        if key in _DROPPED or key.endswith("_initializer") or key not in known:
+            continue
+        if key.endswith("activation") and value in _ACTIVATIONS:
+            config[key] = _ACTIVATIONS[value]
+        else:
+            config[key] = _plain(tf_keras, value)
+    return config
+
+
+def _plain(tf_keras: Any, value: Any) -> Any:
     """Keras 3's serialised objects, reduced to what tf_keras reads: class name and config."""
     if isinstance(value, dict) and "class_name" in value:
-        return {"class_name": value["class_name"], "config": _plain(value.get("config", {}))}
+        name, config = value["class_name"], value.get("config", {})
+        # A wrapper such as Bidirectional holds a layer.
+        cls = getattr(tf_keras.layers, name, None)
+        config = _plain(tf_keras, config) if cls is None else _config(tf_keras, cls, config)
+        return {"class_name": name, "config": config}
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _plain(tf_keras, item) for key, item in value.items()}
     return value
+
+
+def _hard_sigmoid(x: Any) -> Any:
+    tf = require("tensorflow", "export", "Bridging to tf_keras")
+    return tf.nn.relu6(x + 3.0) / 6.0
+
+
+def _hard_silu(x: Any) -> Any:
+    return x * _hard_sigmoid(x)
+
+
+# tf_keras computes clip(0.2 x + 0.5) under the first name and has none of the others.
+_ACTIVATIONS = {
+    "hard_sigmoid": _hard_sigmoid,
+    "hard_silu": _hard_silu,
+    "hard_swish": _hard_silu,
+}
 
 
 def _identifier(name: str) -> str:
@@ -177,19 +219,39 @@ def _copy(layer: Any, weights: list[Any], twin: Any) -> None:
 
 
 def _verify(source: SourceModel, twin: SourceModel, graph: Any, twins: dict[int, Any]) -> None:
+    probed = False
+    for low, high in _PROBES:
+        tensors = _probe(source, low, high)
+        expected, received = source.call(tensors), twin.call(tensors)
+        if not all(np.isfinite(x).all() for x in expected.values()):
+            # Not in the model's domain, such as the root of a negative number.
+            continue
+        probed = True
+        if not all(_close(expected[name], received[name]) for name in expected):
+            _blame(source, tensors, graph, twins)
+    if not probed:
+        raise BridgeError(
+            f"{source.path}: the model's answers to random inputs are not finite, so its tf_keras "
+            "twin cannot be verified."
+        )
+
+
+def _probe(source: SourceModel, low: float, high: float) -> dict[str, Any]:
     tf = require("tensorflow", "export", "Bridging to tf_keras")
     rng = np.random.default_rng(0)
-    tensors = {
-        spec.name: tf.constant(rng.uniform(0, 1, spec.concrete_shape(4)), spec.dtype)
+    return {
+        spec.name: tf.constant(rng.uniform(low, high, spec.concrete_shape(4)), spec.dtype)
         if spec.dtype.startswith("float")
         else tf.zeros(spec.concrete_shape(4), spec.dtype)
         for spec in source.inputs
     }
-    expected, received = source.call(tensors), twin.call(tensors)
-    if all(_close(expected[name], received[name]) for name in expected):
-        return
 
-    # Find the layer: feed each twin what the original layer got.
+
+def _blame(
+    source: SourceModel, tensors: dict[str, Any], graph: Any, twins: dict[int, Any]
+) -> NoReturn:
+    """Find the first layer whose twin answers differently to what the original layer got."""
+
     def compared(layer: Any) -> Any:
         def call(*args: Any, **kwargs: Any) -> Any:
             kwargs.pop("training", None)

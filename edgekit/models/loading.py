@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.artifact import Artifact
-from edgekit.errors import ArtifactError, UntrustedCodeError, UsageError, require
+from edgekit.errors import ArtifactError, UntrustedCodeError, UsageError, one_line, require
 from edgekit.models.source import SourceModel, from_keras, from_saved_model
 
 _PURPOSE = "Loading a Keras model"
@@ -59,7 +59,7 @@ def load(path: str | os.PathLike[str], *, trust_code: bool = False) -> SourceMod
             model = loader(artifact.path, trust_code)
         # Deserialisers of untrusted files raise whatever the file provokes.
         except Exception as error:
-            reasons.append(f"{name}: {_first_lines(error)}")
+            reasons.append(f"{name}: {one_line(error)}")
         else:
             return from_keras(artifact.path, flavour, model)
     raise ArtifactError(
@@ -94,7 +94,7 @@ def _load_saved_model(path: Path, trust_code: bool) -> SourceModel:
         loaded = tf.saved_model.load(str(path))
     except Exception as error:
         raise ArtifactError(
-            f"{path}: cannot be loaded as a SavedModel: {_first_lines(error)}"
+            f"{path}: cannot be loaded as a SavedModel: {one_line(error)}"
         ) from error
     return from_saved_model(path, loaded)
 
@@ -158,8 +158,3 @@ def _code_in(config: Any, owner: str = "") -> Iterator[str]:
     elif isinstance(config, list):
         for value in config:
             yield from _code_in(value, owner)
-
-
-def _first_lines(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text[:300] + ("…" if len(text) > 300 else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -124,8 +125,11 @@ def _specs(names: Sequence[str], tensors: Any) -> tuple[TensorSpec, ...]:
 
 
 def _own_name(name: str) -> str:
-    # Signature names end up as identifiers in files of two formats; both take these characters.
-    return re.sub(r"[^A-Za-z0-9_.]", "_", name.split(":")[0])
+    # TensorFlow makes arguments of functions of them, and operators, which start with a letter.
+    name = re.sub(r"[^A-Za-z0-9_]", "_", name.split(":")[0])
+    if keyword.iskeyword(name):
+        return f"{name}_"
+    return name if name[:1].isalpha() else f"tensor_{name.lstrip('_')}"
 
 
 def _output_names(model: Any) -> list[str]:

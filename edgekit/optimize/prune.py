@@ -60,7 +60,8 @@ def prune(
     if data is None or data.labels is None:
         raise UsageError("pruning: the samples have no labels to fine-tune with (array 'y').")
     if source.classes is not None:
-        data.check_labels(source.classes)
+        # A single score tells two classes apart.
+        data.check_labels(max(2, source.classes))
     tf_keras, pruning = _libraries()
     data = data.for_inputs(source.inputs)
     tf_keras.utils.set_random_seed(recipe.seed)

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from edgekit import document
-from edgekit.artifact import FORMATS, MANIFEST_NAME, SCHEMES, Artifact
+from edgekit.artifact import FORMATS, SCHEMES, Artifact
 from edgekit.convert.export import export
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.compare import compare
 from edgekit.drift.golden import Golden
 from edgekit.errors import require
 from edgekit.files import refuse_existing
+from edgekit.manifest import MANIFEST_NAME
 from edgekit.models import load as load_model
 from edgekit.recipe import ExportRecipe, ModelRecipe, PruneRecipe, Recipe, TrainingRecipe
 from edgekit.report import write_report

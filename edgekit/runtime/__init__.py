@@ -6,7 +6,7 @@ import importlib
 import os
 from importlib.util import find_spec
 
-from edgekit.artifact import Artifact
+from edgekit.artifact import FORMATS, Artifact
 from edgekit.errors import MissingDependencyError, UsageError, nearest
 from edgekit.runtime.runner import Runner, check_threads
 
@@ -34,6 +34,7 @@ def load(
     backend: str | None = None,
     threads: int | None = None,
     trust_code: bool = False,
+    verify: bool = False,
 ) -> Runner:
     """Load a model file, ready to run.
 
@@ -44,11 +45,13 @@ def load(
             `backend` says which it is.
         threads: how many threads one inference may use; 1 if None.
         trust_code: let code that a Keras file holds (Lambda layers) run.
+        verify: check the structure of a ``.tflite`` or ``.onnx`` file and try it in a child
+            process first; for files that may be damaged or hostile. What passed is remembered.
 
     Raises:
         UsageError: nothing is at `path`, or `backend` does not run such files.
         MissingDependencyError: the backend is not installed.
-        ArtifactError: the backend cannot load the file.
+        ArtifactError: the backend cannot load the file, or the trial failed.
     """
     artifact = Artifact.of(path)
     threads = check_threads(1 if threads is None else threads)
@@ -61,6 +64,8 @@ def load(
         )
     for name, package, runner, _ in candidates:
         if backend in (None, name) and find_spec(package) is not None:
+            if verify and artifact.format in FORMATS:
+                importlib.import_module("edgekit.runtime.verify").verify(artifact, name, threads)
             module, cls = runner.split(":")
             make = getattr(importlib.import_module(module), cls)
             found: Runner = make(artifact, threads, name, trust_code)

@@ -22,7 +22,8 @@ from edgekit.runtime.runner import Runner
 
 # Enough for a steady 99th percentile of fast models, few enough for slow ones to end.
 _MIN_COUNT, _MAX_COUNT = 30, 5000
-_BLOCK_NS = 20_000_000
+# A turn: short beside what changes a machine's clock, and many of them even for the fastest model.
+_BLOCK_NS, _BLOCK_COUNT = 20_000_000, 200
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class BenchmarkRun:
     @property
     def throughput_per_s(self) -> float:
         """Samples a second, one inference after the other."""
-        batch = self.runner.inputs[0].concrete_shape()[0]
+        batch = (self.runner.inputs[0].concrete_shape() or (1,))[0]
         return batch * 1000 / self.latency.mean_ms
 
     def to_json(self) -> dict[str, Any]:
@@ -182,10 +183,10 @@ def _block(call: Callable[[], Any], samples: list[int]) -> None:
     # The caches are the neighbour's after a turn: one call to take them back is not counted.
     call()
     end = perf_counter_ns() + _BLOCK_NS
-    while True:
+    for _ in range(_BLOCK_COUNT):
         start = perf_counter_ns()
         call()
         stop = perf_counter_ns()
         samples.append(stop - start)
-        if stop >= end or len(samples) >= _MAX_COUNT:
+        if stop >= end:
             return

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Any
 
 from edgekit.errors import ArtifactError
+from edgekit.runtime.child import run_in_child
 
 
 @dataclass(frozen=True)
@@ -33,23 +32,13 @@ def cold_start(
     Raises:
         ArtifactError: the process did not come to its end; carries the end of what it said.
     """
-    # This process's search path: `python -m` would put the current folder first.
-    code = (
-        "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-        "from edgekit.runtime.probe import measure; print(json.dumps(measure(*sys.argv[2:])))"
-    )
     words = [str(path), backend, str(threads), "trust" if trust_code else "safe"]
-    done = subprocess.run(
-        [sys.executable, "-c", code, json.dumps(sys.path), *words],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    lines = done.stdout.splitlines()
-    if done.returncode or not lines:
+    done = run_in_child("edgekit.runtime.probe:measure", words)
+    lines = done.out.splitlines()
+    if done.code or not lines:
         raise ArtifactError(
-            f"{path}: a fresh process that loads it ended with {done.returncode}: "
-            f"{done.stderr.strip()[-500:]}"
+            f"{path}: a fresh process that loads it ended with {done.code}: "
+            f"{done.err.strip()[-500:]}"
         )
     return ColdStart(**json.loads(lines[-1]))
 

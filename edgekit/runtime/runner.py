@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     Arrays = Mapping[str, NDArray[Any]]
 
+# A module's name is found faster than a module's attribute.
+_Array = np.ndarray
+
 # Samples at a time where the file leaves it open: enough to be quick, too few to fill the memory.
 _OPEN_BATCH = 64
 
@@ -90,7 +93,7 @@ class Runner(ABC):
         if type(inputs) is dict and len(inputs) == len(self._expected):
             for name, shape, _ in self._expected:
                 x = inputs.get(name)
-                if type(x) is np.ndarray and x.shape == shape:
+                if type(x) is _Array and x.shape == shape:
                     arrays.append(x)
         if len(arrays) != len(self._expected):
             arrays = self._arrange(inputs)
@@ -117,19 +120,20 @@ class Runner(ABC):
             ArtifactError: the interpreter failed, or the runner is closed.
         """
         arrays = []
-        if type(inputs) is dict and len(inputs) == len(self._expected):
-            for name, shape, dtype in self._expected:
+        expected = self._expected
+        if type(inputs) is dict and len(inputs) == len(expected):
+            for name, shape, dtype in expected:
                 x = inputs.get(name)
-                if type(x) is np.ndarray and x.dtype is dtype and x.shape == shape:
+                if type(x) is _Array and x.dtype is dtype and x.shape == shape:
                     arrays.append(x)
-        if len(arrays) != len(self._expected):
+        if len(arrays) != len(expected):
             arrays = self._arrange_raw(inputs)
         with self._lock:
             results = self._guarded_run(arrays)
-        answer = {}
-        for name, q in zip(self._output_names, results):
-            answer[name] = q
-        return answer
+        names = self._output_names
+        if len(names) == 1:
+            return {names[0]: results[0]}
+        return dict(zip(names, results))
 
     def infer_batch(self, inputs: Arrays, *, workers: int = 1) -> dict[str, NDArray[Any]]:
         """Run the model on any number of samples, whatever batch size the file has.
@@ -152,6 +156,11 @@ class Runner(ABC):
             raise TensorError(
                 f"received samples {counts}, expected as many in each input, at least one."
             )
+        if not all(spec.shape for spec in self.inputs):
+            raise TensorError(
+                f"{self.artifact.name}: an input without axes has no batch. Run the samples one by one "
+                "with infer()."
+            )
         total = next(iter(counts.values()))
         step = self.inputs[0].shape[0] or min(total, _OPEN_BATCH)
 
@@ -167,6 +176,12 @@ class Runner(ABC):
                 yield chunk
 
         parts = list(self.map(chunks(), workers=workers))
+        for name, result in parts[0].items():
+            if not result.ndim or len(result) != step:
+                raise TensorError(
+                    f"output {name!r}: has shape {list(result.shape)} for a batch of {step}, expected "
+                    "the batch as its first axis. Run the samples one by one with infer()."
+                )
         return {
             name: np.concatenate([part[name] for part in parts])[:total]
             for name in self._output_names

@@ -133,6 +133,8 @@ def train(
     task = _task(splits.train, classes)
     model = build(task, recipe.model)
     inputs = _inputs(model, splits.train)
+    validation = _inputs(model, splits.validation)
+    test = _inputs(model, splits.test) if splits.test else None
     steps = math.ceil(len(splits.train) / settings.batch_size) * settings.epochs
     optimizer = keras.optimizers.get(settings.optimizer)
     optimizer.learning_rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
@@ -145,7 +147,7 @@ def train(
         splits.train.labels,
         batch_size=settings.batch_size,
         epochs=settings.epochs,
-        validation_data=(_inputs(model, splits.validation), splits.validation.labels),
+        validation_data=(validation, splits.validation.labels),
         callbacks=callbacks,
         verbose=0,
     )
@@ -167,8 +169,8 @@ def train(
             "test": len(splits.test) if splits.test else None,
         },
         history=log.rows,
-        validation_accuracy=_accuracy(model, splits.validation),
-        test_accuracy=_accuracy(model, splits.test) if splits.test else None,
+        validation_accuracy=_accuracy(model, validation, splits.validation),
+        test_accuracy=_accuracy(model, test, splits.test) if splits.test else None,
         seconds=seconds,
     )
 
@@ -193,8 +195,8 @@ def _inputs(model: Any, samples: Samples) -> Any:
     return x.astype(np.float32)
 
 
-def _accuracy(model: Any, samples: Samples) -> float:
-    answers = model.predict(_inputs(model, samples), batch_size=256, verbose=0)
+def _accuracy(model: Any, inputs: Any, samples: Samples) -> float:
+    answers = model.predict(inputs, batch_size=256, verbose=0)
     return float(np.mean(answers.argmax(-1) == samples.labels))
 
 

@@ -1,0 +1,271 @@
+"""Put metadata into model files without touching the model: its bytes stay as they are.
+
+Neither format needs its packages for it. A FlatBuffer's references point forward only, so a new
+root with longer lists goes in front of everything else and points to the old parts; a protocol
+buffer may repeat a field at its end.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+from edgekit.errors import ArtifactError, ExportError
+from edgekit.flatbuffer import Table, follow, number
+from edgekit.metadata import (
+    BUFFER_OFFSET,
+    KEY,
+    METADATA_NAME,
+    MODEL_BUFFERS,
+    MODEL_METADATA,
+    TFLITE_IDENTIFIER,
+    Metadata,
+)
+
+# Fields of Model, SubGraph, OperatorCode and Operator in schema.fbs that are needed here.
+_MODEL_VERSION, _MODEL_OPERATOR_CODES, _MODEL_SUBGRAPHS = 0, 1, 2
+_MODEL_FIELDS = 10
+_SUBGRAPH_OPERATORS = 3
+_CODE_CUSTOM = 1
+_OPERATOR_LARGE_OPTIONS_OFFSET = 9
+
+# Header of a FlatBuffer: where the root is, and the identifier.
+_HEADER = 8
+# What was put in front begins with this mark, its own length and where the root was before.
+_MARK = struct.Struct("<8sII")
+_MARK_NAME = b"edgekit\0"
+# No converter aligns weights to more.
+_ALIGNMENT = 64
+# FlatBuffers end below 2 GiB, whatever their file holds behind them.
+_MAX_FLATBUFFER = (1 << 31) - 1
+
+
+def write_tflite(content: bytes, metadata: Metadata) -> bytes:
+    """A ``.tflite`` file with `metadata` in place of those it had.
+
+    Everything that was in the file stays, byte for byte, moved by a multiple of 64: weights keep
+    their alignment. What `write_tflite` wrote before is taken out first.
+
+    Raises:
+        ArtifactError: `content` is damaged or no TFLite file.
+        ExportError: the file is of a kind that cannot be moved, or grows too large.
+        UsageError: `metadata` cannot be written.
+    """
+    text = metadata.to_bytes()
+    content = strip_tflite(content)
+    places = _absolute_offsets(content)
+    front = _front(content, text)
+    end = min((number(content, at, "Q") for at in places), default=len(content))
+    if end + len(front) > _MAX_FLATBUFFER:
+        raise ExportError(
+            f"metadata: the file would hold {end + len(front)} bytes of FlatBuffer, and none can "
+            f"hold more than {_MAX_FLATBUFFER}."
+        )
+    root = struct.pack("<I", _HEADER + _MARK.size + _vtable_size())
+    result = bytearray(b"".join((root, content[4:_HEADER], front, content[_HEADER:])))
+    _shift(result, [at + len(front) for at in places], len(front))
+    return bytes(result)
+
+
+def strip_tflite(content: bytes) -> bytes:
+    """The file as it was before `write_tflite`; `content` itself if that never saw it.
+
+    Raises:
+        ArtifactError: `content` is damaged or no TFLite file.
+        ExportError: the file is of a kind that cannot be moved.
+    """
+    Table.root(content, TFLITE_IDENTIFIER)
+    if content[_HEADER : _HEADER + len(_MARK_NAME)] != _MARK_NAME:
+        return content
+    if len(content) < _HEADER + _MARK.size:
+        raise ArtifactError("metadata: the file is cut off.")
+    _, length, root = _MARK.unpack_from(content, _HEADER)
+    if length % _ALIGNMENT or not _MARK.size <= length <= len(content) - _HEADER:
+        raise ArtifactError(f"metadata: {length} bytes of them in a file of {len(content)} bytes.")
+    result = bytearray(
+        b"".join((struct.pack("<I", root), content[4:_HEADER], content[_HEADER + length :]))
+    )
+    _shift(result, _absolute_offsets(bytes(result)), -length)
+    return bytes(result)
+
+
+def _vtable_size() -> int:
+    # Two bytes a field after two of the vtable's own, filled up to four.
+    return (4 + 2 * _MODEL_FIELDS + 3) // 4 * 4
+
+
+def _front(content: bytes, text: bytes) -> bytes:
+    """Root, lists, entry and buffer to go in behind the header, filled up to the alignment."""
+    old = Table.root(content, TFLITE_IDENTIFIER)
+    if any(old.find(field) is not None for field in range(_MODEL_FIELDS, old.fields)):
+        raise ExportError(
+            f"metadata: the file has {old.fields} fields at its root, of which edgekit knows "
+            f"{_MODEL_FIELDS}: a newer schema of TFLite's than it can carry over."
+        )
+    kept = [t for t in old.tables(MODEL_METADATA) if t.content(METADATA_NAME) != KEY.encode()]
+    metadata = [entry.position for entry in kept]
+    buffers = [buffer.position for buffer in old.tables(MODEL_BUFFERS)]
+
+    # Positions in the new file, one part after the other, each at a multiple of four.
+    vtable = _HEADER + _MARK.size
+    root = vtable + _vtable_size()
+    lists = {MODEL_BUFFERS: root + 4 + 4 * _MODEL_FIELDS}
+    lists[MODEL_METADATA] = lists[MODEL_BUFFERS] + 4 * (len(buffers) + 2)
+    entry_vtable = lists[MODEL_METADATA] + 4 * (len(metadata) + 2)
+    entry = entry_vtable + 8
+    name = entry + 12
+    buffer_vtable = name + 4 + (len(KEY) + 1 + 3) // 4 * 4
+    buffer = buffer_vtable + 8
+    # The bytes themselves begin at a multiple of 16, as the schema demands of all buffers.
+    data = (buffer + 8 + 4 + 15) // 16 * 16 - 4
+    end = data + 4 + len(text)
+    length = (end - _HEADER + _ALIGNMENT - 1) // _ALIGNMENT * _ALIGNMENT
+
+    new = bytearray(_HEADER + length)
+    _MARK.pack_into(new, _HEADER, _MARK_NAME, length, old.position)
+    struct.pack_into("<HH", new, vtable, 4 + 2 * _MODEL_FIELDS, 4 + 4 * _MODEL_FIELDS)
+    struct.pack_into("<i", new, root, root - vtable)
+    for field in range(_MODEL_FIELDS):
+        at, found = root + 4 + 4 * field, old.find(field)
+        if field in lists:
+            value = lists[field] - at
+        elif found is None:
+            continue
+        elif field == _MODEL_VERSION:
+            value = old.number(field, "I")
+        else:
+            value = follow(content, found) + length - at
+        struct.pack_into("<H", new, vtable + 4 + 2 * field, at - root)
+        struct.pack_into("<I", new, at, value)
+    for start, positions in (
+        (lists[MODEL_BUFFERS], [*(p + length for p in buffers), buffer]),
+        (lists[MODEL_METADATA], [*(p + length for p in metadata), entry]),
+    ):
+        offsets = [p - (start + 4 + 4 * i) for i, p in enumerate(positions)]
+        struct.pack_into(f"<{1 + len(offsets)}I", new, start, len(offsets), *offsets)
+    struct.pack_into("<HHHH", new, entry_vtable, 8, 12, 4, 8)
+    struct.pack_into("<iII", new, entry, entry - entry_vtable, name - (entry + 4), len(buffers))
+    struct.pack_into(f"<I{len(KEY) + 1}s", new, name, len(KEY), KEY.encode())
+    struct.pack_into("<HHH", new, buffer_vtable, 6, 8, 4)
+    struct.pack_into("<iI", new, buffer, buffer - buffer_vtable, data - (buffer + 4))
+    struct.pack_into(f"<I{len(text)}s", new, data, len(text), text)
+    return bytes(new[_HEADER:])
+
+
+def _absolute_offsets(content: bytes) -> list[int]:
+    """Where the file says at which of its own bytes something lies behind the FlatBuffer.
+
+    The schema has two such fields, for large models; 0 and 1 in them mean nothing.
+    """
+    model = Table.root(content, TFLITE_IDENTIFIER)
+    for code in model.tables(_MODEL_OPERATOR_CODES):
+        if code.content(_CODE_CUSTOM) == b"DISPATCH_OP":
+            raise ExportError(
+                "metadata: the file was compiled for an accelerator, whose code it finds by its "
+                "place in the file. Write the metadata before compiling."
+            )
+    found = [table.find(BUFFER_OFFSET) for table in model.tables(MODEL_BUFFERS)]
+    for graph in model.tables(_MODEL_SUBGRAPHS):
+        operators = graph.tables(_SUBGRAPH_OPERATORS)
+        found += [operator.find(_OPERATOR_LARGE_OPTIONS_OFFSET) for operator in operators]
+    # A table may stand in a list twice; its offset is to be moved once.
+    places = sorted({at for at in found if at is not None})
+    return [at for at in places if number(content, at, "Q") > 1]
+
+
+def _shift(content: bytearray, places: list[int], by: int) -> None:
+    for at in places:
+        value = number(content, at, "Q") + by
+        if not 1 < value <= len(content):
+            raise ArtifactError(
+                f"received a buffer at byte {value} of a file of {len(content)} bytes. The file "
+                "is damaged or cut off."
+            )
+        struct.pack_into("<Q", content, at, value)
+
+
+# ModelProto.metadata_props in onnx.proto, a StringStringEntryProto: key 1, value 2.
+_PROPERTIES = 14
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_FIXED_BYTES = {_FIXED64: 8, _FIXED32: 4}
+_MAX_PROTO = (1 << 31) - 1
+
+
+def write_onnx(content: bytes, metadata: Metadata) -> bytes:
+    """An ``.onnx`` file with `metadata` in place of those it had, everything else byte for byte.
+
+    Raises:
+        ArtifactError: `content` is damaged or no protocol buffer.
+        ExportError: the file grows too large.
+        UsageError: `metadata` cannot be written.
+    """
+    entry = _delimited(1, KEY.encode()) + _delimited(2, metadata.to_bytes())
+    result = strip_onnx(content) + _delimited(_PROPERTIES, entry)
+    if len(result) > _MAX_PROTO:
+        raise ExportError(
+            f"metadata: the file would hold {len(result)} bytes, and no protocol buffer can hold "
+            f"more than {_MAX_PROTO}."
+        )
+    return result
+
+
+def strip_onnx(content: bytes) -> bytes:
+    """The file without edgekit's metadata.
+
+    Raises:
+        ArtifactError: `content` is damaged or no protocol buffer.
+    """
+    kept, begin = [], 0
+    for field, start, body, end in _fields(content, 0, len(content)):
+        if field != _PROPERTIES:
+            continue
+        keys = [content[b:e] for f, _, b, e in _fields(content, body, end) if f == 1]
+        if keys[-1:] == [KEY.encode()]:
+            kept.append(content[begin:start])
+            begin = end
+    return b"".join((*kept, content[begin:]))
+
+
+def _fields(content: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """(number, start, start of the body, end) of each field of a message."""
+    while at < end:
+        start = at
+        tag, at = _varint(content, at, end)
+        field, wire = tag >> 3, tag & 7
+        body = at
+        if wire == _VARINT:
+            _, at = _varint(content, at, end)
+        elif wire == _BYTES:
+            length, body = _varint(content, at, end)
+            at = body + length
+        elif wire in _FIXED_BYTES:
+            at += _FIXED_BYTES[wire]
+        else:
+            raise ArtifactError(f"received wire type {wire} at byte {start}: not an ONNX file.")
+        if at > end:
+            raise ArtifactError(
+                f"the field at byte {start} ends at byte {at} of {end}: damaged or no ONNX file."
+            )
+        yield field, start, body, at
+
+
+def _varint(content: bytes, at: int, end: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        if at >= end:
+            break
+        value |= (content[at] & 0x7F) << shift
+        at += 1
+        if content[at - 1] < 0x80:
+            return value, at
+    raise ArtifactError(f"an integer before byte {at} has no end: damaged or no ONNX file.")
+
+
+def _delimited(field: int, body: bytes) -> bytes:
+    head = bytearray([field << 3 | _BYTES])
+    length = len(body)
+    while length > 0x7F:
+        head.append(length & 0x7F | 0x80)
+        length >>= 7
+    head.append(length)
+    return bytes(head) + body

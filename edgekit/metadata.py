@@ -1,0 +1,242 @@
+"""Metadata: what a model file says about itself, inside the file, where it cannot get lost.
+
+A ``.tflite`` file holds it as a metadata buffer, an ``.onnx`` file as a metadata property; both are
+called ``edgekit`` and hold the same JSON. Other software passes it over.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgekit import document
+from edgekit.errors import ArtifactError, RecipeError, UsageError, nearest
+from edgekit.flatbuffer import Bytes, Table, number
+from edgekit.preprocess import Preprocessing
+
+KEY = "edgekit"
+SCHEMA = document.tag("metadata")
+TFLITE_IDENTIFIER = b"TFL3"
+
+# A file that says more about itself than this wants to fill the memory.
+_MAX_BYTES = 16 << 20
+_MAX_ENTRIES = 4096
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+# Control characters and halves of characters: names end up on terminals and in documents.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a file knows beyond its tensors.
+
+    Attributes:
+        class_names: of the classes that the model tells apart, by index; empty if unknown.
+        preprocessing: for inputs by name, what turns raw data into what the file takes.
+        source_sha256: of the model that the file was made of.
+        golden_sha256: of the golden file that holds that model's answers.
+        recipe: how the file was made, as the manifest has it; JSON values only.
+
+    Raises:
+        UsageError: a value that cannot be one.
+    """
+
+    class_names: tuple[str, ...] = ()
+    preprocessing: Mapping[str, Preprocessing] = field(default_factory=dict)
+    source_sha256: str | None = None
+    golden_sha256: str | None = None
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for i, name in enumerate(self.class_names):
+            if not isinstance(name, str) or not name or _UNPRINTABLE.search(name):
+                raise UsageError(f"class_names[{i}]: received {name!r:.80}, expected a name.")
+        for name, steps in self.preprocessing.items():
+            if not isinstance(steps, Preprocessing):
+                raise UsageError(
+                    f"preprocessing of input {name!r:.80}: received {steps!r:.80}, expected a "
+                    "Preprocessing."
+                )
+        for key, value in (
+            ("source_sha256", self.source_sha256),
+            ("golden_sha256", self.golden_sha256),
+        ):
+            if value is not None and not (isinstance(value, str) and _SHA256.fullmatch(value)):
+                raise UsageError(f"{key}: received {value!r:.80}, expected 64 hex digits.")
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "class_names": list(self.class_names),
+            "preprocessing": {name: p.to_json() for name, p in self.preprocessing.items()},
+            "source_sha256": self.source_sha256,
+            "golden_sha256": self.golden_sha256,
+            "recipe": dict(self.recipe),
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> Metadata:
+        """Read what `to_json` gives; it need not be trusted.
+
+        Raises:
+            ArtifactError: another schema, an unknown key (the nearest known one is named), or a
+                value that cannot be one.
+        """
+        if not isinstance(value, dict):
+            raise ArtifactError(f"metadata: received {value!r:.80}, expected a JSON object.")
+        if value.get("schema") != SCHEMA:
+            raise ArtifactError(
+                f"metadata: received schema {value.get('schema')!r:.80}, expected {SCHEMA!r}. "
+                "Another version of edgekit made the file: install that, or export again."
+            )
+        known = cls().to_json()
+        for key in value:
+            if key not in known:
+                raise ArtifactError(
+                    f"metadata: unknown key {key!r:.80}, expected one of {', '.join(known)}."
+                    f"{nearest(key[:80], known)}"
+                )
+        for key, default in known.items():
+            given = value.get(key, default)
+            if default is not None and type(given) is not type(default):
+                kind = "a list" if isinstance(default, list) else "an object"
+                raise ArtifactError(f"metadata: {key}: received {given!r:.80}, expected {kind}.")
+        try:
+            return cls(
+                class_names=tuple(value.get("class_names", ())),
+                preprocessing={
+                    name: Preprocessing.from_json(steps, f"preprocessing of input {name!r:.80}")
+                    for name, steps in value.get("preprocessing", {}).items()
+                },
+                source_sha256=value.get("source_sha256"),
+                golden_sha256=value.get("golden_sha256"),
+                recipe=value.get("recipe", {}),
+            )
+        except (RecipeError, UsageError) as error:
+            raise ArtifactError(f"metadata: {error}") from error
+
+    def to_bytes(self) -> bytes:
+        """The same bytes for the same content: JSON in ASCII, keys sorted.
+
+        Raises:
+            UsageError: `recipe` holds what JSON cannot, or it all is larger than 16 MiB.
+        """
+        try:
+            text = json.dumps(
+                self.to_json(), sort_keys=True, separators=(",", ":"), allow_nan=False
+            ).encode("ascii")
+        except (TypeError, ValueError, RecursionError) as error:
+            raise UsageError(f"metadata: cannot be written as JSON: {error}.") from error
+        if len(text) > _MAX_BYTES:
+            raise UsageError(
+                f"metadata: received {len(text)} bytes, expected at most {_MAX_BYTES}."
+            )
+        return text
+
+    @classmethod
+    def from_bytes(cls, content: bytes | str) -> Metadata:
+        """Read what `to_bytes` gives; it need not be trusted.
+
+        Raises:
+            ArtifactError: as `from_json`; also for what is no JSON.
+        """
+        if len(content) > _MAX_BYTES:
+            raise ArtifactError(
+                f"metadata: received {len(content)} bytes, expected at most {_MAX_BYTES}."
+            )
+        try:
+            return cls.from_json(json.loads(content, parse_constant=_refuse_constant))
+        except (ValueError, RecursionError) as error:
+            raise ArtifactError(f"metadata: not JSON ({error!s:.200}).") from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"received {name}, which is none of JSON's numbers")
+
+
+def read_tflite(path: str | os.PathLike[str]) -> Metadata | None:
+    """The metadata of a ``.tflite`` file, which need not be trusted and is not read as a whole.
+
+    Returns:
+        None if the file has none of edgekit's.
+
+    Raises:
+        ArtifactError: the file cannot be read, is damaged or none of TFLite's, or its metadata
+            are not what they should be.
+    """
+    try:
+        with (
+            Path(path).open("rb") as stream,
+            mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        ):
+            content = find_tflite(data)
+        return None if content is None else Metadata.from_bytes(content)
+    # An empty file cannot be mapped (ValueError), nor a huge one into a 32-bit process.
+    except (OSError, ValueError, OverflowError) as error:
+        raise ArtifactError(f"{path}: cannot be read: {error}") from error
+    except ArtifactError as error:
+        raise ArtifactError(f"{path}: {error}") from error
+
+
+# Fields of the tables in TensorFlow Lite's schema.fbs, counted from 0.
+MODEL_BUFFERS, MODEL_METADATA = 4, 6
+METADATA_NAME, METADATA_BUFFER = 0, 1
+BUFFER_DATA, BUFFER_OFFSET, BUFFER_SIZE = 0, 1, 2
+
+
+def find_tflite(data: Bytes) -> bytes | None:
+    """The bytes that the content of a ``.tflite`` file stores under `KEY`.
+
+    Raises:
+        ArtifactError: the file is damaged or none of TFLite's.
+    """
+    model = Table.root(data, TFLITE_IDENTIFIER)
+    _, count = model.vector(MODEL_METADATA, 4)
+    if count > _MAX_ENTRIES:
+        raise ArtifactError(f"received {count} metadata entries, expected up to {_MAX_ENTRIES}.")
+    for entry in model.tables(MODEL_METADATA):
+        _, length = entry.vector(METADATA_NAME, 1)
+        if length == len(KEY) and entry.content(METADATA_NAME) == KEY.encode():
+            break
+    else:
+        return None
+    index = entry.number(METADATA_BUFFER, "I")
+    start, count = model.vector(MODEL_BUFFERS, 4)
+    if index >= count:
+        raise ArtifactError(f"metadata {KEY!r}: names buffer {index} of {count}.")
+    at = start + 4 * index
+    buffer = Table(data, at + number(data, at, "I"))
+    start, size = buffer.vector(BUFFER_DATA, 1)
+    # In files of more than 2 GB, buffers may lie behind the FlatBuffer; 1 is a placeholder.
+    offset = buffer.number(BUFFER_OFFSET, "Q")
+    if offset > 1:
+        start, size = offset, buffer.number(BUFFER_SIZE, "Q")
+    if size > _MAX_BYTES or start + size > len(data):
+        raise ArtifactError(
+            f"metadata {KEY!r}: {size} bytes at byte {start} of a file of {len(data)} bytes, "
+            f"expected up to {_MAX_BYTES} bytes in the file."
+        )
+    return bytes(data[start : start + size])
+
+
+def from_onnx_map(properties: Mapping[str, str]) -> Metadata | None:
+    """The metadata among an ONNX model's properties, which need not be trusted.
+
+    Args:
+        properties: onnxruntime's ``session.get_modelmeta().custom_metadata_map``.
+
+    Returns:
+        None if there are none of edgekit's.
+
+    Raises:
+        ArtifactError: they are not what they should be.
+    """
+    content = properties.get(KEY)
+    return None if content is None else Metadata.from_bytes(content)

@@ -1,0 +1,253 @@
+"""Models of every kind and file format, from export to comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import edgekit
+from edgekit import document
+from edgekit.errors import ExportError
+from edgekit.recipe import ExportRecipe
+from edgekit.samples import Samples
+
+FLOATS = [("tflite", "float32"), ("onnx", "float32")]
+
+
+def pair() -> Any:
+    """Two inputs of one shape and two outputs of one shape: only names tell them apart."""
+    import keras
+
+    layers = keras.layers
+    left, right = keras.Input((4, 4, 2), name="left"), keras.Input((4, 4, 2), name="right")
+    a, b = layers.Conv2D(3, 3, name="one")(left), layers.Conv2D(3, 3, name="two")(right)
+    outputs = {
+        "zebra": layers.Flatten()(layers.Subtract()([a, b])),
+        "ape": layers.Flatten()(layers.Add()([a, b])),
+    }
+    return keras.Model({"right": right, "left": left}, outputs)
+
+
+def classifier() -> Any:
+    import keras
+
+    layers = keras.layers
+    image = keras.Input((8, 8, 1), name="image")
+    x = layers.Conv2D(4, 3, activation="relu")(image)
+    x = layers.DepthwiseConv2D(3, use_bias=False)(x)
+    x = layers.BatchNormalization()(x)
+    x = layers.Flatten()(layers.ReLU()(x))
+    return keras.Model(image, layers.Dense(5, activation="softmax", name="scores")(x))
+
+
+def plain_module() -> Any:
+    import tensorflow as tf
+
+    class Twist(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.kernel = tf.Variable(np.random.default_rng(0).random((6, 3), np.float32))
+
+        @tf.function(input_signature=[tf.TensorSpec((None, 6), tf.float32, "signal")])
+        def serve(self, signal: Any) -> dict[str, Any]:
+            score = tf.matmul(signal, self.kernel)
+            return {"score": score, "size": tf.reduce_sum(tf.abs(score), -1, keepdims=True)}
+
+    return Twist()
+
+
+def recurrent() -> Any:
+    import keras
+
+    layers = keras.layers
+    signal = keras.Input((6, 4), name="signal")
+    x = layers.LSTM(5, return_sequences=True)(signal)
+    return keras.Model(signal, layers.Dense(3, name="scores")(layers.GRU(4)(x)))
+
+
+def tokens() -> Any:
+    import keras
+
+    layers = keras.layers
+    ids = keras.Input((5,), dtype="int32", name="ids")
+    x = layers.GlobalAveragePooling1D()(layers.Embedding(12, 4)(ids))
+    return keras.Model(ids, layers.Dense(2, name="label")(x))
+
+
+def samples_for(source: Any, count: int = 12) -> Samples:
+    rng = np.random.default_rng(3)
+    return Samples(
+        {
+            spec.name: rng.integers(0, 12, (count, *spec.shape[1:])).astype(spec.dtype)
+            if "int" in spec.dtype
+            else rng.standard_normal((count, *spec.shape[1:])).astype(np.float32)
+            for spec in source.inputs
+        }
+    )
+
+
+def save(model: Any, path: Path) -> Path:
+    import tensorflow as tf
+
+    if not path.suffix and hasattr(model, "serve"):
+        tf.saved_model.save(model, path, signatures={"serving_default": model.serve})
+    elif path.suffix:
+        model.save(path)
+    else:
+        model.export(path, verbose=False)
+    return path
+
+
+def tf_keras_only() -> Any:
+    """A file that Keras 3 refuses: tf_keras writes `groups` of a DepthwiseConv2D."""
+    import tf_keras
+
+    layers = tf_keras.layers
+    return tf_keras.Sequential(
+        [
+            tf_keras.Input((6, 6, 2), name="image"),
+            layers.DepthwiseConv2D(3, name="block/depthwise"),
+            layers.Flatten(),
+            layers.Dense(3, name="scores"),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("build", "name"),
+    [
+        (classifier, "m.keras"),
+        (classifier, "m.h5"),
+        (classifier, "exported"),
+        (pair, "m.keras"),
+        (pair, "m.h5"),
+        (pair, "exported"),
+        (plain_module, "module"),
+        (tf_keras_only, "m.h5"),
+        (recurrent, "m.keras"),
+        (tokens, "m.keras"),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_float_files_of_every_kind(tmp_path: Path, build: Callable[[], Any], name: str) -> None:
+    path = save(build(), tmp_path / name)
+    files = edgekit.export(
+        path, out=tmp_path / "out", schemes=["float32"], formats=["tflite", "onnx"]
+    )
+    assert [(file.format, file.scheme) for file in files] == FLOATS
+    with edgekit.load(path) as reference:
+        golden = edgekit.Golden.of(reference, samples_for(reference))
+        for file in files:
+            with edgekit.load(file.path) as runner:
+                assert {s.name for s in runner.inputs} == {s.name for s in reference.inputs}
+                assert {s.name for s in runner.outputs} == {s.name for s in reference.outputs}
+                (candidate,) = edgekit.compare(golden, runner).candidates
+            for output in candidate.outputs:
+                assert output.max_abs_rel is not None
+                assert output.max_abs_rel <= 1e-5, (file.name, output)
+
+
+def test_outputs_that_share_a_shape_are_matched_by_name_in_every_scheme(tmp_path: Path) -> None:
+    path = save(pair(), tmp_path / "m.keras")
+    with edgekit.load(path) as reference:
+        samples = samples_for(reference, 30)
+        golden = edgekit.Golden.of(reference, samples)
+        files = edgekit.export(
+            path,
+            out=tmp_path / "out",
+            schemes=["float32", "float16", "dynamic", "int8", "int16x8"],
+            formats=["tflite", "onnx"],
+            calibration=samples,
+        )
+    assert len(files) == 7
+    for file in files:
+        with edgekit.load(file.path) as runner:
+            (candidate,) = edgekit.compare(golden, runner).candidates
+        # Swapped outputs, or inputs, would come to less than 3 dB.
+        assert candidate.sqnr_db is not None
+        assert candidate.sqnr_db > 20, file.name
+
+
+def test_a_recurrent_model_needs_no_flex_and_says_what_int8_lacks(tmp_path: Path) -> None:
+    """Its loop hides tensors from TFLite's calibrator; float and dynamic are what TFLite can do."""
+    path = save(recurrent(), tmp_path / "m.keras")
+    with edgekit.load(path) as reference:
+        samples = samples_for(reference)
+        golden = edgekit.Golden.of(reference, samples)
+    files = edgekit.export(
+        path,
+        out=tmp_path / "out",
+        schemes=["float32", "int8"],
+        formats=["tflite", "onnx"],
+        calibration=samples,
+    )
+    _, manifest = document.read(tmp_path / "out" / "manifest.json")
+    ops = {op for counts in manifest["files"][0]["ops"].values() for op in counts}
+    assert not any(op.startswith("Flex") for op in ops)
+    assert [file.name for file in files] == ["m.float32.tflite", "m.float32.onnx", "m.int8.onnx"]
+    (skipped,) = manifest["skipped"]
+    assert (skipped["format"], skipped["scheme"]) == ("tflite", "int8")
+    assert "ranges" in skipped["reason"]
+    with edgekit.load(files[-1].path) as runner:
+        (candidate,) = edgekit.compare(golden, runner).candidates
+        assert candidate.sqnr_db is not None
+        assert candidate.sqnr_db > 15
+
+
+def inverse() -> Any:
+    """TFLite has no matrix determinant without Flex."""
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.serve = tf.function(
+        lambda x: {"y": tf.linalg.det(x)},
+        input_signature=[tf.TensorSpec((None, 3, 3), tf.float32, "x")],
+    )
+    return module
+
+
+def test_an_operator_that_tflite_lacks_is_named(tmp_path: Path) -> None:
+    path = save(inverse(), tmp_path / "module")
+    with pytest.raises(ExportError, match=r"no file could be made.*MatrixDeterminant"):
+        edgekit.export(path, out=tmp_path / "out", schemes=["float32", "float16"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_one_format_lacks_the_other_may_have(tmp_path: Path) -> None:
+    path = save(inverse(), tmp_path / "module")
+    (file,) = edgekit.export(
+        path, out=tmp_path / "out", schemes=["float32"], formats=["tflite", "onnx"]
+    )
+    assert file.format == "onnx"
+    _, manifest = document.read(tmp_path / "out" / "manifest.json")
+    assert "MatrixDeterminant" in manifest["skipped"][0]["reason"]
+
+
+def test_open_axes_are_refused(tmp_path: Path) -> None:
+    import keras
+
+    inputs = keras.Input((None, None, 3), name="image")
+    model = keras.Model(inputs, keras.layers.Conv2D(2, 3)(inputs))
+    path = save(model, tmp_path / "m.keras")
+    with pytest.raises(
+        ExportError, match=r"'image': has shape \[None, None, None, 3\]; axes other"
+    ):
+        edgekit.export(path, out=tmp_path / "out", schemes=["float32"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_batch_that_the_model_fixes(tmp_path: Path) -> None:
+    import keras
+
+    inputs = keras.Input(batch_shape=(2, 3), name="signal")
+    path = save(keras.Model(inputs, keras.layers.Dense(2)(inputs)), tmp_path / "m.keras")
+    with pytest.raises(ExportError, match=r"fixes the batch at 2, received 1.*--batch 2"):
+        edgekit.export(path, out=tmp_path / "out", schemes=["float32"])
+    recipe = ExportRecipe(batch="2")
+    (file,) = edgekit.export(path, out=tmp_path / "out", schemes=["float32"], recipe=recipe)
+    with edgekit.load(file.path) as runner:
+        assert runner.inputs[0].shape == (2, 3)

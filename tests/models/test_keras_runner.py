@@ -1,0 +1,70 @@
+"""The Keras backend against the same promises as the others make in tests/runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import edgekit
+from edgekit.errors import ArtifactError, TensorError, UntrustedCodeError
+
+
+def test_it_answers_what_keras_answers(digits_model: Path, digits: Any) -> None:
+    import keras
+
+    x = digits.test.inputs["image"]
+    expected = keras.saving.load_model(digits_model).predict(x, verbose=0)
+    with edgekit.load(digits_model) as runner:
+        assert runner.backend.name == "keras"
+        assert runner.backend.version == keras.__version__
+        assert [spec.name for spec in runner.inputs] == ["image"]
+        answers = runner.infer_batch({"image": x})["probabilities"]
+        np.testing.assert_allclose(answers, expected, atol=1e-6)
+        one = runner.infer({"image": x[:1]})["probabilities"]
+        np.testing.assert_allclose(one, expected[:1], atol=1e-6)
+
+
+def test_results_are_the_callers_own(digits_model: Path, digits: Any) -> None:
+    x = digits.test.inputs["image"]
+    with edgekit.load(digits_model) as runner:
+        first = runner.infer({"image": x[:1]})["probabilities"]
+        kept = first.copy()
+        runner.infer({"image": x[1:2]})
+        np.testing.assert_array_equal(first, kept)
+
+
+def test_wrong_inputs_are_refused(digits_model: Path) -> None:
+    with edgekit.load(digits_model) as runner:
+        with pytest.raises(TensorError, match=r"'imag'.*Did you mean 'image'"):
+            runner.infer({"imag": np.zeros((1, 8, 8, 1), np.float32)})
+        with pytest.raises(TensorError, match=r"received shape \[1, 9, 8, 1\]"):
+            runner.infer({"image": np.zeros((1, 9, 8, 1), np.float32)})
+    with pytest.raises(ArtifactError, match="closed"):
+        runner.infer({"image": np.zeros((1, 8, 8, 1), np.float32)})
+
+
+def test_a_saved_model(tmp_path: Path, digits_model: Path, digits: Any) -> None:
+    import keras
+    import tensorflow as tf
+
+    keras.saving.load_model(digits_model).export(tmp_path / "exported", verbose=False)
+    x = digits.test.inputs["image"][:8]
+    with edgekit.load(digits_model) as one, edgekit.load(tmp_path / "exported") as two:
+        assert two.backend.version == tf.__version__
+        (a,), (b,) = one.infer({"image": x}).values(), two.infer_batch({"image": x}).values()
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_code_is_refused_unless_trusted(tmp_path: Path) -> None:
+    import keras
+
+    inputs = keras.Input((2,), name="signal")
+    twice = keras.layers.Lambda(lambda t: t * 2, name="twice")
+    keras.Model(inputs, twice(inputs)).save(tmp_path / "m.keras")
+    with pytest.raises(UntrustedCodeError):
+        edgekit.load(tmp_path / "m.keras")
+    with edgekit.load(tmp_path / "m.keras", trust_code=True) as runner:
+        assert runner.infer({"signal": np.ones((1, 2), np.float32)})["twice"][0, 0] == 2

@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import edgekit
+from edgekit import document
+from edgekit.errors import BridgeError, RecipeError, SamplesError, TrainingError, UsageError
+from edgekit.models import load
+from edgekit.optimize.prune import prune
+from edgekit.recipe import PruneRecipe
+from edgekit.samples import Samples
+
+RECIPE = PruneRecipe(0.6, epochs=3, learning_rate=0.001)
+
+
+def zeros(x: np.ndarray) -> float:
+    return float(np.mean(x == 0))
+
+
+def kernels(model: Any) -> dict[str, np.ndarray]:
+    return {
+        layer.name: np.asarray(layer.kernel)
+        for layer in model.layers
+        if getattr(layer, "kernel", None) is not None
+    }
+
+
+@pytest.fixture(scope="module")
+def pruned(digits_model: Path, digits: Any) -> Any:
+    lines: list[str] = []
+    result = prune(load(digits_model), RECIPE, digits.train, lines.append)
+    assert len(lines) == RECIPE.epochs
+    return result
+
+
+def test_the_sparsity_is_reached_in_every_kernel(pruned: Any) -> None:
+    found = {name: zeros(x) for name, x in kernels(pruned.source.model).items()}
+    assert found == pytest.approx(pruned.sparsity)
+    assert set(found) == {"conv1", "conv2", "conv3", "logits"}
+    assert all(share == pytest.approx(0.6, abs=0.01) for share in found.values())
+
+
+def test_the_accuracy_is_roughly_kept(pruned: Any, digits: Any, digits_model: Path) -> None:
+    import keras
+
+    test = digits.test
+
+    def accuracy(model: Any) -> float:
+        answers = model.predict(test.inputs["image"], verbose=0)
+        return float(np.mean(answers.argmax(-1) == test.labels))
+
+    before = accuracy(keras.saving.load_model(digits_model))
+    assert accuracy(pruned.source.model) > before - 0.04
+    assert pruned.source.flavour == "keras"
+
+
+def test_the_zeros_are_in_the_exported_file(digits_files: Any) -> None:
+    """Counted in the flatbuffer itself: an int8 kernel's zero point is zero."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    content = digits_files.path("tflite", "int8", "digits.prune50").read_bytes()
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    int8 = schema.TensorType.INT8
+    shares = [
+        zeros(np.asarray(model.buffers[tensor.buffer].data).view(np.int8))
+        for tensor in model.subgraphs[0].tensors
+        if tensor.type == int8
+        and len(tensor.shape) > 1
+        and model.buffers[tensor.buffer].data is not None
+    ]
+    assert len(shares) == 4
+    assert min(shares) >= 0.499
+
+
+def test_the_pruned_int8_file_keeps_its_accuracy(digits_files: Any, digits: Any) -> None:
+    with edgekit.load(digits_files.path("tflite", "int8", "digits.prune50")) as runner:
+        answers = runner.infer_batch(digits.test.inputs)["probabilities"]
+    assert np.mean(answers.argmax(-1) == digits.test.labels) > 0.9
+    _, manifest = document.read(digits_files.folder / "manifest.json")
+    row = next(r for r in manifest["files"] if "prune50" in r["path"])
+    assert min(row["recipe"]["prune"]["sparsity_by_layer"].values()) >= 0.499
+
+
+def test_the_original_file_is_not_touched(pruned: Any, digits_model: Path) -> None:
+    assert pruned.source.path == digits_model
+    assert max(zeros(x) for x in kernels(load(digits_model).model).values()) < 0.01
+
+
+def test_keras_3_stays_the_processs_keras(pruned: Any) -> None:
+    assert pruned is not None
+    assert "TF_USE_LEGACY_KERAS" not in os.environ
+
+
+def images(count: int = 64) -> Samples:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((count, 6, 6, 2)).astype(np.float32)
+    return Samples({"image": x}, (x.mean((1, 2, 3)) > 0).astype(np.int64))
+
+
+def test_a_model_of_tf_keras(tmp_path: Path) -> None:
+    """One that Keras 3 refuses; it is its own twin and is pruned in place."""
+    import tf_keras
+
+    layers = tf_keras.layers
+    model = tf_keras.Sequential(
+        [
+            tf_keras.Input((6, 6, 2), name="image"),
+            layers.DepthwiseConv2D(3, name="block/depthwise"),
+            layers.Flatten(),
+            layers.Dense(8, activation="relu", name="hidden"),
+            layers.Dense(2, activation="softmax", name="scores"),
+        ]
+    )
+    model.save(tmp_path / "m.h5")
+    source = load(tmp_path / "m.h5")
+    assert source.flavour == "tf_keras"
+    result = prune(source, PruneRecipe(0.5, epochs=2, batch_size=8), images())
+    assert set(result.sparsity) == {"hidden", "scores"}
+    found = kernels(result.source.model)
+    assert zeros(found["hidden"]) == pytest.approx(0.5, abs=0.01)
+    files = edgekit.export(result.source, out=tmp_path / "out", schemes=["float32"])
+    with edgekit.load(files[0].path) as runner:
+        answers = runner.infer_batch(images().inputs)
+    (scores,) = answers.values()
+    (expected,) = result.source.call({"image": images().inputs["image"]}).values()
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
+
+
+def functional(reloaded: Callable[[Any], Any], last: str | None, units: int) -> Any:
+    import keras
+
+    layers = keras.layers
+    image = keras.Input((6, 6, 2), name="image")
+    x = layers.Dense(8, activation="relu")(layers.Flatten()(image))
+    return reloaded(keras.Model(image, layers.Dense(units, activation=last, name="out")(x)))
+
+
+@pytest.fixture
+def reloaded(tmp_path: Path) -> Callable[[Any], Any]:
+    def of(model: Any) -> Any:
+        model.save(tmp_path / "m.keras")
+        return load(tmp_path / "m.keras")
+
+    return of
+
+
+@pytest.mark.parametrize(("last", "units"), [(None, 2), ("softmax", 2), ("sigmoid", 1)])
+def test_logits_probabilities_and_a_single_score(
+    reloaded: Callable[[Any], Any], last: str | None, units: int
+) -> None:
+    source = functional(reloaded, last, units)
+    result = prune(source, PruneRecipe(0.5, epochs=2, batch_size=16), images())
+    assert min(result.sparsity.values()) >= 0.49
+
+
+def test_real_labels_in_the_outputs_shape(reloaded: Callable[[Any], Any]) -> None:
+    source = functional(reloaded, None, 3)
+    given = images()
+    labels = np.random.default_rng(0).random((len(given), 3), np.float32)
+    result = prune(source, PruneRecipe(0.5, epochs=2, batch_size=16), Samples(given.inputs, labels))
+    assert min(result.sparsity.values()) >= 0.49
+
+
+def test_no_labels(digits_model: Path, digits: Any) -> None:
+    source = load(digits_model)
+    for data in (None, Samples(digits.train.inputs)):
+        with pytest.raises(UsageError, match="no labels to fine-tune with"):
+            prune(source, RECIPE, data)
+
+
+def test_labels_out_of_range(digits_model: Path, digits: Any) -> None:
+    labels = digits.train.labels.copy()
+    labels[7] = 10
+    with pytest.raises(SamplesError, match=r"received 10 at sample 7.*expected 0 to 9"):
+        prune(load(digits_model), RECIPE, Samples(digits.train.inputs, labels))
+
+
+@pytest.mark.parametrize("sparsity", [-0.1, 1.0, 50, float("nan")])
+def test_a_sparsity_outside_its_range(sparsity: float) -> None:
+    with pytest.raises(RecipeError, match=r"sparsity: received .*a share in \[0, 1\)"):
+        PruneRecipe(sparsity)
+
+
+def test_nothing_to_prune(reloaded: Callable[[Any], Any]) -> None:
+    import keras
+
+    inputs = keras.Input((6, 6, 2), name="image")
+    x = keras.layers.DepthwiseConv2D(3)(inputs)
+    source = reloaded(keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x)))
+    with pytest.raises(UsageError, match="has no layer to prune"):
+        prune(source, RECIPE, images())
+
+
+def test_a_layer_that_cannot_cross_is_named(reloaded: Callable[[Any], Any]) -> None:
+    import keras
+
+    inputs = keras.Input((6, 6, 2), name="image")
+    x = keras.layers.Dense(2)(keras.layers.Flatten()(inputs * 2.0))
+    with pytest.raises(BridgeError, match=r"layer 'multiply"):
+        prune(reloaded(keras.Model(inputs, x)), RECIPE, images())
+
+
+def test_a_loss_that_is_no_number(reloaded: Callable[[Any], Any]) -> None:
+    source = functional(reloaded, None, 3)
+    given = images()
+    labels = np.full((len(given), 3), 1e38, np.float32)
+    with pytest.raises(TrainingError, match="no number any more"):
+        prune(source, RECIPE, Samples(given.inputs, labels))

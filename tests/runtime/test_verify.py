@@ -1,0 +1,326 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgekit
+from edgekit import runtime
+from edgekit.artifact import Artifact
+from edgekit.errors import ArtifactError
+from edgekit.runtime import verify as module
+from edgekit.runtime.child import Ended, run_in_child
+from edgekit.runtime.structure import tflite_fault
+from edgekit.runtime.verify import Limits, verify
+
+HOSTILE = Path(__file__).parent / "hostile"
+FUZZER = Path(__file__).parents[2] / "benchmarks" / "fuzz_models.py"
+PASSED = Ended(0, '{"refused": null}\n', "")
+
+BACKENDS = {
+    ".tflite": "litert" if find_spec("ai_edge_litert") else "tflite-runtime",
+    ".onnx": "onnxruntime",
+}
+ENDINGS = [".tflite"] + ([".onnx"] if find_spec("onnxruntime") else [])
+each_ending = pytest.mark.parametrize("ending", ENDINGS)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    return folder / "edgekit" / "verified"
+
+
+class Trials:
+    """Stands for the child: counts, and ends as told."""
+
+    def __init__(self, ended: Ended = PASSED, then: Callable[[], object] = lambda: None) -> None:
+        self.words: list[list[str]] = []
+        self._ended = ended
+        self._then = then
+
+    def __call__(self, words: list[str], _: float) -> Ended:
+        self.words.append(words)
+        self._then()
+        return self._ended
+
+
+def check(path: Path, trials: Trials | None = None, threads: int = 1) -> None:
+    extra = {} if trials is None else {"trial": trials}
+    verify(Artifact.of(path), BACKENDS[path.suffix], threads, **extra)
+
+
+@each_ending
+def test_a_good_file_runs(models: Path, ending: str) -> None:
+    with edgekit.load(models / f"classifier.int8{ending}", verify=True) as runner:
+        outputs = runner.infer({"image": np.zeros((1, 8, 8, 1), np.float32)})
+    assert outputs["digit"].shape == (1, 5)
+
+
+def test_no_file_of_ours_is_refused(models: Path) -> None:
+    for path in models.glob("*.tflite"):
+        assert tflite_fault(path.read_bytes()) is None, path
+
+
+def test_open_shapes_may_refuse_zeros(models: Path) -> None:
+    edgekit.load(models / "stubborn.float32.tflite", verify=True).close()
+
+
+def test_it_is_asked_for(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(module, "verify", lambda *words: asked.append(words[0].name))
+    runtime.load(models / "classifier.int8.tflite").close()
+    assert not asked
+    runtime.load(models / "classifier.int8.tflite", verify=True).close()
+    assert asked == ["classifier.int8.tflite"]
+
+
+@each_ending
+def test_what_passed_is_remembered(models: Path, ending: str, cache: Path, tmp_path: Path) -> None:
+    trials = Trials()
+    path = models / f"classifier.int8{ending}"
+    check(path, trials)
+    check(path, trials)
+    assert len(trials.words) == 1
+    (marker,) = cache.iterdir()
+    assert marker.name.startswith(Artifact.of(path).sha256)
+    assert marker.stat().st_size == 0
+
+    # By its bytes, not by its name; for one number of threads.
+    copy = tmp_path / f"other{ending}"
+    copy.write_bytes(path.read_bytes())
+    check(copy, trials)
+    assert len(trials.words) == 1
+    check(copy, trials, threads=2)
+    assert len(trials.words) == 2
+
+
+def test_another_version_tries_again(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = Trials()
+    check(models / "classifier.int8.tflite", trials)
+    monkeypatch.setattr(edgekit, "__version__", "99")
+    check(models / "classifier.int8.tflite", trials)
+    assert len(trials.words) == 2
+
+
+def test_a_remembered_file_starts_no_process(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    edgekit.load(models / "pair.int8.tflite", verify=True).close()
+
+    def none(*_: object, **__: object) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(subprocess, "Popen", none)
+    edgekit.load(models / "pair.int8.tflite", verify=True).close()
+
+
+def test_what_failed_is_not_remembered(models: Path, cache: Path) -> None:
+    for _ in range(2):
+        trials = Trials(Ended(-signal.SIGSEGV, "", ""))
+        with pytest.raises(ArtifactError):
+            check(models / "classifier.int8.tflite", trials)
+        assert len(trials.words) == 1
+    assert not cache.exists()
+
+
+def test_an_onnx_file_that_may_have_weights_elsewhere_is_not_remembered(
+    tmp_path: Path, cache: Path
+) -> None:
+    if ".onnx" not in ENDINGS:
+        pytest.skip("onnxruntime is not installed")
+    path = tmp_path / "m.onnx"
+    path.write_bytes(b"...location...weights.bin")
+    check(path, Trials())
+    assert not cache.exists()
+
+
+def test_a_cache_that_cannot_be_written(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file where the folder would go")
+    trials = Trials()
+    check(models / "classifier.int8.tflite", trials)
+    check(models / "classifier.int8.tflite", trials)
+    assert len(trials.words) == 2
+
+
+@pytest.mark.parametrize("value", ["", "relative/folder"])
+def test_without_a_cache_variable(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", value)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    check(models / "classifier.int8.tflite", Trials())
+    assert list((tmp_path / "home/.cache/edgekit/verified").iterdir())
+
+
+LIMITS = r"\(a trial on \S+ \S+\). The file is .* not loaded. Get it anew"
+
+
+@pytest.mark.parametrize(
+    ("ended", "message"),
+    [
+        (Ended(-signal.SIGSEGV, "", ""), f"crashed the interpreter with SIGSEGV {LIMITS}"),
+        (Ended(-signal.SIGBUS, "", ""), f"crashed the interpreter with SIGBUS {LIMITS}"),
+        (Ended(-signal.SIGKILL, "", ""), "SIGKILL ended the interpreter, most likely because"),
+        (Ended(None, "", ""), f"did not finish in 30 s {LIMITS}"),
+        (Ended(-signal.SIGXCPU, "", ""), "did not finish in 30 s"),
+        (
+            Ended(-signal.SIGABRT, "", "what(): std::bad_alloc"),
+            r"wanted more than \d+ MB of memory",
+        ),
+        (Ended(0, '{"refused": "MemoryError: "}', ""), r"wanted more than \d+ MB of memory"),
+        (Ended(0, 'noise\n{"refused": "no such op"}', ""), f"was refused: no such op {LIMITS}"),
+        (Ended(0, "", ""), "ended the interpreter with code 0: "),
+        (Ended(3, '{"refused": null}', "late"), "ended the interpreter with code 3: late"),
+        (Ended(0, "[]", ""), "ended the interpreter with code 0"),
+        (
+            Ended(1, "Traceback", "ImportError: x"),
+            "ended the interpreter with code 1: ImportError: x",
+        ),
+    ],
+)
+def test_how_a_trial_ends(models: Path, ended: Ended, message: str) -> None:
+    path = models / "classifier.int8.tflite"
+    with pytest.raises(ArtifactError, match=re.escape(f"{path}: ") + message):
+        check(path, Trials(ended))
+
+
+@pytest.mark.parametrize("name", ["crash.tflite", "memory.tflite", "memory.onnx"])
+def test_files_that_did_harm(name: str) -> None:
+    """Found by benchmarks/fuzz_models.py: they crash ai-edge-litert 2.3 or want all memory there is.
+    Other versions may say so instead; the process that asks lives on in any case."""
+    path = HOSTILE / name
+    if path.suffix not in ENDINGS:
+        pytest.skip("onnxruntime is not installed")
+    with pytest.raises(
+        ArtifactError, match=r"crashed the interp|wanted more|was refused|not a whole"
+    ):
+        edgekit.load(path, verify=True)
+
+
+def test_a_file_that_changes_meanwhile(models: Path, tmp_path: Path, cache: Path) -> None:
+    path = tmp_path / "m.tflite"
+    path.write_bytes((models / "pair.int8.tflite").read_bytes())
+    other = (models / "classifier.int8.tflite").read_bytes()
+    with pytest.raises(ArtifactError, match="changed while it was being verified"):
+        check(path, Trials(then=lambda: path.write_bytes(other)))
+    assert not cache.exists()
+
+
+def test_a_pipe_is_no_model(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "m.tflite")
+    with pytest.raises(ArtifactError, match="not a regular file"):
+        check(tmp_path / "m.tflite")
+
+
+def test_limits_grow_with_the_file_and_end_with_the_machine() -> None:
+    assert Limits.of(1000).seconds == 30
+    assert Limits.of(100_000_000).seconds == 230
+    assert Limits.of(1000).memory_bytes <= 1 << 30
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert Limits.of(1 << 50).memory_bytes == machine
+
+
+@pytest.mark.parametrize(
+    ("work", "signs"),
+    [
+        ("while True: pass", (-signal.SIGXCPU, "")),
+        ("bytearray(1 << 30)", (1, "MemoryError")),
+        ("print(resource.getrlimit(resource.RLIMIT_CORE))", (0, "")),
+    ],
+)
+def test_the_limits_hold(work: str, signs: tuple[int, str]) -> None:
+    code = f"from edgekit.runtime.verify import _limit; import resource; _limit(1, 1 << 28)\n{work}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == signs[0]
+    assert signs[1] in done.stderr
+
+
+def test_a_child_and_how_it_ends() -> None:
+    assert json.loads(run_in_child("os.path:basename", ["a/b"]).out) == "b"
+    assert run_in_child("os:abort", []).code == -signal.SIGABRT
+    assert run_in_child("signal:pause", [], seconds=0.5).code is None
+    assert "ModuleNotFoundError" in run_in_child("no.such:thing", []).err
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "received 0 bytes"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "received the identifier b'ion '"),
+        (b"\xff\xff\xff\x7fTFL3" + bytes(64), "a table starts at byte"),
+        (b"\xf0\xff\xff\x7fTFL3" + bytes(64), "an offset points to byte 2147483632 of 72"),
+    ],
+)
+def test_bytes_that_are_no_tflite_file(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "m.tflite"
+    path.write_bytes(content)
+    trials = Trials()
+    with pytest.raises(ArtifactError, match=f"not a whole tflite file: .*{message}"):
+        check(path, trials)
+    assert not trials.words
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_bytes_upset_the_check_of_structure(models: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    whole = np.frombuffer((models / "classifier.int8.tflite").read_bytes(), np.uint8)
+    found = 0
+    for _ in range(250):
+        data = whole.copy()
+        places = rng.integers(0, len(data) // 3, rng.integers(1, 8))
+        data[places] = rng.integers(0, 256, len(places))
+        found += (
+            tflite_fault(data[: rng.integers(len(data) // 2, len(data) * 2)].tobytes()) is not None
+        )
+    assert found > 100
+
+
+def test_parts_used_over_and_over_are_refused() -> None:
+    """20,000 subgraphs, all at one place, that hold 20,000 tensors, all at one place, in 160 kB:
+    followed one by one, 400 million tables."""
+    n = 20_000
+    graphs = 64
+    graph = graphs + 4 + 4 * n
+    tensors = graph + 16
+    buffers = tensors + 4 + 4 * n
+    tensor = buffers + 8
+    words = np.zeros(tensor // 4 + 1, np.uint32)
+    words[0], words[1] = 48, int.from_bytes(b"TFL3", "little")
+    halves = words.view(np.uint16)
+    # VTables: of the model with fields 2 and 4, of a subgraph with field 0, of a table with none.
+    halves[8:15] = [14, 12, 0, 0, 4, 0, 8]
+    halves[16:19] = [6, 8, 4]
+    halves[20:22] = [4, 4]
+    words[12:15] = [48 - 16, graphs - 52, buffers - 56]
+    words[graph // 4 : graph // 4 + 2] = [graph - 32, tensors - (graph + 4)]
+    words[tensor // 4] = tensor - 40
+    for start, target, count in ((graphs, graph, n), (tensors, tensor, n), (buffers, tensor, 1)):
+        places = np.arange(start + 4, start + 4 + 4 * count, 4)
+        words[start // 4] = count
+        words[places // 4] = target - places
+    assert tflite_fault(words.tobytes()) == (
+        "its parts are used over and over beyond what its size explains"
+    )
+
+
+def test_a_slice_of_the_fuzzer() -> None:
+    if not FUZZER.exists() or not (find_spec("ai_edge_litert") and find_spec("flatbuffers")):
+        pytest.skip("the fuzzer needs the checkout and ai-edge-litert, which brings the schema")
+    done = subprocess.run(
+        [sys.executable, str(FUZZER), "60", "--seed", "1"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "60 mutants, seed 1" in done.stdout
+    assert "broken: 0" in done.stdout

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+
+from edgekit import document
+from edgekit.errors import OutputExistsError, RecipeError, SamplesError, TrainingError
+from edgekit.recipe import (
+    LOSSES,
+    OPTIMIZERS,
+    DataRecipe,
+    ModelRecipe,
+    Recipe,
+    TrainingRecipe,
+)
+from edgekit.samples import Samples
+from edgekit.train.trainer import Splits, load_splits, train
+
+RECIPE = Recipe(
+    data=DataRecipe("somewhere.npz"),
+    model=ModelRecipe("mlp"),
+    training=TrainingRecipe(epochs=4, batch_size=16, learning_rate=0.01),
+)
+
+
+def samples(count: int = 240, seed: int = 0, features: int = 6) -> Samples:
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((count, features)).astype(np.float32) * 7
+    return Samples({"x": x}, np.argmax(x[:, :3], axis=1))
+
+
+def splits(made: Samples | None = None) -> Splits:
+    return Splits(*(made or samples()).split([0.6, 0.2, 0.2]))
+
+
+def weights(path: Path) -> list[np.ndarray]:
+    import keras
+
+    return keras.saving.load_model(path).get_weights()
+
+
+def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
+    one, two, other = (tmp_path / f"{name}.keras" for name in ("one", "two", "other"))
+    image = Samples({"x": np.random.default_rng(0).random((60, 8, 8, 1), np.float32)})
+    image = Samples(image.inputs, np.arange(60) % 3)
+    recipe = replace(
+        RECIPE, model=ModelRecipe("cnn", width=0.25), training=replace(RECIPE.training, epochs=2)
+    )
+    first = train(splits(image), recipe, one)
+    second = train(splits(image), recipe, two)
+    train(splits(image), replace(recipe, training=replace(recipe.training, seed=1)), other)
+    for a, b in zip(weights(one), weights(two), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert any((a != b).any() for a, b in zip(weights(one), weights(other), strict=True))
+    for a, b in zip(first.history, second.history, strict=True):
+        assert {**a, "seconds": 0} == {**b, "seconds": 0}
+
+
+def test_what_it_learns_and_tells(tmp_path: Path) -> None:
+    lines: list[str] = []
+    parts = splits(samples(600))
+    training = train(parts, RECIPE, tmp_path / "m.keras", progress=lines.append)
+    assert len(lines) == len(training.history) == 4
+    assert "epoch 4/4: loss" in lines[-1]
+    assert training.splits == {"train": 360, "validation": 120, "test": 120}
+    assert training.test_accuracy is not None
+    assert training.test_accuracy > 0.8
+
+    import keras
+
+    model = keras.saving.load_model(tmp_path / "m.keras")
+    assert training.parameters == model.count_params()
+    # Raw samples in: the model scales them itself.
+    assert parts.test is not None
+    answers = model.predict(parts.test.inputs["x"], verbose=0)
+    assert np.mean(answers.argmax(-1) == parts.test.labels) == training.test_accuracy
+
+
+def test_the_best_epochs_weights_are_kept(tmp_path: Path) -> None:
+    recipe = replace(RECIPE, training=TrainingRecipe(epochs=8, batch_size=8, learning_rate=0.1))
+    training = train(splits(), recipe, tmp_path / "m.keras")
+    best = max(row["val_accuracy"] for row in training.history)
+    assert training.validation_accuracy == pytest.approx(best, abs=1e-6)
+    # Otherwise this would prove nothing.
+    assert training.history[-1]["val_accuracy"] < best
+
+
+def test_patience_ends_it_early(tmp_path: Path) -> None:
+    recipe = replace(
+        RECIPE, training=TrainingRecipe(epochs=50, learning_rate=1e-9, batch_size=64, patience=2)
+    )
+    assert len(train(splits(), recipe, tmp_path / "m.keras").history) == 3
+
+
+@pytest.mark.parametrize("test", [True, False])
+def test_its_document_is_valid(tmp_path: Path, test: bool) -> None:
+    parts = splits() if test else replace(splits(), test=None)
+    training = train(parts, RECIPE, tmp_path / "m.keras")
+    content = json.loads(document.dumps(training.to_json()))
+    jsonschema.validate(content, document.json_schema("training"))
+    document.write(tmp_path / "training.json", content)
+    assert document.read(tmp_path / "training.json") == ("training", content)
+    assert (content["test_accuracy"] is None) != test
+
+
+def test_a_loss_that_is_no_number_leaves_no_file(tmp_path: Path) -> None:
+    made = samples()
+    # So small that the factor which brings them to one is infinite in float32.
+    tiny = Samples({"x": made.inputs["x"] * np.float32(1e-40)}, made.labels)
+    with pytest.raises(TrainingError, match=r"no number any more in epoch 1.*learning rate"):
+        train(splits(tiny), RECIPE, tmp_path / "m.keras")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interruption_leaves_no_file(tmp_path: Path) -> None:
+    def interrupt(_: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(splits(), RECIPE, tmp_path / "m.keras", progress=interrupt)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_exists_stays(tmp_path: Path) -> None:
+    (tmp_path / "m.keras").write_bytes(b"mine")
+    with pytest.raises(OutputExistsError):
+        train(splits(), RECIPE, tmp_path / "m.keras")
+    assert (tmp_path / "m.keras").read_bytes() == b"mine"
+    train(splits(), RECIPE, tmp_path / "m.keras", overwrite=True)
+    assert (tmp_path / "m.keras").stat().st_size > 1000
+
+
+def without_labels(parts: Splits) -> Splits:
+    return replace(parts, train=Samples(parts.train.inputs))
+
+
+def with_a_class_too_many(parts: Splits) -> Splits:
+    assert parts.test is not None
+    return replace(parts, test=Samples(parts.test.inputs, np.full(len(parts.test), 3)))
+
+
+def with_a_negative_class(parts: Splits) -> Splits:
+    assert parts.train.labels is not None
+    return replace(parts, train=Samples(parts.train.inputs, parts.train.labels - 1))
+
+
+def with_other_shapes(parts: Splits) -> Splits:
+    return replace(parts, test=samples(50, features=5))
+
+
+def with_two_inputs(parts: Splits) -> Splits:
+    x = parts.train.inputs["x"]
+    return replace(parts, train=Samples({"a": x, "b": x}, parts.train.labels))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (without_labels, "no class labels"),
+        (with_a_class_too_many, r"received 3 at sample 0 .* expected 0 to 2"),
+        (with_a_negative_class, r"received -1 at sample"),
+        (with_other_shapes, r"received samples of shape \[5\], expected \[6\]"),
+        (with_two_inputs, "received inputs a, b"),
+    ],
+)
+def test_samples_that_do_not_fit_are_refused_before_the_work(
+    tmp_path: Path, change: Callable[[Splits], Splits], message: str
+) -> None:
+    lines: list[str] = []
+    with pytest.raises(SamplesError, match=message):
+        train(change(splits()), RECIPE, tmp_path / "m.keras", progress=lines.append)
+    assert lines == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_image_network_wants_images(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="expected images"):
+        train(splits(), replace(RECIPE, model=ModelRecipe("cnn")), tmp_path / "m.keras")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "hint"),
+    [
+        ("optimizer", "adamm", "Did you mean 'adam'"),
+        ("optimizer", "", "expected one of adam, "),
+        ("loss", "sparse_crossentropy", "Did you mean 'sparse_categorical_crossentropy'"),
+        ("loss", "categorical_crossentropy", "expected one of sparse_categorical_crossentropy"),
+    ],
+)
+def test_unknown_names(key: str, value: str, hint: str) -> None:
+    with pytest.raises(RecipeError, match=f"{key}: received '{value}'.*{hint}"):
+        TrainingRecipe(**{key: value})
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_each_known_optimizer_is_keras_own(optimizer: str) -> None:
+    import keras
+
+    assert keras.optimizers.get(optimizer).name == optimizer
+    assert all(callable(keras.losses.get(loss)) for loss in LOSSES)
+
+
+def write(path: Path, **arrays: Any) -> str:
+    np.savez(path, **arrays)
+    return str(path)
+
+
+def test_load_splits(tmp_path: Path) -> None:
+    made = samples(100)
+    name = write(tmp_path / "train.npz", x=made.inputs["x"], y=made.labels)
+    parts = load_splits(DataRecipe(name, validation=0.2))
+    assert parts.test is None
+    assert abs(len(parts.validation) - 20) <= 2
+    assert len(parts.train) + len(parts.validation) == 100
+    again = load_splits(DataRecipe(name, test=name, validation=0.2))
+    np.testing.assert_array_equal(again.train.inputs["x"], parts.train.inputs["x"])
+    assert again.test is not None
+    assert len(again.test) == 100
+
+
+def test_load_splits_wants_classes(tmp_path: Path) -> None:
+    made = samples(100)
+    for labels in ({}, {"y": made.inputs["x"][:, 0]}):
+        name = write(tmp_path / "train.npz", x=made.inputs["x"], **labels)
+        with pytest.raises(SamplesError, match=r"train\.npz: has no class labels"):
+            load_splits(DataRecipe(name))
