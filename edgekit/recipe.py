@@ -23,7 +23,6 @@ OPTIMIZERS = (
     "adagrad",
     "adamax",
     "ftrl",
-    "lamb",
     "lion",
     "nadam",
 )

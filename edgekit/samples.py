@@ -203,6 +203,8 @@ def check_sample_array(spec: TensorSpec, x: NDArray[Any]) -> None:
             f"input {spec.name!r}: received samples of shape {list(got)}, expected "
             f"{list(wanted)}.{hint}"
         )
+    if (x.dtype.kind in "SU") != (spec.dtype in ("string", "bytes")):
+        raise TensorError(f"input {spec.name!r}: received dtype {x.dtype}, expected {spec.dtype}.")
     if spec.quantization is None and spec.dtype[:3] in ("int", "uin") and x.dtype.kind == "f":
         raise TensorError(
             f"input {spec.name!r}: received dtype {x.dtype}, expected whole numbers ({spec.dtype})."

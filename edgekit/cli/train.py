@@ -34,8 +34,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
         )
     refuse_existing([args.output], args.overwrite)
     assert recipe.data is not None, "_recipe() sees to it"
+    from edgekit.models.architectures import check_name
     from edgekit.train.trainer import load_splits, train
 
+    check_name(recipe.model.name)
     splits = load_splits(recipe.data)
     training = train(splits, recipe, args.output, overwrite=args.overwrite, progress=console.tell)
     test = training.test_accuracy

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -155,10 +155,18 @@ def build(task: Task, recipe: ModelRecipe) -> Any:
     Raises:
         RecipeError: no such architecture (the nearest is named), or it does not fit the data.
     """
-    if recipe.name not in ARCHITECTURES:
-        known: Sequence[str] = list(ARCHITECTURES)
-        raise RecipeError(
-            f"model {recipe.name!r} is unknown, expected one of {', '.join(known)}."
-            f"{nearest(recipe.name, known)}"
-        )
+    check_name(recipe.name)
     return ARCHITECTURES[recipe.name](task, recipe)
+
+
+def check_name(name: str) -> None:
+    """Ask this before data is read in vain.
+
+    Raises:
+        RecipeError: no architecture is called `name`; the nearest one is named.
+    """
+    if name not in ARCHITECTURES:
+        raise RecipeError(
+            f"model {name!r} is unknown, expected one of {', '.join(ARCHITECTURES)}."
+            f"{nearest(name, ARCHITECTURES)}"
+        )

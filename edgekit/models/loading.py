@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.artifact import Artifact
-from edgekit.errors import ArtifactError, UntrustedCodeError, UsageError, one_line, require
+from edgekit.errors import (
+    ArtifactError,
+    MissingDependencyError,
+    UntrustedCodeError,
+    UsageError,
+    one_line,
+    require,
+)
 from edgekit.models.source import SourceModel, from_keras, from_saved_model
 
 _PURPOSE = "Loading a Keras model"
@@ -57,6 +64,8 @@ def load(path: str | os.PathLike[str], *, trust_code: bool = False) -> SourceMod
     for flavour, name, loader in loaders:
         try:
             model = loader(artifact.path, trust_code)
+        except MissingDependencyError:
+            raise
         # Deserialisers of untrusted files raise whatever the file provokes.
         except Exception as error:
             reasons.append(f"{name}: {one_line(error)}")

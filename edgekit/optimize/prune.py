@@ -155,11 +155,12 @@ def _libraries() -> tuple[Any, Any]:
 def _loss(tf_keras: Any, source: SourceModel, data: Samples) -> Any:
     if data.class_labels is None:
         return "mean_squared_error"
-    if source.classes == 1:
-        return "binary_crossentropy"
-    # A classifier's answers are probabilities, or logits if they do not add up to one.
     first = {s.name: data.inputs[s.name][:64].astype(s.dtype) for s in source.inputs}
     answers = np.asarray(next(iter(source.call(first).values())))
+    if source.classes == 1:
+        logits = bool(answers.min() < 0 or answers.max() > 1)
+        return tf_keras.losses.BinaryCrossentropy(from_logits=logits)
+    # A classifier's answers are probabilities, or logits if they do not add up to one.
     logits = bool(np.abs(answers.sum(-1) - 1).max() > 1e-3 or answers.min() < 0)
     return tf_keras.losses.SparseCategoricalCrossentropy(from_logits=logits)
 

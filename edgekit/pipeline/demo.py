@@ -72,10 +72,10 @@ def run_demo(
     page = out / "report.html"
     documents = [out / name for name in _DOCUMENTS]
     refuse_existing([model, golden_path, page, *documents], overwrite)
+    splits = digits()
     out.mkdir(parents=True, exist_ok=True)
 
     tell("[1/6] train a small convolutional network on 1,797 real images of digits")
-    splits = digits()
     assert splits.test is not None
     splits.train.save(out / "digits.train.npz")
     splits.test.save(out / "digits.test.npz")

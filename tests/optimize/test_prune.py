@@ -150,7 +150,7 @@ def reloaded(tmp_path: Path) -> Callable[[Any], Any]:
     return of
 
 
-@pytest.mark.parametrize(("last", "units"), [(None, 2), ("softmax", 2), ("sigmoid", 1)])
+@pytest.mark.parametrize(("last", "units"), [(None, 2), ("softmax", 2), ("sigmoid", 1), (None, 1)])
 def test_logits_probabilities_and_a_single_score(
     reloaded: Callable[[Any], Any], last: str | None, units: int
 ) -> None:

@@ -1,0 +1,37 @@
+"""Ctrl-C and SIGTERM in the middle of a training: exit code 130, one line, nothing left."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_a_training_that_is_interrupted(
+    tmp_path: Path, samples: Callable[..., Path], number: signal.Signals
+) -> None:
+    given = samples()
+    words = ["train", "--data", str(given), "-o", str(tmp_path / "new" / "m.keras")]
+    with subprocess.Popen(
+        [sys.executable, "-m", "edgekit", *words, "--epochs", "100000"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stderr is not None
+            assert "epoch 1/100000" in process.stderr.readline()
+            process.send_signal(number)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130, err
+    assert out == ""
+    lines = [line for line in err.splitlines() if not line.startswith("epoch ")]
+    assert lines == ["edgekit: interrupted; nothing half-written is left."]
+    assert [path.name for path in tmp_path.iterdir()] == [given.name]

@@ -1,0 +1,211 @@
+"""Wrong words: exit code 2 and one message. Nothing here needs TensorFlow."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgekit import __version__
+from edgekit.cli import COMMANDS
+
+Fails = Callable[..., str]
+
+
+def test_no_command(fails: Fails) -> None:
+    assert "no command, expected one of train, " in fails(2)
+
+
+def test_an_unknown_command(fails: Fails) -> None:
+    assert "unknown command 'exprot'" in fails(2, "exprot")
+    assert "Did you mean 'export'?" in fails(2, "exprot")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(capfd: pytest.CaptureFixture[str], name: str) -> None:
+    from edgekit.cli import main
+
+    with pytest.raises(SystemExit) as caught:
+        main([name, "--help"])
+    assert caught.value.code == 0
+    out, err = capfd.readouterr()
+    assert out.startswith(f"usage: edgekit {name}")
+    assert err == ""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_unknown_option(fails: Fails, name: str) -> None:
+    message = fails(2, name, "--frobnicate")
+    assert f"edgekit {name} --help" in message
+
+
+@pytest.mark.parametrize("word", ["--version", "--help"])
+def test_the_program_itself(capfd: pytest.CaptureFixture[str], word: str) -> None:
+    from edgekit.cli import main
+
+    with pytest.raises(SystemExit) as caught:
+        main([word])
+    assert caught.value.code == 0
+    out, _ = capfd.readouterr()
+    assert __version__ in out if word == "--version" else "demo" in out
+
+
+CASES: list[tuple[tuple[str, ...], str]] = [
+    (("export", "{model}", "-o", "{out}", "--quantize", "int9"), "Did you mean 'int8'?"),
+    (("export", "{model}", "-o", "{out}", "--format", "onxx"), "Did you mean 'onnx'?"),
+    (("export", "{model}", "-o", "{out}", "--batch", "many"), "batch: received 'many'"),
+    (("export", "{model}", "-o", "{out}", "--prune", "1"), "sparsity: received 1.0"),
+    (("export", "{model}", "-o", "{out}", "--prune", "half"), "'half'"),
+    (("export", "{model}", "-o", "{out}", "--io-dtype", "int4"), "io_dtype: received 'int4'"),
+    (("export", "{model}", "-o", "{out}", "--quantize", "int8"), "give --calibration SAMPLES"),
+    (("export", "{missing}", "-o", "{out}"), "missing' does not exist"),
+    (("export", "{tflite}", "-o", "{out}"), "received a tflite file, expected a Keras model"),
+    (("export", "{model}"), "required: -o"),
+    (("bench", "{tflite}", "--backend", "litert2"), "Did you mean 'litert'?"),
+    (("bench", "{tflite}", "--backend", "onnxruntime"), "does not run tflite files"),
+    (("bench", "{tflite}", "--threads", "0"), "threads: received 0"),
+    (("bench", "{tflite}", "--device", "raspberry-pi-4"), "Did you mean 'raspberry-pi-4b'?"),
+    (("bench", "{missing}"), "does not exist"),
+    (("bench", "{taken}"), "received the ending '.txt'"),
+    (("run", "{missing}", "--input", "{samples}", "-o", "{out}.npz"), "does not exist"),
+    (("run", "{tflite}", "--input", "{missing}", "-o", "{out}.npz"), "does not exist"),
+    (("run", "{tflite}", "--input", "{samples}", "-o", "{out}.csv"), "ends in .npz"),
+    (("golden", "{missing}", "--samples", "{samples}", "-o", "{out}"), "does not exist"),
+    (("compare", "{tflite}", "--golden", "{missing}"), "does not exist"),
+    (("compare", "{tflite}", "--golden", "{missing}", "--max-accuracy-drop", "2"), "from 0 to 1"),
+    (("report", "{missing}", "-o", "{out}.html"), "does not exist"),
+    (("report", "{missing}", "-o", "{out}.pdf"), "received the ending '.pdf'"),
+    (("train", "-o", "{out}.keras"), "no data: give a RECIPE.toml"),
+    (("train", "{missing}", "-o", "{out}.keras"), "does not exist"),
+    (("train", "--data", "{missing}", "-o", "{out}.keras"), "does not exist"),
+    (("train", "--data", "{samples}", "-o", "{out}.h5"), "ends in .keras"),
+    (("devices", "show", "raspberry-pi-99"), "Did you mean"),
+    (("devices", "shwo"), "invalid choice"),
+    # What exists stays, unless --overwrite is given.
+    (("export", "{model}", "-o", "{taken}"), "is a file, expected a folder"),
+    (("run", "{tflite}", "--input", "{samples}", "-o", "{taken}.npz"), "--overwrite"),
+    (("golden", "{model}", "--samples", "{samples}", "-o", "{taken}"), "--overwrite"),
+    (("bench", "{tflite}", "--json", "{taken}"), "--overwrite"),
+    (("compare", "{tflite}", "--golden", "{samples}", "--json", "{taken}"), "--overwrite"),
+    (("compare", "{tflite}", "--golden", "{samples}", "--junit", "{taken}"), "--overwrite"),
+    (("report", "{samples}", "-o", "{taken}.html"), "--overwrite"),
+    (("train", "--data", "{samples}", "-o", "{taken}.keras"), "--overwrite"),
+    (("train", "--data", "{samples}", "-o", "{out}.keras", "--json", "{taken}"), "--overwrite"),
+]
+
+
+@pytest.mark.parametrize(("words", "hint"), CASES, ids=[" ".join(words) for words, _ in CASES])
+def test_wrong_usage(
+    fails: Fails,
+    tmp_path: Path,
+    models: Path,
+    samples: Callable[..., Path],
+    words: tuple[str, ...],
+    hint: str,
+) -> None:
+    taken = tmp_path / "taken.txt"
+    for path in (taken, *(Path(f"{taken}{end}") for end in (".npz", ".html", ".keras"))):
+        path.write_bytes(b"mine")
+    places = {
+        "model": f"{taken}.keras",
+        "tflite": models / "classifier.int8.tflite",
+        "samples": samples(),
+        "missing": tmp_path / "missing",
+        "taken": taken,
+        "out": tmp_path / "out",
+    }
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert hint in fails(2, *(word.format(**places) for word in words))
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("[training]\nepoch = 3\n", "unknown key 'training.epoch'"),
+        ("[training]\nepoch = 3\n", "Did you mean 'epochs'?"),
+        ("[trainng]\n", "Did you mean 'training'?"),
+        ("[training]\nepochs = 'many'\n", "received 'many' (str), expected int"),
+        ("[training]\noptimizer = 'adamm'\n", "Did you mean 'adam'?"),
+        ("[training]\nloss = 'crossentropy'\n", "expected one of sparse_categorical_crossentropy"),
+        ("[model]\nwidth = 0\n", "width: received 0"),
+        ("[data]\nvalidation = 0.1\n", "'data.train' is missing"),
+        ("[data]\ntrain = '$NOWHERE_SET/x.npz'\n", "variable that is not set"),
+        ("no toml", "not TOML"),
+    ],
+)
+def test_recipes(fails: Fails, tmp_path: Path, text: str, hint: str) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(text)
+    message = fails(2, "train", recipe, "-o", tmp_path / "m.keras")
+    assert hint in message
+    assert str(recipe) in message
+    assert [path.name for path in tmp_path.iterdir()] == ["recipe.toml"]
+
+
+BLOCKED = """
+import sys
+for name in {names!r}:
+    sys.modules[name] = None  # what an import of a package that is not installed comes to
+from edgekit.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+TENSORFLOW = ("tensorflow", "keras", "tf_keras")
+
+
+@pytest.mark.parametrize(
+    ("missing", "words", "extra"),
+    [
+        (TENSORFLOW, ("export", "{keras}", "-o", "{out}"), "edgekit[export]"),
+        (TENSORFLOW, ("golden", "{keras}", "--samples", "{samples}", "-o", "{out}"), "[export]"),
+        (TENSORFLOW, ("train", "--data", "{samples}", "-o", "{out}.keras"), "edgekit[export]"),
+        (("onnxruntime",), ("bench", "{onnx}"), "edgekit[onnx]"),
+        (("jsonschema",), ("report", "{json}", "-o", "{out}.html"), "edgekit[report]"),
+        (("sklearn",), ("demo", "-o", "{out}"), "edgekit[demo]"),
+        (("ai_edge_litert", "tflite_runtime", "tensorflow"), ("bench", "{tflite}"), "edgekit'"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_a_missing_dependency(
+    tmp_path: Path,
+    models: Path,
+    samples: Callable[..., Path],
+    missing: tuple[str, ...],
+    words: tuple[str, ...],
+    extra: str,
+) -> None:
+    import zipfile
+
+    keras, document = tmp_path / "m.keras", tmp_path / "bench.json"
+    with zipfile.ZipFile(keras, "w") as archive:
+        archive.writestr("config.json", "{}")
+    document.write_text('{"schema": "edgekit.bench/1"}')
+    places: dict[str, Any] = {
+        "keras": keras,
+        "json": document,
+        "samples": samples(),
+        "out": tmp_path / "out",
+        "onnx": models / "classifier.int8.onnx",
+        "tflite": models / "classifier.int8.tflite",
+    }
+    before = sorted(tmp_path.iterdir())
+    done = subprocess.run(
+        [sys.executable, "-c", BLOCKED.format(names=missing), *(w.format(**places) for w in words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == 4, done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    message = done.stderr.splitlines()[-1]
+    assert message.startswith("edgekit: ")
+    assert "installed" in message
+    assert extra in message
+    assert sorted(tmp_path.iterdir()) == before
