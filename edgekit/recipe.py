@@ -146,6 +146,7 @@ class ExportRecipe:
         io_dtype: what int8 TFLite files take and give: ``"int8"`` or ``"float32"``.
         batch: samples an inference; ``"dynamic"`` leaves it open.
         calibration: samples drawn to find the activations' ranges.
+        class_names: stored in the files, for `Runner.classify`; one for each class, or none.
         prune: how the model is pruned before; None for not.
     """
 
@@ -155,6 +156,7 @@ class ExportRecipe:
     batch: str = "1"
     calibration: int = 200
     seed: int = 0
+    class_names: tuple[str, ...] = ()
     prune: PruneRecipe | None = None
 
     def __post_init__(self) -> None:

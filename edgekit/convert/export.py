@@ -16,11 +16,13 @@ from edgekit import document
 from edgekit.artifact import FORMATS, Artifact
 from edgekit.convert.freeze import Frozen, freeze
 from edgekit.convert.inspect import inspect
+from edgekit.convert.metadata import write_onnx, write_tflite
 from edgekit.convert.onnx import float_onnx, int8_onnx
 from edgekit.convert.tflite import find_ranges, float_tflite, quantize_tflite
 from edgekit.errors import ArtifactError, ExportError, UsageError
 from edgekit.files import refuse_existing
 from edgekit.manifest import MANIFEST_NAME, ExportedFile, Manifest
+from edgekit.metadata import Metadata
 from edgekit.models import load
 from edgekit.models.source import SourceModel
 from edgekit.optimize.prune import prune
@@ -28,6 +30,7 @@ from edgekit.recipe import ExportRecipe
 from edgekit.runtime import load as load_runner
 from edgekit.samples import Samples, load_samples
 
+_WRITERS = {"tflite": write_tflite, "onnx": write_onnx}
 _ONNX_SCHEMES = ("float32", "int8")
 _CALIBRATED = ("int8", "int16x8")
 _MAKERS = (
@@ -115,6 +118,11 @@ def export(
     refuse_existing([out / file.name for file in wanted], overwrite)
 
     source = model if isinstance(model, SourceModel) else load(path, trust_code=trust_code)
+    if recipe.class_names and source.classes not in (None, len(recipe.class_names)):
+        raise UsageError(
+            f"class_names: received {len(recipe.class_names)} names, expected {source.classes}: one for "
+            "each class."
+        )
     samples = _samples(calibration)
     if samples is not None:
         samples = samples.for_inputs(source.inputs).subset(recipe.calibration, recipe.seed)
@@ -142,9 +150,13 @@ def export(
                 skipped.append({"format": file.format, "scheme": file.scheme, "reason": content})
                 tell(f"{file.name}: skipped, {content}")
             else:
-                (workshop / file.name).write_bytes(content)
-                done = notes | (calibrated_notes if file.scheme in _CALIBRATED else {})
-                files.append(_describe(workshop / file.name, content, file, done))
+                done = {"scheme": file.scheme, **notes}
+                if file.scheme in _CALIBRATED:
+                    done |= calibrated_notes
+                known = Metadata(
+                    class_names=recipe.class_names, source_sha256=origin.sha256, recipe=done
+                )
+                files.append(_finish(workshop / file.name, content, file, known))
         if not files:
             reasons = "; ".join(
                 f"{row['format']} {row['scheme']}: {row['reason']}" for row in skipped
@@ -226,17 +238,20 @@ def _make(
         yield file, content
 
 
-def _describe(path: Path, content: bytes, file: _Wanted, notes: dict[str, Any]) -> ExportedFile:
-    """Load the file, as its user will, and read what it declares."""
+def _finish(path: Path, content: bytes, file: _Wanted, known: Metadata) -> ExportedFile:
+    """Write the file with what is known of it, load it as its user will, read what it declares."""
     try:
+        content = _WRITERS[file.format](content, known)
+        path.write_bytes(content)
         with load_runner(path) as runner:
             inputs, outputs = runner.inputs, runner.outputs
     except ArtifactError as error:
         raise ExportError(f"{file.name}: was made, but does not load: {error}") from error
     operators = inspect(content, file.format, file.scheme)
     artifact = Artifact(path, file.format, file.scheme)
-    recipe = {"scheme": file.scheme, **notes}
-    return ExportedFile(artifact, inputs, outputs, recipe, operators.counts, operators.float_ops)
+    return ExportedFile(
+        artifact, inputs, outputs, dict(known.recipe), operators.counts, operators.float_ops
+    )
 
 
 def _samples(given: Samples | str | os.PathLike[str] | None) -> Samples | None:

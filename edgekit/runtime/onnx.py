@@ -13,6 +13,8 @@ from edgekit.tensor import TensorSpec
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edgekit.metadata import Metadata
+
 _DTYPES = {
     "tensor(float)": "float32",
     "tensor(double)": "float64",
@@ -73,6 +75,11 @@ class OnnxRunner(Runner):
         except Exception as error:
             raise ArtifactError(f"{self.artifact.name}: the inference failed: {error}") from error
         return results
+
+    def _read_metadata(self) -> Metadata | None:
+        from edgekit.metadata import from_onnx_map
+
+        return from_onnx_map(self._session.get_modelmeta().custom_metadata_map)
 
     def _close(self) -> None:
         del self._session

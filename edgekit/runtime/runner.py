@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,6 +22,8 @@ from edgekit.tensor import TensorSpec
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import Self
+
+    from edgekit.metadata import Metadata
 
     Arrays = Mapping[str, NDArray[Any]]
 
@@ -262,6 +265,75 @@ class Runner(ABC):
             state = {name: results[output] for name, output in carry.items()}
             yield results
 
+    @cached_property
+    def metadata(self) -> Metadata:
+        """What the file says about itself; empty for a file that edgekit did not make.
+
+        Raises:
+            ArtifactError: it is damaged, or of a version that this edgekit does not know.
+        """
+        # Read when asked for: an inference does without.
+        from edgekit.metadata import Metadata
+
+        return self._read_metadata() or Metadata()
+
+    def preprocess(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        """Raw data as the file wants it, by the steps that are stored in it; numpy alone.
+
+        Args:
+            inputs: raw arrays by input name, batch axis first.
+
+        Returns:
+            Arrays for `infer`; inputs without stored steps as they are.
+
+        Raises:
+            TensorError: the steps cannot take the data, or their result does not fit the input.
+        """
+        self._require_mapping(inputs)
+        specs = {spec.name: spec for spec in self.inputs}
+        prepared = {name: np.asarray(x) for name, x in inputs.items()}
+        for name, steps in self.metadata.preprocessing.items():
+            if name not in prepared:
+                continue
+            shape = steps.output_shape(prepared[name].shape)
+            if name not in specs or not specs[name].accepts(tuple(n or 1 for n in shape)):
+                raise TensorError(
+                    f"input {name!r}: the steps stored in the file turn {list(prepared[name].shape)} "
+                    f"into {list(shape)}, which the file does not take."
+                )
+            prepared[name] = steps.apply(prepared[name])
+        return prepared
+
+    def classify(self, x: NDArray[Any] | Arrays, top: int = 1) -> list[tuple[str, float]]:
+        """The most likely classes of one raw sample, by name.
+
+        Args:
+            x: the only input, or a dictionary by input name, with a batch of 1; stored
+                pre-processing is applied.
+            top: how many classes.
+
+        Returns:
+            (class name, score) with the highest score first. A file without class names
+            gives their numbers.
+
+        Raises:
+            TensorError: the file has several outputs, or one that is no row of scores for one
+                sample, or other class names than scores; else as `infer`.
+        """
+        inputs = x if isinstance(x, Mapping) else {self.inputs[0].name: x}
+        results = self.infer(self.preprocess(inputs))
+        names = self.metadata.class_names
+        if len(results) != 1:
+            raise TensorError(f"classify: received outputs {', '.join(results)}, expected one.")
+        (output, scores), *_ = results.items()
+        if scores.ndim != 2 or len(scores) != 1 or (names and len(names) != scores.shape[1]):
+            raise TensorError(
+                f"classify: output {output!r} has shape {list(scores.shape)}, expected [1, "
+                f"{len(names) or 'classes'}]."
+            )
+        order = np.argsort(-scores[0], kind="stable")[:top]
+        return [(names[i] if names else str(i), float(scores[0, i])) for i in order]
+
     def reset(self) -> None:
         """Set state that the file keeps from one call to the next (variables) to its beginning."""
         with self._lock:
@@ -305,6 +377,10 @@ class Runner(ABC):
     @abstractmethod
     def _close(self) -> None:
         """Drop what `_open` made."""
+
+    def _read_metadata(self) -> Metadata | None:
+        """What the file says about itself; None where it does not, or its format cannot."""
+        return None
 
     def _reset(self) -> None:  # noqa: B027
         """Forget state between calls; a backend without any has nothing to do."""

@@ -15,6 +15,8 @@ from edgekit.tensor import QuantParams, TensorSpec
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edgekit.metadata import Metadata
+
 # Backend name: the module that holds `Interpreter`, the distribution that brings it.
 _SOURCES = {
     "litert": ("ai_edge_litert.interpreter", "ai-edge-litert"),
@@ -102,6 +104,11 @@ class TfliteRunner(Runner):
             self._interpreter.resize_tensor_input(index, shape)
         self._interpreter.allocate_tensors()
         self._shapes = shapes
+
+    def _read_metadata(self) -> Metadata | None:
+        from edgekit.metadata import read_tflite
+
+        return read_tflite(self.artifact.path)
 
     def _reset(self) -> None:
         self._interpreter.reset_all_variables()

@@ -70,9 +70,11 @@ def main() -> int:
     names = Path(args.labels).read_text("utf-8").splitlines() if args.labels else None
     try:
         with edgekit.load(args.model, threads=args.threads) as runner:
-            source = sys.stdin.buffer if args.source == "-" else Path(args.source).open("rb")
-            with source:
-                loop(runner, source, args.dtype, names, stop)
+            if args.source == "-":
+                loop(runner, sys.stdin.buffer, args.dtype, names, stop)
+            else:
+                with Path(args.source).open("rb") as source:
+                    loop(runner, source, args.dtype, names, stop)
     except (edgekit.EdgekitError, OSError) as error:
         print(f"classify: {error}", file=sys.stderr)
         return 1
