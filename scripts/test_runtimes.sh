@@ -40,6 +40,7 @@ suite() {
             "$root/tests/runtime" "$root/tests/test_tensor.py" "$root/tests/test_samples.py" \
             "$root/tests/test_device.py" "$root/tests/test_files.py" \
             "$root/tests/test_config.py" "$root/tests/test_recipe.py" \
+            "$root/tests/test_preprocess.py" "$root/tests/test_metadata.py" \
             "$root/tests/cli/test_on_device.py" "$root/tests/examples"
     )
 }

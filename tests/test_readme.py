@@ -73,6 +73,8 @@ def test_python_does_what_it_says(workplace, capsys):
     assert names["scores"]["probabilities"].dtype == np.float32
     assert names["raw"]["probabilities"].dtype == np.int8
     assert names["many"]["probabilities"].shape == (3, 10)
+    assert len(names["best"]) == 3
+    assert names["answer"]["probabilities"].shape == (1, 10)
 
 
 def test_links_lead_somewhere():

@@ -1,4 +1,4 @@
-"""Runner: one loaded model file. Backends derive from it; everything that checks lives here."""
+"""Runner: one loaded model file. Backends derive from it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from edgekit.artifact import Artifact
-from edgekit.errors import ArtifactError, TensorError, UsageError, nearest
+from edgekit.errors import ArtifactError, TensorError, UsageError
+from edgekit.runtime.arrange import arrange, arrange_raw, require_mapping
 from edgekit.runtime.codec import Codec
 from edgekit.runtime.parallel import ordered_map
 from edgekit.tensor import TensorSpec
@@ -99,7 +100,7 @@ class Runner(ABC):
                 if type(x) is _Array and x.shape == shape:
                     arrays.append(x)
         if len(arrays) != len(self._expected):
-            arrays = self._arrange(inputs)
+            arrays = arrange(inputs, self.inputs)
         with self._lock:
             raw = []
             for encode, x in zip(self._encoders, arrays):
@@ -130,7 +131,7 @@ class Runner(ABC):
                 if type(x) is _Array and x.dtype is dtype and x.shape == shape:
                     arrays.append(x)
         if len(arrays) != len(expected):
-            arrays = self._arrange_raw(inputs)
+            arrays = arrange_raw(inputs, self.inputs)
         with self._lock:
             results = self._guarded_run(arrays)
         names = self._output_names
@@ -152,7 +153,7 @@ class Runner(ABC):
             TensorError: as `infer`; also for no samples, or unequal numbers of them.
             ArtifactError: as `infer`.
         """
-        self._require_mapping(inputs)
+        require_mapping(inputs, self.inputs)
         inputs = {name: np.asarray(x) for name, x in inputs.items()}
         counts = {name: len(x) if x.ndim else 0 for name, x in inputs.items()}
         if len(set(counts.values())) != 1 or not min(counts.values()):
@@ -289,7 +290,7 @@ class Runner(ABC):
         Raises:
             TensorError: the steps cannot take the data, or their result does not fit the input.
         """
-        self._require_mapping(inputs)
+        require_mapping(inputs, self.inputs)
         specs = {spec.name: spec for spec in self.inputs}
         prepared = {name: np.asarray(x) for name, x in inputs.items()}
         for name, steps in self.metadata.preprocessing.items():
@@ -395,74 +396,10 @@ class Runner(ABC):
         except (RuntimeError, ValueError) as error:
             raise ArtifactError(f"{self.artifact.name}: the inference failed: {error}") from error
 
-    def _require_mapping(self, inputs: Arrays) -> None:
-        if not isinstance(inputs, Mapping):
-            raise TensorError(
-                f"received {type(inputs).__name__}, expected a dictionary of arrays by input name: "
-                f"{{{', '.join(repr(spec.name) for spec in self.inputs)}: ...}}."
-            )
-
-    def _arrange(self, inputs: Arrays) -> list[NDArray[Any]]:
-        self._require_mapping(inputs)
-        arrays = []
-        for spec in self.inputs:
-            x = inputs.get(spec.name)
-            if x is None:
-                raise self._unmatched(inputs, spec)
-            if type(x) is not np.ndarray:
-                x = np.asarray(x)
-            if x.shape != spec.shape and not spec.accepts(x.shape):
-                raise TensorError(
-                    f"input {spec.name!r}: received shape {list(x.shape)}, expected "
-                    f"{list(spec.shape)}.{_shape_hint(spec, x.shape)}"
-                )
-            arrays.append(x)
-        if len(inputs) != len(arrays):
-            raise self._unmatched(inputs, None)
-        return arrays
-
-    def _arrange_raw(self, inputs: Arrays) -> list[NDArray[Any]]:
-        arrays = self._arrange(inputs)
-        for spec, x in zip(self.inputs, arrays, strict=True):
-            if x.dtype != spec.dtype:
-                raise TensorError(
-                    f"input {spec.name!r}: received dtype {x.dtype}, expected {spec.dtype}, the "
-                    "file's own. infer() takes real values."
-                )
-        return arrays
-
-    def _unmatched(self, inputs: Arrays, missing: TensorSpec | None) -> TensorError:
-        known = [spec.name for spec in self.inputs]
-        for name in inputs:
-            if name not in known:
-                return TensorError(
-                    f"input {name!r}: {self.artifact.name} has no such input, expected "
-                    f"{', '.join(map(repr, known))}.{nearest(str(name), known)}"
-                )
-        name = missing.name if missing else ""
-        return TensorError(
-            f"input {name!r}: missing. Received {', '.join(map(repr, inputs)) or 'none'}, expected "
-            f"{', '.join(map(repr, known))}."
-        )
-
 
 def _zeros(spec: TensorSpec) -> NDArray[Any]:
     dtype = np.float32 if spec.quantization is not None else spec.dtype
     return np.zeros(spec.concrete_shape(), dtype)
-
-
-def _shape_hint(spec: TensorSpec, shape: tuple[int, ...]) -> str:
-    if spec.accepts((1, *shape)):
-        return " The batch axis is missing: x[None]."
-    if spec.accepts((*shape, 1)):
-        return " The channel axis is missing: x[..., None]."
-    if len(shape) == len(spec.shape) and spec.accepts((1, *shape[1:])):
-        return " infer_batch() takes any number of samples."
-    if len(shape) == 4 and spec.accepts((shape[0], *shape[2:], shape[1])):
-        return " It looks like NCHW where the file has NHWC: x.transpose(0, 2, 3, 1)."
-    if len(shape) == 4 and spec.accepts((shape[0], shape[3], *shape[1:3])):
-        return " It looks like NHWC where the file has NCHW: x.transpose(0, 3, 1, 2)."
-    return ""
 
 
 def check_threads(threads: int) -> int:
