@@ -17,7 +17,6 @@ from edgekit.artifact import Artifact
 from edgekit.errors import ArtifactError, TensorError, UsageError
 from edgekit.runtime.arrange import arrange, arrange_raw, require_mapping
 from edgekit.runtime.codec import Codec
-from edgekit.runtime.parallel import ordered_map
 from edgekit.tensor import TensorSpec
 
 if TYPE_CHECKING:
@@ -218,6 +217,8 @@ class Runner(ABC):
     def _map_in_threads(
         self, items: Iterable[Arrays], workers: int
     ) -> Iterator[dict[str, NDArray[Any]]]:
+        from edgekit.runtime.parallel import ordered_map
+
         with ExitStack() as stack:
             others = [
                 stack.enter_context(
