@@ -127,6 +127,12 @@ def export(
     if samples is not None:
         samples = samples.for_inputs(source.inputs).subset(recipe.calibration, recipe.seed)
     origin = Artifact.of(source.path)
+    manifest = Manifest(
+        source={**origin.to_json(), "path": origin.name, "flavour": source.flavour},
+        versions=_versions(),
+    )
+    # Asked now, so that nothing is converted for a folder that holds another model's files.
+    manifest.merged_into(out, overwrite=overwrite)
     notes: dict[str, Any] = {"batch": recipe.batch}
     if recipe.prune:
         tell(f"prune to {recipe.prune.sparsity:.0%} and fine-tune")
@@ -162,11 +168,8 @@ def export(
                 f"{row['format']} {row['scheme']}: {row['reason']}" for row in skipped
             )
             raise ExportError(f"{source.path}: no file could be made. {reasons}")
-        manifest = Manifest(
-            source={**origin.to_json(), "path": origin.name, "flavour": source.flavour},
-            versions=_versions(),
-            files=[file.to_json() for file in files],
-            skipped=skipped,
+        manifest = replace(
+            manifest, files=[file.to_json() for file in files], skipped=skipped
         ).merged_into(out, overwrite=overwrite)
         document.write(workshop / MANIFEST_NAME, manifest.to_json())
         for name in [*(file.artifact.name for file in files), MANIFEST_NAME]:
