@@ -44,7 +44,14 @@ def refuse_existing(paths: Iterable[str | os.PathLike[str]], overwrite: bool) ->
 
     Raises:
         OutputExistsError: one of `paths` exists and `overwrite` is false.
+        UsageError: one of `paths` is a folder, or lies below a file.
     """
+    for path in map(Path, paths := list(paths)):
+        if path.is_dir():
+            raise UsageError(f"{path}: is a folder, expected the name of a file to write.")
+        parent = next(folder for folder in path.absolute().parents if folder.exists())
+        if not parent.is_dir():
+            raise UsageError(f"{path}: {parent} is a file, expected a folder to write to.")
     taken = [str(path) for path in paths if os.path.lexists(path)]
     if taken and not overwrite:
         raise OutputExistsError(

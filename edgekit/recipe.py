@@ -145,7 +145,7 @@ class ExportRecipe:
         schemes: see `edgekit.artifact.SCHEMES`.
         io_dtype: what int8 TFLite files take and give: ``"int8"`` or ``"float32"``.
         batch: samples an inference; ``"dynamic"`` leaves it open.
-        calibration: samples drawn to find the activations' ranges.
+        calibration: samples drawn, of those given, to find the activations' ranges.
         class_names: stored in the files, for `Runner.classify`; one for each class, or none.
         prune: how the model is pruned before; None for not.
     """
@@ -154,7 +154,7 @@ class ExportRecipe:
     schemes: tuple[str, ...] = ("float32", "int8")
     io_dtype: str = "int8"
     batch: str = "1"
-    calibration: int = 200
+    calibration: int = 1000
     seed: int = 0
     class_names: tuple[str, ...] = ()
     prune: PruneRecipe | None = None

@@ -303,10 +303,22 @@ def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
     return arrays
 
 
+def _is_number(field: str) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True
+
+
 def _read_csv(path: Path) -> Samples:
     with path.open(newline="", encoding="utf-8") as stream:
         rows = csv.reader(stream)
         header = next(rows, [])
+        if header and all(_is_number(field) for field in header):
+            raise SamplesError(
+                "its first line holds numbers, expected a header with the columns' names ('y' for labels)."
+            )
         table = []
         for number, row in enumerate(rows, start=2):
             if len(row) != len(header):

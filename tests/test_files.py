@@ -102,3 +102,10 @@ def test_the_hash_of_a_folder_sees_names_and_contents(tmp_path: Path) -> None:
     assert one == folder("two", {"b/c": "2", "a": "1"})
     assert one != folder("three", {"a": "1", "b/d": "2"})
     assert one != folder("four", {"a": "1", "b/c": "3"})
+
+
+def test_a_folder_and_a_place_below_a_file_are_refused_before_the_work(tmp_path):
+    (tmp_path / "file").write_text("x")
+    for path in (tmp_path, tmp_path / "file" / "out.json"):
+        with pytest.raises(UsageError, match="is a f"):
+            refuse_existing([path], overwrite=True)

@@ -389,3 +389,10 @@ def test_floats_are_no_indices_but_may_be_quantised() -> None:
         floats.for_inputs([TensorSpec("ids", "int32", (1, 5))])
     floats.for_inputs([TensorSpec("x", "int8", (1, 5), QuantParams((0.1,), (0,)))])
     Samples({"x": np.zeros((3, 5), int)}).for_inputs([TensorSpec("ids", "int32", (1, 5))])
+
+
+def test_a_csv_without_a_header_loses_no_sample(tmp_path):
+    path = tmp_path / "s.csv"
+    path.write_text("1,2\n3,4\n")
+    with pytest.raises(SamplesError, match="expected a header"):
+        load_samples(path)

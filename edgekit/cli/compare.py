@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 from contextlib import ExitStack
+from pathlib import Path
 
 from edgekit.cli.arguments import add_json, add_runner
 from edgekit.cli.console import Console
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.compare import Drift, compare
 from edgekit.drift.golden import Golden
-from edgekit.errors import BudgetExceededError
+from edgekit.errors import BudgetExceededError, UsageError
 from edgekit.files import refuse_existing
 from edgekit.runtime import load
 
@@ -29,6 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     budget = DriftBudget(args.max_accuracy_drop, args.min_agreement, args.min_sqnr_db)
     if args.junit:
+        if args.json and Path(args.json).absolute() == Path(args.junit).absolute():
+            raise UsageError(
+                f"--json and --junit: received {args.json!r} twice, expected two files."
+            )
         refuse_existing([args.junit], args.overwrite)
     golden = Golden.load(args.golden)
     with ExitStack() as stack:

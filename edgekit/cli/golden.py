@@ -6,7 +6,7 @@ import argparse
 
 from edgekit.cli.arguments import add_overwrite, add_trust_code, add_verify
 from edgekit.cli.console import Console
-from edgekit.drift.golden import Golden
+from edgekit.drift.golden import UNLABELLED, Golden
 from edgekit.files import refuse_existing
 from edgekit.runtime import load
 from edgekit.samples import load_samples
@@ -28,4 +28,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
         golden = Golden.of(runner, samples)
     golden.save(args.output, overwrite=args.overwrite)
     console.tell(f"{args.output}: {len(samples)} samples, {golden.task}")
+    if golden.task == UNLABELLED and samples.labels is not None:
+        console.tell(
+            f"warning: the labels ({samples.labels.dtype}, {list(samples.labels.shape)}) are not used: "
+            "expected whole numbers, one a sample, or values in the shape of an output."
+        )
     return 0

@@ -125,7 +125,10 @@ def export(
         )
     samples = _samples(calibration)
     if samples is not None:
+        given = len(samples)
         samples = samples.for_inputs(source.inputs).subset(recipe.calibration, recipe.seed)
+        if calibrated:
+            tell(f"calibrate on {len(samples)} of {given} samples")
     origin = Artifact.of(source.path)
     manifest = Manifest(
         source={**origin.to_json(), "path": origin.name, "flavour": source.flavour},
@@ -150,8 +153,8 @@ def export(
         # In the folder itself: a rename across file systems would not be atomic.
         workshop = Path(stack.enter_context(TemporaryDirectory(prefix=".edgekit-", dir=out)))
         files, skipped = [], []
-        made = _make(wanted, frozen, samples, recipe, tell)
-        for file, content in made:
+        start = perf_counter()
+        for file, content in _make(wanted, frozen, samples, recipe):
             if isinstance(content, str):
                 skipped.append({"format": file.format, "scheme": file.scheme, "reason": content})
                 tell(f"{file.name}: skipped, {content}")
@@ -163,6 +166,9 @@ def export(
                     class_names=recipe.class_names, source_sha256=origin.sha256, recipe=done
                 )
                 files.append(_finish(workshop / file.name, content, file, known))
+                size = files[-1].artifact.size_bytes / 1000
+                tell(f"{file.name}: {size:.1f} KB in {perf_counter() - start:.2f} s")
+            start = perf_counter()
         if not files:
             reasons = "; ".join(
                 f"{row['format']} {row['scheme']}: {row['reason']}" for row in skipped
@@ -207,7 +213,6 @@ def _make(
     frozen: Frozen,
     samples: Samples | None,
     recipe: ExportRecipe,
-    tell: Progress,
 ) -> Iterator[tuple[_Wanted, bytes | str]]:
     """Each file's content, or the reason why there is none."""
     convert = {"tflite": float_tflite, "onnx": float_onnx}
@@ -217,7 +222,6 @@ def _make(
         if file.format == "onnx" and file.scheme not in _ONNX_SCHEMES:
             yield file, "onnxruntime's CPU kernels do not profit from it; use float32 or int8"
             continue
-        start = perf_counter()
         if file.format not in floats:
             try:
                 floats[file.format] = convert[file.format](frozen)
@@ -236,8 +240,6 @@ def _make(
                     content = quantize_tflite(content, file.scheme, ranges, recipe.io_dtype)
             except ExportError as error:
                 content = str(error)
-        if isinstance(content, bytes):
-            tell(f"{file.name}: {len(content) / 1000:.1f} KB in {perf_counter() - start:.2f} s")
         yield file, content
 
 

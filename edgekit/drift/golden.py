@@ -199,6 +199,10 @@ def _decide_task(samples: Samples, outputs: Mapping[str, NDArray[Any]]) -> tuple
         # one with enough. If there is none, the labels are wrong, and the check says so.
         enough = [name for name, n in counts.items() if n > labels.max()]
         name = (enough or list(counts))[0]
+        single = outputs[name].ndim == 1 or outputs[name].shape[1] == 1
+        if single and (labels.min() < 0 or labels.max() > 1):
+            # Whole numbers beyond 0 and 1 against a single score: a quantity that happens to be whole.
+            return REGRESSION, name
         samples.check_labels(counts[name])
         return CLASSIFICATION, name
     for name, x in outputs.items():

@@ -127,7 +127,7 @@ def benchmark(
         TensorError: `inputs` do not fit a runner.
         ArtifactError: a runner fails.
     """
-    if not runners or seconds <= 0:
+    if not runners or not 0 < seconds < float("inf"):
         raise UsageError(
             f"benchmark: received {len(runners)} runners and {seconds} seconds, expected at least "
             "one runner and a positive time."

@@ -33,6 +33,9 @@ _Array = np.ndarray
 # Samples at a time where the file leaves it open: enough to be quick, too few to fill the memory.
 _OPEN_BATCH = 64
 
+# Interpreters start what they are told, and crash when the system refuses.
+_MAX_THREADS = 256
+
 
 @dataclass(frozen=True)
 class Backend:
@@ -404,7 +407,9 @@ def _zeros(spec: TensorSpec) -> NDArray[Any]:
 
 
 def check_threads(threads: int) -> int:
-    """`threads`, or UsageError unless it is at least 1."""
-    if threads < 1:
-        raise UsageError(f"threads: received {threads}, expected at least 1.")
+    """`threads`, or UsageError unless it is a number that a machine can start."""
+    if type(threads) is not int or not 1 <= threads <= _MAX_THREADS:
+        raise UsageError(
+            f"threads: received {threads!r}, expected at least 1 and at most {_MAX_THREADS}."
+        )
     return threads

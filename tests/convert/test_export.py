@@ -106,7 +106,7 @@ def test_the_manifest_tells_it_all(digits_files: Any, digits_model: Path) -> Non
         assert row["ops"]
     int8 = files["digits.int8.tflite"]
     assert int8["inputs"][0]["quantization"]["scale"][0] > 0
-    assert int8["recipe"]["calibration"]["samples"] == 200
+    assert int8["recipe"]["calibration"]["samples"] == 1000
     assert int8["float_ops"] == []
     assert "int8" in int8["ops"]
     assert files["digits.float32.tflite"]["recipe"].get("calibration") is None

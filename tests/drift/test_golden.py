@@ -317,3 +317,13 @@ def test_a_forged_meta_is_refused(saved: Path, key: str, value: Any, message: st
 def test_arrays_of_a_later_version_are_ignored(saved: Path) -> None:
     rewrite(saved, weights=np.ones(2))
     assert Golden.load(saved).task == "classification"
+
+
+def test_whole_numbers_against_a_single_score_may_be_a_quantity():
+    from edgekit.drift.golden import _decide_task
+
+    x = np.zeros((3, 4), np.float32)
+    samples = Samples({"x": x}, np.array([5, 0, 7]))
+    assert _decide_task(samples, {"v": np.zeros((3, 1), np.float32)}) == ("regression", "v")
+    samples = Samples({"x": x}, np.array([1, 0, 1]))
+    assert _decide_task(samples, {"v": np.zeros((3, 1), np.float32)}) == ("classification", "v")
