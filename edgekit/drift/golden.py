@@ -92,8 +92,8 @@ class Golden:
         """Ask the original model all samples.
 
         Class labels and an output of (samples, classes), (samples, 1) or (samples,) make a
-        classification; float labels in the shape of an output make a regression; anything else
-        is unlabelled. Of several outputs that fit, the first is taken.
+        classification; float labels in the shape of an output, or whole numbers beyond 0 and 1
+        for a single score, make a regression; anything else is unlabelled. Of several outputs that fit, the first is taken.
 
         Raises:
             TensorError: the samples do not fit the model's inputs, or an answer is not finite.
@@ -103,6 +103,8 @@ class Golden:
         samples = samples.for_inputs(runner.inputs)
         outputs = runner.infer_batch(samples.inputs)
         task, task_output = _decide_task(samples, outputs)
+        if task == REGRESSION and samples.labels is not None:
+            samples = Samples(samples.inputs, samples.labels.astype(np.float64))
         artifact, backend = runner.artifact, runner.backend
         reference = {
             "path": artifact.name,
