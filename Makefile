@@ -13,7 +13,7 @@ demo: $(READY)
 	$(BIN)/edgekit demo -o build/demo --overwrite
 
 test: $(READY)
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(JOBS)
 
 test-runtimes:
 	PYTHON="$(PYTHON)" sh scripts/test_runtimes.sh

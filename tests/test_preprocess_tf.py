@@ -10,8 +10,6 @@ import pytest
 from edgekit.preprocess import CenterCrop, LogMel, Rescale, Resize, Standardize
 from edgekit.preprocess.audio import _hann_window, _mel_weights
 
-pytestmark = pytest.mark.xdist_group("tensorflow")
-
 
 @pytest.fixture(scope="module")
 def keras() -> Any:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
+
+from edgekit.runtime import load
+from edgekit.runtime.runner import Runner
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -41,3 +45,19 @@ def add_runner(parser: argparse.ArgumentParser) -> None:
     )
     add_trust_code(parser)
     add_verify(parser)
+
+
+def load_all(args: argparse.Namespace, threads: int | None, stack: ExitStack) -> list[Runner]:
+    """A runner for each of ``args.artifacts``, as `add_runner`'s options say; `stack` closes them."""
+    return [
+        stack.enter_context(
+            load(
+                path,
+                backend=args.backend,
+                threads=threads,
+                trust_code=args.trust_code,
+                verify=args.verify,
+            )
+        )
+        for path in args.artifacts
+    ]

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from contextlib import ExitStack
 
-from edgekit.cli.arguments import add_json, add_runner
+from edgekit.cli.arguments import add_json, add_runner, load_all
 from edgekit.cli.console import Console
 from edgekit.device import detect_device, load_device
-from edgekit.runtime import load
 from edgekit.runtime.benchmark import Benchmark, benchmark
 
 
@@ -24,18 +23,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     profile = load_device(args.device) if args.device else detect_device()
     threads = args.threads if args.threads is not None else profile.benchmark.threads
     with ExitStack() as stack:
-        runners = [
-            stack.enter_context(
-                load(
-                    path,
-                    backend=args.backend,
-                    threads=threads,
-                    trust_code=args.trust_code,
-                    verify=args.verify,
-                )
-            )
-            for path in args.artifacts
-        ]
+        runners = load_all(args, threads, stack)
         result = benchmark(runners, seconds=args.seconds, progress=console.tell)
     console.result(result.to_json(), _text(result), args)
     return 0

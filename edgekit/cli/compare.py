@@ -6,14 +6,13 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
-from edgekit.cli.arguments import add_json, add_runner
+from edgekit.cli.arguments import add_json, add_runner, load_all
 from edgekit.cli.console import Console
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.compare import Drift, compare
 from edgekit.drift.golden import Golden
 from edgekit.errors import BudgetExceededError, UsageError
 from edgekit.files import refuse_existing
-from edgekit.runtime import load
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,18 +36,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         refuse_existing([args.junit], args.overwrite)
     golden = Golden.load(args.golden)
     with ExitStack() as stack:
-        runners = [
-            stack.enter_context(
-                load(
-                    path,
-                    backend=args.backend,
-                    threads=args.threads,
-                    trust_code=args.trust_code,
-                    verify=args.verify,
-                )
-            )
-            for path in args.artifacts
-        ]
+        runners = load_all(args, args.threads, stack)
         drift = compare(golden, runners, budget, progress=console.tell)
     content = drift.to_json()
     if args.junit:

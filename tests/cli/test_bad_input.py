@@ -105,7 +105,6 @@ CASES = {
 }
 
 
-@pytest.mark.xdist_group("bad-input")
 @pytest.mark.parametrize("case", CASES)
 def test_one_message_the_right_code_nothing_changed(place, capfd, case):
     words, code, telling = CASES[case]
