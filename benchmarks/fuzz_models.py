@@ -345,6 +345,7 @@ def serve_checks(structure: bool) -> None:
     from edgekit.artifact import Artifact
     from edgekit.errors import ArtifactError
     from edgekit.runtime import verify
+    from edgekit.runtime.options import Options
 
     tflite = "litert" if find_spec("ai_edge_litert") else "tflite-runtime"
     for backend in (tflite, "onnxruntime"):
@@ -359,7 +360,7 @@ def serve_checks(structure: bool) -> None:
         artifact = Artifact.of(path)
         backend = tflite if artifact.format == "tflite" else "onnxruntime"
         try:
-            verify.verify(artifact, backend, limits=limits, trial=_forked)
+            verify.verify(artifact, backend, Options(), limits=limits, trial=_forked)
         except ArtifactError as error:
             return {"refused": str(error)}
         except Exception as error:

@@ -48,10 +48,11 @@ class Userland:
 
 
 @dataclass(frozen=True)
-class BenchmarkDefaults:
-    """What a benchmark on the board uses unless told otherwise."""
+class RuntimeDefaults:
+    """How files are run on the board unless told otherwise: see `edgekit.runtime.options.Options`."""
 
     threads: int = 1
+    delegate: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class DeviceProfile:
     soc: Soc
     memory_mb: tuple[int, ...]
     userlands: tuple[Userland, ...]
-    benchmark: BenchmarkDefaults
+    runtime: RuntimeDefaults
     source: str
     device_tree_model: str | None = None
 

@@ -87,6 +87,10 @@ class MissingDependencyError(EdgekitError):
     exit_code = 4
 
 
+class RangeWarning(UserWarning):
+    """Much of an input lies beyond what a quantised file can hold, and is clipped."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """`" Did you mean 'x'?"` for the nearest of `known`, or an empty string."""
     # Imported where it is needed: a board that makes no mistakes should not wait for it.

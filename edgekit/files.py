@@ -27,6 +27,21 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
+def cache_folder(purpose: str) -> Path | None:
+    """The user's cache folder for `purpose`, which may not exist yet; None where users have none.
+
+    It is ``$XDG_CACHE_HOME/edgekit``, or ``~/.cache/edgekit`` (XDG Base Directory Specification).
+    """
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    # The specification says to ignore relative paths.
+    if not base.is_absolute():
+        try:
+            base = Path.home() / ".cache"
+        except RuntimeError:
+            return None
+    return base / "edgekit" / purpose
+
+
 def existing(path: str | os.PathLike[str], what: str) -> Path:
     """`path` as a Path.
 

@@ -24,7 +24,7 @@ def test_every_profile_loads() -> None:
     for profile in profiles:
         assert profile.source
         assert profile.userlands
-        assert profile.benchmark.threads >= 1
+        assert profile.runtime.threads >= 1
         assert load_device(profile.id) == profile
 
 

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -60,7 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if getattr(args, "json", None):
             refuse_existing([args.json], args.overwrite)
-        code: int = run(args, console)
+        with warnings.catch_warnings():
+            warnings.showwarning = console.warn
+            code: int = run(args, console)
         return code
     except EdgekitError as error:
         console.tell(f"edgekit: {error}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from contextlib import ExitStack
 
-from edgekit.runtime import load
+from edgekit.errors import UsageError
+from edgekit.runtime import BACKENDS, load
 from edgekit.runtime.runner import Runner
 
 
@@ -40,24 +41,46 @@ def add_verify(parser: argparse.ArgumentParser) -> None:
 def add_runner(parser: argparse.ArgumentParser) -> None:
     """Options that choose how files are run."""
     parser.add_argument("--threads", type=int, metavar="N", help="threads an inference may use (1)")
+    parser.add_argument("--backend", metavar="NAME", help=f"one of {', '.join(BACKENDS)}")
     parser.add_argument(
-        "--backend", metavar="NAME", help="litert, tflite-runtime, tensorflow, onnxruntime or keras"
+        "--delegate",
+        metavar="NAME",
+        help="none, a TFLite delegate's shared library, or an onnxruntime execution provider",
+    )
+    parser.add_argument(
+        "--delegate-option", action="append", default=[], metavar="KEY=VALUE", help="for it"
+    )
+    parser.add_argument(
+        "--device", metavar="ID", help="take threads and delegate from this board's profile"
+    )
+    parser.add_argument(
+        "--weight-cache", action="store_true", help="keep packed weights for the next start"
     )
     add_trust_code(parser)
     add_verify(parser)
 
 
-def load_all(args: argparse.Namespace, threads: int | None, stack: ExitStack) -> list[Runner]:
-    """A runner for each of ``args.artifacts``, as `add_runner`'s options say; `stack` closes them."""
-    return [
-        stack.enter_context(
-            load(
-                path,
-                backend=args.backend,
-                threads=threads,
-                trust_code=args.trust_code,
-                verify=args.verify,
-            )
-        )
-        for path in args.artifacts
-    ]
+def load_runner(args: argparse.Namespace, path: str) -> Runner:
+    """A runner for `path`, as `add_runner`'s options say."""
+    options = {}
+    for pair in args.delegate_option:
+        key, separator, value = pair.partition("=")
+        if not key or not separator:
+            raise UsageError(f"--delegate-option: received {pair!r}, expected KEY=VALUE.")
+        options[key] = value
+    return load(
+        path,
+        backend=args.backend,
+        threads=args.threads,
+        delegate=args.delegate,
+        delegate_options=options,
+        device=args.device,
+        weight_cache=args.weight_cache,
+        trust_code=args.trust_code,
+        verify=args.verify,
+    )
+
+
+def load_all(args: argparse.Namespace, stack: ExitStack) -> list[Runner]:
+    """A runner for each of ``args.artifacts``; `stack` closes them."""
+    return [stack.enter_context(load_runner(args, path)) for path in args.artifacts]

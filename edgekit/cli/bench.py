@@ -7,23 +7,21 @@ from contextlib import ExitStack
 
 from edgekit.cli.arguments import add_json, add_runner, load_all
 from edgekit.cli.console import Console
-from edgekit.device import detect_device, load_device
 from edgekit.runtime.benchmark import Benchmark, benchmark
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("artifacts", nargs="+", metavar="ARTIFACT", help=".tflite, .onnx or Keras")
     parser.add_argument("--seconds", type=float, default=1.0, metavar="S", help="a file (1)")
-    parser.add_argument("--device", metavar="ID", help="take threads from this board's profile")
     add_runner(parser)
     add_json(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    profile = load_device(args.device) if args.device else detect_device()
-    threads = args.threads if args.threads is not None else profile.benchmark.threads
+    # A benchmark is of the board: it takes what the board's profile says.
+    args.device = args.device or "detect"
     with ExitStack() as stack:
-        runners = load_all(args, threads, stack)
+        runners = load_all(args, stack)
         result = benchmark(runners, seconds=args.seconds, progress=console.tell)
     console.result(result.to_json(), _text(result), args)
     return 0

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         refuse_existing([args.junit], args.overwrite)
     golden = Golden.load(args.golden)
     with ExitStack() as stack:
-        runners = load_all(args, args.threads, stack)
+        runners = load_all(args, stack)
         drift = compare(golden, runners, budget, progress=console.tell)
     content = drift.to_json()
     if args.junit:

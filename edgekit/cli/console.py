@@ -6,9 +6,11 @@ import argparse
 import os
 import sys
 import tempfile
+import warnings
 from typing import Any, TextIO
 
 from edgekit import document
+from edgekit.errors import RangeWarning
 
 
 class Console:
@@ -51,6 +53,21 @@ class Console:
     def tell(self, line: str) -> None:
         """A line for the person who waits."""
         print(line, file=self.err, flush=True)
+
+    def warn(
+        self,
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,  # noqa: ARG002
+        line: str | None = None,
+    ) -> None:
+        """In the place of `warnings.showwarning`: edgekit's own are told, others are chatter."""
+        if issubclass(category, RangeWarning):
+            self.tell(f"warning: {message}")
+        else:
+            sys.stderr.write(warnings.formatwarning(message, category, filename, lineno, line))
 
     def result(self, content: dict[str, Any], text: str, args: argparse.Namespace) -> None:
         """A command's result: to ``--json FILE``, as text on a terminal, as JSON into a pipe."""

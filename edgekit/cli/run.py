@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from edgekit.cli.arguments import add_overwrite, add_runner
+from edgekit.cli.arguments import add_overwrite, add_runner, load_runner
 from edgekit.cli.console import Console
 from edgekit.errors import UsageError
 from edgekit.files import refuse_existing
-from edgekit.runtime import load
 from edgekit.samples import load_samples, save_npz
 
 
@@ -16,6 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("artifact", metavar="ARTIFACT", help=".tflite, .onnx or a Keras model")
     parser.add_argument("--input", required=True, metavar="SAMPLES")
     parser.add_argument("-o", "--output", required=True, metavar="OUT.npz")
+    parser.add_argument("--signature", metavar="NAME", help="of the file's, where it has several")
     add_runner(parser)
     add_overwrite(parser)
 
@@ -25,13 +25,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         raise UsageError(f"--output: received {args.output!r}, expected a name that ends in .npz.")
     refuse_existing([args.output], args.overwrite)
     samples = load_samples(args.input)
-    with load(
-        args.artifact,
-        backend=args.backend,
-        threads=args.threads,
-        trust_code=args.trust_code,
-        verify=args.verify,
-    ) as runner:
+    with load_runner(args, args.artifact) as loaded:
+        runner = loaded.with_signature(args.signature) if args.signature else loaded
         outputs = runner.infer_batch(samples.for_inputs(runner.inputs).inputs)
         console.tell(f"{runner.artifact.name} on {runner.backend.name} {runner.backend.version}")
     save_npz(args.output, outputs)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.errors import require
+from edgekit.errors import UsageError, require
 from edgekit.models.loading import load
 from edgekit.runtime.runner import Backend, Runner
 from edgekit.tensor import TensorSpec
@@ -22,9 +22,12 @@ class KerasRunner(Runner):
 
     backend_names = ("keras",)
 
-    def _open(self, backend: str) -> tuple[Backend, tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    def _open(self, backend: str) -> tuple[Backend, tuple[str, ...]]:
         tf = require("tensorflow", "export", "Running a Keras model")
-        source = load(self.artifact.path, trust_code=self.trust_code)
+        if self.options.weight_cache or self.options.delegate is not None:
+            raise UsageError("delegate, weight_cache: TensorFlow takes none. Leave them out.")
+        source = load(self.artifact.path, trust_code=self.options.trust_code)
+        self._source = source
         self._names = [spec.name for spec in source.inputs]
         self._tf = tf
         self._dtypes = [tf.dtypes.as_dtype(spec.dtype) for spec in source.inputs]
@@ -38,12 +41,18 @@ class KerasRunner(Runner):
         version = tf.__version__
         if source.flavour != "savedmodel":
             version = require(source.flavour, "export", "Running a Keras model").__version__
-        return Backend(backend, version), source.inputs, source.outputs
+        return Backend(backend, version), ()
 
-    def _run(self, arrays: list[NDArray[Any]]) -> list[NDArray[Any]]:
+    def _choose(
+        self,
+        signature: str | None,  # noqa: ARG002
+    ) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+        return self._source.inputs, self._source.outputs
+
+    def _run(self, arrays: list[Any]) -> list[NDArray[Any]]:
         tensors = [self._tf.constant(x) for x in arrays]
         # numpy() shares memory with a tensor that nobody else holds.
         return [np.asarray(result) for result in self._function(*tensors)]
 
     def _close(self) -> None:
-        del self._function
+        del self._function, self._source

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Mapping
 from importlib.util import find_spec
 
 from edgekit.artifact import FORMATS, Artifact
 from edgekit.errors import MissingDependencyError, UsageError, nearest
-from edgekit.runtime.runner import Runner, check_threads
+from edgekit.runtime.options import Options
+from edgekit.runtime.runner import Runner
 
 # Which backend runs which format, the preferred one first:
 # (name, package that must be there, module and class of its runner, extra that brings it).
@@ -20,6 +22,7 @@ _BACKENDS = {
         ("litert", "ai_edge_litert", _TFLITE, ""),
         ("tflite-runtime", "tflite_runtime", _TFLITE, ""),
         ("tensorflow", "tensorflow", _TFLITE, "export"),
+        ("litert-compiled", "ai_edge_litert", "edgekit.runtime.compiled:CompiledRunner", ""),
     ],
     "onnx": [("onnxruntime", "onnxruntime", "edgekit.runtime.onnx:OnnxRunner", "onnx")],
     "keras": [_KERAS],
@@ -27,12 +30,18 @@ _BACKENDS = {
     "savedmodel": [_KERAS],
 }
 
+BACKENDS = tuple(dict.fromkeys(name for rows in _BACKENDS.values() for name, *_ in rows))
+
 
 def load(
     path: str | os.PathLike[str],
     *,
     backend: str | None = None,
     threads: int | None = None,
+    delegate: str | None = None,
+    delegate_options: Mapping[str, str] | None = None,
+    device: str | None = None,
+    weight_cache: bool = False,
     trust_code: bool = False,
     verify: bool = False,
 ) -> Runner:
@@ -40,21 +49,42 @@ def load(
 
     Args:
         path: a ``.tflite``, ``.onnx``, ``.keras`` or ``.h5`` file, or a SavedModel folder.
-        backend: ``"litert"``, ``"tflite-runtime"``, ``"tensorflow"``, ``"onnxruntime"`` or
-            ``"keras"``; the first one installed that runs the file if None. The runner's
-            `backend` says which it is.
-        threads: how many threads one inference may use; 1 if None.
+        backend: ``"litert"``, ``"litert-compiled"``, ``"tflite-runtime"``, ``"tensorflow"``,
+            ``"onnxruntime"`` or ``"keras"``; the first one installed that runs the file if None.
+            The runner's `backend` says which it is.
+        threads: how many threads one inference may use; 1 if neither this nor `device` says.
+        delegate, delegate_options: what runs operators in the interpreter's stead; see `Options`.
+        device: a board's id, as ``edgekit devices list`` has them, or ``"detect"`` for the one this
+            is: its profile gives threads and delegate where they are not given here.
+        weight_cache: keep packed weights in the user's cache folder, for the next start and for
+            other processes: less memory and a faster start with large weights. For ``.tflite``
+            files on ``litert-compiled``, which is taken if `backend` is None.
         trust_code: let code that a Keras file holds (Lambda layers) run.
         verify: check the structure of a ``.tflite`` or ``.onnx`` file and try it in a child
             process first; for files that may be damaged or hostile. What passed is remembered.
 
     Raises:
-        UsageError: nothing is at `path`, or `backend` does not run such files.
+        UsageError: nothing is at `path`, `backend` does not run such files, or an option that it
+            cannot heed.
         MissingDependencyError: the backend is not installed.
         ArtifactError: the backend cannot load the file, or the trial failed.
     """
     artifact = Artifact.of(path)
-    threads = check_threads(1 if threads is None else threads)
+    if device is not None:
+        from edgekit.device import detect_device, load_device
+
+        defaults = (detect_device() if device == "detect" else load_device(device)).runtime
+        threads = defaults.threads if threads is None else threads
+        delegate = defaults.delegate if delegate is None else delegate
+    options = Options(
+        1 if threads is None else threads,
+        delegate,
+        delegate_options or {},
+        weight_cache,
+        trust_code,
+    )
+    if weight_cache and backend is None and artifact.format == "tflite":
+        backend = "litert-compiled"
     candidates = _BACKENDS[artifact.format]
     names = [name for name, *_ in candidates]
     if backend is not None and backend not in names:
@@ -65,10 +95,10 @@ def load(
     for name, package, runner, _ in candidates:
         if backend in (None, name) and find_spec(package) is not None:
             if verify and artifact.format in FORMATS:
-                importlib.import_module("edgekit.runtime.verify").verify(artifact, name, threads)
+                importlib.import_module("edgekit.runtime.verify").verify(artifact, name, options)
             module, cls = runner.split(":")
             make = getattr(importlib.import_module(module), cls)
-            found: Runner = make(artifact, threads, name, trust_code)
+            found: Runner = make(artifact, name, options)
             return found
     extra = next(extra for name, _, _, extra in candidates if backend in (None, name))
     what = f"edgekit[{extra}]" if extra else "edgekit"

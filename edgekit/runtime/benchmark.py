@@ -54,7 +54,8 @@ class BenchmarkRun:
         return {
             "artifact": self.runner.artifact.to_json(),
             "backend": {"name": backend.name, "version": backend.version},
-            "threads": self.runner.threads,
+            "threads": self.runner.options.threads,
+            "delegate": self.runner.options.delegate,
             "load_ms": self.cold.load_ms,
             "first_ms": self.cold.first_ms,
             "latency": self.latency.to_json(),
@@ -94,6 +95,8 @@ def random_inputs(runner: Runner, seed: int = 0) -> dict[str, NDArray[Any]]:
             ).astype(np.float32)
         elif dtype.kind == "f":
             inputs[spec.name] = rng.random(shape, np.float32)
+        elif dtype.kind == "O":
+            inputs[spec.name] = np.full(shape, "", object)
         else:
             inputs[spec.name] = np.zeros(shape, dtype)
     return inputs
@@ -136,9 +139,7 @@ def benchmark(
     cold = []
     for runner in runners:
         tell(f"cold start: {runner.artifact.name}")
-        cold.append(
-            cold_start(runner.artifact.path, runner.backend.name, runner.threads, runner.trust_code)
-        )
+        cold.append(cold_start(runner.artifact.path, runner.backend.name, runner.options))
     calls = [
         partial(runner.infer, random_inputs(runner) if inputs is None else inputs)
         for runner in runners

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgekit.errors import TensorError
+from edgekit.errors import RangeWarning, TensorError
 from edgekit.tensor import TensorSpec, dequantize, quantize
 
 if TYPE_CHECKING:
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
 # 1.5 * 2**23: float32's neighbours of it are whole numbers, 2**22 of them on either side.
 _SHIFT = np.asarray(12582912, np.float32)
 _FLOAT32 = np.dtype(np.float32)
+# A module's name is found faster than a module's attribute.
+_divide, _add = np.divide, np.add
+
+# From so many values on, writing where the interpreter reads is quicker than giving it a copy.
+_LARGE = 1 << 15
+
+# More than this share of an input clipped is no outlier: it is data in another range.
+_SUSPICIOUS = 0.05
 
 
 class Codec:
@@ -25,26 +34,32 @@ class Codec:
 
     Attributes:
         encode: real values to the tensor's own dtype: what `edgekit.tensor.quantize` gives, bit for
-            bit. Raises TensorError for values that the tensor cannot hold.
+            bit; None where they were written to the interpreter's memory. Warns once, with
+            RangeWarning, when much of an input is clipped. Raises TensorError for values that the
+            tensor cannot hold.
         decode: the tensor's real values, in an array of their own: float32 for quantised and
             float tensors.
     """
 
-    encode: Callable[[NDArray[Any]], NDArray[Any]]
+    encode: Callable[[NDArray[Any]], NDArray[Any] | None]
     decode: Callable[[NDArray[Any]], NDArray[Any]]
 
-    def __init__(self, spec: TensorSpec) -> None:
+    def __init__(self, spec: TensorSpec, memory: Callable[[], NDArray[Any]] | None = None) -> None:
+        """Prepare for `spec`; `memory` gives the interpreter's own memory of it, where there is any."""
         self._spec = spec
         self._dtype = np.dtype(spec.dtype)
         if spec.quantization is None:
             self.encode = self._cast
-            self.decode = self._widen if self._dtype.kind == "f" else self._as_it_is
+            self.decode = {"f": self._widen, "O": self._text}.get(self._dtype.kind, self._as_it_is)
             return
         self._quantization = spec.quantization
+        self._warned = False
         self.encode = self._quantize_wide if self._dtype.itemsize > 2 else self._quantize
         self.decode = self._dequantize
         if self._dtype.itemsize <= 2:
             self._prepare(spec)
+            large = math.prod(n or 0 for n in spec.shape) >= _LARGE
+            self._memory = memory if large else None
         if self._dtype.itemsize == 1 and spec.quantization.axis is None:
             # Every answer an 8-bit tensor can give, by its bit pattern: a negative index counts
             # from the end, where the patterns of negative numbers are.
@@ -60,32 +75,63 @@ class Codec:
         self._rest = None if even else zero_point.astype(self._dtype)
         # The limits of round(x / scale), moved to where the shift will have moved the values.
         info = np.iinfo(self._dtype)
-        self._low = self._shift + (np.float32(info.min) - zero_point)
-        self._high = self._shift + (np.float32(info.max) - zero_point)
-        # Inside these no value of any channel is clipped.
-        self._least, self._most = float(self._low.max()), float(self._high.min())
+        self._low = np.asarray(self._shift + (np.float32(info.min) - zero_point))
+        self._high = np.asarray(self._shift + (np.float32(info.max) - zero_point))
+        # Inside these no value of any channel is clipped. As patterns: integers compare faster than
+        # floats, positive floats are ordered like theirs, and NaN and negative ones lie outside.
+        self._least = int(self._low.view(np.int32).max())
+        self._most = int(self._high.view(np.int32).min())
 
-    def _quantize(self, x: NDArray[Any]) -> NDArray[Any]:
+    def _quantize(self, x: NDArray[Any]) -> NDArray[Any] | None:
         if x.shape != self._shape or x.dtype is not _FLOAT32:
             x = self._admit(x)
-        real, flat = self._real, self._flat
-        np.divide(x, self._scale, real)
+        real, patterns, memory = self._real, self._patterns, self._memory
+        _divide(x, self._scale, real)
         # Beside _SHIFT float32 has no fractions: the sum is rounded, halves to even, and the low
         # bits of its pattern are the rounded value itself. Cheaper than rint, add, clip and a cast
         # from float.
-        np.add(real, self._shift, real)
-        # argmin and argmax stop at a NaN and cost a third of min and max on small arrays.
-        if flat.size:
-            low, high = flat.item(flat.argmin()), flat.item(flat.argmax())
-            if not (low >= self._least and high <= self._most):
-                if low != low:
-                    raise self._nan()
-                np.clip(real, self._low, self._high, out=real)
-        np.copyto(self._raw, self._bits, "unsafe")
-        if self._rest is not None:
-            # Wraps around, as the low bits should.
-            np.add(self._raw, self._rest, self._raw)
-        return self._raw
+        _add(real, self._shift, real)
+        # argmin and argmax cost a third of min and max on small arrays.
+        if not (
+            patterns.item(patterns.argmin()) >= self._least
+            and patterns.item(patterns.argmax()) <= self._most
+        ):
+            self._clip(real)
+        raw = self._raw if memory is None else memory()
+        try:
+            # Casts without a question, like np.copyto(casting="unsafe"), in half the time.
+            raw[...] = self._bits
+            if self._rest is not None:
+                # Wraps around, as the low bits should.
+                np.add(raw, self._rest, raw)
+            return raw if memory is None else None
+        finally:
+            # The interpreter does not run while anybody, a traceback say, holds its memory.
+            del raw
+
+    def _clip(self, real: NDArray[Any]) -> None:
+        if np.isnan(real).any():
+            raise self._nan()
+        if not self._warned:
+            outside = np.count_nonzero((real < self._low) | (real > self._high)) / real.size
+            if outside > _SUSPICIOUS:
+                self._warned = True
+                self._warn(outside)
+        np.clip(real, self._low, self._high, out=real)
+
+    def _warn(self, share: float) -> None:
+        import warnings
+
+        scale, zero_point = self._quantization.along(len(self._spec.shape))
+        info = np.iinfo(self._dtype)
+        low, high = ((info.min - zero_point) * scale).min(), ((info.max - zero_point) * scale).max()
+        warnings.warn(
+            f"input {self._spec.name!r}: {share:.0%} of the values are clipped: the file takes "
+            f"{low:.4g} to {high:.4g}. Is the data scaled as it was for the training? (Said once.)",
+            RangeWarning,
+            # _warn, _clip, _quantize, infer, the caller.
+            stacklevel=5,
+        )
 
     def _admit(self, x: NDArray[Any]) -> NDArray[Any]:
         """`x` as float32, and buffers of its shape."""
@@ -94,9 +140,12 @@ class Codec:
         if x.shape != self._shape:
             self._shape = x.shape
             self._real = np.empty(x.shape, np.float32)
-            self._flat = self._real.reshape(-1)
             self._bits = self._real.view(np.int32)
-            self._raw = np.empty(x.shape, self._dtype)
+            # Where there are no values, one that is in range.
+            empty = self._shift.view(np.int32).reshape(-1)[:1]
+            self._patterns = self._bits.reshape(-1) if x.size else empty
+            if self._memory is None:
+                self._raw = np.empty(x.shape, self._dtype)
         return x.astype(np.float32, copy=False)
 
     def _quantize_wide(self, x: NDArray[Any]) -> NDArray[Any]:
@@ -115,10 +164,17 @@ class Codec:
     def _as_it_is(self, q: NDArray[Any]) -> NDArray[Any]:
         return q
 
+    def _text(self, q: NDArray[Any]) -> NDArray[Any]:
+        # TFLite gives bytes, ONNX text.
+        texts = [v.decode("utf-8", "surrogateescape") if type(v) is bytes else v for v in q.flat]
+        return np.array(texts, object).reshape(q.shape)
+
     def _cast(self, x: NDArray[Any]) -> NDArray[Any]:
         if x.dtype == self._dtype:
             return x
         kind = self._dtype.kind
+        if kind == "O" and x.dtype.kind in "US":
+            return x.astype(object)
         if kind == "f" and x.dtype.kind in "biuf":
             return x.astype(self._dtype)
         if kind in "iu" and x.dtype.kind in "biu":

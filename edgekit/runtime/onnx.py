@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgekit.errors import ArtifactError, require
+from edgekit.errors import ArtifactError, UsageError, nearest, require
+from edgekit.runtime.options import NO_DELEGATE
 from edgekit.runtime.runner import Backend, Runner
 from edgekit.tensor import TensorSpec
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgekit.metadata import Metadata
+
+_CPU = "CPUExecutionProvider"
 
 _DTYPES = {
     "tensor(float)": "float32",
@@ -30,16 +33,19 @@ class OnnxRunner(Runner):
 
     backend_names = ("onnxruntime",)
 
-    def _open(self, backend: str) -> tuple[Backend, tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    def _open(self, backend: str) -> tuple[Backend, tuple[str, ...]]:
         ort = require("onnxruntime", "onnx", "Running an .onnx file")
+        if self.options.weight_cache:
+            raise UsageError("weight_cache: onnxruntime has none. It is for .tflite files.")
         options = ort.SessionOptions()
-        options.intra_op_num_threads = self.threads
+        options.intra_op_num_threads = self.options.threads
         options.inter_op_num_threads = 1
         # Errors are raised as exceptions; the log would say them a second time on stderr.
         options.log_severity_level = 4
+        providers = self._providers(ort.get_available_providers())
         try:
             self._session = ort.InferenceSession(
-                str(self.artifact.path), options, providers=["CPUExecutionProvider"]
+                str(self.artifact.path), options, providers=providers
             )
         # onnxruntime's own exceptions derive from Exception alone and are not public.
         except Exception as error:
@@ -47,11 +53,29 @@ class OnnxRunner(Runner):
                 f"{self.artifact.path}: onnxruntime cannot load it: {error}. Is it a whole .onnx "
                 "file, and is onnxruntime new enough for its opset?"
             ) from error
+        return Backend(backend, ort.__version__), ()
+
+    def _providers(self, available: list[str]) -> list[Any]:
+        """The execution provider that the options name, and the CPU's for what it leaves."""
+        delegate = self.options.delegate
+        if delegate in (None, NO_DELEGATE):
+            return [_CPU]
+        if delegate not in available:
+            raise UsageError(
+                f"delegate {delegate!r}: the onnxruntime installed here has no such execution "
+                f"provider, expected 'none' or one of {', '.join(available)}."
+                f"{nearest(delegate, available)}"
+            )
+        return [(delegate, dict(self.options.delegate_options)), _CPU]
+
+    def _choose(
+        self,
+        signature: str | None,  # noqa: ARG002
+    ) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         self._feed_names = [node.name for node in inputs]
         self._fetch_names = [node.name for node in outputs]
         return (
-            Backend(backend, ort.__version__),
             tuple(map(self._spec, _names(self._feed_names), inputs)),
             tuple(map(self._spec, _names(self._fetch_names), outputs)),
         )
@@ -68,7 +92,7 @@ class OnnxRunner(Runner):
             shape=tuple(n if isinstance(n, int) else None for n in node.shape),
         )
 
-    def _run(self, arrays: list[NDArray[Any]]) -> list[NDArray[Any]]:
+    def _run(self, arrays: list[Any]) -> list[NDArray[Any]]:
         feed = dict(zip(self._feed_names, arrays, strict=True))
         try:
             results: list[NDArray[Any]] = self._session.run(self._fetch_names, feed)

@@ -13,6 +13,7 @@ from typing import Any
 
 from edgekit.errors import ArtifactError
 from edgekit.runtime.child import run_in_child
+from edgekit.runtime.options import Options
 
 
 @dataclass(frozen=True)
@@ -24,15 +25,13 @@ class ColdStart:
     peak_rss_bytes: int | None
 
 
-def cold_start(
-    path: str | os.PathLike[str], backend: str, threads: int, trust_code: bool = False
-) -> ColdStart:
+def cold_start(path: str | os.PathLike[str], backend: str, options: Options) -> ColdStart:
     """Load the file in a new process and run it once.
 
     Raises:
         ArtifactError: the process did not come to its end; carries the end of what it said.
     """
-    words = [str(path), backend, str(threads), "trust" if trust_code else "safe"]
+    words = [str(path), backend, json.dumps(options.to_json())]
     done = run_in_child("edgekit.runtime.probe:measure", words)
     lines = done.out.splitlines()
     if done.code or not lines:
@@ -43,14 +42,14 @@ def cold_start(
     return ColdStart(**json.loads(lines[-1]))
 
 
-def measure(path: str, backend: str, threads: str, trust: str) -> dict[str, Any]:
+def measure(path: str, backend: str, options: str) -> dict[str, Any]:
     """The measurement itself, in the fresh process."""
     from edgekit.runtime import load
     from edgekit.runtime.benchmark import random_inputs
     from edgekit.runtime.host import peak_rss_bytes
 
     start = perf_counter_ns()
-    runner = load(path, backend=backend, threads=int(threads), trust_code=trust == "trust")
+    runner = load(path, backend=backend, **json.loads(options))
     loaded = perf_counter_ns()
     inputs = random_inputs(runner)
     before = perf_counter_ns()

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakValueDictionary
 
 import numpy as np
 
 from edgekit.artifact import Artifact
-from edgekit.errors import ArtifactError, TensorError, UsageError
-from edgekit.runtime.arrange import arrange, arrange_raw, require_mapping
+from edgekit.errors import ArtifactError, UsageError, nearest
+from edgekit.runtime.arrange import arrange, arrange_raw
 from edgekit.runtime.codec import Codec
+from edgekit.runtime.options import Options
 from edgekit.tensor import TensorSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
     from typing_extensions import Self
 
@@ -29,12 +33,6 @@ if TYPE_CHECKING:
 
 # A module's name is found faster than a module's attribute.
 _Array = np.ndarray
-
-# Samples at a time where the file leaves it open: enough to be quick, too few to fill the memory.
-_OPEN_BATCH = 64
-
-# Interpreters start what they are told, and crash when the system refuses.
-_MAX_THREADS = 256
 
 
 @dataclass(frozen=True)
@@ -54,31 +52,64 @@ class Runner(ABC):
     Attributes:
         artifact: the file.
         backend: what runs it.
-        threads: how many threads one inference may use.
-        trust_code: whether code that a Keras file holds may run.
-        inputs, outputs: the file's tensors, in the file's order.
+        options: how it is run.
+        signatures: the names of the file's signatures, ways into it with inputs and outputs of their
+            own; none where the file names none.
+        signature: the one that this runner runs; None where the file names none.
+        inputs, outputs: its tensors, in the file's order.
     """
 
+    backend: Backend
+    signatures: tuple[str, ...]
+    signature: str | None
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    backend: Backend
     backend_names: ClassVar[tuple[str, ...]]
 
-    def __init__(
-        self, artifact: Artifact, threads: int, backend: str, trust_code: bool = False
-    ) -> None:
+    def __init__(self, artifact: Artifact, backend: str, options: Options) -> None:
         """Open the file with one of the backends in `backend_names`."""
         self.artifact = artifact
-        self.threads = threads
-        self.trust_code = trust_code
+        self.options = options
         self._lock = threading.Lock()
         self._closed = False
-        self.backend, self.inputs, self.outputs = self._open(backend)
-        self._encoders = [Codec(spec).encode for spec in self.inputs]
+        self.backend, self.signatures = self._open(backend)
+        self._siblings: WeakValueDictionary[str | None, Runner] = WeakValueDictionary()
+        names = self.signatures
+        self._bind("serving_default" if "serving_default" in names else next(iter(names), None))
+
+    def with_signature(self, name: str) -> Runner:
+        """The runner of another signature of the same loaded file.
+
+        It shares interpreter and state with this one, calls take turns, and closing one closes both.
+
+        Raises:
+            UsageError: the file has no such signature; names those it has.
+        """
+        if name not in self.signatures:
+            raise UsageError(
+                f"{self.artifact.name}: signature {name!r} is not in the file, expected one of "
+                f"{', '.join(self.signatures) or 'none: it has no signatures'}."
+                f"{nearest(name, self.signatures)}"
+            )
+        with self._lock:
+            self._require_open()
+            known = self._siblings.get(name)
+            if known is None:
+                known = copy.copy(self)
+                known._bind(name)
+        return known
+
+    def _bind(self, signature: str | None) -> None:
+        """Be the runner of `signature`."""
+        self.signature = signature
+        self.inputs, self.outputs = self._choose(signature)
+        memories = map(self._memory, range(len(self.inputs)))
+        self._encoders = [Codec(s, m).encode for s, m in zip(self.inputs, memories)]
         self._decoders = [Codec(spec).decode for spec in self.outputs]
         self._output_names = [spec.name for spec in self.outputs]
         # What arrays that need no second look have: name, shape, dtype.
         self._expected = [(spec.name, spec.shape, np.dtype(spec.dtype)) for spec in self.inputs]
+        self._siblings[signature] = self
 
     def infer(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Run the model on real values, whatever the file's dtypes are.
@@ -96,21 +127,28 @@ class Runner(ABC):
             ArtifactError: the interpreter failed, or the runner is closed.
         """
         arrays = []
-        if type(inputs) is dict and len(inputs) == len(self._expected):
-            for name, shape, _ in self._expected:
+        expected = self._expected
+        if type(inputs) is dict and len(inputs) == len(expected):
+            for name, shape, _ in expected:
                 x = inputs.get(name)
                 if type(x) is _Array and x.shape == shape:
                     arrays.append(x)
-        if len(arrays) != len(self._expected):
+        if len(arrays) != len(expected):
             arrays = arrange(inputs, self.inputs)
+        encoders, decoders, names = self._encoders, self._decoders, self._output_names
         with self._lock:
-            raw = []
-            for encode, x in zip(self._encoders, arrays):
-                raw.append(encode(x))
-            results = self._guarded_run(raw)
-        return {
-            name: decode(q) for name, decode, q in zip(self._output_names, self._decoders, results)
-        }
+            if self._closed:
+                self._require_open()
+            try:
+                raw: list[Any] = []
+                for encode, x in zip(encoders, arrays):
+                    raw.append(encode(x))
+                results = self._run(raw)
+            except (RuntimeError, ValueError) as error:
+                raise self._failed(error) from error
+        if len(names) == 1:
+            return {names[0]: decoders[0](results[0])}
+        return {name: decode(q) for name, decode, q in zip(names, decoders, results)}
 
     def infer_raw(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Run the model on the file's own dtypes: nothing is quantised or dequantised.
@@ -134,9 +172,14 @@ class Runner(ABC):
                     arrays.append(x)
         if len(arrays) != len(expected):
             arrays = arrange_raw(inputs, self.inputs)
-        with self._lock:
-            results = self._guarded_run(arrays)
         names = self._output_names
+        with self._lock:
+            if self._closed:
+                self._require_open()
+            try:
+                results = self._run(arrays)
+            except (RuntimeError, ValueError) as error:
+                raise self._failed(error) from error
         if len(names) == 1:
             return {names[0]: results[0]}
         return dict(zip(names, results))
@@ -155,43 +198,9 @@ class Runner(ABC):
             TensorError: as `infer`; also for no samples, or unequal numbers of them.
             ArtifactError: as `infer`.
         """
-        require_mapping(inputs, self.inputs)
-        inputs = {name: np.asarray(x) for name, x in inputs.items()}
-        counts = {name: len(x) if x.ndim else 0 for name, x in inputs.items()}
-        if len(set(counts.values())) != 1 or not min(counts.values()):
-            raise TensorError(
-                f"received samples {counts}, expected as many in each input, at least one."
-            )
-        if not all(spec.shape for spec in self.inputs):
-            raise TensorError(
-                f"{self.artifact.name}: an input without axes has no batch. Run the samples one by one "
-                "with infer()."
-            )
-        total = next(iter(counts.values()))
-        step = self.inputs[0].shape[0] or min(total, _OPEN_BATCH)
+        from edgekit.runtime.many import infer_batch
 
-        def chunks() -> Iterator[Arrays]:
-            for start in range(0, total, step):
-                chunk = {name: x[start : start + step] for name, x in inputs.items()}
-                short = step - min(step, total - start)
-                if short:
-                    # A file with a fixed batch wants it full: the last sample fills it up.
-                    chunk = {
-                        n: np.concatenate([x, x[-1:].repeat(short, 0)]) for n, x in chunk.items()
-                    }
-                yield chunk
-
-        parts = list(self.map(chunks(), workers=workers))
-        for name, result in parts[0].items():
-            if not result.ndim or len(result) != step:
-                raise TensorError(
-                    f"output {name!r}: has shape {list(result.shape)} for a batch of {step}, expected "
-                    "the batch as its first axis. Run the samples one by one with infer()."
-                )
-        return {
-            name: np.concatenate([part[name] for part in parts])[:total]
-            for name in self._output_names
-        }
+        return infer_batch(self, inputs, workers)
 
     def map(
         self, items: Iterable[Arrays], *, workers: int = 1
@@ -212,24 +221,9 @@ class Runner(ABC):
             UsageError: `workers` is below 1.
             TensorError, ArtifactError: as `infer`, where the result would be.
         """
-        check_threads(workers)
-        if workers == 1:
-            return map(self.infer, items)
-        return self._map_in_threads(items, workers)
+        from edgekit.runtime.many import infer_all
 
-    def _map_in_threads(
-        self, items: Iterable[Arrays], workers: int
-    ) -> Iterator[dict[str, NDArray[Any]]]:
-        from edgekit.runtime.parallel import ordered_map
-
-        with ExitStack() as stack:
-            others = [
-                stack.enter_context(
-                    type(self)(self.artifact, self.threads, self.backend.name, self.trust_code)
-                )
-                for _ in range(workers - 1)
-            ]
-            yield from ordered_map([runner.infer for runner in (self, *others)], items)
+        return infer_all(self, items, workers)
 
     def stream(
         self, items: Iterable[Arrays], *, carry: Mapping[str, str] | None = None
@@ -250,25 +244,9 @@ class Runner(ABC):
         Raises:
             TensorError: `carry` names what the file does not have; else as `infer`.
         """
-        specs = {spec.name: spec for spec in self.inputs}
-        if carry is None:
-            carry = {name: name for name in specs if name in self._output_names}
-        for name, output in carry.items():
-            if name not in specs or output not in self._output_names:
-                raise TensorError(
-                    f"carry: received input {name!r} from output {output!r}, expected inputs among "
-                    f"{', '.join(specs)} and outputs among {', '.join(self._output_names)}."
-                )
-        return self._stream(items, carry, {name: _zeros(specs[name]) for name in carry})
+        from edgekit.runtime.many import infer_in_turn
 
-    def _stream(
-        self, items: Iterable[Arrays], carry: Mapping[str, str], state: dict[str, NDArray[Any]]
-    ) -> Iterator[dict[str, NDArray[Any]]]:
-        self.reset()
-        for item in items:
-            results = self.infer({**state, **item})
-            state = {name: results[output] for name, output in carry.items()}
-            yield results
+        return infer_in_turn(self, items, carry)
 
     @cached_property
     def metadata(self) -> Metadata:
@@ -294,20 +272,9 @@ class Runner(ABC):
         Raises:
             TensorError: the steps cannot take the data, or their result does not fit the input.
         """
-        require_mapping(inputs, self.inputs)
-        specs = {spec.name: spec for spec in self.inputs}
-        prepared = {name: np.asarray(x) for name, x in inputs.items()}
-        for name, steps in self.metadata.preprocessing.items():
-            if name not in prepared:
-                continue
-            shape = steps.output_shape(prepared[name].shape)
-            if name not in specs or not specs[name].accepts(tuple(n or 1 for n in shape)):
-                raise TensorError(
-                    f"input {name!r}: the steps stored in the file turn {list(prepared[name].shape)} "
-                    f"into {list(shape)}, which the file does not take."
-                )
-            prepared[name] = steps.apply(prepared[name])
-        return prepared
+        from edgekit.runtime.raw_data import preprocess
+
+        return preprocess(self, inputs)
 
     def classify(self, x: NDArray[Any] | Arrays, top: int = 1) -> list[tuple[str, float]]:
         """The most likely classes of one raw sample, by name.
@@ -325,31 +292,25 @@ class Runner(ABC):
             TensorError: the file has several outputs, or one that is no row of scores for one
                 sample, or other class names than scores; else as `infer`.
         """
-        inputs = x if isinstance(x, Mapping) else {self.inputs[0].name: x}
-        results = self.infer(self.preprocess(inputs))
-        names = self.metadata.class_names
-        if len(results) != 1:
-            raise TensorError(f"classify: received outputs {', '.join(results)}, expected one.")
-        (output, scores), *_ = results.items()
-        if scores.ndim != 2 or len(scores) != 1 or (names and len(names) != scores.shape[1]):
-            raise TensorError(
-                f"classify: output {output!r} has shape {list(scores.shape)}, expected [1, "
-                f"{len(names) or 'classes'}]."
-            )
-        order = np.argsort(-scores[0], kind="stable")[:top]
-        return [(names[i] if names else str(i), float(scores[0, i])) for i in order]
+        from edgekit.runtime.raw_data import classify
+
+        return classify(self, x, top)
 
     def reset(self) -> None:
         """Set state that the file keeps from one call to the next (variables) to its beginning."""
         with self._lock:
+            self._require_open()
             self._reset()
 
     def close(self) -> None:
         """Free the interpreter. Calling it again does nothing; using the runner raises."""
         with self._lock:
-            if not self._closed:
-                self._closed = True
-                self._close()
+            for runner in list(self._siblings.values()):
+                if not runner._closed:
+                    runner._closed = True
+                    # They may hold the interpreter's memory.
+                    runner._encoders = []
+                    runner._close()
 
     def __enter__(self) -> Self:
         return self
@@ -365,23 +326,34 @@ class Runner(ABC):
     def __repr__(self) -> str:
         return (
             f"<{type(self).__name__} {self.artifact.name!r} on {self.backend.name} "
-            f"{self.backend.version}, {self.threads} threads>"
+            f"{self.backend.version}, {self.options.threads} threads>"
         )
 
-    # What a backend writes:
+    # What a backend writes.
 
     @abstractmethod
-    def _open(self, backend: str) -> tuple[Backend, tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-        """Load the file; give the backend with its version, the inputs and the outputs."""
+    def _open(self, backend: str) -> tuple[Backend, tuple[str, ...]]:
+        """Load the file; give the backend with its version, and the names of the signatures."""
 
     @abstractmethod
-    def _run(self, arrays: list[NDArray[Any]]) -> list[NDArray[Any]]:
+    def _choose(
+        self, signature: str | None
+    ) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+        """Make ready to run `signature`; give its inputs and outputs."""
+
+    @abstractmethod
+    def _run(self, arrays: list[Any]) -> list[NDArray[Any]]:
         """One inference: arrays in the order of `inputs`, checked; results in that of `outputs`,
-        each an array of its own. Errors of the interpreter may be raised as they are."""
+        each an array of its own. None stands for an input that was written to `_memory`.
+        Errors of the interpreter may be raised as they are."""
 
     @abstractmethod
     def _close(self) -> None:
-        """Drop what `_open` made."""
+        """Drop what `_open` and `_choose` made."""
+
+    def _memory(self, index: int) -> Callable[[], NDArray[Any]] | None:  # noqa: ARG002
+        """What gives the interpreter's own memory of an input, where it may be written to."""
+        return None
 
     def _read_metadata(self) -> Metadata | None:
         """What the file says about itself; None where it does not, or its format cannot."""
@@ -392,24 +364,9 @@ class Runner(ABC):
 
     # The checks:
 
-    def _guarded_run(self, arrays: list[NDArray[Any]]) -> list[NDArray[Any]]:
+    def _require_open(self) -> None:
         if self._closed:
             raise ArtifactError(f"{self.artifact.name}: the runner is closed. Load the file again.")
-        try:
-            return self._run(arrays)
-        except (RuntimeError, ValueError) as error:
-            raise ArtifactError(f"{self.artifact.name}: the inference failed: {error}") from error
 
-
-def _zeros(spec: TensorSpec) -> NDArray[Any]:
-    dtype = np.float32 if spec.quantization is not None else spec.dtype
-    return np.zeros(spec.concrete_shape(), dtype)
-
-
-def check_threads(threads: int) -> int:
-    """`threads`, or UsageError unless it is a number that a machine can start."""
-    if type(threads) is not int or not 1 <= threads <= _MAX_THREADS:
-        raise UsageError(
-            f"threads: received {threads!r}, expected at least 1 and at most {_MAX_THREADS}."
-        )
-    return threads
+    def _failed(self, error: Exception) -> ArtifactError:
+        return ArtifactError(f"{self.artifact.name}: the inference failed: {error}")

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgekit.errors import ArtifactError
+from edgekit.errors import ArtifactError, UsageError
+from edgekit.runtime.options import NO_DELEGATE
 from edgekit.runtime.runner import Backend, Runner
+from edgekit.runtime.shapes import Shapes
 from edgekit.tensor import QuantParams, TensorSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from edgekit.metadata import Metadata
@@ -28,82 +33,109 @@ _SOURCES = {
 class TfliteRunner(Runner):
     """A ``.tflite`` file.
 
-    Tensors carry the names of the file's signature (``serving_default``, or its only one);
-    a file without signatures gives its tensors' own names.
+    Tensors carry the names of the file's signature; a file without signatures gives its tensors'
+    own names.
     """
 
     backend_names = tuple(_SOURCES)
 
-    def _open(self, backend: str) -> tuple[Backend, tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-        module, distribution = _SOURCES[backend]
-        self._make = partial(
-            importlib.import_module(module).Interpreter,
-            model_path=str(self.artifact.path),
-            num_threads=self.threads,
-        )
+    def _open(self, backend: str) -> tuple[Backend, tuple[str, ...]]:
+        module, self._distribution = _SOURCES[backend]
+        self._make = self._maker(importlib.import_module(module))
         try:
             self._interpreter = self._make()
-            self._interpreter.allocate_tensors()
-            inputs, outputs = self._details()
+            signatures = tuple(self._interpreter.get_signature_list())
+            # Each signature has a graph of its own, and one that is called allocates it itself.
+            if len(signatures) < 2:
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            raise ArtifactError(
-                f"{self.artifact.path}: {distribution} cannot load it: {error}. Is it a whole "
-                ".tflite file, and is the interpreter new enough for its operators?"
-            ) from error
-        self._input_indices = [detail["index"] for detail in inputs.values()]
-        self._output_indices = [detail["index"] for detail in outputs.values()]
-        self._shapes: list[tuple[int, ...]] | None = [
-            tuple(int(n) for n in detail["shape"]) for detail in inputs.values()
-        ]
+            raise self._unloadable(error) from error
         # Asking the installed metadata would cost a cold start more than all else here.
         version = importlib.import_module(module.split(".")[0]).__version__
-        specs = tuple(_spec(name, detail) for name, detail in inputs.items())
-        self._single = len(inputs) == len(outputs) == 1
-        self._open_axes = any(None in spec.shape for spec in specs)
-        return (
-            Backend(backend, version),
-            specs,
-            tuple(_spec(name, detail) for name, detail in outputs.items()),
-        )
+        return Backend(backend, version), signatures
 
-    def _details(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The interpreter's details of each input and output, by name, in a stable order."""
-        signatures = self._interpreter.get_signature_list()
-        if not signatures:
-            return (
-                {detail["name"]: detail for detail in self._interpreter.get_input_details()},
-                {detail["name"]: detail for detail in self._interpreter.get_output_details()},
+    def _maker(self, module: Any) -> Callable[[], Any]:
+        """What makes an interpreter of the file, with the delegate that the options name."""
+        options = self.options
+        if options.weight_cache:
+            raise UsageError(
+                f"weight_cache: {self._distribution}'s interpreter has none. The backend "
+                "litert-compiled has."
             )
-        key = "serving_default" if "serving_default" in signatures else next(iter(signatures))
-        signature = self._interpreter.get_signature_runner(key)
-        return signature.get_input_details(), signature.get_output_details()
+        make = partial(
+            module.Interpreter, model_path=str(self.artifact.path), num_threads=options.threads
+        )
+        if options.delegate is None:
+            return make
+        if options.delegate == NO_DELEGATE:
+            plain = module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+            return partial(make, experimental_op_resolver_type=plain)
+        try:
+            # First by hand: load_delegate leaves a half-made object behind, which complains.
+            entry = ctypes.PyDLL(options.delegate).tflite_plugin_create_delegate
+            delegate = module.load_delegate(options.delegate, dict(options.delegate_options))
+            del entry
+        # A library without the entry point is an AttributeError.
+        except (OSError, ValueError, AttributeError) as error:
+            raise UsageError(
+                f"delegate {options.delegate!r}: cannot be loaded: {error}. Expected 'none', or a "
+                "shared library of a TFLite delegate that is installed here."
+            ) from error
+        return partial(make, experimental_delegates=[delegate])
 
-    def _run(self, arrays: list[NDArray[Any]]) -> list[NDArray[Any]]:
-        if self._open_axes:
-            shapes = [x.shape for x in arrays]
-            if shapes != self._shapes:
-                self._resize(shapes)
+    def _choose(
+        self, signature: str | None
+    ) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+        self._call: Any = None
+        if signature is None:
+            inputs = {d["name"]: d for d in self._interpreter.get_input_details()}
+            outputs = {d["name"]: d for d in self._interpreter.get_output_details()}
+        else:
+            try:
+                call = self._interpreter.get_signature_runner(signature)
+                inputs, outputs = call.get_input_details(), call.get_output_details()
+            except (ValueError, RuntimeError) as error:
+                raise self._unloadable(error) from error
+            # Kept, it would block the interpreter's own invoke(), which is faster than it.
+            if len(self.signatures) > 1:
+                self._call = call
+        self._input_indices = [detail["index"] for detail in inputs.values()]
+        self._output_indices = [detail["index"] for detail in outputs.values()]
+        specs = tuple(spec_of(name, detail) for name, detail in inputs.items())
+        self._single = len(inputs) == len(outputs) == 1 and self._call is None
+        self._shapes: Shapes | None = None
+        if self._call is None and any(None in spec.shape for spec in specs):
+            first = tuple(tuple(int(n) for n in d["shape"]) for d in inputs.values())
+            self._shapes = Shapes(
+                self.artifact.path, self._make, self._input_indices, self._interpreter, first
+            )
+        return specs, tuple(spec_of(name, detail) for name, detail in outputs.items())
+
+    def _memory(self, index: int) -> Callable[[], NDArray[Any]] | None:
+        if self._call is not None or self._shapes is not None:
+            return None
+        memory: Callable[[], NDArray[Any]] = self._interpreter.tensor(self._input_indices[index])
+        return memory
+
+    def _run(self, arrays: list[Any]) -> list[NDArray[Any]]:
+        if self._call is not None:
+            names = (spec.name for spec in self.inputs)
+            results = self._call(**dict(zip(names, arrays)))
+            return [results[spec.name] for spec in self.outputs]
+        if self._shapes is not None:
+            self._interpreter = self._shapes.interpreter([x.shape for x in arrays])
         interpreter = self._interpreter
         if self._single:
             # Most models: half a microsecond of loops saved, where some need but two themselves.
-            interpreter.set_tensor(self._input_indices[0], arrays[0])
+            if arrays[0] is not None:
+                interpreter.set_tensor(self._input_indices[0], arrays[0])
             interpreter.invoke()
             return [interpreter.get_tensor(self._output_indices[0])]
         for index, x in zip(self._input_indices, arrays):
-            interpreter.set_tensor(index, x)
+            if x is not None:
+                interpreter.set_tensor(index, x)
         interpreter.invoke()
         return [interpreter.get_tensor(index) for index in self._output_indices]
-
-    def _resize(self, shapes: list[tuple[int, ...]]) -> None:
-        if self._shapes is None:
-            # The file refused the last shapes half-way. tflite-runtime 2.14 crashes the process
-            # when such an interpreter is used again.
-            self._interpreter = self._make()
-        self._shapes = None
-        for index, shape in zip(self._input_indices, shapes, strict=True):
-            self._interpreter.resize_tensor_input(index, shape)
-        self._interpreter.allocate_tensors()
-        self._shapes = shapes
 
     def _read_metadata(self) -> Metadata | None:
         from edgekit.metadata import read_tflite
@@ -114,16 +146,26 @@ class TfliteRunner(Runner):
         self._interpreter.reset_all_variables()
 
     def _close(self) -> None:
+        self._call = self._shapes = None
         del self._interpreter
 
+    def _unloadable(self, error: Exception) -> ArtifactError:
+        return ArtifactError(
+            f"{self.artifact.path}: {self._distribution} cannot load it: {error}. Is it a whole "
+            ".tflite file, and is the interpreter new enough for its operators?"
+        )
 
-def _spec(name: str, detail: dict[str, Any]) -> TensorSpec:
+
+def spec_of(name: str, detail: dict[str, Any]) -> TensorSpec:
+    """The tensor that an interpreter describes as `detail`."""
     # Interpreters give a signature of the shape with -1 for open axes; [] means there are none.
     signature = detail.get("shape_signature")
     shape = signature if signature is not None and len(signature) else detail["shape"]
+    dtype = np.dtype(detail["dtype"])
     return TensorSpec(
         name=name,
-        dtype=np.dtype(detail["dtype"]).name,
+        # Texts of any length: numpy has no other word for them.
+        dtype="object" if dtype.kind == "S" else dtype.name,
         shape=tuple(None if n < 0 else int(n) for n in shape),
         quantization=_quantization(detail),
     )

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 import edgekit
 from edgekit.artifact import Artifact
 from edgekit.errors import ArtifactError, EdgekitError
-from edgekit.files import sha256_of
+from edgekit.files import cache_folder, sha256_of
 from edgekit.runtime.child import Ended, run_in_child
+from edgekit.runtime.options import Options
 from edgekit.runtime.runner import Runner
 from edgekit.runtime.structure import tflite_fault
 from edgekit.tensor import TensorSpec
@@ -31,6 +32,7 @@ from edgekit.tensor import TensorSpec
 # Backend: the package whose import brings its native code, and where its version stands.
 _PACKAGES = {
     "litert": ("ai_edge_litert.interpreter", "ai_edge_litert"),
+    "litert-compiled": ("ai_edge_litert.compiled_model", "ai_edge_litert"),
     "tflite-runtime": ("tflite_runtime.interpreter", "tflite_runtime"),
     "tensorflow": ("tensorflow", "tensorflow"),
     "onnxruntime": ("onnxruntime", "onnxruntime"),
@@ -79,7 +81,7 @@ def _in_a_fresh_process(words: list[str], seconds: float) -> Ended:
 def verify(
     artifact: Artifact,
     backend: str,
-    threads: int = 1,
+    options: Options,
     *,
     limits: Limits | None = None,
     trial: Trial = _in_a_fresh_process,
@@ -88,7 +90,7 @@ def verify(
 
     The child runs it on zeros, random values, the extremes of its dtypes, NaN and infinities, and
     on several shapes where the file leaves them open. What passes is remembered in the user's cache
-    folder by the bytes' sha256, backend, versions, machine and threads.
+    folder by the bytes' sha256, backend, versions, machine and options.
 
     The bytes are read once for check and hash, and hashed again after the trial. Whoever can write
     to the file between this and its load, or while it is mapped, can still put another in its
@@ -98,7 +100,7 @@ def verify(
     Args:
         artifact: a ``.tflite`` or ``.onnx`` file.
         backend: the backend that will load it, as in `edgekit.load`.
-        threads: how many threads an inference will use.
+        options: how it will be run.
         limits: what the trial may take; `Limits.of` the file's size if None.
         trial: what runs the trial.
 
@@ -113,7 +115,10 @@ def verify(
     words = (sha256, backend, version, f"edgekit-{edgekit.__version__}", platform.machine())
     # Weights may lie in other files beside an .onnx file, and no hash of ours covers them.
     whole = artifact.format != "onnx" or b"location" not in data
-    marker = _marker("-".join((*words, str(threads)))) if whole else None
+    run_how = hashlib.sha256(json.dumps(options.to_json()).encode()).hexdigest()[:16]
+    folder = cache_folder("verified") if whole else None
+    # An empty file that says that the trial passed.
+    marker = folder / "-".join((*words, run_how)) if folder is not None else None
     if marker is not None and marker.exists():
         return
     fault = tflite_fault(data) if artifact.format == "tflite" else None
@@ -122,9 +127,10 @@ def verify(
             f"{path}: not a whole {artifact.format} file: {fault or 'it is empty'}. Get it anew or "
             "make it again; it was not loaded."
         )
-    limits = limits or Limits.of(len(data), threads)
+    limits = limits or Limits.of(len(data), options.threads)
     del data
-    trial_words = [str(path), backend, str(threads), str(limits.seconds), str(limits.memory_bytes)]
+    how = json.dumps(options.to_json())
+    trial_words = [str(path), backend, how, str(limits.seconds), str(limits.memory_bytes)]
     ended = trial(trial_words, 2 * limits.seconds)
     refusal = _refusal(ended, limits)
     if refusal:
@@ -146,17 +152,6 @@ def _content(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ArtifactError(f"{path}: cannot be read: {error.strerror}.") from error
-
-
-def _marker(name: str) -> Path | None:
-    """The empty file that says that a trial passed; None where there is no cache folder."""
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if not base.is_absolute():
-        try:
-            base = Path.home() / ".cache"
-        except RuntimeError:
-            return None
-    return base / "edgekit" / "verified" / name
 
 
 def _refusal(ended: Ended, limits: Limits) -> str | None:
@@ -191,15 +186,16 @@ def _refusal(ended: Ended, limits: Limits) -> str | None:
     return f"was refused: {refused}" if refused else None
 
 
-def try_out(path: str, backend: str, threads: str, seconds: str, memory: str) -> dict[str, Any]:
+def try_out(path: str, backend: str, options: str, seconds: str, memory: str) -> dict[str, Any]:
     """The trial itself, in the child: ``{"refused": None}`` or the reason."""
     from edgekit.runtime import load
 
     importlib.import_module(_PACKAGES[backend][0])
     _limit(int(seconds), int(memory))
     try:
-        with load(path, backend=backend, threads=int(threads)) as runner:
-            exercise(runner)
+        with load(path, backend=backend, **json.loads(options)) as runner:
+            for each in [runner.with_signature(name) for name in runner.signatures] or [runner]:
+                exercise(each)
     except EdgekitError as error:
         # As it was raised, without the path, which the parent names.
         return {"refused": str(error).removeprefix(f"{path}: ")}

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edgekit import document
 from edgekit.artifact import Artifact
 from edgekit.drift.golden import Golden
+from edgekit.runtime.options import Options
 from edgekit.runtime.runner import Backend, Runner
 from edgekit.samples import Samples
 from edgekit.tensor import TensorSpec
@@ -33,14 +34,17 @@ class NumpyRunner(Runner):
     ) -> None:
         self._model = model
         self._shapes = inputs, outputs
-        super().__init__(Artifact.of(path), 1, "numpy")
+        super().__init__(Artifact.of(path), "numpy", Options())
 
-    def _open(self, backend: str) -> tuple[Backend, tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    def _open(self, backend: str) -> tuple[Backend, tuple[str, ...]]:
+        return Backend(backend, np.__version__), ()
+
+    def _choose(self, _: str | None) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
         inputs, outputs = (
             tuple(TensorSpec(name, "float32", shape) for name, shape in shapes.items())
             for shapes in self._shapes
         )
-        return Backend(backend, np.__version__), inputs, outputs
+        return inputs, outputs
 
     def _run(self, arrays: list[NDArray[Any]]) -> list[NDArray[Any]]:
         answers = self._model(**dict(zip([i.name for i in self.inputs], arrays, strict=True)))

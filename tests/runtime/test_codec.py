@@ -39,6 +39,7 @@ def values(draw: st.DrawFn, shape: tuple[int, ...]) -> np.ndarray:
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered")
+@pytest.mark.filterwarnings("ignore::edgekit.errors.RangeWarning")
 @given(st.data(), shapes)
 def test_encode_is_quantize(data: st.DataObject, shape: tuple[int, ...]) -> None:
     spec = data.draw(specs(shape))

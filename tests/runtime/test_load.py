@@ -29,7 +29,7 @@ def test_an_unknown_ending(tmp_path: Path, name: str) -> None:
 
 def test_a_path_may_be_text(models: Path) -> None:
     with edgekit.load(str(models / "classifier.int8.tflite")) as runner:
-        assert runner.threads == 1
+        assert runner.options.threads == 1
         assert runner.artifact.scheme == "int8"
 
 

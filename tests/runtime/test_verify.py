@@ -19,6 +19,7 @@ from edgekit.artifact import Artifact
 from edgekit.errors import ArtifactError
 from edgekit.runtime import verify as module
 from edgekit.runtime.child import Ended, run_in_child
+from edgekit.runtime.options import Options
 from edgekit.runtime.structure import tflite_fault
 from edgekit.runtime.verify import Limits, verify
 
@@ -57,7 +58,7 @@ class Trials:
 
 def check(path: Path, trials: Trials | None = None, threads: int = 1) -> None:
     extra = {} if trials is None else {"trial": trials}
-    verify(Artifact.of(path), BACKENDS[path.suffix], threads, **extra)
+    verify(Artifact.of(path), BACKENDS[path.suffix], Options(threads), **extra)
 
 
 @each_ending

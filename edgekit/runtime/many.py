@@ -1,0 +1,119 @@
+"""More than one inference: batches of any size, samples on all cores, streams with state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgekit.errors import TensorError, UsageError
+from edgekit.runtime.arrange import require_mapping
+from edgekit.tensor import TensorSpec
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgekit.runtime.runner import Runner
+
+    Arrays = Mapping[str, NDArray[Any]]
+    Results = dict[str, NDArray[Any]]
+
+# Samples at a time where the file leaves it open: enough to be quick, too few to fill the memory.
+_OPEN_BATCH = 64
+
+_MAX_WORKERS = 256
+
+
+def infer_batch(runner: Runner, inputs: Arrays, workers: int) -> Results:
+    """`Runner.infer_batch`."""
+    require_mapping(inputs, runner.inputs)
+    inputs = {name: np.asarray(x) for name, x in inputs.items()}
+    counts = {name: len(x) if x.ndim else 0 for name, x in inputs.items()}
+    if len(set(counts.values())) != 1 or not min(counts.values()):
+        raise TensorError(
+            f"received samples {counts}, expected as many in each input, at least one."
+        )
+    if not all(spec.shape for spec in runner.inputs):
+        raise TensorError(
+            f"{runner.artifact.name}: an input without axes has no batch. Run the samples one by one "
+            "with infer()."
+        )
+    total = next(iter(counts.values()))
+    step = runner.inputs[0].shape[0] or min(total, _OPEN_BATCH)
+
+    def chunks() -> Iterator[Arrays]:
+        for start in range(0, total, step):
+            chunk = {name: x[start : start + step] for name, x in inputs.items()}
+            short = step - min(step, total - start)
+            if short:
+                # A file with a fixed batch wants it full: the last sample fills it up.
+                chunk = {n: np.concatenate([x, x[-1:].repeat(short, 0)]) for n, x in chunk.items()}
+            yield chunk
+
+    parts = list(infer_all(runner, chunks(), workers))
+    for name, result in parts[0].items():
+        if not result.ndim or len(result) != step:
+            raise TensorError(
+                f"output {name!r}: has shape {list(result.shape)} for a batch of {step}, expected "
+                "the batch as its first axis. Run the samples one by one with infer()."
+            )
+    return {
+        spec.name: np.concatenate([part[spec.name] for part in parts])[:total]
+        for spec in runner.outputs
+    }
+
+
+def infer_all(runner: Runner, items: Iterable[Arrays], workers: int) -> Iterator[Results]:
+    """`Runner.map`."""
+    if type(workers) is not int or not 1 <= workers <= _MAX_WORKERS:
+        raise UsageError(
+            f"workers: received {workers!r}, expected at least 1 and at most {_MAX_WORKERS}."
+        )
+    return map(runner.infer, items) if workers == 1 else _in_threads(runner, items, workers)
+
+
+def _in_threads(runner: Runner, items: Iterable[Arrays], workers: int) -> Iterator[Results]:
+    from edgekit.runtime.parallel import ordered_map
+
+    def another() -> Runner:
+        twin = type(runner)(runner.artifact, runner.backend.name, runner.options)
+        stack.enter_context(twin)
+        return twin.with_signature(runner.signature) if runner.signature else twin
+
+    with ExitStack() as stack:
+        runners = [runner, *(another() for _ in range(workers - 1))]
+        yield from ordered_map([each.infer for each in runners], items)
+
+
+def infer_in_turn(
+    runner: Runner, items: Iterable[Arrays], carry: Mapping[str, str] | None
+) -> Iterator[Results]:
+    """`Runner.stream`."""
+    specs = {spec.name: spec for spec in runner.inputs}
+    outputs = [spec.name for spec in runner.outputs]
+    if carry is None:
+        carry = {name: name for name in specs if name in outputs}
+    for name, output in carry.items():
+        if name not in specs or output not in outputs:
+            raise TensorError(
+                f"carry: received input {name!r} from output {output!r}, expected inputs among "
+                f"{', '.join(specs)} and outputs among {', '.join(outputs)}."
+            )
+    return _with_state(runner, items, carry, {name: _zeros(specs[name]) for name in carry})
+
+
+def _with_state(
+    runner: Runner, items: Iterable[Arrays], carry: Mapping[str, str], state: Results
+) -> Iterator[Results]:
+    runner.reset()
+    for item in items:
+        results = runner.infer({**state, **item})
+        state = {name: results[output] for name, output in carry.items()}
+        yield results
+
+
+def _zeros(spec: TensorSpec) -> NDArray[Any]:
+    dtype = np.float32 if spec.quantization is not None else spec.dtype
+    return np.zeros(spec.concrete_shape(), dtype)

@@ -1,0 +1,53 @@
+"""Raw data in, named classes out: what a file's metadata says is done around an inference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgekit.errors import TensorError
+from edgekit.runtime.arrange import require_mapping
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgekit.runtime.runner import Runner
+
+    Arrays = Mapping[str, NDArray[Any]]
+
+
+def preprocess(runner: Runner, inputs: Arrays) -> dict[str, NDArray[Any]]:
+    """`Runner.preprocess`."""
+    require_mapping(inputs, runner.inputs)
+    specs = {spec.name: spec for spec in runner.inputs}
+    prepared = {name: np.asarray(x) for name, x in inputs.items()}
+    for name, steps in runner.metadata.preprocessing.items():
+        if name not in prepared:
+            continue
+        shape = steps.output_shape(prepared[name].shape)
+        if name not in specs or not specs[name].accepts(tuple(n or 1 for n in shape)):
+            raise TensorError(
+                f"input {name!r}: the steps stored in the file turn {list(prepared[name].shape)} "
+                f"into {list(shape)}, which the file does not take."
+            )
+        prepared[name] = steps.apply(prepared[name])
+    return prepared
+
+
+def classify(runner: Runner, x: NDArray[Any] | Arrays, top: int) -> list[tuple[str, float]]:
+    """`Runner.classify`."""
+    inputs = x if isinstance(x, Mapping) else {runner.inputs[0].name: x}
+    results = runner.infer(runner.preprocess(inputs))
+    names = runner.metadata.class_names
+    if len(results) != 1:
+        raise TensorError(f"classify: received outputs {', '.join(results)}, expected one.")
+    (output, scores), *_ = results.items()
+    if scores.ndim != 2 or len(scores) != 1 or (names and len(names) != scores.shape[1]):
+        raise TensorError(
+            f"classify: output {output!r} has shape {list(scores.shape)}, expected [1, "
+            f"{len(names) or 'classes'}]."
+        )
+    order = np.argsort(-scores[0], kind="stable")[:top]
+    return [(names[i] if names else str(i), float(scores[0, i])) for i in order]
