@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections.abc
 import dataclasses
 import os
 import sys
@@ -78,6 +79,13 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         if not isinstance(value, list):
             raise RecipeError(f"key {where!r}: received {value!r}, expected a list.")
         return tuple(_convert(args[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+    if origin is collections.abc.Mapping:
+        if not isinstance(value, dict):
+            raise RecipeError(f"key {where!r}: received {value!r}, expected a table.")
+        return {key: _convert(args[1], item, _join(where, key)) for key, item in value.items()}
+    if hasattr(hint, "from_json"):
+        # It reads what is not a table of its fields.
+        return hint.from_json(value, where)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         if not isinstance(value, dict):
             raise RecipeError(f"key {where!r}: received {value!r}, expected a table.")

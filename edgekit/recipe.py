@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from edgekit.artifact import FORMATS, SCHEMES
 from edgekit.config import read_toml
 from edgekit.errors import RecipeError, nearest
+from edgekit.preprocess import Preprocessing
 
 # Keras' own, in its names; those that wrap another optimiser need more than a name.
 OPTIMIZERS = (
@@ -147,6 +148,9 @@ class ExportRecipe:
         batch: samples an inference; ``"dynamic"`` leaves it open.
         calibration: samples drawn, of those given, to find the activations' ranges.
         class_names: stored in the files, for `Runner.classify`; one for each class, or none.
+        preprocessing: stored in the files, for `Runner.preprocess`: for inputs by name, the steps
+            that turn raw data into what the model takes. In TOML, a list of tables each:
+            ``[[export.preprocessing.image]]`` with a key ``step`` and the step's own.
         prune: how the model is pruned before; None for not.
     """
 
@@ -157,6 +161,7 @@ class ExportRecipe:
     calibration: int = 1000
     seed: int = 0
     class_names: tuple[str, ...] = ()
+    preprocessing: Mapping[str, Preprocessing] = field(default_factory=dict)
     prune: PruneRecipe | None = None
 
     def __post_init__(self) -> None:

@@ -56,9 +56,9 @@ def load(
         delegate, delegate_options: what runs operators in the interpreter's stead; see `Options`.
         device: a board's id, as ``edgekit devices list`` has them, or ``"detect"`` for the one this
             is: its profile gives threads and delegate where they are not given here.
-        weight_cache: keep packed weights in the user's cache folder, for the next start and for
-            other processes: less memory and a faster start with large weights. For ``.tflite``
-            files on ``litert-compiled``, which is taken if `backend` is None.
+        weight_cache: keep packed weights in the user's cache folder and map them from there, so
+            that they are packed once and processes share them. For ``.tflite`` files on
+            ``litert-compiled``, which is taken if `backend` is None.
         trust_code: let code that a Keras file holds (Lambda layers) run.
         verify: check the structure of a ``.tflite`` or ``.onnx`` file and try it in a child
             process first; for files that may be damaged or hostile. What passed is remembered.
