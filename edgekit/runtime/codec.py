@@ -77,6 +77,10 @@ class Codec:
         info = np.iinfo(self._dtype)
         self._low = np.asarray(self._shift + (np.float32(info.min) - zero_point))
         self._high = np.asarray(self._shift + (np.float32(info.max) - zero_point))
+        # Where the range begins at zero, as that of pixels does, quotients need one look alone: the
+        # unsigned patterns of negative ones lie beyond those of all positive ones.
+        self._from_zero = bool((zero_point == info.min).all())
+        self._end = int(np.float32(info.max - info.min + 0.5).view(np.uint32))
         # Inside these no value of any channel is clipped. As patterns: integers compare faster than
         # floats, positive floats are ordered like theirs, and NaN and negative ones lie outside.
         self._least = int(self._low.view(np.int32).max())
@@ -85,18 +89,16 @@ class Codec:
     def _quantize(self, x: NDArray[Any]) -> NDArray[Any] | None:
         if x.shape != self._shape or x.dtype is not _FLOAT32:
             x = self._admit(x)
-        real, patterns, memory = self._real, self._patterns, self._memory
+        real, memory = self._real, self._memory
         _divide(x, self._scale, real)
+        quick = self._unsigned
+        inside = quick is not None and quick.item(quick.argmax()) < self._end
         # Beside _SHIFT float32 has no fractions: the sum is rounded, halves to even, and the low
         # bits of its pattern are the rounded value itself. Cheaper than rint, add, clip and a cast
         # from float.
         _add(real, self._shift, real)
-        # argmin and argmax cost a third of min and max on small arrays.
-        if not (
-            patterns.item(patterns.argmin()) >= self._least
-            and patterns.item(patterns.argmax()) <= self._most
-        ):
-            self._clip(real)
+        if not inside:
+            self._keep_inside(real)
         raw = self._raw if memory is None else memory()
         try:
             # Casts without a question, like np.copyto(casting="unsafe"), in half the time.
@@ -109,7 +111,15 @@ class Codec:
             # The interpreter does not run while anybody, a traceback say, holds its memory.
             del raw
 
-    def _clip(self, real: NDArray[Any]) -> None:
+    def _keep_inside(self, real: NDArray[Any]) -> None:
+        """Clip the shifted values, if any of them needs it."""
+        patterns = self._patterns
+        # argmin and argmax cost a third of min and max on small arrays.
+        if (
+            patterns.item(patterns.argmin()) >= self._least
+            and patterns.item(patterns.argmax()) <= self._most
+        ):
+            return
         if np.isnan(real).any():
             raise self._nan()
         if not self._warned:
@@ -129,7 +139,7 @@ class Codec:
             f"input {self._spec.name!r}: {share:.0%} of the values are clipped: the file takes "
             f"{low:.4g} to {high:.4g}. Is the data scaled as it was for the training? (Said once.)",
             RangeWarning,
-            # _warn, _clip, _quantize, infer, the caller.
+            # _warn, _keep_inside, _quantize, infer, the caller.
             stacklevel=5,
         )
 
@@ -144,6 +154,7 @@ class Codec:
             # Where there are no values, one that is in range.
             empty = self._shift.view(np.int32).reshape(-1)[:1]
             self._patterns = self._bits.reshape(-1) if x.size else empty
+            self._unsigned = self._patterns.view(np.uint32) if self._from_zero else None
             if self._memory is None:
                 self._raw = np.empty(x.shape, self._dtype)
         return x.astype(np.float32, copy=False)
