@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edgekit.runtime.latency import Latency
     from edgekit.runtime.runner import Runner
     from edgekit.samples import Samples, load_samples
+    from edgekit.scoring.evaluation import Evaluation, evaluate
     from edgekit.tensor import QuantParams, TensorSpec
 
 __version__ = "0.1.0"
@@ -35,6 +36,7 @@ _HOMES = {
     "Drift": "edgekit.drift.compare",
     "DriftBudget": "edgekit.drift.budget",
     "EdgekitError": "edgekit.errors",
+    "Evaluation": "edgekit.scoring.evaluation",
     "Golden": "edgekit.drift.golden",
     "HostState": "edgekit.runtime.host",
     "Latency": "edgekit.runtime.latency",
@@ -46,6 +48,7 @@ _HOMES = {
     "TensorSpec": "edgekit.tensor",
     "benchmark": "edgekit.runtime.benchmark",
     "compare": "edgekit.drift.compare",
+    "evaluate": "edgekit.scoring.evaluation",
     "export": "edgekit.convert.export",
     "load": "edgekit.runtime",
     "load_samples": "edgekit.samples",
@@ -57,6 +60,7 @@ __all__ = [
     "Drift",
     "DriftBudget",
     "EdgekitError",
+    "Evaluation",
     "Golden",
     "HostState",
     "Latency",
@@ -69,6 +73,7 @@ __all__ = [
     "__version__",
     "benchmark",
     "compare",
+    "evaluate",
     "export",
     "load",
     "load_samples",

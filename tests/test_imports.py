@@ -34,6 +34,7 @@ ROOMS = (
     ),
     ("runtime",),
     ("drift",),
+    ("scoring",),
     ("report",),
     ("models",),
     ("train", "optimize", "convert"),

@@ -22,6 +22,7 @@ COMMANDS = {
     "train": "train a network on labelled samples",
     "export": "make TFLite and ONNX files of a Keras model",
     "golden": "freeze samples and what the original model answers",
+    "evaluate": "score a model or a file on labelled samples",
     "run": "run a model file on samples",
     "bench": "time model files against each other",
     "compare": "tell whether files still answer like the original",

@@ -1,0 +1,46 @@
+"""Tell how good a model or a file answers labelled samples: accuracy, AUC, F1, errors."""
+
+from __future__ import annotations
+
+import argparse
+
+from edgekit.cli.arguments import add_json, add_runner, load_runner
+from edgekit.cli.console import Console
+from edgekit.samples import load_samples
+from edgekit.scoring.evaluation import Evaluation, evaluate
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("artifact", metavar="MODEL|ARTIFACT", help=".tflite, .onnx or Keras")
+    parser.add_argument("--samples", required=True, metavar="SAMPLES", help="with labels")
+    add_runner(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    samples = load_samples(args.samples)
+    with load_runner(args, args.artifact) as runner:
+        evaluation = evaluate(runner, samples)
+    console.result(evaluation.to_json(), _text(evaluation), args)
+    return 0
+
+
+def _text(evaluation: Evaluation) -> str:
+    figures = {
+        "accuracy": evaluation.accuracy,
+        "top-5 accuracy": evaluation.top5_accuracy,
+        "AUC": evaluation.auc,
+        "F1, mean of classes": evaluation.f1_macro,
+        "MAE": evaluation.mae,
+        "RMSE": evaluation.rmse,
+    }
+    lines = [f"{evaluation.artifact.name}: {evaluation.task} of {evaluation.count} samples"]
+    lines += [f"{name:20} {value:.4f}" for name, value in figures.items() if value is not None]
+    if evaluation.per_class:
+        width = max(len(row.name) for row in evaluation.per_class)
+        lines.append(f"{'class':{width}}  count precision recall     F1")
+        lines += [
+            f"{row.name:{width}} {row.count:6} {row.precision:9.4f} {row.recall:6.4f} {row.f1:6.4f}"
+            for row in evaluation.per_class
+        ]
+    return "\n".join(lines)

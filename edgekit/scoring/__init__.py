@@ -1,0 +1,1 @@
+"""Scoring: how good a model's answers are, measured against labels."""

@@ -1,0 +1,187 @@
+"""Evaluation: a model or a file asked labelled samples, and what its answers are worth."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.artifact import Artifact
+from edgekit.document import tag
+from edgekit.drift import metrics
+from edgekit.drift.golden import CLASSIFICATION, REGRESSION, Golden
+from edgekit.errors import SamplesError
+from edgekit.runtime.runner import Runner
+from edgekit.samples import Samples
+from edgekit.scoring import scores
+
+ANOMALY = "anomaly"
+_TOP = 5
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """One class. All but the count are fractions."""
+
+    label: int
+    name: str
+    count: int
+    precision: float
+    recall: float
+    f1: float
+
+    def to_json(self) -> dict[str, Any]:
+        fields = asdict(self)
+        return {"class": fields.pop("label"), **fields}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the answers are worth. None where the task has no such number.
+
+    Attributes:
+        artifact: what was asked.
+        backend: ``{"name", "version"}`` of what ran it.
+        task: ``"classification"``, ``"regression"`` or ``"anomaly"``.
+        output: the name of the output that was looked at.
+        count: how many samples.
+        accuracy, top5_accuracy: fractions; the second for more than five classes.
+        auc: area under the ROC curve: of class 1, of each class against the others and averaged, or
+            of the reconstruction error of labels 1 against 0.
+        f1_macro: the mean of the classes' F1.
+        confusion: rows are labels, columns predictions.
+        per_class: by class number.
+        mae, rmse: in the output's own unit; for anomalies those of the reconstruction.
+    """
+
+    artifact: Artifact
+    backend: dict[str, str]
+    task: str
+    output: str
+    count: int
+    accuracy: float | None = None
+    top5_accuracy: float | None = None
+    auc: float | None = None
+    f1_macro: float | None = None
+    confusion: tuple[tuple[int, ...], ...] = ()
+    per_class: tuple[ClassScores, ...] = ()
+    mae: float | None = None
+    rmse: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema": tag("evaluation"),
+            "artifact": self.artifact.to_json(),
+            "backend": self.backend,
+            "task": self.task,
+            "output": self.output,
+            "count": self.count,
+            "accuracy": self.accuracy,
+            "top5_accuracy": self.top5_accuracy,
+            "auc": self.auc,
+            "f1_macro": self.f1_macro,
+            "confusion": [list(row) for row in self.confusion],
+            "per_class": [row.to_json() for row in self.per_class],
+            "mae": self.mae,
+            "rmse": self.rmse,
+        }
+
+
+def evaluate(runner: Runner, samples: Samples) -> Evaluation:
+    """Ask all samples and score the answers.
+
+    Labels of classes make it a classification; an output in the shape of the only input with labels
+    0 and 1 makes it a search for anomalies, whose score is the error of the reconstruction; values in
+    the shape of an output make it a regression.
+
+    Args:
+        runner: an original model or a file made from it.
+        samples: with labels.
+
+    Raises:
+        SamplesError: no labels, or labels that fit no output.
+        TensorError: the samples do not fit the inputs, or an answer is not finite.
+    """
+    if samples.labels is None:
+        raise SamplesError("evaluate: the samples have no labels, expected one a sample.")
+    fitting = samples.for_inputs(runner.inputs)
+    if _rebuilds_its_input(runner) and _binary(samples.labels):
+        return _anomalies(runner, fitting)
+    golden = Golden.of(runner, samples)
+    name, labels = golden.task_output, golden.labels
+    if name is None or labels is None:
+        raise SamplesError(
+            f"evaluate: the labels ({samples.labels.dtype}, {list(samples.labels.shape)}) fit no "
+            f"output, expected class numbers, or values in the shape of one of "
+            f"{ {spec.name: list(spec.shape) for spec in runner.outputs} }."
+        )
+    answers = golden.outputs[name]
+    known: dict[str, Any] = {"output": name, "count": len(labels)}
+    if golden.task == REGRESSION:
+        known["mae"] = scores.mean_absolute_error(answers, labels)
+        known["rmse"] = metrics.rmse(labels, answers)
+    else:
+        known |= _classes(runner, answers, labels)
+    task = REGRESSION if golden.task == REGRESSION else CLASSIFICATION
+    return Evaluation(runner.artifact, _backend(runner), task, **known)
+
+
+def _classes(runner: Runner, answers: NDArray[Any], labels: NDArray[Any]) -> dict[str, Any]:
+    count = metrics.class_count(answers) or 0
+    classes = metrics.predicted_classes(answers, metrics.binary_threshold(answers))
+    matrix = scores.confusion_matrix(classes, labels, count)
+    rows = scores.precision_recall_f1(matrix)
+    stored = runner.metadata.class_names
+    names = stored if len(stored) == count else tuple(map(str, range(count)))
+    columns = answers.reshape(len(answers), -1)
+    single = columns.shape[1] == 1
+    return {
+        "accuracy": metrics.accuracy(classes, labels),
+        "top5_accuracy": scores.top_k_accuracy(columns, labels, _TOP) if count > _TOP else None,
+        "auc": scores.roc_auc(columns[:, 0], labels == 1)
+        if single
+        else scores.macro_auc(columns, labels),
+        "f1_macro": float(rows[:, 2].mean()),
+        "confusion": tuple(tuple(int(n) for n in row) for row in matrix),
+        "per_class": tuple(
+            ClassScores(c, names[c], int(matrix[c].sum()), *map(float, rows[c]))
+            for c in range(count)
+        ),
+    }
+
+
+def _anomalies(runner: Runner, samples: Samples) -> Evaluation:
+    assert samples.labels is not None, "evaluate() asks for labels first"
+    (given,) = samples.inputs.values()
+    ((output, answers),) = runner.infer_batch(samples.inputs).items()
+    errors = scores.reconstruction_errors(answers, given)
+    labels = samples.labels.reshape(-1)
+    return Evaluation(
+        runner.artifact,
+        _backend(runner),
+        ANOMALY,
+        output,
+        len(labels),
+        auc=scores.roc_auc(errors, labels == 1),
+        mae=scores.mean_absolute_error(answers, given),
+        rmse=metrics.rmse(given, answers),
+    )
+
+
+def _rebuilds_its_input(runner: Runner) -> bool:
+    if len(runner.inputs) != 1 or len(runner.outputs) != 1:
+        return False
+    (given,), (made,) = runner.inputs, runner.outputs
+    return (
+        len(given.shape) > 1 and given.shape[1:] == made.shape[1:] and None not in given.shape[1:]
+    )
+
+
+def _binary(labels: NDArray[Any]) -> bool:
+    return labels.size == len(labels) and bool(np.isin(labels, (0, 1)).all())
+
+
+def _backend(runner: Runner) -> dict[str, str]:
+    return {"name": runner.backend.name, "version": runner.backend.version}
