@@ -28,7 +28,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
     }
     lines = [f"{key:14} {value}" for key, value in _rows(host).items()]
     lines += [f"noise: {reason}" for reason in noise] + [f"advice: {line}" for line in advice]
-    lines += ["", f"{'file':6} {'scheme':8} {'here':5} why"]
+    lines += [
+        "",
+        f"{'file':6} {'scheme':8} {'here':5} why (a ResNet-8 measured on CPUs like this one)",
+    ]
     lines += [f"{row.format:6} {row.scheme:8} {row.verdict:5} {row.reason}" for row in schemes]
     console.result(content, "\n".join(lines), args)
     return 0 if _tflite(host) else MissingDependencyError.exit_code

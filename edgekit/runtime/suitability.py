@@ -22,6 +22,7 @@ _ONNX_SCHEMES = ("float32", "int8")
 
 # What an inference of a ResNet-8 costs where float32 costs 1 (docs/measurements.md, "Schemes on
 # interpreters"): in time on x86, in instructions on Arm.
+# Machines are told apart by what decides: the instruction set and its 8-bit dot products.
 _TFLITE = ("float16", "dynamic", "int8", "int16x8")
 _COSTS: dict[tuple[str, str], dict[str, float]] = {
     ("litert", "x86 dot"): dict(zip(_TFLITE, (1.0, 0.33, 0.33, 92))),
@@ -32,6 +33,8 @@ _COSTS: dict[tuple[str, str], dict[str, float]] = {
     ("litert", "arm64 dot"): dict(zip(_TFLITE, (1.0, 0.35, 0.31, 17))),
     ("tflite-runtime", "arm64"): dict(zip(_TFLITE, (1.0, 1.23, 1.28, 9.8))),
     ("tflite-runtime", "arm64 dot"): dict(zip(_TFLITE, (1.0, 0.75, 1.28, 9.8))),
+    ("onnxruntime", "arm64"): {"int8": 0.81},
+    ("onnxruntime", "arm64 dot"): {"int8": 0.47},
     ("tflite-runtime", "arm32"): dict(zip(_TFLITE, (1.0, 0.65, 0.70, 5.9))),
 }
 # Costs up to these are "fast" and "works". Instructions are not time: what is to be called fast has to
@@ -111,5 +114,5 @@ def _cause(host: HostState, backend: str, scheme: str) -> str:
     if scheme == "int16x8":
         return "no fast kernels for it"
     if backend == "tflite-runtime":
-        return f"{scheme} goes without XNNPACK"
+        return "kernels without XNNPACK"
     return "8-bit dot products" if host.dot_products else "no 8-bit dot products"
