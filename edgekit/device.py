@@ -134,9 +134,10 @@ def detect_device(model: str | None = None) -> DeviceProfile:
 def userland_machine() -> str:
     """The machine that this process's programs are built for, in ``uname -m`` terms.
 
-    A 32-bit Raspberry Pi OS on a 64-bit kernel says ``aarch64``; the size of a pointer does not lie.
+    A 32-bit Raspberry Pi OS on a 64-bit kernel says ``aarch64``, or ``armv8l`` under ``linux32``; the size
+    of a pointer does not lie.
     """
     machine = platform.machine()
     if struct.calcsize("P") == 4:
-        return {"aarch64": "armv7l", "x86_64": "i686"}.get(machine, machine)
+        return {"aarch64": "armv7l", "armv8l": "armv7l", "x86_64": "i686"}.get(machine, machine)
     return machine

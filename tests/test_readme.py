@@ -41,7 +41,14 @@ def workplace(digits_model, tmp_path, monkeypatch):
 
 def test_shell_commands_do_what_they_say(workplace):
     found = commands()
-    assert [line[0] for line in found] == ["export", "golden", "compare", "bench", "evaluate", "report"]
+    assert [line[0] for line in found] == [
+        "export",
+        "golden",
+        "compare",
+        "bench",
+        "evaluate",
+        "report",
+    ]
     for line in found:
         assert main(line) == 0, line
     made = {path.name for path in (workplace / "build").iterdir()}

@@ -9,6 +9,7 @@ from edgekit.cli.console import Console
 from edgekit.document import tag
 from edgekit.errors import MissingDependencyError
 from edgekit.runtime.host import HostState
+from edgekit.runtime.suitability import suitability
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,40 +18,68 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     host = HostState.read()
-    noise, advice = host.noise, _advice(host)
-    content = {"schema": tag("host"), "host": host.to_json(), "noise": noise, "advice": advice}
-    available = host.memory_available_bytes
-    rows = {
+    noise, advice, schemes = host.noise, _advice(host), suitability(host)
+    content = {
+        "schema": tag("host"),
+        "host": host.to_json(),
+        "noise": noise,
+        "advice": advice,
+        "schemes": [row.to_json() for row in schemes],
+    }
+    lines = [f"{key:14} {value}" for key, value in _rows(host).items()]
+    lines += [f"noise: {reason}" for reason in noise] + [f"advice: {line}" for line in advice]
+    lines += [
+        "",
+        f"{'file':6} {'scheme':8} {'here':5} why (a ResNet-8 measured on CPUs like this one)",
+    ]
+    lines += [f"{row.format:6} {row.scheme:8} {row.verdict:5} {row.reason}" for row in schemes]
+    console.result(content, "\n".join(lines), args)
+    return 0 if _tflite(host) else MissingDependencyError.exit_code
+
+
+def _rows(host: HostState) -> dict[str, str]:
+    """What the host tells, by the row's name."""
+    userland = f"{host.machine} ({host.userland_bits} bit), {host.system}"
+    if host.kernel_machine != host.machine:
+        userland += f" on {host.kernel_machine}"
+    throttled = {None: "not told", True: "yes", False: "no"}[host.throttled]
+    if host.throttled_since_boot:
+        throttled += f"; since the board started: {', '.join(host.throttled_since_boot)}"
+    memory = _megabytes(host.memory_available_bytes)
+    if host.memory_limit_bytes is not None:
+        memory += f", limited to {_megabytes(host.memory_limit_bytes)} by its control group"
+    celsius = host.temperature_c
+    return {
         "device": host.device,
-        "userland": f"{host.machine} ({'32' if host.machine == 'armv7l' else '64'} bit), {host.system}",
+        "userland": userland,
         "CPU": f"{host.cpu}, {host.cores} cores",
-        "int8 features": ", ".join(host.cpu_features) or "none known",
+        "CPU features": ", ".join(host.cpu_features) or "none known",
         "governor": host.governor or "not told",
-        "temperature": "not told" if host.temperature_c is None else f"{host.temperature_c:.0f} °C",
-        "throttled": {None: "not told", True: "yes", False: "no"}[host.throttled],
-        "memory free": "not told" if available is None else f"{available / 1e6:.0f} MB",
+        "temperature": "not told" if celsius is None else f"{celsius:.0f} °C",
+        "throttled": throttled,
+        "memory free": memory,
         "Python": host.python,
         "interpreters": ", ".join(f"{k} {v}" for k, v in host.interpreters.items()) or "none",
     }
-    lines = [f"{key:14} {value}" for key, value in rows.items()]
-    lines += [f"noise: {reason}" for reason in noise] + [f"advice: {line}" for line in advice]
-    console.result(content, "\n".join(lines), args)
-    tflite = {"ai-edge-litert", "tflite-runtime", "tensorflow"} & set(host.interpreters)
-    return 0 if tflite else MissingDependencyError.exit_code
+
+
+def _megabytes(size: int | None) -> str:
+    return "not told" if size is None else f"{size / 1e6:.0f} MB"
+
+
+def _tflite(host: HostState) -> set[str]:
+    return {"ai-edge-litert", "tflite-runtime", "tensorflow"} & set(host.interpreters)
 
 
 def _advice(host: HostState) -> list[str]:
-    """What follows for a model here (figures: docs/decisions.md)."""
+    """What to install, and what the CPU lacks."""
     lines = []
-    installed = host.interpreters
-    if not {"ai-edge-litert", "tflite-runtime", "tensorflow"} & set(installed):
+    if not _tflite(host):
         lines.append("no TFLite interpreter is installed: pip install edgekit")
-    if "ai-edge-litert" not in installed and "tflite-runtime" in installed:
-        lines.append(
-            "tflite-runtime runs int8 without XNNPACK: an int8 file can be slower than float here"
-        )
-    if "onnxruntime" not in installed:
+    if host.userland_bits == 64 and _tflite(host) == {"tflite-runtime"}:
+        lines.append("tflite-runtime runs int8 slower than float here: pip install ai-edge-litert")
+    if "onnxruntime" not in host.interpreters and host.userland_bits == 64:
         lines.append("no onnxruntime: .onnx files need pip install 'edgekit[onnx]'")
-    if not host.cpu_features:
+    if host.cpu_features and not host.dot_products:
         lines.append("the CPU has no 8-bit dot products: int8 gains less than it does elsewhere")
     return lines

@@ -85,7 +85,7 @@ def _machine(state: Mapping[str, Any]) -> dict[str, Any]:
         "throttled": None if throttled is None else "yes" if throttled else "no",
         "memory": f"{units.memory(state['memory_available_bytes'])} free of "
         f"{units.memory(state['memory_total_bytes'])}",
-        "load": f"{state['load_1min']:.2f}",
+        "load": None if state["load_1min"] is None else f"{state['load_1min']:.2f}",
         "system": state["system"],
         "Python": state["python"],
         **state["interpreters"],

@@ -5,15 +5,18 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import struct
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from edgekit.device import detect_device, userland_machine
+from edgekit.runtime import linux
 
 INTERPRETERS = ("ai-edge-litert", "tflite-runtime", "onnxruntime", "tensorflow")
-# CPU features that decide how fast int8 runs: Arm's and x86's dot products.
-_FEATURES = ("asimddp", "i8mm", "asimdhp", "avx2", "avx_vnni", "avx512_vnni")
+# What decides how fast files run: vector units, and the 8-bit dot products of Arm and x86.
+DOT_PRODUCTS = ("asimddp", "i8mm", "avx_vnni", "avx512_vnni")
+_FEATURES = ("neon", "vfpv4", "asimd", "asimdhp", "avx2", "avx512f", *DOT_PRODUCTS)
 
 
 @dataclass(frozen=True)
@@ -23,67 +26,98 @@ class HostState:
     Attributes:
         device: id of the device profile.
         machine: of the userland (``aarch64``, ``armv7l``, ``x86_64``).
-        cpu_features: those that matter for int8 speed.
-        governor: the CPU frequency governor; anything but ``performance`` adds noise.
-        temperature_c: of the first thermal zone.
+        userland_bits: of a pointer in this userland, 32 or 64.
+        kernel_machine: as the kernel says; a 64-bit one can carry a 32-bit userland.
+        cpu: the cores' names (``Cortex-A72``), the model's on x86.
+        cpu_features: those that matter for speed, in the kernel's words.
+        governors: the CPU frequency governor of each core that tells one.
+        temperature_c: of the processor's hottest thermal zone.
         throttled: whether the firmware is holding the clock back now.
-        memory_available_bytes: what programs can still take.
+        throttled_since_boot: what made it do so since the board started, in words.
+        memory_available_bytes: what programs can still take, no more than the control groups leave.
+        memory_limit_bytes: the lowest limit of the process's control groups.
         load_1min: processes that wanted a core, averaged over the last minute.
         interpreters: versions of the interpreters that are installed.
     """
 
     device: str
     machine: str
+    userland_bits: int
+    kernel_machine: str
     system: str
     cpu: str
     cores: int
     cpu_features: tuple[str, ...]
-    governor: str | None
+    governors: tuple[str, ...]
     temperature_c: float | None
     throttled: bool | None
+    throttled_since_boot: tuple[str, ...] | None
     memory_total_bytes: int | None
     memory_available_bytes: int | None
-    load_1min: float
+    memory_limit_bytes: int | None
+    load_1min: float | None
     python: str
     interpreters: dict[str, str]
 
     @classmethod
-    def read(cls) -> HostState:
-        """Ask this machine, now."""
-        cpuinfo = _fields(Path("/proc/cpuinfo"))
-        meminfo = _fields(Path("/proc/meminfo"))
-        features = (cpuinfo.get("flags") or cpuinfo.get("Features") or "").split()
+    def read(cls, root: Path = linux.ROOT) -> HostState:
+        """Ask this machine, now.
+
+        Args:
+            root: the folder that ``/proc`` and ``/sys`` are in. What the running Python itself
+                knows (userland, interpreters, usable cores) does not come from there.
+        """
+        features = linux.cpu_features(root)
+        total, available, limit = linux.memory(root)
+        throttling = linux.throttling(root)
         return cls(
-            device=detect_device().id,
+            device=detect_device(linux.text(root / "proc/device-tree/model") or "").id,
             machine=userland_machine(),
+            userland_bits=8 * struct.calcsize("P"),
+            kernel_machine=platform.machine(),
             system=f"{platform.system()} {platform.release()}",
-            cpu=cpuinfo.get("model name") or cpuinfo.get("CPU part") or "unknown",
+            cpu=linux.cpu_name(root),
             cores=len(os.sched_getaffinity(0)),
             cpu_features=tuple(f for f in _FEATURES if f in features),
-            governor=_text(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
-            temperature_c=_temperature(),
-            throttled=_throttled(),
-            memory_total_bytes=_kib(meminfo.get("MemTotal")),
-            memory_available_bytes=_kib(meminfo.get("MemAvailable")),
-            load_1min=os.getloadavg()[0],
+            governors=linux.governors(root),
+            temperature_c=linux.temperature_c(root),
+            throttled=throttling and throttling[0],
+            throttled_since_boot=throttling and throttling[1],
+            memory_total_bytes=total,
+            memory_available_bytes=available,
+            memory_limit_bytes=limit,
+            load_1min=linux.load_1min(root),
             python=platform.python_version(),
             interpreters=_interpreters(),
         )
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "cpu_features": list(self.cpu_features)}
+        return {**asdict(self), "governor": self.governor}
+
+    @property
+    def governor(self) -> str | None:
+        """The governor of all cores; all that there are, where cores differ."""
+        return ", ".join(dict.fromkeys(self.governors)) or None
+
+    @property
+    def dot_products(self) -> bool:
+        """Whether the CPU says that it has 8-bit dot products."""
+        return any(feature in DOT_PRODUCTS for feature in self.cpu_features)
 
     @property
     def noise(self) -> list[str]:
         """What may make a measurement taken now unreliable, in words."""
         reasons = []
-        if self.governor not in (None, "performance"):
+        if any(governor != "performance" for governor in self.governors):
             reasons.append(f"the CPU governor is {self.governor!r}, not 'performance'")
         if self.throttled:
             reasons.append("the firmware is throttling the CPU")
+        elif self.throttled_since_boot:
+            past = ", ".join(self.throttled_since_boot)
+            reasons.append(f"the firmware has held the CPU back since the board started ({past})")
         if self.temperature_c is not None and self.temperature_c >= 80:
             reasons.append(f"the CPU is at {self.temperature_c:.0f} °C")
-        if self.load_1min > self.cores:
+        if self.load_1min is not None and self.load_1min > self.cores:
             reasons.append(f"the load is {self.load_1min:.1f} on {self.cores} cores")
         return reasons
 
@@ -91,46 +125,15 @@ class HostState:
 def peak_rss_bytes() -> int | None:
     """The most memory this process has held at once since it was started."""
     # getrusage's ru_maxrss is inherited across fork and exec; VmHWM belongs to this program alone.
-    return _kib(_fields(Path("/proc/self/status")).get("VmHWM"))
-
-
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text("utf-8", errors="replace").strip("\0\n ")
-    except OSError:
-        return None
-
-
-def _fields(path: Path) -> dict[str, str]:
-    """The first value of each ``key: value`` line."""
-    fields: dict[str, str] = {}
-    for line in (_text(path) or "").splitlines():
-        key, _, value = line.partition(":")
-        fields.setdefault(key.strip(), value.strip())
-    return fields
-
-
-def _kib(value: str | None) -> int | None:
-    return int(value.split()[0]) * 1024 if value else None
-
-
-def _temperature() -> float | None:
-    text = _text(Path("/sys/class/thermal/thermal_zone0/temp"))
-    return int(text) / 1000 if text else None
-
-
-def _throttled() -> bool | None:
-    # Raspberry Pi firmware's bit field: bits 0 to 3 tell what is the case now
-    # (under-voltage, frequency capped, throttled, soft temperature limit).
-    text = _text(Path("/sys/devices/platform/soc/soc:firmware/get_throttled"))
-    return bool(int(text, 16) & 0xF) if text else None
+    return linux.kib(linux.fields(linux.ROOT / "proc/self/status").get("VmHWM"))
 
 
 def _interpreters() -> dict[str, str]:
     found = {}
     for name in INTERPRETERS:
         try:
-            found[name] = importlib.metadata.version(name)
+            # A broken installation has no version.
+            found[name] = importlib.metadata.version(name) or "unknown"
         except importlib.metadata.PackageNotFoundError:
             continue
     return found

@@ -17,6 +17,7 @@ from edgekit.runtime.benchmark import Benchmark, BenchmarkRun
 from edgekit.runtime.host import HostState
 from edgekit.runtime.probe import ColdStart
 from edgekit.runtime.runner import Runner
+from edgekit.scoring.evaluation import evaluate
 from edgekit.tensor import QuantParams, TensorSpec
 
 Content = dict[str, Any]
@@ -77,6 +78,7 @@ def documents(
             "test_accuracy": None,
             "seconds": 2.0,
         },
+        "evaluation": evaluate(runner, golden.samples).to_json(),
     }
 
 
