@@ -60,6 +60,21 @@ def refuse_existing(paths: Iterable[str | os.PathLike[str]], overwrite: bool) ->
         )
 
 
+def cache_folder(name: str) -> Path | None:
+    """Where the user's cache keeps what edgekit calls `name`; None where there is no such place.
+
+    ``$XDG_CACHE_HOME/edgekit/<name>``, or ``~/.cache`` in place of the variable (XDG Base
+    Directory Specification, which has relative paths ignored).
+    """
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not base.is_absolute():
+        try:
+            base = Path.home() / ".cache"
+        except RuntimeError:
+            return None
+    return base / "edgekit" / name
+
+
 @contextlib.contextmanager
 def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary path beside `path`, moved there when the block ends well and removed when it does not.

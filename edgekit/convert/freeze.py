@@ -37,8 +37,10 @@ class Frozen:
 
 
 @contextmanager
-def freeze(source: SourceModel, batch: int | None) -> Iterator[Frozen]:
+def freeze(source: SourceModel, batch: int | None, folder: Path | None = None) -> Iterator[Frozen]:
     """Trace `source` with `batch` samples an inference; None leaves it open.
+
+    `folder` is where the SavedModel may lie meanwhile; the system's for temporary files if None.
 
     A fixed batch keeps shape arithmetic out of the file: one delegate partition instead of several.
 
@@ -75,16 +77,16 @@ def freeze(source: SourceModel, batch: int | None) -> Iterator[Frozen]:
         # Results of a function stand in the order of a dictionary's sorted keys.
         takes = dict(zip(function.structured_input_signature[1], constant.inputs, strict=True))
         gives = dict(zip(sorted(spec.name for spec in outputs), constant.outputs, strict=True))
-    with TemporaryDirectory(prefix="edgekit-") as name:
-        folder = Path(name)
+    with TemporaryDirectory(prefix="edgekit-", dir=folder) as name:
+        place = Path(name)
         if graph is None or _names_an_operator(function):
             module = tf.Module()
             module.tracked = (list(source.variables), source.model)
-            tf.saved_model.save(module, folder, signatures={SIGNATURE: function})
+            tf.saved_model.save(module, place, signatures={SIGNATURE: function})
         else:
-            _write_saved_model(folder, graph, takes, gives)
+            _write_saved_model(place, graph, takes, gives)
         yield Frozen(
-            folder,
+            place,
             graph,
             inputs,
             outputs,

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 import edgekit
 from edgekit.artifact import Artifact
 from edgekit.errors import ArtifactError, EdgekitError
-from edgekit.files import sha256_of
+from edgekit.files import cache_folder, sha256_of
 from edgekit.runtime.child import Ended, run_in_child
 from edgekit.runtime.runner import Runner
 from edgekit.runtime.structure import tflite_fault
@@ -150,13 +150,8 @@ def _content(path: Path) -> bytes:
 
 def _marker(name: str) -> Path | None:
     """The empty file that says that a trial passed; None where there is no cache folder."""
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if not base.is_absolute():
-        try:
-            base = Path.home() / ".cache"
-        except RuntimeError:
-            return None
-    return base / "edgekit" / "verified" / name
+    folder = cache_folder("verified")
+    return None if folder is None else folder / name
 
 
 def _refusal(ended: Ended, limits: Limits) -> str | None:
