@@ -99,33 +99,29 @@ class Job:
             )
         samples = self.calibration
         notes: dict[str, Any] = {"batch": recipe.batch}
-        calibrated_notes: dict[str, Any] = {"io_dtype": recipe.io_dtype}
         if samples is not None:
             samples = samples.for_inputs(source.inputs)
             if any(file.scheme in CALIBRATED for file in files):
                 tell(f"calibrate on {len(samples)} of {self.given} samples")
-            drawn = {"samples": len(samples), "seed": recipe.seed, "method": "min-max"}
-            calibrated_notes["calibration"] = drawn
         flavour = source.flavour
         if recipe.prune:
             tell(f"prune to {recipe.prune.sparsity:.0%} and fine-tune")
             pruned = prune(source, recipe.prune, self.data, progress=tell)
             source = pruned.source
             notes["prune"] = {**asdict(recipe.prune), "sparsity_by_layer": pruned.sparsity}
-        with closing(make(files, source, samples, recipe, folder, verbose)) as contents:
-            for file, content in contents:
-                if isinstance(content, str):
-                    yield file, Result(flavour, reason=content)
+        with closing(make(files, source, samples, recipe, folder, verbose)) as results:
+            for file, made in results:
+                if isinstance(made, str):
+                    yield file, Result(flavour, reason=made)
                     continue
-                done = {"scheme": file.scheme, **notes}
-                if file.scheme in CALIBRATED:
-                    done |= calibrated_notes
                 known = Metadata(
-                    class_names=recipe.class_names, source_sha256=self.origin.sha256, recipe=done
+                    class_names=recipe.class_names,
+                    source_sha256=self.origin.sha256,
+                    recipe={"scheme": file.scheme, **notes, **made.notes},
                 )
                 path = folder / file.name
                 try:
-                    finished = _finish(path, content, file, known)
+                    finished = _finish(path, made.content, file, known)
                 except (ArtifactError, ExportError) as error:
                     reason = str(error).removeprefix(f"{path}: ")
                     yield file, Result(flavour, reason=f"was made, but does not load: {reason}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,14 @@ class Wanted:
     name: str
 
 
+@dataclass(frozen=True)
+class Made:
+    """A file's content, and what the manifest says of how it was made."""
+
+    content: bytes
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
 def make(
     wanted: Sequence[Wanted],
     source: SourceModel,
@@ -55,8 +63,8 @@ def make(
     recipe: ExportRecipe,
     folder: Path,
     verbose: bool = False,
-) -> Generator[tuple[Wanted, bytes | str], None, None]:
-    """Each file's content, or the reason why there is none; in the order in which they get done.
+) -> Generator[tuple[Wanted, Made | str], None, None]:
+    """Each file, or the reason why there is none; in the order in which they get done.
 
     Args:
         wanted: what to make.
@@ -99,7 +107,7 @@ def make(
         for file in possible:
             content = contents[file.format]
             if file.scheme == "float32" or isinstance(content, str):
-                yield file, content
+                yield file, content if isinstance(content, str) else Made(content)
         waiting = {
             workers[format]: list(files)
             for format, files in variants.items()
@@ -107,15 +115,14 @@ def make(
         }
         while waiting:
             for worker in first_done(list(waiting)):
-                content = worker.receive()
-                yield waiting[worker].pop(0), content
+                yield waiting[worker].pop(0), worker.receive()
                 if not waiting[worker]:
                     del waiting[worker]
 
 
-def _content(convert: Callable[..., bytes], *args: Any) -> bytes | str:
+def _content(convert: Callable[[Frozen], bytes], frozen: Frozen) -> bytes | str:
     try:
-        return convert(*args)
+        return convert(frozen)
     except ExportError as error:
         return str(error)
 
@@ -133,17 +140,19 @@ def _store(samples: Samples, folder: Path) -> _Stored:
     return tuple(stored)
 
 
-def _variant(path: str, file: Wanted, stored: _Stored | None, recipe: ExportRecipe) -> bytes | str:
+def _variant(path: str, file: Wanted, stored: _Stored | None, recipe: ExportRecipe) -> Made | str:
     """In a worker: a float file in another scheme, or the reason why not."""
-    return _content(_quantize, path, file, stored, recipe)
-
-
-def _quantize(path: str, file: Wanted, stored: _Stored | None, recipe: ExportRecipe) -> bytes:
-    float_file = _read(path)
-    if file.format == "onnx":
-        return int8_onnx(float_file, _samples(stored))
-    ranges = _ranges(path, stored) if file.scheme in CALIBRATED else None
-    return quantize_tflite(float_file, file.scheme, ranges, recipe.io_dtype)
+    notes: dict[str, Any] = {}
+    if file.scheme in CALIBRATED:
+        drawn = {"samples": len(_samples(stored)), "seed": recipe.seed, "method": "min-max"}
+        notes = {"io_dtype": recipe.io_dtype, "calibration": drawn}
+    try:
+        if file.format == "onnx":
+            return Made(int8_onnx(_read(path), _samples(stored)), notes)
+        ranges = _ranges(path, stored) if file.scheme in CALIBRATED else None
+        return Made(quantize_tflite(_read(path), file.scheme, ranges, recipe.io_dtype), notes)
+    except ExportError as error:
+        return str(error)
 
 
 @cache
