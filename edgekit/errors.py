@@ -10,6 +10,7 @@ EdgekitError                1  the work failed: unreadable file, failed conversi
 │   └── UntrustedCodeError     it holds code, and nobody said to trust it
 ├── DocumentError              a JSON document that is not what it should be
 ├── ExportError                a model that cannot be converted
+├── ChildError                 a process of edgekit's own that died
 ├── TrainingError              a training that cannot go on
 ├── BudgetExceededError     3  the drift is larger than the budget allows
 └── MissingDependencyError  4  a package is not installed; names the extra
@@ -69,6 +70,10 @@ class BridgeError(EdgekitError):
 
 class ExportError(EdgekitError):
     """A model that cannot be converted; names what stands in the way."""
+
+
+class ChildError(EdgekitError):
+    """A process that edgekit started ended before its work was done."""
 
 
 class TrainingError(EdgekitError):

@@ -53,12 +53,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UsageError as error:
         print(f"edgekit: {error}", file=sys.stderr)
         return error.exit_code
+    chatter = args.verbose > 1
     # TensorFlow reads these when it is imported.
-    if not args.verbose:
+    if not chatter:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     previous = signal.signal(signal.SIGTERM, _terminate)
-    console = Console(args.verbose)
+    console = Console(chatter)
     try:
         if getattr(args, "json", None):
             refuse_existing([args.json], args.overwrite)
@@ -111,7 +112,11 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, Any]:
     module = importlib.import_module(f"edgekit.cli.{name}")
     parser = _Parser(prog=f"edgekit {name}", description=module.__doc__)
     parser.add_argument(
-        "-v", "-vv", "--verbose", action="store_true", help="show what the libraries below say"
+        "-v",
+        "--verbose",
+        action="count",
+        default=0,
+        help="show where an unexpected error came from; twice (-vv), what the libraries below say",
     )
     module.add_arguments(parser)
     return parser.parse_args(rest), module.run

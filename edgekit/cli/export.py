@@ -38,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--batch", metavar="N", help="samples an inference (1), or 'dynamic'")
     parser.add_argument("--recipe", metavar="FILE", help="TOML file with an [export] table")
+    parser.add_argument(
+        "--no-cache",
+        dest="cache",
+        action="store_false",
+        help="make everything anew, and keep nothing for the next time",
+    )
     add_json(parser)
     add_trust_code(parser)
 
@@ -57,6 +63,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         recipe=recipe,
         overwrite=args.overwrite,
         trust_code=args.trust_code,
+        cache=args.cache,
+        verbose=args.verbose > 1,
         progress=console.tell,
     )
     path = Path(args.output, MANIFEST_NAME)

@@ -1,38 +1,29 @@
-"""Export: a model to every file asked for, from one trace, one float conversion and one calibration."""
+"""Export: a model to every file asked for, and a manifest of them. Nothing is made twice."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import asdict, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Any
 
 from edgekit import document
 from edgekit.artifact import FORMATS, Artifact
-from edgekit.convert.freeze import Frozen, freeze
-from edgekit.convert.inspect import inspect
-from edgekit.convert.metadata import write_onnx, write_tflite
-from edgekit.convert.onnx import float_onnx, int8_onnx
-from edgekit.convert.tflite import find_ranges, float_tflite, quantize_tflite
-from edgekit.errors import ArtifactError, ExportError, UsageError
+from edgekit.convert.cache import Cache
+from edgekit.convert.folder import move, workshop
+from edgekit.convert.job import Job, Result
+from edgekit.convert.making import CALIBRATED, Wanted
+from edgekit.convert.quiet import loud, quiet
+from edgekit.errors import ExportError, UsageError
 from edgekit.files import refuse_existing
-from edgekit.manifest import MANIFEST_NAME, ExportedFile, Manifest
-from edgekit.metadata import Metadata
-from edgekit.models import load
+from edgekit.manifest import MANIFEST_NAME, Manifest
 from edgekit.models.source import SourceModel
-from edgekit.optimize.prune import prune
 from edgekit.recipe import ExportRecipe
-from edgekit.runtime import load as load_runner
 from edgekit.samples import Samples, load_samples
 
-_WRITERS = {"tflite": write_tflite, "onnx": write_onnx}
-_ONNX_SCHEMES = ("float32", "int8")
-_CALIBRATED = ("int8", "int16x8")
 _MAKERS = (
     "tensorflow",
     "keras",
@@ -59,6 +50,8 @@ def export(
     recipe: ExportRecipe | None = None,
     overwrite: bool = False,
     trust_code: bool = False,
+    cache: bool = True,
+    verbose: bool = False,
     progress: Progress | None = None,
 ) -> list[Artifact]:
     """Write a model as TFLite and ONNX files, and ``manifest.json`` beside them.
@@ -66,6 +59,10 @@ def export(
     Files are named ``<stem>.<scheme>.<ext>``, those of a pruned model
     ``<stem>.prune50.<scheme>.<ext>``. They appear when all of them are made and each was
     loaded once; a manifest of the same model that is there already is added to.
+
+    What the same edgekit made of the same file with the same recipe, samples and packages is taken
+    from the user's cache folder. A model given as an object is made anew each time: whether it is
+    still what its file holds, and what code its layers run, cannot be told from outside.
 
     Args:
         model: a ``.keras`` or HDF5 file, a SavedModel folder, or one loaded with `edgekit.models.load`.
@@ -80,6 +77,8 @@ def export(
             to the arguments of those names.
         overwrite: replace files that exist.
         trust_code: let code that the model file holds run.
+        cache: take what was made before from the cache, and keep there what is made.
+        verbose: let through what the libraries below write to stdout and stderr.
         progress: called with a line of text for each step.
 
     Returns:
@@ -89,14 +88,14 @@ def export(
         UsageError: unknown scheme or format, missing file or calibration, existing output.
         ArtifactError: the model cannot be loaded.
         ExportError: nothing could be made, or a file made does not load.
+        ChildError: a process that converts died.
         TensorError: the samples do not fit the model's inputs.
     """
     recipe = replace(recipe or ExportRecipe(), schemes=tuple(schemes), formats=tuple(formats))
-    tell = progress or (lambda _: None)
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out}: is a file, expected a folder to write to.")
-    calibrated = [scheme for scheme in recipe.schemes if scheme in _CALIBRATED]
+    calibrated = [scheme for scheme in recipe.schemes if scheme in CALIBRATED]
     if calibrated and calibration is None:
         raise UsageError(
             f"schemes {', '.join(calibrated)} need samples to find the ranges of activations: give "
@@ -111,152 +110,83 @@ def export(
     if recipe.prune:
         stem += f".prune{round(recipe.prune.sparsity * 100)}"
     wanted = [
-        _Wanted(format, scheme, f"{stem}.{scheme}{FORMATS[format]}")
+        Wanted(format, scheme, f"{stem}.{scheme}{FORMATS[format]}")
         for format in dict.fromkeys(recipe.formats)
         for scheme in dict.fromkeys(recipe.schemes)
     ]
     refuse_existing([out / file.name for file in wanted], overwrite)
 
-    source = model if isinstance(model, SourceModel) else load(path, trust_code=trust_code)
-    if recipe.class_names and source.classes not in (None, len(recipe.class_names)):
-        raise UsageError(
-            f"class_names: received {len(recipe.class_names)} names, expected {source.classes}: one for "
-            "each class."
-        )
-    samples = _samples(calibration)
-    if samples is not None:
-        given = len(samples)
-        samples = samples.for_inputs(source.inputs).subset(recipe.calibration, recipe.seed)
-        if calibrated:
-            tell(f"calibrate on {len(samples)} of {given} samples")
-    origin = Artifact.of(source.path)
-    manifest = Manifest(
-        source={**origin.to_json(), "path": origin.name, "flavour": source.flavour},
-        versions=_versions(),
-    )
+    origin = Artifact.of(path)
     # Asked now, so that nothing is converted for a folder that holds another model's files.
-    manifest.merged_into(out, overwrite=overwrite)
-    notes: dict[str, Any] = {"batch": recipe.batch}
-    if recipe.prune:
-        tell(f"prune to {recipe.prune.sparsity:.0%} and fine-tune")
-        pruned = prune(source, recipe.prune, _samples(data), progress=tell)
-        source = pruned.source
-        notes["prune"] = {**asdict(recipe.prune), "sparsity_by_layer": pruned.sparsity}
-    calibrated_notes: dict[str, Any] = {"io_dtype": recipe.io_dtype}
-    if samples is not None:
-        drawn = {"samples": len(samples), "seed": recipe.seed, "method": "min-max"}
-        calibrated_notes["calibration"] = drawn
+    Manifest({"sha256": origin.sha256}, {}).merged_into(out, overwrite=overwrite)
+    given = _samples(calibration)
+    job = Job(
+        origin,
+        model if isinstance(model, SourceModel) else None,
+        recipe,
+        given and given.subset(recipe.calibration, recipe.seed),
+        len(given or ()),
+        _samples(data),
+        trust_code,
+    )
+    versions = _versions()
 
-    with ExitStack() as stack:
-        stack.enter_context(_folder(out))
-        frozen = stack.enter_context(freeze(source, recipe.batch_size))
-        # In the folder itself: a rename across file systems would not be atomic.
-        workshop = Path(stack.enter_context(TemporaryDirectory(prefix=".edgekit-", dir=out)))
-        files, skipped = [], []
-        start = perf_counter()
-        for file, content in _make(wanted, frozen, samples, recipe):
-            if isinstance(content, str):
-                skipped.append({"format": file.format, "scheme": file.scheme, "reason": content})
-                tell(f"{file.name}: skipped, {content}")
-            else:
-                done = {"scheme": file.scheme, **notes}
-                if file.scheme in _CALIBRATED:
-                    done |= calibrated_notes
-                known = Metadata(
-                    class_names=recipe.class_names, source_sha256=origin.sha256, recipe=done
-                )
-                files.append(_finish(workshop / file.name, content, file, known))
-                size = files[-1].artifact.size_bytes / 1000
-                tell(f"{file.name}: {size:.1f} KB in {perf_counter() - start:.2f} s")
+    def tell(line: str) -> None:
+        if progress is not None:
+            with loud():
+                progress(line)
+
+    results: dict[Wanted, Result] = {}
+    with workshop(out) as folder:
+        store = Cache() if cache and job.model is None else None
+        keys = job.keys(wanted, versions) if store else {}
+        for file, key in keys.items():
+            assert store is not None
+            entry = store.get(key)
+            if entry is not None:
+                about, content = entry
+                if about["row"]:
+                    (folder / file.name).write_bytes(content)
+                    about["row"]["path"] = file.name
+                results[file] = Result(**about)
+                tell(_line(file, results[file], "as made before"))
+        missing = [file for file in wanted if file not in results]
+        if missing:
             start = perf_counter()
-        if not files:
+            with quiet(verbose), closing(job.run(missing, folder, verbose, tell)) as made:
+                for file, result in made:
+                    results[file] = result
+                    tell(_line(file, result, f"after {perf_counter() - start:.1f} s"))
+                    if store:
+                        content = (folder / file.name).read_bytes() if result.row else b""
+                        store.put(keys[file], asdict(result), content)
+        rows = [row for file in wanted if (row := results[file].row)]
+        skipped = [
+            {"format": file.format, "scheme": file.scheme, "reason": reason}
+            for file in wanted
+            if (reason := results[file].reason)
+        ]
+        if not rows:
             reasons = "; ".join(
                 f"{row['format']} {row['scheme']}: {row['reason']}" for row in skipped
             )
-            raise ExportError(f"{source.path}: no file could be made. {reasons}")
-        manifest = replace(
-            manifest, files=[file.to_json() for file in files], skipped=skipped
+            raise ExportError(f"{path}: no file could be made. {reasons}")
+        flavour = results[wanted[0]].flavour
+        manifest = Manifest(
+            source={**origin.to_json(), "path": origin.name, "flavour": flavour},
+            versions=versions,
+            files=rows,
+            skipped=skipped,
         ).merged_into(out, overwrite=overwrite)
-        document.write(workshop / MANIFEST_NAME, manifest.to_json())
-        for name in [*(file.artifact.name for file in files), MANIFEST_NAME]:
-            (workshop / name).replace(out / name)
-    return [replace(file.artifact, path=out / file.artifact.name) for file in files]
+        document.write(folder / MANIFEST_NAME, manifest.to_json())
+        move(folder, out, [*(row["path"] for row in rows), MANIFEST_NAME])
+    return [Artifact(out / f.name, f.format, f.scheme) for f in wanted if results[f].row]
 
 
-@contextmanager
-def _folder(path: Path) -> Iterator[None]:
-    """Make a folder, and take it away again if the work in it fails and nothing is there."""
-    made = []
-    for folder in (path, *path.parents):
-        if folder.exists():
-            break
-        made.append(folder)
-    path.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    except BaseException:
-        for folder in made:
-            with suppress(OSError):
-                folder.rmdir()
-        raise
-
-
-@dataclass(frozen=True)
-class _Wanted:
-    format: str
-    scheme: str
-    name: str
-
-
-def _make(
-    wanted: Sequence[_Wanted],
-    frozen: Frozen,
-    samples: Samples | None,
-    recipe: ExportRecipe,
-) -> Iterator[tuple[_Wanted, bytes | str]]:
-    """Each file's content, or the reason why there is none."""
-    convert = {"tflite": float_tflite, "onnx": float_onnx}
-    floats: dict[str, bytes | str] = {}
-    ranges: Any = None
-    for file in wanted:
-        if file.format == "onnx" and file.scheme not in _ONNX_SCHEMES:
-            yield file, "onnxruntime's CPU kernels do not profit from it; use float32 or int8"
-            continue
-        if file.format not in floats:
-            try:
-                floats[file.format] = convert[file.format](frozen)
-            except ExportError as error:
-                floats[file.format] = str(error)
-        content = floats[file.format]
-        if isinstance(content, bytes) and file.scheme != "float32":
-            try:
-                if file.format == "onnx":
-                    assert samples is not None, "export() asks for calibration first"
-                    content = int8_onnx(content, samples)
-                else:
-                    if file.scheme in _CALIBRATED and ranges is None:
-                        assert samples is not None, "export() asks for calibration first"
-                        ranges = find_ranges(content, samples)
-                    content = quantize_tflite(content, file.scheme, ranges, recipe.io_dtype)
-            except ExportError as error:
-                content = str(error)
-        yield file, content
-
-
-def _finish(path: Path, content: bytes, file: _Wanted, known: Metadata) -> ExportedFile:
-    """Write the file with what is known of it, load it as its user will, read what it declares."""
-    try:
-        content = _WRITERS[file.format](content, known)
-        path.write_bytes(content)
-        with load_runner(path) as runner:
-            inputs, outputs = runner.inputs, runner.outputs
-    except ArtifactError as error:
-        raise ExportError(f"{file.name}: was made, but does not load: {error}") from error
-    operators = inspect(content, file.format, file.scheme)
-    artifact = Artifact(path, file.format, file.scheme)
-    return ExportedFile(
-        artifact, inputs, outputs, dict(known.recipe), operators.counts, operators.float_ops
-    )
+def _line(file: Wanted, result: Result, when: str) -> str:
+    if result.row is None:
+        return f"{file.name}: skipped, {result.reason}"
+    return f"{file.name}: {result.row['size_bytes'] / 1000:.1f} KB {when}"
 
 
 def _samples(given: Samples | str | os.PathLike[str] | None) -> Samples | None:

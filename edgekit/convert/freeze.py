@@ -13,27 +13,34 @@ from edgekit.errors import ExportError, one_line, require
 from edgekit.models.source import SourceModel
 from edgekit.tensor import TensorSpec
 
+SIGNATURE = "serving_default"
+
 
 @dataclass(frozen=True)
 class Frozen:
     """A traced model.
 
     Attributes:
-        function: the concrete function, by input name.
-        saved_model: a folder with the same as its ``serving_default`` signature. Keras 3's
-            variables reach the TFLite converter only this way.
+        saved_model: a folder with the model as its ``serving_default`` signature.
+        graph: the same as a GraphDef without variables; None if the model has a state or a table,
+            which no constant can stand for.
         inputs, outputs: with the batch that was fixed, or None for an open one.
+        input_tensors, output_tensors: what they are called in `graph`, in the same order.
     """
 
-    function: Any
     saved_model: Path
+    graph: Any
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    input_tensors: tuple[str, ...] = ()
+    output_tensors: tuple[str, ...] = ()
 
 
 @contextmanager
-def freeze(source: SourceModel, batch: int | None) -> Iterator[Frozen]:
+def freeze(source: SourceModel, batch: int | None, folder: Path | None = None) -> Iterator[Frozen]:
     """Trace `source` with `batch` samples an inference; None leaves it open.
+
+    `folder` is where the SavedModel may lie meanwhile; the system's for temporary files if None.
 
     A fixed batch keeps shape arithmetic out of the file: one delegate partition instead of several.
 
@@ -63,11 +70,74 @@ def freeze(source: SourceModel, batch: int | None) -> Iterator[Frozen]:
         TensorSpec(name, tensor.dtype.name, tuple(tensor.shape))
         for name, tensor in function.structured_outputs.items()
     )
-    module = tf.Module()
-    module.tracked = (list(source.variables), source.model)
-    with TemporaryDirectory(prefix="edgekit-") as folder:
-        tf.saved_model.save(module, folder, signatures={"serving_default": function})
-        yield Frozen(function, Path(folder), inputs, outputs)
+    constant = _without_variables(function)
+    graph, takes, gives = None, {}, {}
+    if constant is not None:
+        graph = constant.graph.as_graph_def(add_shapes=True)
+        # Results of a function stand in the order of a dictionary's sorted keys.
+        takes = dict(zip(function.structured_input_signature[1], constant.inputs, strict=True))
+        gives = dict(zip(sorted(spec.name for spec in outputs), constant.outputs, strict=True))
+    with TemporaryDirectory(prefix="edgekit-", dir=folder) as name:
+        place = Path(name)
+        if graph is None or _names_an_operator(function):
+            module = tf.Module()
+            module.tracked = (list(source.variables), source.model)
+            tf.saved_model.save(module, place, signatures={SIGNATURE: function})
+        else:
+            _write_saved_model(place, graph, takes, gives)
+        yield Frozen(
+            place,
+            graph,
+            inputs,
+            outputs,
+            tuple(takes[spec.name].name for spec in inputs if takes),
+            tuple(gives[spec.name].name for spec in outputs if gives),
+        )
+
+
+def _without_variables(function: Any) -> Any:
+    """The function with constants in place of its variables; None if there is more than that in it."""
+    module = require(
+        "tensorflow.python.framework.convert_to_constants", "export", "Exporting a model"
+    )
+    try:
+        constant = module.convert_variables_to_constants_v2(function, lower_control_flow=False)
+    except ValueError:
+        # A variable is assigned to.
+        return None
+    arguments = [tensor for tensor in constant.inputs if tensor.dtype.name != "resource"]
+    return constant if len(arguments) == len(constant.inputs) else None
+
+
+def _names_an_operator(function: Any) -> bool:
+    """Whether a function in it says which operator it stands for, as tf_keras' LSTM does.
+
+    TensorFlow inlines such functions when it takes variables out; the TFLite converter makes one
+    fused operator of them.
+    """
+    functions = function.graph.as_graph_def().library.function
+    return any("api_implements" in inner.attr for inner in functions)
+
+
+def _write_saved_model(folder: Path, graph: Any, takes: Any, gives: Any) -> None:
+    """A SavedModel of nothing but a graph.
+
+    `tf.saved_model.save` would trace the function again for its checkpoint, its signature and its
+    gradients: two thirds of what an export of a MobileNetV2 took.
+    """
+    saved_model = require("tensorflow.core.protobuf.saved_model_pb2", "export", "Exporting a model")
+    saved = saved_model.SavedModel(saved_model_schema_version=1)
+    meta = saved.meta_graphs.add()
+    meta.meta_info_def.tags.append("serve")
+    meta.graph_def.CopyFrom(graph)
+    signature = meta.signature_def[SIGNATURE]
+    signature.method_name = "tensorflow/serving/predict"
+    for tensors, ends in ((takes, signature.inputs), (gives, signature.outputs)):
+        for name, tensor in tensors.items():
+            ends[name].name = tensor.name
+            ends[name].dtype = tensor.dtype.as_datatype_enum
+            ends[name].tensor_shape.CopyFrom(tensor.shape.as_proto())
+    (folder / "saved_model.pb").write_bytes(saved.SerializeToString(deterministic=True))
 
 
 def _with_batch(spec: TensorSpec, batch: int | None) -> TensorSpec:

@@ -24,18 +24,20 @@ def float_onnx(frozen: Frozen) -> bytes:
     Raises:
         ExportError: an operator has no ONNX counterpart; carries tf2onnx's words.
     """
-    tf = require("tensorflow", "export", "Exporting a model")
+    if frozen.graph is None:
+        raise ExportError(
+            "ONNX cannot express this model: it changes a state of its own, or looks values up in a "
+            "table. Take the state as an input and give it as an output; look up before the model."
+        )
     convert = require("tf2onnx.convert", "export", "Exporting to ONNX")
-    signature = [tf.TensorSpec(s.shape, s.dtype, name=s.name) for s in frozen.inputs]
-    names = [spec.name for spec in frozen.inputs]
-
-    @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]
-    def flat(*tensors: Any) -> Any:
-        return frozen.function(**dict(zip(names, tensors, strict=True)))
-
     try:
         with ordered_sets():
-            proto, _ = convert.from_function(flat, input_signature=signature, opset=_OPSET)
+            proto, _ = convert.from_graph_def(
+                frozen.graph,
+                input_names=list(frozen.input_tensors),
+                output_names=list(frozen.output_tensors),
+                opset=_OPSET,
+            )
     # tf2onnx raises whatever it stumbles over.
     except Exception as error:
         raise ExportError(f"ONNX cannot express this model: {one_line(error)}") from error
@@ -114,10 +116,9 @@ class _Reader:
 def _rename_ends(proto: Any, frozen: Frozen) -> None:
     """Give inputs and outputs the model's names, whatever the converter made of them."""
     graph = proto.graph
-    # tf.function flattens a dictionary of outputs by sorted key; inputs keep their order.
     renames = dict(
         zip([node.name for node in graph.input], [s.name for s in frozen.inputs], strict=True)
     )
-    outputs = sorted(spec.name for spec in frozen.outputs)
+    outputs = [spec.name for spec in frozen.outputs]
     renames.update(zip([node.name for node in graph.output], outputs, strict=True))
     rename(graph, renames)

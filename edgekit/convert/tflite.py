@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.convert.freeze import Frozen
+from edgekit.convert.freeze import SIGNATURE, Frozen
 from edgekit.errors import ExportError, one_line, require
 from edgekit.samples import Samples
 
-SIGNATURE = "serving_default"
 _PURPOSE = "Quantising a TFLite file"
 
 # Ranges found by ai-edge-quantizer's calibrator: {"min", "max"} arrays by tensor name.

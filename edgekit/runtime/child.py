@@ -34,6 +34,11 @@ class Ended:
     err: str
 
 
+def command(function: str, words: Sequence[str]) -> list[str]:
+    """The command line that calls `function`, as ``"module:name"``, with `words`."""
+    return [sys.executable, "-c", _CODE, json.dumps(sys.path), function, *words]
+
+
 def run_in_child(
     function: str,
     words: Sequence[str],
@@ -50,7 +55,7 @@ def run_in_child(
         environment: variables to set beside this process's own.
     """
     with subprocess.Popen(
-        [sys.executable, "-c", _CODE, json.dumps(sys.path), function, *words],
+        command(function, words),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -13,6 +13,7 @@ import edgekit
 from edgekit import document
 from edgekit.artifact import SCHEMES, Artifact
 from edgekit.convert import export as export_module
+from edgekit.convert import job, making
 from edgekit.errors import (
     DocumentError,
     ExportError,
@@ -232,7 +233,7 @@ def test_a_foreign_manifest_stays(tmp_path: Path, digits_model: Path) -> None:
     assert content(tmp_path) == before
 
 
-@pytest.mark.parametrize("at", ["float_tflite", "quantize_tflite", "inspect"])
+@pytest.mark.parametrize("at", ["a trace", "a file", "its line"])
 @pytest.mark.parametrize("existed", [False, True])
 @pytest.mark.parametrize("error", [ExportError, KeyboardInterrupt])
 def test_a_failure_leaves_the_folder_as_it_was(
@@ -251,9 +252,14 @@ def test_a_failure_leaves_the_folder_as_it_was(
     def fails(*_: object) -> None:
         raise error("on purpose")
 
-    monkeypatch.setattr(export_module, at, fails)
+    target, name = {
+        "a trace": (making, "freeze"),
+        "a file": (job, "inspect"),
+        "its line": (export_module, "_line"),
+    }[at]
+    monkeypatch.setattr(target, name, fails)
     with pytest.raises(error, match="on purpose"):
-        edgekit.export(digits_model, out=out, schemes=["dynamic"], overwrite=True)
+        edgekit.export(digits_model, out=out, schemes=["dynamic"], overwrite=True, cache=False)
     if existed:
         assert content(out) == {"digits.dynamic.tflite": b"old"}
     else:
@@ -263,9 +269,9 @@ def test_a_failure_leaves_the_folder_as_it_was(
 def test_a_file_that_does_not_load_is_not_kept(
     tmp_path: Path, digits_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export_module, "float_tflite", lambda _: b"nonsense")
-    with pytest.raises(ExportError, match=r"digits\.float32\.tflite: was made, but does not load"):
-        edgekit.export(digits_model, out=tmp_path / "out", schemes=["float32"])
+    monkeypatch.setitem(job._WRITERS, "tflite", lambda *_: b"nonsense")
+    with pytest.raises(ExportError, match="tflite float32: was made, but does not load"):
+        edgekit.export(digits_model, out=tmp_path / "out", schemes=["float32"], cache=False)
     assert not (tmp_path / "out").exists()
 
 

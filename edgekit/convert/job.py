@@ -1,0 +1,147 @@
+"""Job: one model on its way to files, from loading it to files that are tried and described."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edgekit.artifact import Artifact
+from edgekit.convert.cache import hash_of, key_of
+from edgekit.convert.inspect import inspect
+from edgekit.convert.making import CALIBRATED, Wanted, make
+from edgekit.convert.metadata import write_onnx, write_tflite
+from edgekit.errors import ArtifactError, ExportError, UsageError
+from edgekit.manifest import ExportedFile
+from edgekit.metadata import Metadata
+from edgekit.models import load
+from edgekit.models.source import SourceModel
+from edgekit.optimize.prune import prune
+from edgekit.recipe import ExportRecipe
+from edgekit.runtime import load as load_runner
+from edgekit.samples import Samples
+
+_WRITERS = {"tflite": write_tflite, "onnx": write_onnx}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a file that was asked for.
+
+    Attributes:
+        flavour: of the model it was made of.
+        row: its entry in the manifest; None if it was not made.
+        reason: why it was not made; None if it was.
+    """
+
+    flavour: str
+    row: dict[str, Any] | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """What decides about the files.
+
+    Attributes:
+        origin: the model's file or folder.
+        model: the model, if the caller has loaded it.
+        recipe: how.
+        calibration: the samples to calibrate with.
+        given: how many samples they were drawn from.
+        data: labelled samples to fine-tune with.
+        trust_code: let code that the model file holds run.
+    """
+
+    origin: Artifact
+    model: SourceModel | None
+    recipe: ExportRecipe
+    calibration: Samples | None
+    given: int
+    data: Samples | None
+    trust_code: bool
+
+    def keys(self, files: Sequence[Wanted], versions: dict[str, str]) -> dict[Wanted, str]:
+        """For each file a key that changes with everything that decides about its bytes."""
+        calibration = hash_of(self.calibration)
+        common = {
+            "source": self.origin.sha256,
+            "recipe": {**asdict(self.recipe), "schemes": None, "formats": None},
+            "data": hash_of(self.data) if self.recipe.prune else None,
+            # Refused samples stay refused, even for a file that they do not change.
+            "samples": self.calibration
+            and {name: [x.dtype.str, x.shape[1:]] for name, x in self.calibration.inputs.items()},
+            "trust_code": self.trust_code,
+            "versions": versions,
+        }
+        return {
+            file: key_of(
+                **common,
+                format=file.format,
+                scheme=file.scheme,
+                calibration=calibration if file.scheme in CALIBRATED else None,
+            )
+            for file in files
+        }
+
+    def run(
+        self, files: Sequence[Wanted], folder: Path, verbose: bool, tell: Callable[[str], None]
+    ) -> Generator[tuple[Wanted, Result], None, None]:
+        """Make `files` in `folder`; gives each when it is done, in no order."""
+        source = self.model or load(self.origin.path, trust_code=self.trust_code)
+        recipe = self.recipe
+        if recipe.class_names and source.classes not in (None, len(recipe.class_names)):
+            raise UsageError(
+                f"class_names: received {len(recipe.class_names)} names, expected {source.classes}: "
+                "one for each class."
+            )
+        samples = self.calibration
+        notes: dict[str, Any] = {"batch": recipe.batch}
+        if samples is not None:
+            samples = samples.for_inputs(source.inputs)
+            if any(file.scheme in CALIBRATED for file in files):
+                tell(f"calibrate on {len(samples)} of {self.given} samples")
+        flavour = source.flavour
+        if recipe.prune:
+            tell(f"prune to {recipe.prune.sparsity:.0%} and fine-tune")
+            pruned = prune(source, recipe.prune, self.data, progress=tell)
+            source = pruned.source
+            notes["prune"] = {**asdict(recipe.prune), "sparsity_by_layer": pruned.sparsity}
+        with closing(make(files, source, samples, recipe, folder, verbose)) as results:
+            for file, made in results:
+                if isinstance(made, str):
+                    yield file, Result(flavour, reason=made)
+                    continue
+                known = Metadata(
+                    class_names=recipe.class_names,
+                    source_sha256=self.origin.sha256,
+                    recipe={"scheme": file.scheme, **notes, **made.notes},
+                )
+                path = folder / file.name
+                try:
+                    finished = _finish(path, made.content, file, known)
+                except (ArtifactError, ExportError) as error:
+                    reason = str(error).removeprefix(f"{path}: ")
+                    yield file, Result(flavour, reason=f"was made, but does not load: {reason}")
+                else:
+                    yield file, Result(flavour, row=finished.to_json())
+
+
+def _finish(path: Path, content: bytes, file: Wanted, known: Metadata) -> ExportedFile:
+    """Write the file with what is known of it, load it as its user will, read what it declares.
+
+    Raises:
+        ArtifactError: it does not load.
+        ExportError: it grows too large.
+    """
+    content = _WRITERS[file.format](content, known)
+    path.write_bytes(content)
+    with load_runner(path) as runner:
+        inputs, outputs = runner.inputs, runner.outputs
+    operators = inspect(content, file.format, file.scheme)
+    artifact = Artifact(path, file.format, file.scheme)
+    return ExportedFile(
+        artifact, inputs, outputs, dict(known.recipe), operators.counts, operators.float_ops
+    )

@@ -1,0 +1,123 @@
+"""Worker: a process beside this one that calls functions in the order in which it was asked to.
+
+It is a fresh interpreter, not a fork: TensorFlow's threads may hold locks that a forked child
+would wait for without end.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection, Pipe, wait
+from typing import Any
+
+from edgekit.errors import ChildError, EdgekitError
+from edgekit.runtime.child import command
+
+
+class Worker:
+    """Starts when made; ends, whatever it is doing, when closed or when this process ends.
+
+    Args:
+        modules: what it will need, so that it is imported while nothing is asked of it yet.
+        temporary: the folder for its temporary files.
+        verbose: let through what libraries write.
+    """
+
+    def __init__(self, modules: Sequence[str], temporary: os.PathLike[str], verbose: bool) -> None:
+        self.connection, theirs = Pipe()
+        output = None if verbose else subprocess.DEVNULL
+        with theirs:
+            self._process = subprocess.Popen(
+                command("edgekit.convert.worker:serve", [str(theirs.fileno()), *modules]),
+                stdin=subprocess.DEVNULL,
+                # What libraries write is no result of ours.
+                stdout=2 if verbose else output,
+                stderr=output,
+                env={**os.environ, "TMPDIR": os.fspath(temporary)},
+                pass_fds=[theirs.fileno()],
+                # Ctrl-C is for the parent, which ends this process.
+                start_new_session=True,
+            )
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> None:
+        """Have `function` called; `receive` gives what it returned."""
+        with suppress(BrokenPipeError):
+            self.connection.send((function, args))
+
+    def receive(self) -> Any:
+        """The result of the oldest call not yet received; waits for it.
+
+        Raises:
+            EdgekitError: as the function raised it.
+            ChildError: the process died, or met an error that edgekit does not raise on purpose.
+        """
+        try:
+            result = self.connection.recv()
+        except (EOFError, ConnectionError):
+            code = self._process.wait()
+            raise ChildError(f"a process that converts {_ended(code)}. {_ADVICE}") from None
+        if isinstance(result, EdgekitError):
+            raise result
+        return result
+
+
+_ADVICE = "Nothing was written. Export fewer schemes at a time, or on a machine with more memory."
+
+
+def _ended(code: int) -> str:
+    if code >= 0:
+        return f"ended early with code {code}"
+    if -code == signal.SIGKILL:
+        return "was ended by SIGKILL, most likely because the machine ran out of memory"
+    return f"was ended by {signal.Signals(-code).name}"
+
+
+def first_done(workers: Sequence[Worker]) -> list[Worker]:
+    """Those of `workers` from which a result, or the news of their death, can be received; waits."""
+    ready = wait([worker.connection for worker in workers])
+    return [worker for worker in workers if worker.connection in ready]
+
+
+def serve(descriptor: str, *modules: str) -> None:
+    """The worker's side: calls what comes in until the parent closes the connection or dies."""
+    connection = Connection(int(descriptor))
+    calls: queue.SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...]]] = queue.SimpleQueue()
+
+    def listen() -> None:
+        # A thread of its own notices the parent's end in the middle of a call.
+        with suppress(EOFError, ConnectionError):
+            while True:
+                calls.put(connection.recv())
+        os._exit(1)
+
+    threading.Thread(target=listen, daemon=True).start()
+    for name in modules:
+        with suppress(ImportError):
+            __import__(name)
+    while True:
+        function, args = calls.get()
+        try:
+            result = function(*args)
+        except EdgekitError as error:
+            result = error
+        # Whatever it is, it has to become something that can be sent.
+        except Exception as error:
+            result = ChildError(
+                f"unexpected {type(error).__name__} in {function.__name__}: {error}"
+            )
+        connection.send(result)
