@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
 import platform
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 import edgekit
 from edgekit.files import atomic, cache_folder, sha256_of
@@ -89,10 +92,11 @@ def hash_of(samples: Samples | None) -> str | None:
     for name, array in arrays:
         if array is not None:
             digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
-            digest.update(array.tobytes())
+            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
     return digest.hexdigest()
 
 
+@functools.cache
 def _own_code() -> str:
     package = Path(edgekit.__file__).parent
     digest = hashlib.sha256()

@@ -32,9 +32,6 @@ def workshop(out: Path) -> Iterator[Path]:
 def move(workshop: Path, out: Path, names: Sequence[str]) -> None:
     """Move files out of the workshop, whole, in that order, in place of those of the same names."""
     for name in names:
-        with (workshop / name).open("rb") as stream:
-            os.fsync(stream.fileno())
-    for name in names:
         (workshop / name).replace(out / name)
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM in the middle of a training: exit code 130, one line, nothing left."""
+"""Ctrl-C and SIGTERM in the middle of a training or an export: exit code 130, one line, nothing left."""
 
 from __future__ import annotations
 
@@ -35,3 +35,29 @@ def test_a_training_that_is_interrupted(
     lines = [line for line in err.splitlines() if not line.startswith("epoch ")]
     assert lines == ["edgekit: interrupted; nothing half-written is left."]
     assert [path.name for path in tmp_path.iterdir()] == [given.name]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_an_export_that_is_interrupted(
+    tmp_path: Path, digits_model: Path, samples: Callable[..., Path], number: signal.Signals
+) -> None:
+    words = ["export", str(digits_model), "--calibration", str(samples())]
+    words += ["-o", str(tmp_path / "new" / "out"), "--no-cache"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "edgekit", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stderr is not None
+            assert process.stderr.readline().startswith("calibrate on ")
+            process.send_signal(number)
+            # Workers hold stderr no longer than this process lives, else this would not end.
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130, err
+    assert out == ""
+    assert err == "edgekit: interrupted; nothing half-written is left.\n"
+    assert not (tmp_path / "new").exists()

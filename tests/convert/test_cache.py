@@ -79,6 +79,8 @@ def test_the_hash_of_samples() -> None:
         Samples({"x": x + 1}),
         Samples({"x": x[::-1]}),
         Samples({"x": x}, np.arange(3)),
+        Samples({"x": np.array(["a", "b", "c"])}),
+        Samples({"x": np.array([True, False, True])}),
     ]
     assert len({hash_of(samples) for samples in same}) == 1
     assert len({hash_of(samples) for samples in [*same, *others]}) == 1 + len(others)

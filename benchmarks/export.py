@@ -1,0 +1,289 @@
+"""Export against the converters called by hand: seconds, memory, and drift of the int8 files.
+
+    python benchmarks/export.py [--turns N] [--data FOLDER]
+
+Seven files of a MobileNetV2 (160x160, alpha 1, 100 calibration images): five TFLite schemes, ONNX
+float32 and int8. By hand means `TFLiteConverter.from_keras_model` once a file, `tf2onnx.from_function`,
+and onnxruntime's `quant_pre_process` and `quantize_static` with the settings that edgekit uses too.
+
+The sides take turns, each time in a fresh process. The clock starts with TensorFlow imported and the
+Keras model in memory and stops when the last file is written; what a side imports or starts beyond
+TensorFlow counts. edgekit's includes what stock leaves to its user: metadata, a trial load of each file
+and the manifest; its cache is off. Memory is the proportional set size (PSS) of the process and its
+children, sampled while the clock runs.
+
+The MobileNetV2 is seeded and untrained, with the batch normalisation adapted to the images: without
+it the activations fade to 1e-5 and stock's int16x8 file does not load. Its labels mean nothing, so
+that it tells about sqnr only. With --data (or EDGEKIT_DATA), a folder that holds fashion-mnist/, cnn and
+resnet8 are trained on it and tell about agreement as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import edgekit
+from edgekit.artifact import SCHEMES
+from edgekit.drift.metrics import agreement, predicted_classes, sqnr_db
+from edgekit.samples import Samples, load_samples
+
+SIDES = ("stock", "edgekit")
+INT8 = ("int8.tflite", "int8.onnx")
+
+
+def stock(model: Any, x: Any, out: Path) -> None:
+    """The seven files as the tools' own guides make them."""
+    import tensorflow as tf
+    import tf2onnx
+    from onnxruntime import quantization
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    def images() -> Iterator[list[Any]]:
+        for i in range(len(x)):
+            yield [x[i : i + 1]]
+
+    for scheme in SCHEMES:
+        converter = tf.lite.TFLiteConverter.from_keras_model(model)
+        if scheme != "float32":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if scheme == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        sets = {
+            "int8": tf.lite.OpsSet.TFLITE_BUILTINS_INT8,
+            "int16x8": tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
+        }
+        if scheme in sets:
+            converter.representative_dataset = images
+            converter.target_spec.supported_ops = [sets[scheme]]
+        if scheme == "int8":
+            converter.inference_input_type = converter.inference_output_type = tf.int8
+        (out / f"stock.{scheme}.tflite").write_bytes(converter.convert())
+
+    signature = [tf.TensorSpec((1, *x.shape[1:]), tf.float32, name="image")]
+    function = tf.function(lambda image: model(image, training=False), input_signature=signature)
+    names = {name: str(out / f"stock.{name}.onnx") for name in ("float32", "prepared", "int8")}
+    tf2onnx.convert.from_function(
+        function, input_signature=signature, opset=17, output_path=names["float32"]
+    )
+
+    class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.batches = images()
+
+        def get_next(self) -> Any:
+            batch = next(self.batches, None)
+            return batch and {"image": batch[0]}
+
+    quant_pre_process(names["float32"], names["prepared"], skip_symbolic_shape=True)
+    quantization.quantize_static(
+        names["prepared"],
+        names["int8"],
+        Reader(),
+        quant_format=quantization.QuantFormat.QDQ,
+        activation_type=quantization.QuantType.QUInt8,
+        weight_type=quantization.QuantType.QInt8,
+        per_channel=True,
+    )
+
+
+def with_edgekit(model: Any, path: Path, x: Any, out: Path) -> None:
+    from edgekit.models.source import from_keras
+
+    edgekit.export(
+        from_keras(path, "keras", model),
+        out=out,
+        schemes=SCHEMES,
+        formats=["tflite", "onnx"],
+        calibration=Samples({"x": x}),
+    )
+
+
+def side(name: str, path: Path, calibration: Path, out: Path) -> None:
+    """In a process of its own: waits for a line with the model in memory, then tells the seconds."""
+    import keras
+    import tensorflow  # noqa: F401
+
+    model = keras.saving.load_model(path, compile=False)
+    x = np.load(calibration)["x"].astype(np.float32)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    start, used = time.perf_counter(), processor_seconds()
+    if name == "stock":
+        stock(model, x, out)
+    else:
+        with_edgekit(model, path, x, out)
+    print(f"seconds {time.perf_counter() - start} {processor_seconds() - used}", flush=True)
+
+
+def processor_seconds() -> float:
+    """Of this process and of its children that have ended."""
+    return sum(os.times()[:4])
+
+
+def run_side(name: str, path: Path, calibration: Path, out: Path) -> tuple[float, float, float]:
+    """Seconds, processor seconds and peak megabytes of one side; its files are in `out`."""
+    out.mkdir()
+    words = ["--side", name, str(path), str(calibration), str(out)]
+    with subprocess.Popen(
+        [sys.executable, __file__, *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        lines = iter(process.stdout)
+        next(line for line in lines if line == "ready\n")
+        done = threading.Event()
+        peak: list[float] = []
+        sampler = threading.Thread(target=sample_memory, args=(process.pid, done, peak))
+        sampler.start()
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        told = next((line.split()[1:] for line in lines if line.startswith("seconds ")), None)
+        done.set()
+        sampler.join()
+    if told is None:
+        raise SystemExit(f"{name} failed; run: {' '.join([sys.executable, __file__, *words])}")
+    return float(told[0]), float(told[1]), max(peak)
+
+
+def sample_memory(pid: int, done: threading.Event, peak: list[float]) -> None:
+    while not done.wait(0.05):
+        peak.append(sum(pss_mb(process) for process in tree(pid)))
+
+
+def tree(pid: int) -> Iterator[int]:
+    yield pid
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                yield from tree(int(child))
+
+
+def pss_mb(pid: int) -> float:
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("Pss:")).split()[1]) / 1000
+    return 0.0
+
+
+def mobilenet(folder: Path) -> tuple[Path, Samples, Samples]:
+    """The model's file, 100 images to calibrate with and 50 others: smooth colours with noise."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    coarse = rng.uniform(-1, 1, (150, 5, 5, 3)).repeat(32, 1).repeat(32, 2)
+    x = (0.8 * coarse + rng.uniform(-0.2, 0.2, coarse.shape)).astype(np.float32)
+    model = keras.applications.MobileNetV2((160, 160, 3), alpha=1.0, weights=None)
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    for norm in norms:
+        norm.momentum = 0.0
+    model(x[:32], training=True)
+    model.save(folder / "mobilenetv2.keras")
+    return folder / "mobilenetv2.keras", Samples({"x": x[:100]}), Samples({"x": x[100:]})
+
+
+def trained(name: str, data: Path, folder: Path) -> tuple[Path, Samples, Samples]:
+    """A reference model after three epochs of Fashion-MNIST, 500 training and 2,000 test images."""
+    from edgekit.recipe import ModelRecipe, Recipe, TrainingRecipe
+    from edgekit.train.trainer import Splits, train
+
+    images = load_samples(data / "fashion-mnist" / "train-images-idx3-ubyte.gz")
+    test = load_samples(data / "fashion-mnist" / "t10k-images-idx3-ubyte.gz")
+    fit, validation = images.split([0.9, 0.1])
+    recipe = Recipe(model=ModelRecipe(name), training=TrainingRecipe(epochs=3, batch_size=128))
+    train(Splits(fit, validation, None), recipe, folder / f"{name}.keras")
+    return folder / f"{name}.keras", fit.subset(500), test[:2000]
+
+
+def answers(path: Path, samples: Samples) -> Any:
+    """The only output's values; stock's files name their ends as they like."""
+    with edgekit.load(path) as runner:
+        (spec,) = runner.inputs
+        (x,) = samples.inputs.values()
+        results = runner.infer_batch({spec.name: x.astype(np.float32)})
+        (result,) = results.values()
+        return result
+
+
+def tell_drift(path: Path, held: Samples, folder: Path, labels: bool) -> None:
+    reference = answers(path, held)
+    for ending in INT8:
+        row = f"{path.stem} {ending}"
+        for name in SIDES:
+            (file,) = (folder / name).glob(f"*.{ending}")
+            result = answers(file, held)
+            row += f"   {name}: sqnr {sqnr_db(reference, result):5.2f} dB"
+            if labels:
+                agree = agreement(predicted_classes(reference), predicted_classes(result))
+                row += f", agreement {agree:.4f}"
+        print(row, flush=True)
+
+
+def compare_sides(
+    made: tuple[Path, Samples, Samples], turns: int, folder: Path, labels: bool
+) -> None:
+    path, calibration, held = made
+    np.savez(folder / "calibration.npz", x=next(iter(calibration.inputs.values())))
+    measured: dict[str, list[tuple[float, float, float]]] = {name: [] for name in SIDES}
+    for turn in range(turns):
+        for name in SIDES:
+            out = folder / (name if not turn else f"{name}{turn}")
+            measured[name].append(run_side(name, path, folder / "calibration.npz", out))
+            wall, used, peak = measured[name][-1]
+            print(
+                f"{path.stem} {name:8} {wall:7.2f} s   processor {used:7.2f} s   peak {peak:6.0f} MB",
+                flush=True,
+            )
+    stock_side, our_side = (
+        [statistics.median(column) for column in zip(*measured[name], strict=True)]
+        for name in SIDES
+    )
+    wall, used, peak = (a / b for a, b in zip(stock_side, our_side, strict=True))
+    print(
+        f"{path.stem}: {wall:.1f} x as fast as stock, {used:.1f} x less processor time, "
+        f"{1 / peak:.2f} x its peak memory"
+    )
+    tell_drift(path, held, folder, labels)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--turns", type=int, default=3, help="of MobileNetV2 (3)")
+    parser.add_argument("--data", default=os.environ.get("EDGEKIT_DATA"), metavar="FOLDER")
+    parser.add_argument("--side", nargs=4, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.side:
+        name, *paths = args.side
+        side(name, *map(Path, paths))
+        return
+    makers: list[tuple[Callable[[Path], Any], int, bool]] = [(mobilenet, args.turns, False)]
+    if args.data:
+        for name in ("cnn", "resnet8"):
+            makers.append((lambda f, n=name: trained(n, Path(args.data), f), 1, True))
+    for make, turns, labels in makers:
+        with tempfile.TemporaryDirectory() as name:
+            compare_sides(make(Path(name)), turns, Path(name), labels)
+
+
+if __name__ == "__main__":
+    main()
