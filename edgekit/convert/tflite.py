@@ -6,20 +6,21 @@ makes a quantised variant of the float file in milliseconds where the converter 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from edgekit.convert.calibration.methods import Interval, Method
+from edgekit.convert.calibration.observe import observe
+from edgekit.convert.calibration.probes import TfliteProbe
+from edgekit.convert.calibration.ranges import Ranges
 from edgekit.convert.freeze import Frozen
 from edgekit.errors import ExportError, one_line, require
 from edgekit.samples import Samples
 
 SIGNATURE = "serving_default"
 _PURPOSE = "Quantising a TFLite file"
-
-# Ranges found by ai-edge-quantizer's calibrator: {"min", "max"} arrays by tensor name.
-Ranges = dict[str, Any]
 
 
 def float_tflite(frozen: Frozen) -> bytes:
@@ -40,35 +41,21 @@ def float_tflite(frozen: Frozen) -> bytes:
     return content
 
 
-def find_ranges(float_file: bytes, samples: Samples, threads: int = 1) -> Ranges:
-    """The smallest and largest value of every tensor over all `samples`.
-
-    True minima and maxima: the quantiser's own moving average loses accuracy (docs/decisions.md).
+def find_ranges(
+    float_file: bytes, samples: Samples, method: Method = Method(), seed: int = 0
+) -> Ranges:
+    """The range of every activation, found by running the float file over `samples` once.
 
     Args:
         float_file: as `float_tflite` gives it.
         samples: under the model's input names, of any number.
+        method: how a range follows from what was seen.
+        seed: of the halves whose ranges are compared.
 
     Raises:
-        ExportError: the file holds tensors that cannot be observed, such as those of a loop.
+        ExportError: the file holds tensors that cannot be observed.
     """
-    calibrator = require("ai_edge_quantizer.calibrator", "export", _PURPOSE)
-    qsv_utils = require("ai_edge_quantizer.utils.qsv_utils", "export", _PURPOSE)
-    calibration = calibrator.Calibrator(
-        float_file, num_threads=threads, qsv_update_func=qsv_utils.min_max_update
-    )
-    # int8's and int16x8's recipes observe the same tensors: one pass serves both.
-    # A list: the calibrator goes over its data twice, the first time only to count.
-    feed = list(_feed(float_file, samples))
-    try:
-        calibration.calibrate({SIGNATURE: feed}, _recipe("int8", "int8"))
-    except (ValueError, RuntimeError, NotImplementedError, KeyError) as error:
-        # Loops, as recurrent layers make them, hold tensors that cannot be looked at.
-        raise ExportError(
-            f"the ranges of its tensors cannot be observed: {one_line(error)}"
-        ) from error
-    ranges: Ranges = calibration.get_model_qsvs()
-    return ranges
+    return observe(TfliteProbe(float_file), samples, method, seed)
 
 
 def quantize_tflite(float_file: bytes, scheme: str, ranges: Ranges | None, io_dtype: str) -> bytes:
@@ -88,7 +75,10 @@ def quantize_tflite(float_file: bytes, scheme: str, ranges: Ranges | None, io_dt
     quantizer = quantizer_module.Quantizer(float_file)
     quantizer.load_quantization_recipe(_recipe(scheme, io_dtype).get_quantization_recipe())
     try:
-        result = quantizer.quantize(ranges, enable_progress_report=False)
+        result = quantizer.quantize(
+            None if ranges is None else _statistics(ranges.of(scheme)),
+            enable_progress_report=False,
+        )
     except (ValueError, RuntimeError, NotImplementedError, KeyError) as error:
         raise ExportError(f"scheme {scheme!r}: the quantiser refuses: {one_line(error)}") from error
     return bytes(result.quantized_model)
@@ -126,21 +116,12 @@ def _recipe(scheme: str, io_dtype: str) -> Any:
     return manager
 
 
-def _feed(float_file: bytes, samples: Samples) -> Iterator[dict[str, Any]]:
-    """Batches of the size that the file has, the last one filled up with its last sample."""
-    interpreter_module = require("ai_edge_litert.interpreter", "export", _PURPOSE)
-    details = (
-        interpreter_module.Interpreter(model_content=float_file)
-        .get_signature_runner(SIGNATURE)
-        .get_input_details()
-    )
-    size = int(next(iter(details.values()))["shape"][0])
-    for batch in samples.batches(size):
-        short = size - len(batch)
-        yield {
-            name: np.concatenate([x, x[-1:].repeat(short, 0)]).astype(details[name]["dtype"])
-            for name, x in batch.inputs.items()
-        }
+def _statistics(ranges: Mapping[str, Interval]) -> dict[str, dict[str, Any]]:
+    """The ranges in the quantiser's words."""
+    return {
+        name: {"min": np.float32([lowest]), "max": np.float32([highest])}
+        for name, (lowest, highest) in ranges.items()
+    }
 
 
 def _essence(error: BaseException) -> str:
