@@ -14,6 +14,8 @@ from typing import Any
 
 from edgekit import document
 from edgekit.artifact import FORMATS, Artifact
+from edgekit.convert.calibration.methods import Method
+from edgekit.convert.calibration.ranges import Ranges
 from edgekit.convert.freeze import Frozen, freeze
 from edgekit.convert.inspect import inspect
 from edgekit.convert.metadata import write_onnx, write_tflite
@@ -143,10 +145,6 @@ def export(
         source = pruned.source
         notes["prune"] = {**asdict(recipe.prune), "sparsity_by_layer": pruned.sparsity}
     calibrated_notes: dict[str, Any] = {"io_dtype": recipe.io_dtype}
-    if samples is not None:
-        drawn = {"samples": len(samples), "seed": recipe.seed, "method": "min-max"}
-        calibrated_notes["calibration"] = drawn
-
     with ExitStack() as stack:
         stack.enter_context(_folder(out))
         frozen = stack.enter_context(freeze(source, recipe.batch_size))
@@ -154,7 +152,8 @@ def export(
         workshop = Path(stack.enter_context(TemporaryDirectory(prefix=".edgekit-", dir=out)))
         files, skipped = [], []
         start = perf_counter()
-        for file, content in _make(wanted, frozen, samples, recipe):
+        told = set()
+        for file, content, ranges in _make(wanted, frozen, samples, recipe):
             if isinstance(content, str):
                 skipped.append({"format": file.format, "scheme": file.scheme, "reason": content})
                 tell(f"{file.name}: skipped, {content}")
@@ -162,6 +161,11 @@ def export(
                 done = {"scheme": file.scheme, **notes}
                 if file.scheme in _CALIBRATED:
                     done |= calibrated_notes
+                if ranges is not None:
+                    done["calibration"] = {**ranges.to_json(), "seed": recipe.seed}
+                    if file.format not in told and ranges.warning:
+                        tell(f"{file.format}: {ranges.warning}")
+                    told.add(file.format)
                 known = Metadata(
                     class_names=recipe.class_names, source_sha256=origin.sha256, recipe=done
                 )
@@ -213,14 +217,16 @@ def _make(
     frozen: Frozen,
     samples: Samples | None,
     recipe: ExportRecipe,
-) -> Iterator[tuple[_Wanted, bytes | str]]:
-    """Each file's content, or the reason why there is none."""
+) -> Iterator[tuple[_Wanted, bytes | str, Ranges | None]]:
+    """Each file's content, or the reason why there is none; with the ranges it was made with."""
     convert = {"tflite": float_tflite, "onnx": float_onnx}
     floats: dict[str, bytes | str] = {}
-    ranges: Any = None
+    method = Method(recipe.calibration_method, recipe.percentile)
+    found: Ranges | None = None
     for file in wanted:
+        ranges = None
         if file.format == "onnx" and file.scheme not in _ONNX_SCHEMES:
-            yield file, "onnxruntime's CPU kernels do not profit from it; use float32 or int8"
+            yield file, "onnxruntime's CPU kernels do not profit from it; use float32 or int8", None
             continue
         if file.format not in floats:
             try:
@@ -232,15 +238,16 @@ def _make(
             try:
                 if file.format == "onnx":
                     assert samples is not None, "export() asks for calibration first"
-                    content = int8_onnx(content, samples)
+                    content, ranges = int8_onnx(content, samples, method, recipe.seed)
                 else:
-                    if file.scheme in _CALIBRATED and ranges is None:
+                    if file.scheme in _CALIBRATED:
                         assert samples is not None, "export() asks for calibration first"
-                        ranges = find_ranges(content, samples)
+                        found = found or find_ranges(content, samples, method, recipe.seed)
+                        ranges = found
                     content = quantize_tflite(content, file.scheme, ranges, recipe.io_dtype)
             except ExportError as error:
                 content = str(error)
-        yield file, content
+        yield file, content, ranges
 
 
 def _finish(path: Path, content: bytes, file: _Wanted, known: Metadata) -> ExportedFile:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.convert.calibration.methods import Method
+from edgekit.convert.calibration.methods import MIN_MAX, Method
 from edgekit.convert.calibration.observe import observe
 from edgekit.convert.calibration.probes import OnnxProbe
 from edgekit.convert.calibration.ranges import Ranges
@@ -53,7 +53,7 @@ def float_onnx(frozen: Frozen) -> bytes:
 
 
 def int8_onnx(
-    float_file: bytes, samples: Samples, method: Method = Method(), seed: int = 0
+    float_file: bytes, samples: Samples, method: Method = MIN_MAX, seed: int = 0
 ) -> tuple[bytes, Ranges]:
     """The QDQ int8 file, unsigned activations and signed per-channel weights, and its ranges.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.convert.calibration.methods import Interval, Method
+from edgekit.convert.calibration.methods import MIN_MAX, Interval, Method
 from edgekit.convert.calibration.observe import observe
 from edgekit.convert.calibration.probes import TfliteProbe
 from edgekit.convert.calibration.ranges import Ranges
@@ -42,7 +42,7 @@ def float_tflite(frozen: Frozen) -> bytes:
 
 
 def find_ranges(
-    float_file: bytes, samples: Samples, method: Method = Method(), seed: int = 0
+    float_file: bytes, samples: Samples, method: Method = MIN_MAX, seed: int = 0
 ) -> Ranges:
     """The range of every activation, found by running the float file over `samples` once.
 
@@ -119,7 +119,7 @@ def _recipe(scheme: str, io_dtype: str) -> Any:
 def _statistics(ranges: Mapping[str, Interval]) -> dict[str, dict[str, Any]]:
     """The ranges in the quantiser's words."""
     return {
-        name: {"min": np.float32([lowest]), "max": np.float32([highest])}
+        name: {"min": np.array([lowest], np.float32), "max": np.array([highest], np.float32)}
         for name, (lowest, highest) in ranges.items()
     }
 

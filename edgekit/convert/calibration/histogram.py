@@ -40,7 +40,7 @@ class Histogram:
     @property
     def centres(self) -> NDArray[np.float64]:
         """The middle of each bin, shape (2 * BINS,)."""
-        return (np.arange(-BINS, BINS) + 0.5) * self.width
+        return (np.arange(-BINS, BINS, dtype=np.float64) + 0.5) * self.width
 
     def add(self, values: NDArray[Any], lowest: float, highest: float) -> None:
         """Count finite values of any shape, all of them in [`lowest`, `highest`]."""
@@ -68,8 +68,8 @@ def _merged_bins(counts: NDArray[np.int64], doublings: int) -> NDArray[np.int64]
     """The counts of bins that are 2 ** `doublings` times as wide."""
     doublings = min(doublings, _BITS)  # One bin on either side of zero: no wider is needed.
     if doublings == 0:
-        return counts.copy()
-    sums = counts.reshape(-1, 2**doublings).sum(1)
+        return counts
+    sums = counts.reshape(-1, 1 << doublings).sum(1)
     merged = np.zeros_like(counts)
     merged[BINS - len(sums) // 2 : BINS + len(sums) // 2] = sums
     return merged

@@ -56,6 +56,9 @@ class Method:
         return {"entropy": entropy_range, "mse": mse_range}[self.name](histogram, seen)
 
 
+MIN_MAX = Method("min-max")
+
+
 def percentile_range(histogram: Histogram, seen: Interval, percent: float) -> Interval:
     """The range that leaves out (100 - `percent`) % of the values, half of them on either side.
 
@@ -158,4 +161,3 @@ def _divergence(counts: NDArray[np.float64], end: int, steps: int) -> float:
 
 def _within(seen: Interval, lowest: float, highest: float) -> Interval:
     return Interval(max(seen.lowest, lowest), min(seen.highest, highest))
-

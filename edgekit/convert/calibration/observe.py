@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.convert.calibration.histogram import Histogram
-from edgekit.convert.calibration.methods import Interval, Method
+from edgekit.convert.calibration.methods import MIN_MAX, Interval, Method
 from edgekit.convert.calibration.ranges import Ranges
 from edgekit.samples import Samples
 
@@ -92,7 +92,7 @@ def observe(probe: Probe, samples: Samples, method: Method, seed: int = 0) -> Ra
         method=method,
         samples=len(samples),
         chosen=_choose(whole, method),
-        seen=_choose(whole, Method("min-max")),
+        seen=_choose(whole, MIN_MAX),
         halves=by_half,
     )
 

@@ -115,7 +115,9 @@ class OnnxProbe:
         self._real_inputs = [name for name in self._inputs if name in real]
 
     def run(self, inputs: dict[str, NDArray[Any]], look: Look) -> None:
-        feed = {name: inputs[name].astype(dtype, copy=False) for name, dtype in self._dtypes.items()}
+        feed = {
+            name: inputs[name].astype(dtype, copy=False) for name, dtype in self._dtypes.items()
+        }
         results = dict(zip(self._outputs, self._session.run(self._outputs, feed), strict=True))
         results.update({name: feed[name] for name in self._real_inputs})
         for name, values in results.items():

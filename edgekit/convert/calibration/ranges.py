@@ -62,6 +62,27 @@ class Ranges:
     seen: Mapping[str, Interval]
     halves: tuple[Mapping[str, Interval], ...] = ()
 
+    @property
+    def warning(self) -> str | None:
+        """What to tell a user whose samples are too few; None if they are enough."""
+        stability = self.stability
+        if stability is None or stability.enough:
+            return None
+        name, share = stability.worst[0]
+        return (
+            f"{self.samples} calibration samples are not enough: ranges from either half of them "
+            f"differ by {stability.disagreement:.0%}, expected {_AGREEING:.0%} at most; "
+            f"{name!r} by {share:.0%}. Give more samples, or another calibration method."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        row: dict[str, Any] = {"samples": self.samples, "method": self.method.name}
+        if self.method.name == "percentile":
+            row["percentile"] = self.method.percentile
+        if self.stability is not None:
+            row["halves"] = self.stability.to_json()
+        return row
+
     def of(self, scheme: str) -> Mapping[str, Interval]:
         """The ranges for files of `scheme`.
 
@@ -75,9 +96,7 @@ class Ranges:
         if not self.halves:
             return None
         first, second = self.halves
-        shares = {
-            name: disagreement(first[name], second[name]) for name in first if name in second
-        }
+        shares = {name: disagreement(first[name], second[name]) for name in first if name in second}
         if not shares:
             return None
         ranked = sorted(shares.items(), key=lambda row: (-row[1], row[0]))
