@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 import edgekit
-from edgekit.convert.calibration.methods import Method
-from edgekit.convert.calibration.observe import batches, observe
-from edgekit.convert.calibration.probes import OnnxProbe
+from edgekit.convert.calibration.methods import MIN_MAX, Method
+from edgekit.convert.calibration.observe import observe
+from edgekit.convert.calibration.probes import OnnxProbe, batches
 from edgekit.convert.freeze import freeze
 from edgekit.convert.onnx import float_onnx, int8_onnx
 from edgekit.convert.tflite import SIGNATURE, find_ranges, float_tflite, quantize_tflite
@@ -66,7 +66,9 @@ def main() -> None:
                 report(f"ONNX, {label}", drift(int8_onnx(onnx, samples, method)[0], "onnx", golden))
     report("onnxruntime quantize_static", drift(static_int8(onnx, samples), "onnx", golden))
 
-    print(f"\n{'samples':>7} {'disagreement':>13} {'SQNR dB':>8} {'agreement':>10}   min-max, TFLite")
+    print(
+        f"\n{'samples':>7} {'disagreement':>13} {'SQNR dB':>8} {'agreement':>10}   min-max, TFLite"
+    )
     for count in COUNTS:
         ranges = find_ranges(tflite, everything.subset(count, seed=1))
         sqnr, agreement = drift(quantize_tflite(tflite, "int8", ranges, "int8"), "tflite", golden)
@@ -79,7 +81,7 @@ def main() -> None:
         "edgekit TFLite, min-max": lambda: find_ranges(tflite, samples),
         "edgekit TFLite, mse": lambda: find_ranges(tflite, samples, Method("mse")),
         "onnxruntime create_calibrator": lambda: onnxruntime_calibration(onnx, samples),
-        "edgekit ONNX, min-max": lambda: observe(OnnxProbe(prepared(onnx)), samples, Method()),
+        "edgekit ONNX, min-max": lambda: observe(OnnxProbe(prepared(onnx)), samples, MIN_MAX),
     }
     for name, seconds in in_turns(calls).items():
         print(f"{name:34} {seconds:8.3f}")
@@ -171,9 +173,7 @@ def quantizer_calibration(content: bytes, samples: Samples) -> Any:
 
     manager = recipe_manager.RecipeManager()
     manager.load_quantization_recipe(recipe.static_wi8_ai8())
-    probe = calibrator.Calibrator(
-        content, num_threads=1, qsv_update_func=qsv_utils.min_max_update
-    )
+    probe = calibrator.Calibrator(content, num_threads=1, qsv_update_func=qsv_utils.min_max_update)
     feed = [{n: x.astype(np.float32) for n, x in inputs.items()} for inputs in batches(samples, 1)]
     probe.calibrate({SIGNATURE: feed}, manager)
     return probe.get_model_qsvs()

@@ -162,8 +162,8 @@ class ExportRecipe:
     batch: str = "1"
     calibration: int = 1000
     seed: int = 0
-    calibration_method: str = "min-max"
-    percentile: float = 99.99
+    calibration_method: str = "mse"
+    percentile: float = 99.999
     class_names: tuple[str, ...] = ()
     prune: PruneRecipe | None = None
 

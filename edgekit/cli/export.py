@@ -33,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"how ranges follow from them: {', '.join(CALIBRATION_METHODS)}",
     )
     parser.add_argument(
+        "--validation", metavar="SAMPLES", help="samples to hold against the ranges found"
+    )
+    parser.add_argument(
         "--prune", type=float, metavar="SPARSITY", help="share of weights set to zero, in [0, 1)"
     )
     parser.add_argument("--data", metavar="SAMPLES", help="labelled samples to fine-tune with")
@@ -58,6 +61,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         schemes=recipe.schemes,
         formats=recipe.formats,
         calibration=args.calibration,
+        validation=args.validation,
         data=args.data,
         recipe=recipe,
         overwrite=args.overwrite,

@@ -19,7 +19,7 @@ from edgekit.convert.calibration.ranges import Ranges
 from edgekit.convert.freeze import Frozen, freeze
 from edgekit.convert.inspect import inspect
 from edgekit.convert.metadata import write_onnx, write_tflite
-from edgekit.convert.onnx import float_onnx, int8_onnx
+from edgekit.convert.onnx import dynamic_onnx, float16_onnx, float_onnx, int8_onnx
 from edgekit.convert.tflite import find_ranges, float_tflite, quantize_tflite
 from edgekit.errors import ArtifactError, ExportError, UsageError
 from edgekit.files import refuse_existing
@@ -33,7 +33,9 @@ from edgekit.runtime import load as load_runner
 from edgekit.samples import Samples, load_samples
 
 _WRITERS = {"tflite": write_tflite, "onnx": write_onnx}
-_ONNX_SCHEMES = ("float32", "int8")
+_ONNX_SCHEMES = ("float32", "float16", "dynamic", "int8")
+_ONNX_UNCALIBRATED = {"float16": float16_onnx, "dynamic": dynamic_onnx}
+_ONNX_REASON = "onnxruntime's quantiser does not make it of what tf2onnx writes; use float32, float16, dynamic or int8"
 _CALIBRATED = ("int8", "int16x8")
 _MAKERS = (
     "tensorflow",
@@ -57,6 +59,7 @@ def export(
     schemes: Sequence[str] = ExportRecipe.schemes,
     formats: Sequence[str] = ExportRecipe.formats,
     calibration: Samples | str | os.PathLike[str] | None = None,
+    validation: Samples | str | os.PathLike[str] | None = None,
     data: Samples | str | os.PathLike[str] | None = None,
     recipe: ExportRecipe | None = None,
     overwrite: bool = False,
@@ -72,11 +75,13 @@ def export(
     Args:
         model: a ``.keras`` or HDF5 file, a SavedModel folder, or one loaded with `edgekit.models.load`.
         out: the folder to write to; made if it is not there.
-        schemes: of ``float32``, ``float16``, ``dynamic``, ``int8``, ``int16x8``.
-        formats: of ``tflite``, ``onnx``. ONNX takes ``float32`` and ``int8``; other
-            combinations are listed in the manifest as skipped, with the reason.
+        schemes: of `edgekit.artifact.SCHEMES`.
+        formats: of ``tflite``, ``onnx``. ONNX takes ``float32``, ``float16``, ``dynamic`` and
+            ``int8``; other combinations are listed in the manifest as skipped, with the reason.
         calibration: samples from which int8 and int16x8 find the ranges of activations;
             labels are not needed.
+        validation: samples like those that the model will get, to hold against the ranges; as
+            many are drawn as for the calibration.
         data: labelled samples to fine-tune with, where `recipe` prunes.
         recipe: everything else that can be chosen; its `schemes` and `formats` give way
             to the arguments of those names.
@@ -131,6 +136,9 @@ def export(
         samples = samples.for_inputs(source.inputs).subset(recipe.calibration, recipe.seed)
         if calibrated:
             tell(f"calibrate on {len(samples)} of {given} samples")
+    held = _samples(validation)
+    if held is not None:
+        held = held.for_inputs(source.inputs).subset(recipe.calibration, recipe.seed)
     origin = Artifact.of(source.path)
     manifest = Manifest(
         source={**origin.to_json(), "path": origin.name, "flavour": source.flavour},
@@ -153,7 +161,7 @@ def export(
         files, skipped = [], []
         start = perf_counter()
         told = set()
-        for file, content, ranges in _make(wanted, frozen, samples, recipe):
+        for file, content, ranges in _make(wanted, frozen, samples, held, recipe):
             if isinstance(content, str):
                 skipped.append({"format": file.format, "scheme": file.scheme, "reason": content})
                 tell(f"{file.name}: skipped, {content}")
@@ -163,8 +171,8 @@ def export(
                     done |= calibrated_notes
                 if ranges is not None:
                     done["calibration"] = {**ranges.to_json(), "seed": recipe.seed}
-                    if file.format not in told and ranges.warning:
-                        tell(f"{file.format}: {ranges.warning}")
+                    for warning in ranges.warnings if file.format not in told else ():
+                        tell(f"{file.format}: {warning}")
                     told.add(file.format)
                 known = Metadata(
                     class_names=recipe.class_names, source_sha256=origin.sha256, recipe=done
@@ -216,6 +224,7 @@ def _make(
     wanted: Sequence[_Wanted],
     frozen: Frozen,
     samples: Samples | None,
+    validation: Samples | None,
     recipe: ExportRecipe,
 ) -> Iterator[tuple[_Wanted, bytes | str, Ranges | None]]:
     """Each file's content, or the reason why there is none; with the ranges it was made with."""
@@ -226,7 +235,7 @@ def _make(
     for file in wanted:
         ranges = None
         if file.format == "onnx" and file.scheme not in _ONNX_SCHEMES:
-            yield file, "onnxruntime's CPU kernels do not profit from it; use float32 or int8", None
+            yield file, _ONNX_REASON, None
             continue
         if file.format not in floats:
             try:
@@ -236,13 +245,17 @@ def _make(
         content = floats[file.format]
         if isinstance(content, bytes) and file.scheme != "float32":
             try:
-                if file.format == "onnx":
+                if file.format == "onnx" and file.scheme in _ONNX_UNCALIBRATED:
+                    content = _ONNX_UNCALIBRATED[file.scheme](content)
+                elif file.format == "onnx":
                     assert samples is not None, "export() asks for calibration first"
-                    content, ranges = int8_onnx(content, samples, method, recipe.seed)
+                    content, ranges = int8_onnx(content, samples, method, recipe.seed, validation)
                 else:
                     if file.scheme in _CALIBRATED:
                         assert samples is not None, "export() asks for calibration first"
-                        found = found or find_ranges(content, samples, method, recipe.seed)
+                        found = found or find_ranges(
+                            content, samples, method, recipe.seed, validation
+                        )
                         ranges = found
                     content = quantize_tflite(content, file.scheme, ranges, recipe.io_dtype)
             except ExportError as error:

@@ -21,6 +21,7 @@ from edgekit.samples import Samples
 # Opset 17 has every operator tf2onnx emits and loads in onnxruntime 1.12 and later; IR version 8
 # is of the same generation (table in onnxruntime's "ONNX Runtime compatibility").
 _OPSET, _IR_VERSION = 17, 8
+_DYNAMIC = ("MatMul", "Gemm", "Gather", "LSTM")
 _PURPOSE = "Quantising an ONNX file"
 
 
@@ -53,7 +54,11 @@ def float_onnx(frozen: Frozen) -> bytes:
 
 
 def int8_onnx(
-    float_file: bytes, samples: Samples, method: Method = MIN_MAX, seed: int = 0
+    float_file: bytes,
+    samples: Samples,
+    method: Method = MIN_MAX,
+    seed: int = 0,
+    validation: Samples | None = None,
 ) -> tuple[bytes, Ranges]:
     """The QDQ int8 file, unsigned activations and signed per-channel weights, and its ranges.
 
@@ -65,6 +70,7 @@ def int8_onnx(
         samples: under the model's input names, of any number.
         method: how the range of an activation follows from what was seen.
         seed: of the halves whose ranges are compared.
+        validation: samples to hold against the ranges.
 
     Raises:
         ExportError: the quantiser cannot treat this model.
@@ -75,7 +81,7 @@ def int8_onnx(
     quantizer_module = require("onnxruntime.quantization.qdq_quantizer", "export", _PURPOSE)
     try:
         prepared = _prepared(float_file)
-        ranges = observe(OnnxProbe(prepared), samples, method, seed)
+        ranges = observe(OnnxProbe(prepared), samples, method, seed, validation)
         quantizer = quantizer_module.QDQQuantizer(
             prepared,
             per_channel=True,
@@ -100,6 +106,62 @@ def int8_onnx(
         raise ExportError(f"scheme 'int8': onnxruntime refuses: {one_line(error)}") from error
     content: bytes = quantizer.model.model.SerializeToString(deterministic=True)
     return content, ranges
+
+
+def float16_onnx(float_file: bytes) -> bytes:
+    """The file with weights and arithmetic in half precision; inputs and outputs stay float32.
+
+    Raises:
+        ExportError: onnxruntime's converter cannot treat this model.
+    """
+    onnx = require("onnx", "export", _PURPOSE)
+    converter = require("onnxruntime.transformers.float16", "export", _PURPOSE)
+    try:
+        proto = converter.convert_float_to_float16(
+            onnx.load_from_string(float_file), keep_io_types=True
+        )
+        make_canonical(proto)
+        onnx.checker.check_model(proto)
+    except Exception as error:
+        raise ExportError(f"scheme 'float16': onnxruntime refuses: {one_line(error)}") from error
+    content: bytes = proto.SerializeToString(deterministic=True)
+    return content
+
+
+def dynamic_onnx(float_file: bytes) -> bytes:
+    """The file with int8 weights per channel and activations quantised in each inference.
+
+    Convolutions stay as they are: onnxruntime's integer kernel for them takes five times as long
+    as the float one (docs/measurements.md).
+
+    Raises:
+        ExportError: onnxruntime's quantiser cannot treat this model, or finds nothing to quantise.
+    """
+    onnx = require("onnx", "export", _PURPOSE)
+    quantization = require("onnxruntime.quantization", "export", _PURPOSE)
+    with TemporaryDirectory(prefix="edgekit-") as folder:
+        target = Path(folder, "a.onnx")
+        try:
+            quantization.quantize_dynamic(
+                _prepared(float_file),
+                target,
+                weight_type=quantization.QuantType.QInt8,
+                per_channel=True,
+                op_types_to_quantize=list(_DYNAMIC),
+            )
+        except Exception as error:
+            raise ExportError(
+                f"scheme 'dynamic': onnxruntime refuses: {one_line(error)}"
+            ) from error
+        proto = onnx.load(target)
+    if not any(tensor.data_type == onnx.TensorProto.INT8 for tensor in proto.graph.initializer):
+        raise ExportError(
+            "scheme 'dynamic': this model has no weights that onnxruntime quantises so; it takes "
+            "those of dense, embedding and LSTM layers."
+        )
+    make_canonical(proto)
+    content: bytes = proto.SerializeToString(deterministic=True)
+    return content
 
 
 def _prepared(float_file: bytes) -> Any:

@@ -21,6 +21,13 @@ from edgekit.samples import Samples
 
 SIGNATURE = "serving_default"
 _PURPOSE = "Quantising a TFLite file"
+# Schemes that leave activations real, and the layers whose weights each can store (the policy of
+# ai-edge-quantizer 0.10).
+_WEIGHTS_ALONE = {
+    "int8-weights": "dense, convolution and embedding layers",
+    "int4-weights": "dense, two-dimensional convolution and embedding layers",
+    "int4-blocks": "dense and embedding layers, in blocks of 32 along the input",
+}
 
 
 def float_tflite(frozen: Frozen) -> bytes:
@@ -42,7 +49,11 @@ def float_tflite(frozen: Frozen) -> bytes:
 
 
 def find_ranges(
-    float_file: bytes, samples: Samples, method: Method = MIN_MAX, seed: int = 0
+    float_file: bytes,
+    samples: Samples,
+    method: Method = MIN_MAX,
+    seed: int = 0,
+    validation: Samples | None = None,
 ) -> Ranges:
     """The range of every activation, found by running the float file over `samples` once.
 
@@ -51,11 +62,12 @@ def find_ranges(
         samples: under the model's input names, of any number.
         method: how a range follows from what was seen.
         seed: of the halves whose ranges are compared.
+        validation: samples to hold against the ranges.
 
     Raises:
         ExportError: the file holds tensors that cannot be observed.
     """
-    return observe(TfliteProbe(float_file), samples, method, seed)
+    return observe(TfliteProbe(float_file), samples, method, seed, validation)
 
 
 def quantize_tflite(float_file: bytes, scheme: str, ranges: Ranges | None, io_dtype: str) -> bytes:
@@ -63,7 +75,7 @@ def quantize_tflite(float_file: bytes, scheme: str, ranges: Ranges | None, io_dt
 
     Args:
         float_file: as `float_tflite` gives it.
-        scheme: ``"float16"``, ``"dynamic"``, ``"int8"`` or ``"int16x8"``.
+        scheme: of `edgekit.artifact.SCHEMES`, not ``"float32"``.
         ranges: needed for ``"int8"`` and ``"int16x8"``.
         io_dtype: ``"int8"`` lets the file take and give the integers it computes with,
             ``"float32"`` keeps real numbers at its ends.
@@ -81,7 +93,13 @@ def quantize_tflite(float_file: bytes, scheme: str, ranges: Ranges | None, io_dt
         )
     except (ValueError, RuntimeError, NotImplementedError, KeyError) as error:
         raise ExportError(f"scheme {scheme!r}: the quantiser refuses: {one_line(error)}") from error
-    return bytes(result.quantized_model)
+    content = bytes(result.quantized_model)
+    if scheme in _WEIGHTS_ALONE and not _holds_integers(content):
+        raise ExportError(
+            f"scheme {scheme!r}: this model has no weights that the quantiser stores so; it takes "
+            f"those of {_WEIGHTS_ALONE[scheme]}."
+        )
+    return content
 
 
 def _recipe(scheme: str, io_dtype: str) -> Any:
@@ -103,6 +121,17 @@ def _recipe(scheme: str, io_dtype: str) -> Any:
             num_bits=8,
             granularity=types.QuantGranularity.TENSORWISE,
         )
+    elif scheme in ("int8-weights", "int4-weights"):
+        manager.add_weight_only_config(
+            ".*", operators.ALL_SUPPORTED, num_bits=8 if scheme == "int8-weights" else 4
+        )
+    elif scheme == "int4-blocks":
+        manager.add_dynamic_config(
+            ".*",
+            operators.ALL_SUPPORTED,
+            num_bits=4,
+            granularity=types.QuantGranularity.BLOCKWISE_32,
+        )
     else:
         bits = {"int8": 8, "int16x8": 16}[scheme]
         manager.add_static_config(
@@ -114,6 +143,14 @@ def _recipe(scheme: str, io_dtype: str) -> Any:
                     ".*", operation_name=end, algorithm_key="no_quantize"
                 )
     return manager
+
+
+def _holds_integers(content: bytes) -> bool:
+    """Whether any tensor of the main graph is stored in 4 or 8 bits."""
+    schema = require("ai_edge_litert.schema_py_generated", "export", _PURPOSE)
+    graph = schema.Model.GetRootAs(content, 0).Subgraphs(0)
+    small = (schema.TensorType.INT4, schema.TensorType.INT8)
+    return any(graph.Tensors(i).Type() in small for i in range(graph.TensorsLength()))
 
 
 def _statistics(ranges: Mapping[str, Interval]) -> dict[str, dict[str, Any]]:

@@ -5,40 +5,26 @@ One inference at a time is looked at and forgotten, so memory does not grow with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.convert.calibration.histogram import Histogram
 from edgekit.convert.calibration.methods import MIN_MAX, Interval, Method
+from edgekit.convert.calibration.probes import Probe, batches
 from edgekit.convert.calibration.ranges import Ranges
+from edgekit.convert.calibration.resemblance import resemblance
 from edgekit.samples import Samples
 
 # Beyond lie stand-ins for infinity, as padding and attention masks hold them: no range can express
 # them beside ordinary values, and none needs to.
 _LARGEST = 3e38
 
-Look = Callable[[str, NDArray[Any]], None]
-
-
-class Probe(Protocol):
-    """A float file whose inner tensors can be looked at.
-
-    Attributes:
-        batch: samples an inference.
-    """
-
-    batch: int
-
-    def run(self, inputs: dict[str, NDArray[Any]], look: Look) -> None:
-        """Run one batch and show each tensor that is no constant, as ``look(name, values)``.
-
-        The values, of any shape and never empty, are valid during that call only.
-        """
-        ...
+# Values a tensor and inference that a histogram counts. Extremes are taken of all.
+_COUNTED = 1 << 14
 
 
 @dataclass
@@ -64,7 +50,7 @@ class Seen:
         self.lowest = min(self.lowest, lowest)
         self.highest = max(self.highest, highest)
         if self.histogram is not None:
-            self.histogram.add(values, lowest, highest)
+            self.histogram.add(_some(values), lowest, highest)
 
     def merge(self, other: Seen) -> None:
         self.lowest = min(self.lowest, other.lowest)
@@ -73,7 +59,13 @@ class Seen:
             self.histogram.merge(other.histogram)
 
 
-def observe(probe: Probe, samples: Samples, method: Method, seed: int = 0) -> Ranges:
+def observe(
+    probe: Probe,
+    samples: Samples,
+    method: Method,
+    seed: int = 0,
+    validation: Samples | None = None,
+) -> Ranges:
     """The ranges of a file's tensors over all samples, and over each half of them, in one pass.
 
     Args:
@@ -81,6 +73,7 @@ def observe(probe: Probe, samples: Samples, method: Method, seed: int = 0) -> Ra
         samples: under the names that the file gives its inputs, of any number.
         method: how a range follows from what was seen.
         seed: of the division into halves.
+        validation: samples to hold against the ranges, under the same names.
     """
     halves = [_watch(probe, half, method.counts) for half in _halves(samples, seed)]
     by_half = tuple(_choose(half, method) for half in halves) if len(halves) > 1 else ()
@@ -88,23 +81,15 @@ def observe(probe: Probe, samples: Samples, method: Method, seed: int = 0) -> Ra
     for half in halves[1:]:
         for name, seen in half.items():
             whole.setdefault(name, Seen.nothing(method.counts)).merge(seen)
+    chosen = _choose(whole, method)
     return Ranges(
         method=method,
         samples=len(samples),
-        chosen=_choose(whole, method),
+        chosen=chosen,
         seen=_choose(whole, MIN_MAX),
         halves=by_half,
+        resemblance=None if validation is None else resemblance(probe, chosen, validation),
     )
-
-
-def batches(samples: Samples, size: int) -> Iterator[dict[str, NDArray[Any]]]:
-    """The inputs, `size` samples at a time, the last batch filled up with its last sample."""
-    for batch in samples.batches(size):
-        short = size - len(batch)
-        yield {
-            name: np.concatenate([x, x[-1:].repeat(short, 0)]) if short else x
-            for name, x in batch.inputs.items()
-        }
 
 
 def _watch(probe: Probe, samples: Samples, histogram: bool) -> dict[str, Seen]:
@@ -118,6 +103,14 @@ def _watch(probe: Probe, samples: Samples, histogram: bool) -> dict[str, Seen]:
     for inputs in batches(samples, probe.batch):
         probe.run(inputs, look)
     return tensors
+
+
+def _some(values: NDArray[Any]) -> NDArray[Any]:
+    """All values, or evenly spaced ones where there are many: every channel has its turn."""
+    stride = -(-values.size // _COUNTED)
+    while math.gcd(stride, values.shape[-1] if values.ndim else 1) != 1:
+        stride += 1
+    return values.reshape(-1)[::stride]
 
 
 def _choose(tensors: dict[str, Seen], method: Method) -> dict[str, Interval]:

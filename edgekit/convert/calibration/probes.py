@@ -3,15 +3,46 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.convert.calibration.observe import Look
 from edgekit.errors import ExportError, one_line, require
+from edgekit.samples import Samples
 
 _PURPOSE = "Finding the ranges of activations"
+
+
+Look = Callable[[str, NDArray[Any]], None]
+
+
+class Probe(Protocol):
+    """A float file whose inner tensors can be looked at.
+
+    Attributes:
+        batch: samples an inference.
+    """
+
+    batch: int
+
+    def run(self, inputs: dict[str, NDArray[Any]], look: Look) -> None:
+        """Run one batch and show each tensor that is no constant, as ``look(name, values)``.
+
+        The values, of any shape and never empty, are valid during that call only.
+        """
+        ...
+
+
+def batches(samples: Samples, size: int) -> Iterator[dict[str, NDArray[Any]]]:
+    """The inputs, `size` samples at a time, the last batch filled up with its last sample."""
+    for batch in samples.batches(size):
+        short = size - len(batch)
+        yield {
+            name: np.concatenate([x, x[-1:].repeat(short, 0)]) if short else x
+            for name, x in batch.inputs.items()
+        }
 
 
 class TfliteProbe:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgekit.convert.calibration.methods import Interval, Method
+from edgekit.convert.calibration.resemblance import Resemblance
 
 # A range wider by 1 / (1 - 0.1) has steps as much wider: 20 * log10 of it is 0.9 dB of SQNR.
 _AGREEING = 0.1
@@ -54,6 +55,7 @@ class Ranges:
         chosen: what the method chose.
         seen: smallest and largest value.
         halves: what the method chose for either half of the samples; empty for a single sample.
+        resemblance: how validation samples lie in the ranges, if there were any.
     """
 
     method: Method
@@ -61,19 +63,23 @@ class Ranges:
     chosen: Mapping[str, Interval]
     seen: Mapping[str, Interval]
     halves: tuple[Mapping[str, Interval], ...] = ()
+    resemblance: Resemblance | None = None
 
     @property
-    def warning(self) -> str | None:
-        """What to tell a user whose samples are too few; None if they are enough."""
+    def warnings(self) -> list[str]:
+        """What to tell a user whose samples are too few, or of another kind than those to come."""
+        found = []
         stability = self.stability
-        if stability is None or stability.enough:
-            return None
-        name, share = stability.worst[0]
-        return (
-            f"{self.samples} calibration samples are not enough: ranges from either half of them "
-            f"differ by {stability.disagreement:.0%}, expected {_AGREEING:.0%} at most; "
-            f"{name!r} by {share:.0%}. Give more samples, or another calibration method."
-        )
+        if stability is not None and not stability.enough:
+            name, share = stability.worst[0]
+            found.append(
+                f"{self.samples} calibration samples are not enough: ranges from either half of "
+                f"them differ by {stability.disagreement:.0%}, expected {_AGREEING:.0%} at most "
+                f"({name!r} by {share:.0%}). Give more samples."
+            )
+        if self.resemblance is not None and self.resemblance.warning:
+            found.append(self.resemblance.warning)
+        return found
 
     def to_json(self) -> dict[str, Any]:
         row: dict[str, Any] = {"samples": self.samples, "method": self.method.name}
@@ -81,6 +87,8 @@ class Ranges:
             row["percentile"] = self.method.percentile
         if self.stability is not None:
             row["halves"] = self.stability.to_json()
+        if self.resemblance is not None:
+            row["validation"] = self.resemblance.to_json()
         return row
 
     def of(self, scheme: str) -> Mapping[str, Interval]:

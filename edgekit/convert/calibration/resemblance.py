@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.convert.calibration.observe import Probe, batches
-from edgekit.convert.calibration.ranges import Ranges
+from edgekit.convert.calibration.methods import Interval
+from edgekit.convert.calibration.probes import Probe, batches
 from edgekit.samples import Samples
 
 # One value in a thousand outside costs as much as rounding does, once it lies a few steps outside;
@@ -33,6 +34,19 @@ class Resemblance:
     worst: tuple[str, float]
 
     @property
+    def warning(self) -> str | None:
+        """What to tell a user; None if they are alike."""
+        if self.alike:
+            return None
+        name, share = self.worst
+        return (
+            "the validation samples do not look like those of the calibration: "
+            f"{self.outside:.2%} of their values lie outside the ranges (of {name!r} {share:.2%}), "
+            f"expected {_OUTSIDE:.1%} at most, and they use {self.used:.0%} of the ranges, expected "
+            f"{_USED:.0%} at least. Calibrate on samples prepared as those that the model will get."
+        )
+
+    @property
     def alike(self) -> bool:
         """At most a thousandth outside, and at least half of the range used."""
         return self.outside <= _OUTSIDE and self.used >= _USED
@@ -47,20 +61,16 @@ class Resemblance:
         }
 
 
-def resemblance(probe: Probe, ranges: Ranges, samples: Samples) -> Resemblance:
-    """Run `samples` through the file that `ranges` were found from, and compare.
-
-    Raises:
-        ValueError: none of the file's tensors has a range.
-    """
+def resemblance(probe: Probe, ranges: Mapping[str, Interval], samples: Samples) -> Resemblance:
+    """Run `samples` through the file that `ranges` were found from, and compare."""
     outside: Counter[str] = Counter()
     total: Counter[str] = Counter()
     extremes: dict[str, tuple[float, float]] = {}
 
     def look(name: str, values: NDArray[Any]) -> None:
-        if name not in ranges.chosen:
+        if name not in ranges:
             return
-        lowest, highest = ranges.chosen[name]
+        lowest, highest = ranges[name]
         outside[name] += int(np.count_nonzero((values < lowest) | (values > highest)))
         total[name] += values.size
         low, high = extremes.get(name, (np.inf, -np.inf))
@@ -71,7 +81,7 @@ def resemblance(probe: Probe, ranges: Ranges, samples: Samples) -> Resemblance:
     shares = {name: outside[name] / total[name] for name in total}
     used = []
     for name, (low, high) in extremes.items():
-        interval = ranges.chosen[name]
+        interval = ranges[name]
         if interval.width > 0:
             covered = min(high, interval.highest) - max(low, interval.lowest)
             used.append(max(0.0, covered) / interval.width)
