@@ -11,7 +11,16 @@ from typing import Any
 from edgekit.errors import UsageError
 from edgekit.files import existing, sha256_of
 
-SCHEMES = ("float32", "float16", "dynamic", "int8", "int16x8")
+SCHEMES = (
+    "float32",
+    "float16",
+    "dynamic",
+    "int8",
+    "int16x8",
+    "int8-weights",
+    "int4-weights",
+    "int4-blocks",
+)
 FORMATS = {"tflite": ".tflite", "onnx": ".onnx"}
 
 

@@ -31,6 +31,9 @@ OPTIMIZERS = (
 # The others of Keras' losses take one-hot labels; with class numbers they fail, or worse, broadcast.
 LOSSES = ("sparse_categorical_crossentropy",)
 
+# How the range of an activation follows from the values seen of it.
+CALIBRATION_METHODS = ("min-max", "percentile", "entropy", "mse")
+
 
 def _check(key: str, value: Any, holds: Callable[[Any], bool], expected: str) -> None:
     if not holds(value):
@@ -147,6 +150,9 @@ class ExportRecipe:
         io_dtype: what int8 TFLite files take and give: ``"int8"`` or ``"float32"``.
         batch: samples an inference; ``"dynamic"`` leaves it open.
         calibration: samples drawn, of those given, to find the activations' ranges.
+        seed: of that draw.
+        calibration_method: how ranges follow from them, of `CALIBRATION_METHODS`.
+        percentile: for the method of that name, how many values a range keeps, in percent.
         class_names: stored in the files, for `Runner.classify`; one for each class, or none.
         preprocessing: stored in the files, for `Runner.preprocess`: for inputs by name, the steps
             that turn raw data into what the model takes. In TOML, a list of tables each:
@@ -160,6 +166,8 @@ class ExportRecipe:
     batch: str = "1"
     calibration: int = 1000
     seed: int = 0
+    calibration_method: str = "mse"
+    percentile: float = 99.999
     class_names: tuple[str, ...] = ()
     preprocessing: Mapping[str, Preprocessing] = field(default_factory=dict)
     prune: PruneRecipe | None = None
@@ -169,6 +177,7 @@ class ExportRecipe:
             ("formats", self.formats, tuple(FORMATS)),
             ("schemes", self.schemes, SCHEMES),
             ("io_dtype", (self.io_dtype,), ("int8", "float32")),
+            ("calibration_method", (self.calibration_method,), CALIBRATION_METHODS),
         ):
             if not values:
                 raise RecipeError(f"{key}: received none, expected at least one of {known}.")
@@ -177,6 +186,7 @@ class ExportRecipe:
         valid_batch = self.batch == "dynamic" or (self.batch.isdecimal() and int(self.batch) > 0)
         _check("batch", self.batch, lambda _: valid_batch, "a positive number or 'dynamic'")
         _check("calibration", self.calibration, lambda v: v >= 1, "at least 1")
+        _check("percentile", self.percentile, lambda v: 50 < v <= 100, "above 50, up to 100")
 
     @property
     def batch_size(self) -> int | None:

@@ -12,7 +12,7 @@ from edgekit.cli.arguments import add_json, add_trust_code
 from edgekit.cli.console import Console
 from edgekit.files import existing
 from edgekit.manifest import MANIFEST_NAME
-from edgekit.recipe import ExportRecipe, PruneRecipe, Recipe, read_recipe
+from edgekit.recipe import CALIBRATION_METHODS, ExportRecipe, PruneRecipe, Recipe, read_recipe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--calibration", metavar="SAMPLES", help="samples that int8 and int16x8 find ranges from"
+    )
+    parser.add_argument(
+        "--calibration-method",
+        metavar="METHOD",
+        help=f"how ranges follow from them: {', '.join(CALIBRATION_METHODS)}",
+    )
+    parser.add_argument(
+        "--validation", metavar="SAMPLES", help="samples to hold against the ranges found"
     )
     parser.add_argument(
         "--prune", type=float, metavar="SPARSITY", help="share of weights set to zero, in [0, 1)"
@@ -59,6 +67,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         schemes=recipe.schemes,
         formats=recipe.formats,
         calibration=args.calibration,
+        validation=args.validation,
         data=args.data,
         recipe=recipe,
         overwrite=args.overwrite,
@@ -85,6 +94,8 @@ def _recipe(args: argparse.Namespace) -> ExportRecipe:
         recipe = replace(recipe, formats=tuple(args.format))
     if args.io_dtype:
         recipe = replace(recipe, io_dtype=args.io_dtype)
+    if args.calibration_method:
+        recipe = replace(recipe, calibration_method=args.calibration_method)
     if args.batch:
         recipe = replace(recipe, batch=args.batch)
     if args.prune is not None:

@@ -46,6 +46,7 @@ def export(
     schemes: Sequence[str] = ExportRecipe.schemes,
     formats: Sequence[str] = ExportRecipe.formats,
     calibration: Samples | str | os.PathLike[str] | None = None,
+    validation: Samples | str | os.PathLike[str] | None = None,
     data: Samples | str | os.PathLike[str] | None = None,
     recipe: ExportRecipe | None = None,
     overwrite: bool = False,
@@ -67,11 +68,13 @@ def export(
     Args:
         model: a ``.keras`` or HDF5 file, a SavedModel folder, or one loaded with `edgekit.models.load`.
         out: the folder to write to; made if it is not there.
-        schemes: of ``float32``, ``float16``, ``dynamic``, ``int8``, ``int16x8``.
-        formats: of ``tflite``, ``onnx``. ONNX takes ``float32`` and ``int8``; other
-            combinations are listed in the manifest as skipped, with the reason.
+        schemes: of `edgekit.artifact.SCHEMES`.
+        formats: of ``tflite``, ``onnx``. ONNX takes ``float32``, ``float16``, ``dynamic`` and
+            ``int8``; other combinations are listed in the manifest as skipped, with the reason.
         calibration: samples from which int8 and int16x8 find the ranges of activations;
             labels are not needed.
+        validation: samples like those that the model will get, to hold against the ranges; as
+            many are drawn as for the calibration.
         data: labelled samples to fine-tune with, where `recipe` prunes.
         recipe: everything else that can be chosen; its `schemes` and `formats` give way
             to the arguments of those names.
@@ -119,13 +122,14 @@ def export(
     origin = Artifact.of(path)
     # Asked now, so that nothing is converted for a folder that holds another model's files.
     Manifest({"sha256": origin.sha256}, {}).merged_into(out, overwrite=overwrite)
-    given = _samples(calibration)
+    given, held = _samples(calibration), _samples(validation)
     job = Job(
         origin,
         model if isinstance(model, SourceModel) else None,
         recipe,
         given and given.subset(recipe.calibration, recipe.seed),
         len(given or ()),
+        held and held.subset(recipe.calibration, recipe.seed),
         _samples(data),
         trust_code,
     )

@@ -51,6 +51,7 @@ class Job:
         recipe: how.
         calibration: the samples to calibrate with.
         given: how many samples they were drawn from.
+        validation: samples to hold against the ranges found.
         data: labelled samples to fine-tune with.
         trust_code: let code that the model file holds run.
     """
@@ -60,12 +61,13 @@ class Job:
     recipe: ExportRecipe
     calibration: Samples | None
     given: int
+    validation: Samples | None
     data: Samples | None
     trust_code: bool
 
     def keys(self, files: Sequence[Wanted], versions: dict[str, str]) -> dict[Wanted, str]:
         """For each file a key that changes with everything that decides about its bytes."""
-        calibration = hash_of(self.calibration)
+        samples = [hash_of(self.calibration), hash_of(self.validation)]
         common = {
             "source": self.origin.sha256,
             "recipe": {**asdict(self.recipe), "schemes": None, "formats": None},
@@ -81,7 +83,7 @@ class Job:
                 **common,
                 format=file.format,
                 scheme=file.scheme,
-                calibration=calibration if file.scheme in CALIBRATED else None,
+                calibration=samples if file.scheme in CALIBRATED else None,
             )
             for file in files
         }
@@ -103,17 +105,22 @@ class Job:
             samples = samples.for_inputs(source.inputs)
             if any(file.scheme in CALIBRATED for file in files):
                 tell(f"calibrate on {len(samples)} of {self.given} samples")
+        held = self.validation and self.validation.for_inputs(source.inputs)
         flavour = source.flavour
         if recipe.prune:
             tell(f"prune to {recipe.prune.sparsity:.0%} and fine-tune")
             pruned = prune(source, recipe.prune, self.data, progress=tell)
             source = pruned.source
             notes["prune"] = {**asdict(recipe.prune), "sparsity_by_layer": pruned.sparsity}
-        with closing(make(files, source, samples, recipe, folder, verbose)) as results:
+        told: set[str] = set()
+        with closing(make(files, source, samples, held, recipe, folder, verbose)) as results:
             for file, made in results:
                 if isinstance(made, str):
                     yield file, Result(flavour, reason=made)
                     continue
+                for warning in set(made.warnings) - told:
+                    tell(f"{file.name}: {warning}")
+                told.update(made.warnings)
                 known = Metadata(
                     class_names=recipe.class_names,
                     source_sha256=self.origin.sha256,

@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from edgekit.convert.calibration.methods import Method
+from edgekit.convert.calibration.ranges import Ranges
 from edgekit.convert.freeze import Frozen, freeze
-from edgekit.convert.onnx import float_onnx, int8_onnx
+from edgekit.convert.onnx import dynamic_onnx, float16_onnx, float_onnx, int8_onnx
 from edgekit.convert.quiet import quiet
-from edgekit.convert.tflite import Ranges, find_ranges, float_tflite, quantize_tflite
+from edgekit.convert.tflite import find_ranges, float_tflite, quantize_tflite
 from edgekit.convert.worker import Worker, first_done
 from edgekit.errors import ExportError
 from edgekit.models.source import SourceModel
@@ -26,7 +28,8 @@ from edgekit.recipe import ExportRecipe
 from edgekit.samples import Samples
 
 CALIBRATED = ("int8", "int16x8")
-_ONNX_SCHEMES = ("float32", "int8")
+_UNCALIBRATED_ONNX = {"float16": float16_onnx, "dynamic": dynamic_onnx}
+_ONNX_SCHEMES = ("float32", "int8", *_UNCALIBRATED_ONNX)
 # ONNX first: its int8 takes longest, so that it should start first.
 _FLOATS: dict[str, Callable[[Frozen], bytes]] = {"onnx": float_onnx, "tflite": float_tflite}
 _MODULES = {
@@ -50,16 +53,18 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Made:
-    """A file's content, and what the manifest says of how it was made."""
+    """A file's content, what the manifest says of how it was made, and what to warn of."""
 
     content: bytes
     notes: dict[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 def make(
     wanted: Sequence[Wanted],
     source: SourceModel,
     samples: Samples | None,
+    validation: Samples | None,
     recipe: ExportRecipe,
     folder: Path,
     verbose: bool = False,
@@ -70,6 +75,7 @@ def make(
         wanted: what to make.
         source: the model.
         samples: to calibrate with, under the model's input names.
+        validation: to hold against the ranges found, under the same names.
         recipe: how.
         folder: an empty one for temporary files.
         verbose: let through what libraries write.
@@ -81,7 +87,11 @@ def make(
     possible = [f for f in wanted if f.format != "onnx" or f.scheme in _ONNX_SCHEMES]
     for file in wanted:
         if file not in possible:
-            yield file, "onnxruntime's CPU kernels do not profit from it; use float32 or int8"
+            yield (
+                file,
+                "onnxruntime's quantiser does not make it of what tf2onnx writes; use float32, "
+                "float16, dynamic or int8",
+            )
     variants = {
         format: [f for f in possible if f.format == format and f.scheme != "float32"]
         for format in _FLOATS
@@ -92,7 +102,9 @@ def make(
             for format, files in variants.items()
             if files
         }
-        stored = _store(samples, folder) if samples is not None else None
+        stored = _Given(
+            *(_store(given, folder, word) for given, word in ((samples, "c"), (validation, "v")))
+        )
         contents: dict[str, bytes | str] = {}
         with quiet(verbose), freeze(source, recipe.batch_size, folder) as frozen:
             for format in _FLOATS:
@@ -131,28 +143,50 @@ def _content(convert: Callable[[Frozen], bytes], frozen: Frozen) -> bytes | str:
 _Stored = tuple[tuple[str, str], ...]
 
 
-def _store(samples: Samples, folder: Path) -> _Stored:
+@dataclass(frozen=True)
+class _Given:
+    """Where the samples are."""
+
+    calibration: _Stored | None
+    validation: _Stored | None
+
+
+def _store(samples: Samples | None, folder: Path, word: str) -> _Stored | None:
+    if samples is None:
+        return None
     stored = []
     for number, (name, array) in enumerate(samples.inputs.items()):
-        path = folder / f"samples{number}.npy"
+        path = folder / f"{word}{number}.npy"
         np.save(path, array)
         stored.append((name, str(path)))
     return tuple(stored)
 
 
-def _variant(path: str, file: Wanted, stored: _Stored | None, recipe: ExportRecipe) -> Made | str:
+def _variant(path: str, file: Wanted, given: _Given, recipe: ExportRecipe) -> Made | str:
     """In a worker: a float file in another scheme, or the reason why not."""
-    notes: dict[str, Any] = {}
-    if file.scheme in CALIBRATED:
-        drawn = {"samples": len(_samples(stored)), "seed": recipe.seed, "method": "min-max"}
-        notes = {"io_dtype": recipe.io_dtype, "calibration": drawn}
+    content, ranges = _read(path), None
     try:
+        if file.scheme in _UNCALIBRATED_ONNX and file.format == "onnx":
+            return Made(_UNCALIBRATED_ONNX[file.scheme](content))
         if file.format == "onnx":
-            return Made(int8_onnx(_read(path), _samples(stored)), notes)
-        ranges = _ranges(path, stored) if file.scheme in CALIBRATED else None
-        return Made(quantize_tflite(_read(path), file.scheme, ranges, recipe.io_dtype), notes)
+            samples, held = _samples(given.calibration), _samples(given.validation)
+            assert samples is not None, "export() asks for calibration first"
+            content, ranges = int8_onnx(content, samples, _method(recipe), recipe.seed, held)
+        else:
+            if file.scheme in CALIBRATED:
+                ranges = _ranges(path, given, _method(recipe), recipe.seed)
+            content = quantize_tflite(content, file.scheme, ranges, recipe.io_dtype)
     except ExportError as error:
         return str(error)
+    if ranges is None:
+        return Made(content)
+    calibration = {**ranges.to_json(), "seed": recipe.seed}
+    notes = {"io_dtype": recipe.io_dtype, "calibration": calibration}
+    return Made(content, notes, tuple(ranges.warnings))
+
+
+def _method(recipe: ExportRecipe) -> Method:
+    return Method(recipe.calibration_method, recipe.percentile)
 
 
 @cache
@@ -161,12 +195,15 @@ def _read(path: str) -> bytes:
 
 
 @cache
-def _samples(stored: _Stored | None) -> Samples:
-    assert stored is not None, "export() asks for calibration first"
+def _samples(stored: _Stored | None) -> Samples | None:
+    if stored is None:
+        return None
     return Samples({name: np.load(path, mmap_mode="r") for name, path in stored})
 
 
 @cache
-def _ranges(path: str, stored: _Stored | None) -> Ranges:
+def _ranges(path: str, given: _Given, method: Method, seed: int) -> Ranges:
     """One calibration pass for all schemes that need it."""
-    return find_ranges(_read(path), _samples(stored))
+    samples, held = _samples(given.calibration), _samples(given.validation)
+    assert samples is not None, "export() asks for calibration first"
+    return find_ranges(_read(path), samples, method, seed, held)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
+
+from edgekit.convert.calibration.methods import MIN_MAX, Method
+from edgekit.convert.calibration.observe import observe
+from edgekit.convert.calibration.probes import OnnxProbe
+from edgekit.convert.calibration.ranges import Ranges
 from edgekit.convert.canonical import make_canonical, rename
 from edgekit.convert.freeze import Frozen
 from edgekit.convert.ordered import ordered_sets
@@ -16,6 +21,8 @@ from edgekit.samples import Samples
 # Opset 17 has every operator tf2onnx emits and loads in onnxruntime 1.12 and later; IR version 8
 # is of the same generation (table in onnxruntime's "ONNX Runtime compatibility").
 _OPSET, _IR_VERSION = 17, 8
+_DYNAMIC = ("MatMul", "Gemm", "Gather", "LSTM")
+_PURPOSE = "Quantising an ONNX file"
 
 
 def float_onnx(frozen: Frozen) -> bytes:
@@ -48,69 +55,126 @@ def float_onnx(frozen: Frozen) -> bytes:
     return content
 
 
-def int8_onnx(float_file: bytes, samples: Samples) -> bytes:
-    """The QDQ int8 file: unsigned activations and signed per-channel weights.
+def int8_onnx(
+    float_file: bytes,
+    samples: Samples,
+    method: Method = MIN_MAX,
+    seed: int = 0,
+    validation: Samples | None = None,
+) -> tuple[bytes, Ranges]:
+    """The QDQ int8 file, unsigned activations and signed per-channel weights, and its ranges.
 
     That pairing has fast kernels on x86 and Arm; with signed activations the file is slower than
     float on x86 (docs/decisions.md). Inputs and outputs stay float32.
 
     Args:
         float_file: as `float_onnx` gives it, of a fixed batch.
-        samples: under the model's input names.
+        samples: under the model's input names, of any number.
+        method: how the range of an activation follows from what was seen.
+        seed: of the halves whose ranges are compared.
+        validation: samples to hold against the ranges.
 
     Raises:
         ExportError: the quantiser cannot treat this model.
     """
-    quantization = require("onnxruntime.quantization", "export", "Quantising an ONNX file")
-    preprocess = require(
-        "onnxruntime.quantization.shape_inference", "export", "Quantising an ONNX file"
-    ).quant_pre_process
-    onnx = require("onnx", "export", "Quantising an ONNX file")
-    with TemporaryDirectory(prefix="edgekit-") as folder:
-        source, prepared, target = (Path(folder, n) for n in ("a.onnx", "b.onnx", "c.onnx"))
-        source.write_bytes(float_file)
-        try:
-            # Folds batch normalisation, which tf2onnx leaves as Conv, Mul, Add.
-            preprocess(source, prepared, skip_symbolic_shape=True)
-            quantization.quantize_static(
-                prepared,
-                target,
-                _Reader(onnx.load(source), samples),
-                quant_format=quantization.QuantFormat.QDQ,
-                activation_type=quantization.QuantType.QUInt8,
-                weight_type=quantization.QuantType.QInt8,
-                per_channel=True,
-            )
-        except Exception as error:
-            raise ExportError(f"scheme 'int8': onnxruntime refuses: {one_line(error)}") from error
-        proto = onnx.load(target)
+    quantization = require("onnxruntime.quantization", "export", _PURPOSE)
+    calibrate = require("onnxruntime.quantization.calibrate", "export", _PURPOSE)
+    registry = require("onnxruntime.quantization.registry", "export", _PURPOSE)
+    quantizer_module = require("onnxruntime.quantization.qdq_quantizer", "export", _PURPOSE)
+    try:
+        prepared = _prepared(float_file)
+        ranges = observe(OnnxProbe(prepared), samples, method, seed, validation)
+        quantizer = quantizer_module.QDQQuantizer(
+            prepared,
+            per_channel=True,
+            reduce_range=False,
+            weight_qType=quantization.QuantType.QInt8,
+            activation_qType=quantization.QuantType.QUInt8,
+            tensors_range=calibrate.TensorsData(
+                calibrate.CalibrationMethod.MinMax,
+                {
+                    name: (np.float32(lowest), np.float32(highest))
+                    for name, (lowest, highest) in ranges.of("int8").items()
+                },
+            ),
+            nodes_to_quantize=[],
+            nodes_to_exclude=[],
+            op_types_to_quantize=[*registry.QLinearOpsRegistry, *registry.QDQRegistry],
+            extra_options={},
+        )
+        quantizer.quantize_model()
+    # onnxruntime raises whatever it stumbles over.
+    except Exception as error:
+        raise ExportError(f"scheme 'int8': onnxruntime refuses: {one_line(error)}") from error
+    content: bytes = quantizer.model.model.SerializeToString(deterministic=True)
+    return content, ranges
+
+
+def float16_onnx(float_file: bytes) -> bytes:
+    """The file with weights and arithmetic in half precision; inputs and outputs stay float32.
+
+    Raises:
+        ExportError: onnxruntime's converter cannot treat this model.
+    """
+    onnx = require("onnx", "export", _PURPOSE)
+    converter = require("onnxruntime.transformers.float16", "export", _PURPOSE)
+    try:
+        proto = converter.convert_float_to_float16(
+            onnx.load_from_string(float_file), keep_io_types=True
+        )
+        make_canonical(proto)
+        onnx.checker.check_model(proto)
+    except Exception as error:
+        raise ExportError(f"scheme 'float16': onnxruntime refuses: {one_line(error)}") from error
     content: bytes = proto.SerializeToString(deterministic=True)
     return content
 
 
-class _Reader:
-    """onnxruntime's CalibrationDataReader: batches until None."""
+def dynamic_onnx(float_file: bytes) -> bytes:
+    """The file with int8 weights per channel and activations quantised in each inference.
 
-    def __init__(self, proto: Any, samples: Samples) -> None:
-        self._batches = self._feed(proto, samples)
+    Convolutions stay as they are: onnxruntime's integer kernel for them takes five times as long
+    as the float one (docs/measurements.md).
 
-    def get_next(self) -> dict[str, Any] | None:
-        return next(self._batches, None)
+    Raises:
+        ExportError: onnxruntime's quantiser cannot treat this model, or finds nothing to quantise.
+    """
+    onnx = require("onnx", "export", _PURPOSE)
+    quantization = require("onnxruntime.quantization", "export", _PURPOSE)
+    with TemporaryDirectory(prefix="edgekit-") as folder:
+        target = Path(folder, "a.onnx")
+        try:
+            quantization.quantize_dynamic(
+                _prepared(float_file),
+                target,
+                weight_type=quantization.QuantType.QInt8,
+                per_channel=True,
+                op_types_to_quantize=list(_DYNAMIC),
+            )
+        except Exception as error:
+            raise ExportError(
+                f"scheme 'dynamic': onnxruntime refuses: {one_line(error)}"
+            ) from error
+        proto = onnx.load(target)
+    if not any(tensor.data_type == onnx.TensorProto.INT8 for tensor in proto.graph.initializer):
+        raise ExportError(
+            "scheme 'dynamic': this model has no weights that onnxruntime quantises so; it takes "
+            "those of dense, embedding and LSTM layers."
+        )
+    make_canonical(proto)
+    content: bytes = proto.SerializeToString(deterministic=True)
+    return content
 
-    @staticmethod
-    def _feed(proto: Any, samples: Samples) -> Iterator[dict[str, Any]]:
-        onnx = require("onnx", "export", "Quantising an ONNX file")
-        inputs = {node.name: node.type.tensor_type for node in proto.graph.input}
-        first = next(iter(inputs.values())).shape.dim[0]
-        size = first.dim_value or 1
-        for batch in samples.batches(size):
-            if len(batch) == size:
-                yield {
-                    name: batch.inputs[name].astype(
-                        onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
-                    )
-                    for name, tensor in inputs.items()
-                }
+
+def _prepared(float_file: bytes) -> Any:
+    """The model with batch normalisation folded, which tf2onnx leaves as Conv, Mul, Add."""
+    onnx = require("onnx", "export", _PURPOSE)
+    inference = require("onnxruntime.quantization.shape_inference", "export", _PURPOSE)
+    with TemporaryDirectory(prefix="edgekit-") as folder:
+        source, target = Path(folder, "a.onnx"), Path(folder, "b.onnx")
+        source.write_bytes(float_file)
+        inference.quant_pre_process(source, target, skip_symbolic_shape=True)
+        return onnx.load(target)
 
 
 def _rename_ends(proto: Any, frozen: Frozen) -> None:

@@ -6,19 +6,27 @@ makes a quantised variant of the float file in milliseconds where the converter 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from edgekit.convert.calibration.methods import MIN_MAX, Interval, Method
+from edgekit.convert.calibration.observe import observe
+from edgekit.convert.calibration.probes import TfliteProbe
+from edgekit.convert.calibration.ranges import Ranges
 from edgekit.convert.freeze import SIGNATURE, Frozen
 from edgekit.errors import ExportError, one_line, require
 from edgekit.samples import Samples
 
 _PURPOSE = "Quantising a TFLite file"
-
-# Ranges found by ai-edge-quantizer's calibrator: {"min", "max"} arrays by tensor name.
-Ranges = dict[str, Any]
+# Schemes that leave activations real, and the layers whose weights each can store (the policy of
+# ai-edge-quantizer 0.10).
+_WEIGHTS_ALONE = {
+    "int8-weights": "dense, convolution and embedding layers",
+    "int4-weights": "dense, two-dimensional convolution and embedding layers",
+    "int4-blocks": "dense and embedding layers, in blocks of 32 along the input",
+}
 
 
 def float_tflite(frozen: Frozen) -> bytes:
@@ -39,35 +47,26 @@ def float_tflite(frozen: Frozen) -> bytes:
     return content
 
 
-def find_ranges(float_file: bytes, samples: Samples, threads: int = 1) -> Ranges:
-    """The smallest and largest value of every tensor over all `samples`.
-
-    True minima and maxima: the quantiser's own moving average loses accuracy (docs/decisions.md).
+def find_ranges(
+    float_file: bytes,
+    samples: Samples,
+    method: Method = MIN_MAX,
+    seed: int = 0,
+    validation: Samples | None = None,
+) -> Ranges:
+    """The range of every activation, found by running the float file over `samples` once.
 
     Args:
         float_file: as `float_tflite` gives it.
         samples: under the model's input names, of any number.
+        method: how a range follows from what was seen.
+        seed: of the halves whose ranges are compared.
+        validation: samples to hold against the ranges.
 
     Raises:
-        ExportError: the file holds tensors that cannot be observed, such as those of a loop.
+        ExportError: the file holds tensors that cannot be observed.
     """
-    calibrator = require("ai_edge_quantizer.calibrator", "export", _PURPOSE)
-    qsv_utils = require("ai_edge_quantizer.utils.qsv_utils", "export", _PURPOSE)
-    calibration = calibrator.Calibrator(
-        float_file, num_threads=threads, qsv_update_func=qsv_utils.min_max_update
-    )
-    # int8's and int16x8's recipes observe the same tensors: one pass serves both.
-    # A list: the calibrator goes over its data twice, the first time only to count.
-    feed = list(_feed(float_file, samples))
-    try:
-        calibration.calibrate({SIGNATURE: feed}, _recipe("int8", "int8"))
-    except (ValueError, RuntimeError, NotImplementedError, KeyError) as error:
-        # Loops, as recurrent layers make them, hold tensors that cannot be looked at.
-        raise ExportError(
-            f"the ranges of its tensors cannot be observed: {one_line(error)}"
-        ) from error
-    ranges: Ranges = calibration.get_model_qsvs()
-    return ranges
+    return observe(TfliteProbe(float_file), samples, method, seed, validation)
 
 
 def quantize_tflite(float_file: bytes, scheme: str, ranges: Ranges | None, io_dtype: str) -> bytes:
@@ -75,7 +74,7 @@ def quantize_tflite(float_file: bytes, scheme: str, ranges: Ranges | None, io_dt
 
     Args:
         float_file: as `float_tflite` gives it.
-        scheme: ``"float16"``, ``"dynamic"``, ``"int8"`` or ``"int16x8"``.
+        scheme: of `edgekit.artifact.SCHEMES`, not ``"float32"``.
         ranges: needed for ``"int8"`` and ``"int16x8"``.
         io_dtype: ``"int8"`` lets the file take and give the integers it computes with,
             ``"float32"`` keeps real numbers at its ends.
@@ -87,10 +86,19 @@ def quantize_tflite(float_file: bytes, scheme: str, ranges: Ranges | None, io_dt
     quantizer = quantizer_module.Quantizer(float_file)
     quantizer.load_quantization_recipe(_recipe(scheme, io_dtype).get_quantization_recipe())
     try:
-        result = quantizer.quantize(ranges, enable_progress_report=False)
+        result = quantizer.quantize(
+            None if ranges is None else _statistics(ranges.of(scheme)),
+            enable_progress_report=False,
+        )
     except (ValueError, RuntimeError, NotImplementedError, KeyError) as error:
         raise ExportError(f"scheme {scheme!r}: the quantiser refuses: {one_line(error)}") from error
-    return bytes(result.quantized_model)
+    content = bytes(result.quantized_model)
+    if scheme in _WEIGHTS_ALONE and not _holds_integers(content):
+        raise ExportError(
+            f"scheme {scheme!r}: this model has no weights that the quantiser stores so; it takes "
+            f"those of {_WEIGHTS_ALONE[scheme]}."
+        )
+    return content
 
 
 def _recipe(scheme: str, io_dtype: str) -> Any:
@@ -112,6 +120,17 @@ def _recipe(scheme: str, io_dtype: str) -> Any:
             num_bits=8,
             granularity=types.QuantGranularity.TENSORWISE,
         )
+    elif scheme in ("int8-weights", "int4-weights"):
+        manager.add_weight_only_config(
+            ".*", operators.ALL_SUPPORTED, num_bits=8 if scheme == "int8-weights" else 4
+        )
+    elif scheme == "int4-blocks":
+        manager.add_dynamic_config(
+            ".*",
+            operators.ALL_SUPPORTED,
+            num_bits=4,
+            granularity=types.QuantGranularity.BLOCKWISE_32,
+        )
     else:
         bits = {"int8": 8, "int16x8": 16}[scheme]
         manager.add_static_config(
@@ -125,21 +144,20 @@ def _recipe(scheme: str, io_dtype: str) -> Any:
     return manager
 
 
-def _feed(float_file: bytes, samples: Samples) -> Iterator[dict[str, Any]]:
-    """Batches of the size that the file has, the last one filled up with its last sample."""
-    interpreter_module = require("ai_edge_litert.interpreter", "export", _PURPOSE)
-    details = (
-        interpreter_module.Interpreter(model_content=float_file)
-        .get_signature_runner(SIGNATURE)
-        .get_input_details()
-    )
-    size = int(next(iter(details.values()))["shape"][0])
-    for batch in samples.batches(size):
-        short = size - len(batch)
-        yield {
-            name: np.concatenate([x, x[-1:].repeat(short, 0)]).astype(details[name]["dtype"])
-            for name, x in batch.inputs.items()
-        }
+def _holds_integers(content: bytes) -> bool:
+    """Whether any tensor of the main graph is stored in 4 or 8 bits."""
+    schema = require("ai_edge_litert.schema_py_generated", "export", _PURPOSE)
+    graph = schema.Model.GetRootAs(content, 0).Subgraphs(0)
+    small = (schema.TensorType.INT4, schema.TensorType.INT8)
+    return any(graph.Tensors(i).Type() in small for i in range(graph.TensorsLength()))
+
+
+def _statistics(ranges: Mapping[str, Interval]) -> dict[str, dict[str, Any]]:
+    """The ranges in the quantiser's words."""
+    return {
+        name: {"min": np.array([lowest], np.float32), "max": np.array([highest], np.float32)}
+        for name, (lowest, highest) in ranges.items()
+    }
 
 
 def _essence(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from edgekit import document
-from edgekit.artifact import FORMATS, SCHEMES, Artifact
+from edgekit.artifact import FORMATS, Artifact
 from edgekit.convert.export import export
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.compare import compare
@@ -33,7 +33,10 @@ RECIPE = Recipe(
 )
 PRUNE = PruneRecipe(sparsity=0.5, epochs=10, learning_rate=0.001)
 BUDGET = DriftBudget(max_accuracy_drop=0.01)
-_ONNX_SCHEMES = ("float32", "int8")
+_SCHEMES = {
+    "tflite": ("float32", "float16", "dynamic", "int8", "int16x8"),
+    "onnx": ("float32", "int8"),
+}
 _DOCUMENTS = ("training.json", "drift.json", "bench.json", MANIFEST_NAME)
 
 
@@ -130,7 +133,7 @@ def _export_all(
         files += export(
             source,
             out=out,
-            schemes=SCHEMES if format == "tflite" else _ONNX_SCHEMES,
+            schemes=_SCHEMES[format],
             formats=(format,),
             calibration=calibration,
             overwrite=overwrite,

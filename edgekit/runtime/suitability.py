@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from edgekit.artifact import FORMATS, SCHEMES
+from edgekit.artifact import FORMATS
 from edgekit.runtime.host import HostState
 
 VERDICTS = ("fast", "works", "slow", "no")
@@ -18,7 +18,8 @@ _BACKENDS = {
     ),
     "onnx": (("onnxruntime", "onnxruntime"),),
 }
-_ONNX_SCHEMES = ("float32", "int8")
+# Those that were measured. Of the others, which store weights in integers alone, nothing is said.
+JUDGED = ("float32", "float16", "dynamic", "int8", "int16x8")
 
 # What an inference of a ResNet-8 costs where float32 costs 1 (docs/measurements.md, "Schemes on
 # interpreters"): in time on x86, in instructions on Arm.
@@ -28,7 +29,7 @@ _COSTS: dict[tuple[str, str], dict[str, float]] = {
     ("litert", "x86 dot"): dict(zip(_TFLITE, (1.0, 0.33, 0.33, 92))),
     ("tensorflow", "x86 dot"): dict(zip(_TFLITE, (1.6, 0.33, 0.33, 19))),
     ("tflite-runtime", "x86 dot"): dict(zip(_TFLITE, (1.0, 4.3, 2.8, 37))),
-    ("onnxruntime", "x86 dot"): {"int8": 0.56},
+    ("onnxruntime", "x86 dot"): {"float16": 1.04, "int8": 0.56},
     ("litert", "arm64"): dict(zip(_TFLITE, (1.0, 1.05, 0.88, 17))),
     ("litert", "arm64 dot"): dict(zip(_TFLITE, (1.0, 0.35, 0.31, 17))),
     ("tflite-runtime", "arm64"): dict(zip(_TFLITE, (1.0, 1.23, 1.28, 9.8))),
@@ -64,18 +65,18 @@ class Suitability:
 
 
 def suitability(host: HostState) -> list[Suitability]:
-    """A verdict for each scheme in each format, in the order of `FORMATS` and `SCHEMES`."""
+    """A verdict for each scheme in each format, in the order of `FORMATS` and `JUDGED`."""
     return [
         Suitability(format, scheme, *_judge(host, format, scheme))
         for format in FORMATS
-        for scheme in SCHEMES
+        for scheme in JUDGED
     ]
 
 
 def _judge(host: HostState, format: str, scheme: str) -> tuple[str | None, str, str]:
     """Backend, verdict and reason."""
-    if format == "onnx" and scheme not in _ONNX_SCHEMES:
-        return None, "no", "edgekit makes no such file: onnxruntime would gain nothing from it"
+    if (format, scheme) == ("onnx", "int16x8"):
+        return None, "no", "edgekit makes no such file: onnxruntime's quantiser does not offer it"
     installed = (name for name, package in _BACKENDS[format] if package in host.interpreters)
     backend = next(installed, None)
     if backend is None:

@@ -27,7 +27,10 @@ from edgekit.recipe import ExportRecipe, PruneRecipe
 from edgekit.samples import Samples
 from edgekit.tensor import TensorSpec
 
-MADE = [("tflite", scheme) for scheme in SCHEMES] + [("onnx", "float32"), ("onnx", "int8")]
+ONNX_SCHEMES = ("float32", "float16", "dynamic", "int8")
+# The digits' dense layer has 48 inputs: no blocks of 32.
+TFLITE_SCHEMES = tuple(s for s in SCHEMES if s != "int4-blocks")
+MADE = [("tflite", s) for s in TFLITE_SCHEMES] + [("onnx", s) for s in ONNX_SCHEMES]
 TOLERANCE = 1e-5
 
 
@@ -75,7 +78,8 @@ def test_names_and_a_batch_of_one(digits_files: Any, format: str, scheme: str) -
 
 
 def test_quantised_files_are_smaller(digits_files: Any) -> None:
-    sizes = {s: digits_files.path("tflite", s).stat().st_size for s in SCHEMES}
+    sizes = {s: digits_files.path("tflite", s).stat().st_size for s in TFLITE_SCHEMES}
+    assert sizes["int4-weights"] < sizes["int8-weights"] < sizes["float16"]
     assert sizes["int8"] < sizes["float16"] < sizes["float32"]
     assert sizes["dynamic"] < sizes["float16"]
 
@@ -107,7 +111,11 @@ def test_the_manifest_tells_it_all(digits_files: Any, digits_model: Path) -> Non
         assert row["ops"]
     int8 = files["digits.int8.tflite"]
     assert int8["inputs"][0]["quantization"]["scale"][0] > 0
-    assert int8["recipe"]["calibration"]["samples"] == 1000
+    calibration = int8["recipe"]["calibration"]
+    assert calibration["samples"] == 1000
+    assert calibration["method"] == ExportRecipe.calibration_method
+    assert calibration["halves"]["enough"] is True
+    assert files["digits.int8.onnx"]["recipe"]["calibration"]["halves"]["enough"] is True
     assert int8["float_ops"] == []
     assert "int8" in int8["ops"]
     assert files["digits.float32.tflite"]["recipe"].get("calibration") is None
@@ -116,11 +124,12 @@ def test_the_manifest_tells_it_all(digits_files: Any, digits_model: Path) -> Non
     assert set(pruned["sparsity_by_layer"]) == {"conv1", "conv2", "conv3", "logits"}
 
 
-def test_what_onnx_does_not_offer_is_skipped_with_its_reason(digits_files: Any) -> None:
+def test_what_a_quantiser_does_not_offer_is_skipped_with_its_reason(digits_files: Any) -> None:
     _, manifest = document.read(digits_files.folder / "manifest.json")
     skipped = {(row["format"], row["scheme"]): row["reason"] for row in manifest["skipped"]}
-    assert set(skipped) == {("onnx", s) for s in ("float16", "dynamic", "int16x8")}
-    assert all("float32 or int8" in reason for reason in skipped.values())
+    assert "not divisible by block size 32" in skipped.pop(("tflite", "int4-blocks"))
+    assert set(skipped) == {("onnx", s) for s in SCHEMES if s not in ONNX_SCHEMES}
+    assert all("use float32, float16, dynamic or int8" in reason for reason in skipped.values())
 
 
 def test_only_the_files_and_the_manifest_are_left(digits_files: Any) -> None:
@@ -317,12 +326,77 @@ def test_steps_are_told(tmp_path: Path, digits_model: Path) -> None:
     edgekit.export(
         digits_model,
         out=tmp_path,
-        schemes=["float32", "float16"],
+        schemes=["float32", "int8-weights"],
         formats=["tflite", "onnx"],
         progress=lines.append,
     )
     assert len(lines) == 4
-    assert any("digits.float16.onnx: skipped" in line for line in lines)
+    assert any("digits.int8-weights.onnx: skipped" in line for line in lines)
+
+
+@pytest.mark.parametrize("format", ["tflite", "onnx"])
+def test_calibration_says_what_the_samples_are_worth(
+    tmp_path: Path, digits_model: Path, digits: Any, format: str
+) -> None:
+    lines: list[str] = []
+    scaled = {name: x / 16 for name, x in digits.validation.inputs.items()}
+    # A bright and a dark picture: each half knows one of them.
+    pictures = digits.train.inputs["image"][:2] * np.float32([1, 0.1]).reshape(2, 1, 1, 1)
+    edgekit.export(
+        digits_model,
+        out=tmp_path,
+        schemes=["int8"],
+        formats=[format],
+        calibration=Samples({"image": pictures}),
+        validation=Samples(scaled),
+        recipe=ExportRecipe(calibration_method="percentile", percentile=99.9),
+        progress=lines.append,
+    )
+    _, manifest = document.read(tmp_path / "manifest.json")
+    calibration = manifest["files"][0]["recipe"]["calibration"]
+    assert (calibration["method"], calibration["percentile"]) == ("percentile", 99.9)
+    assert calibration["halves"]["enough"] is False
+    assert calibration["validation"]["alike"] is False
+    assert any("2 calibration samples are not enough" in line for line in lines)
+    assert any("do not look like" in line for line in lines)
+
+
+def test_blocks_of_four_bits_where_a_dense_layer_has_them(tmp_path: Path) -> None:
+    import keras
+
+    image = keras.Input((64,), name="image")
+    dense = keras.layers.Dense(96, activation="relu")(image)
+    keras.Model(image, keras.layers.Dense(4, name="scores")(dense)).save(tmp_path / "m.keras")
+    (blocks, whole) = edgekit.export(
+        tmp_path / "m.keras", out=tmp_path / "out", schemes=["int4-blocks", "float32"]
+    )
+    assert blocks.name == "m.int4-blocks.tflite"
+    assert blocks.scheme == Artifact.of(blocks.path).scheme == "int4-blocks"
+    assert blocks.size_bytes < whole.size_bytes / 3
+    x = np.random.default_rng(0).standard_normal((1, 64)).astype(np.float32)
+    with edgekit.load(blocks.path) as small, edgekit.load(whole.path) as large:
+        ours, theirs = small.infer({"image": x})["scores"], large.infer({"image": x})["scores"]
+    assert 0 < np.abs(ours - theirs).max() < 0.2 * np.ptp(theirs)
+
+
+def test_a_model_without_weights_for_a_scheme_says_so(tmp_path: Path) -> None:
+    import keras
+
+    image = keras.Input((4, 4, 2), name="image")
+    pooled = keras.layers.GlobalAveragePooling2D(name="mean")(image)
+    keras.Model(image, pooled).save(tmp_path / "m.keras")
+    schemes = ["int8-weights", "int4-weights", "int4-blocks", "dynamic"]
+    edgekit.export(
+        tmp_path / "m.keras",
+        out=tmp_path / "out",
+        schemes=["float32", *schemes],
+        formats=["tflite", "onnx"],
+    )
+    _, manifest = document.read(tmp_path / "out" / "manifest.json")
+    reasons = {(row["format"], row["scheme"]): row["reason"] for row in manifest["skipped"]}
+    for scheme in schemes[:3]:
+        assert "no weights" in reasons["tflite", scheme]
+    assert "no weights" in reasons["onnx", "dynamic"]
 
 
 def test_the_specs_returned_are_the_files(digits_files: Any) -> None:

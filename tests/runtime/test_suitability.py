@@ -9,10 +9,10 @@ import pytest
 
 import edgekit
 from edgekit import runtime
-from edgekit.artifact import FORMATS, SCHEMES
+from edgekit.artifact import FORMATS
 from edgekit.runtime import suitability as module
 from edgekit.runtime.host import DOT_PRODUCTS, INTERPRETERS, HostState
-from edgekit.runtime.suitability import VERDICTS, suitability
+from edgekit.runtime.suitability import JUDGED, VERDICTS, suitability
 
 LITERT = {"ai-edge-litert": "2.3.0"}
 OLD = {"tflite-runtime": "2.14.0"}
@@ -32,7 +32,7 @@ def verdicts(
         interpreters=interpreters,
     )
     rows = suitability(host)
-    assert Counter((row.format, row.scheme) for row in rows) == Counter(product(FORMATS, SCHEMES))
+    assert Counter((row.format, row.scheme) for row in rows) == Counter(product(FORMATS, JUDGED))
     for row in rows:
         assert row.verdict in VERDICTS
         assert (row.backend is None) == (row.verdict == "no")
@@ -78,8 +78,8 @@ def test_onnx_files(machine: str, features: tuple[str, ...], expected: str) -> N
     found = verdicts(machine, features, ORT)["onnx"]
     assert found == {
         "float32": "works",
-        "float16": "no",
-        "dynamic": "no",
+        "float16": "works",
+        "dynamic": "works",
         "int8": expected,
         "int16x8": "no",
     }
@@ -115,7 +115,7 @@ def test_measured_costs_name_what_there_is() -> None:
     backends = {name for rows in module._BACKENDS.values() for name, _ in rows}
     for (backend, _), costs in module._COSTS.items():
         assert backend in backends
-        assert set(costs) <= set(SCHEMES)
+        assert set(costs) <= set(JUDGED)
         assert min(costs.values()) > 0
 
 

@@ -1,0 +1,156 @@
+"""Probes: float files whose inner tensors can be looked at while they run."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.errors import ExportError, one_line, require
+from edgekit.samples import Samples
+
+_PURPOSE = "Finding the ranges of activations"
+
+
+Look = Callable[[str, NDArray[Any]], None]
+
+
+class Probe(Protocol):
+    """A float file whose inner tensors can be looked at.
+
+    Attributes:
+        batch: samples an inference.
+    """
+
+    batch: int
+
+    def run(self, inputs: dict[str, NDArray[Any]], look: Look) -> None:
+        """Run one batch and show each tensor that is no constant, as ``look(name, values)``.
+
+        The values, of any shape and never empty, are valid during that call only.
+        """
+        ...
+
+
+def batches(samples: Samples, size: int) -> Iterator[dict[str, NDArray[Any]]]:
+    """The inputs, `size` samples at a time, the last batch filled up with its last sample."""
+    for batch in samples.batches(size):
+        short = size - len(batch)
+        yield {
+            name: np.concatenate([x, x[-1:].repeat(short, 0)]) if short else x
+            for name, x in batch.inputs.items()
+        }
+
+
+class TfliteProbe:
+    """A TFLite file in an interpreter that keeps every tensor's values.
+
+    Tensors are read where they lie: copying them, constants included, takes longer than computing.
+
+    Raises:
+        ExportError: in `run`, a tensor cannot be looked at, such as those of a loop.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        interpreter_module = require("ai_edge_litert.interpreter", "export", _PURPOSE)
+        with warnings.catch_warnings():
+            # Says that keeping every tensor takes memory.
+            warnings.simplefilter("ignore", UserWarning)
+            self._interpreter = interpreter_module.Interpreter(
+                model_content=content, num_threads=1, experimental_preserve_all_tensors=True
+            )
+        self._interpreter.allocate_tensors()
+        signature = next(iter(self._interpreter._get_full_signature_list().values()))
+        self._inputs = dict(signature["inputs"])
+        details = {row["index"]: row for row in self._interpreter.get_tensor_details()}
+        self._dtypes = {name: details[i]["dtype"] for name, i in self._inputs.items()}
+        first = next(iter(self._inputs.values()))
+        self.batch = int(details[first]["shape"][0])
+        self._tensors = [
+            (details[i]["name"], i)
+            for i in _computed(content)
+            if i in details and np.dtype(details[i]["dtype"]).kind in "fiu"
+        ]
+
+    def run(self, inputs: dict[str, NDArray[Any]], look: Look) -> None:
+        for name, i in self._inputs.items():
+            self._interpreter.set_tensor(i, inputs[name].astype(self._dtypes[name], copy=False))
+        try:
+            self._interpreter.invoke()
+            for name, i in self._tensors:
+                values = self._interpreter.tensor(i)()
+                if values.size:
+                    look(name, values)
+                del values  # The interpreter does not run while anyone looks at it.
+        except (ValueError, RuntimeError) as error:
+            raise ExportError(
+                f"the ranges of its tensors cannot be observed: {one_line(error)}"
+            ) from error
+
+
+def _computed(content: bytes) -> list[int]:
+    """The tensors of a TFLite file's main graph that are inputs or computed, in graph order."""
+    schema = require("ai_edge_litert.schema_py_generated", "export", _PURPOSE)
+    graph = schema.Model.GetRootAs(content, 0).Subgraphs(0)
+    found = dict.fromkeys(int(i) for i in graph.InputsAsNumpy())
+    for k in range(graph.OperatorsLength()):
+        operator = graph.Operators(k)
+        if operator.OutputsLength():
+            found.update(dict.fromkeys(int(i) for i in operator.OutputsAsNumpy()))
+    return list(found)
+
+
+class OnnxProbe:
+    """An ONNX file with every tensor as an output.
+
+    Args:
+        proto: a ModelProto with the types of its tensors (shape inference has run).
+    """
+
+    def __init__(self, proto: Any) -> None:
+        onnx = require("onnx", "export", _PURPOSE)
+        runtime = require("onnxruntime", "export", _PURPOSE)
+        open_up = onnx.ModelProto()
+        open_up.CopyFrom(proto)
+        graph = open_up.graph
+        constants = {tensor.name for tensor in graph.initializer}
+        real = {
+            value.name
+            for value in (*graph.input, *graph.value_info, *graph.output)
+            if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+        } - constants
+        shown = {value.name for value in (*graph.input, *graph.output)}
+        graph.output.extend(
+            onnx.ValueInfoProto(name=name)
+            for node in graph.node
+            for name in node.output
+            if name in real and name not in shown
+        )
+        self._inputs = {value.name: value.type.tensor_type for value in graph.input}
+        self._dtypes = {
+            name: onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
+            for name, tensor in self._inputs.items()
+        }
+        first = next(iter(self._inputs.values())).shape.dim[0]
+        self.batch = first.dim_value or 1
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 3  # What it says of graphs with many outputs helps nobody.
+        self._session = runtime.InferenceSession(
+            open_up.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        self._outputs = [node.name for node in self._session.get_outputs() if node.name in real]
+        self._real_inputs = [name for name in self._inputs if name in real]
+
+    def run(self, inputs: dict[str, NDArray[Any]], look: Look) -> None:
+        feed = {
+            name: inputs[name].astype(dtype, copy=False) for name, dtype in self._dtypes.items()
+        }
+        results = dict(zip(self._outputs, self._session.run(self._outputs, feed), strict=True))
+        results.update({name: feed[name] for name in self._real_inputs})
+        for name, values in results.items():
+            if values.size:
+                look(name, values)
