@@ -92,7 +92,7 @@ def hash_of(samples: Samples | None) -> str | None:
     for name, array in arrays:
         if array is not None:
             digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
-            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
