@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from fnmatch import fnmatch
 
-from . import convolutions, shapes
+from . import composed, convolutions, elementwise, preprocessing, sequences, shapes
 from .entry import Entry, Input, inputs
 
 ENTRIES: tuple[Entry, ...] = (
     *convolutions.ENTRIES,
     *shapes.ENTRIES,
+    *elementwise.ENTRIES,
+    *sequences.ENTRIES,
+    *preprocessing.ENTRIES,
+    *composed.ENTRIES,
 )
 if len({entry.name for entry in ENTRIES}) != len(ENTRIES):
     raise ValueError("two entries of the zoo share a name")
