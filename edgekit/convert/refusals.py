@@ -1,0 +1,3 @@
+"""Refusals."""
+def kind_of(reason: str) -> str | None:
+    return reason[:120]
