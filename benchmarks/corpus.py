@@ -135,7 +135,11 @@ def supervise(names: queue.Queue[str], done: queue.Queue[Row], command: list[str
     """Feed one worker after the other: a crash costs the entry that caused it."""
     while True:
         worker = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         )
         assert worker.stdin is not None
         assert worker.stdout is not None

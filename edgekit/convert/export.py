@@ -18,6 +18,7 @@ from edgekit.convert.freeze import Frozen, freeze
 from edgekit.convert.inspect import inspect
 from edgekit.convert.metadata import write_onnx, write_tflite
 from edgekit.convert.onnx import float_onnx, int8_onnx
+from edgekit.convert.refusals import load_reason
 from edgekit.convert.tflite import find_ranges, float_tflite, quantize_tflite
 from edgekit.errors import ArtifactError, ExportError, UsageError
 from edgekit.files import refuse_existing
@@ -155,17 +156,21 @@ def export(
         files, skipped = [], []
         start = perf_counter()
         for file, content in _make(wanted, frozen, samples, recipe):
-            if isinstance(content, str):
-                skipped.append({"format": file.format, "scheme": file.scheme, "reason": content})
-                tell(f"{file.name}: skipped, {content}")
-            else:
-                done = {"scheme": file.scheme, **notes}
-                if file.scheme in _CALIBRATED:
-                    done |= calibrated_notes
-                known = Metadata(
-                    class_names=recipe.class_names, source_sha256=origin.sha256, recipe=done
-                )
+            done = {"scheme": file.scheme, **notes}
+            if file.scheme in _CALIBRATED:
+                done |= calibrated_notes
+            known = Metadata(
+                class_names=recipe.class_names, source_sha256=origin.sha256, recipe=done
+            )
+            try:
+                if isinstance(content, str):
+                    raise ExportError(content)
                 files.append(_finish(workshop / file.name, content, file, known))
+            except ExportError as error:
+                reason = str(error)
+                skipped.append({"format": file.format, "scheme": file.scheme, "reason": reason})
+                tell(f"{file.name}: skipped, {reason}")
+            else:
                 size = files[-1].artifact.size_bytes / 1000
                 tell(f"{file.name}: {size:.1f} KB in {perf_counter() - start:.2f} s")
             start = perf_counter()
@@ -251,7 +256,7 @@ def _finish(path: Path, content: bytes, file: _Wanted, known: Metadata) -> Expor
         with load_runner(path) as runner:
             inputs, outputs = runner.inputs, runner.outputs
     except ArtifactError as error:
-        raise ExportError(f"{file.name}: was made, but does not load: {error}") from error
+        raise ExportError(load_reason(error, file.scheme)) from error
     operators = inspect(content, file.format, file.scheme)
     artifact = Artifact(path, file.format, file.scheme)
     return ExportedFile(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgekit.convert.freeze import Frozen
+from edgekit.convert.refusals import tflite_reason
 from edgekit.errors import ExportError, one_line, require
 from edgekit.samples import Samples
 
@@ -26,7 +27,7 @@ def float_tflite(frozen: Frozen) -> bytes:
     """The float32 file.
 
     Raises:
-        ExportError: an operator has no TFLite counterpart; carries the converter's words.
+        ExportError: an operator has no TFLite counterpart; names it and its layer.
     """
     tf = require("tensorflow", "export", "Exporting a model")
     converter = tf.lite.TFLiteConverter.from_saved_model(
@@ -36,7 +37,8 @@ def float_tflite(frozen: Frozen) -> bytes:
         content: bytes = converter.convert()
     # The converter's own error class is not public and derives from Exception alone.
     except Exception as error:
-        raise ExportError(f"TFLite cannot express this model: {_essence(error)}") from error
+        reason = tflite_reason(str(error), frozen.layers)
+        raise ExportError(reason or f"TFLite cannot express it: {_essence(error)}") from error
     return content
 
 
