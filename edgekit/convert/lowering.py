@@ -162,12 +162,15 @@ def _resize(tf: Any, operation: Any) -> Lowered | None:
 
     by_height, by_width = probe(height, new_height, 0), probe(width, new_width, 1)
 
+    def along(x: Any, matrix: Any) -> Any:
+        """The product along the last axis: as a dense layer, which every scheme has kernels for."""
+        rows = tf.matmul(tf.reshape(x, (-1, matrix.shape[1])), matrix.T)
+        return tf.reshape(rows, (-1, *x.shape[1:-1], matrix.shape[0]))
+
     def resized(x: Any) -> Any:
-        channels = x.shape[3]
-        x = tf.cast(x, tf.float32)
-        x = tf.matmul(by_height, tf.reshape(x, (-1, height, width * channels)))
-        x = tf.matmul(by_width, tf.reshape(x, (-1, width, channels)))
-        return tf.reshape(x, (-1, new_height, new_width, channels))
+        x = along(tf.transpose(tf.cast(x, tf.float32), (0, 3, 1, 2)), by_width)
+        x = along(tf.transpose(x, (0, 1, 3, 2)), by_height)
+        return tf.transpose(x, (0, 3, 2, 1))
 
     return Lowered(resized, [image])
 
@@ -206,8 +209,8 @@ def _sign_bit(tf: Any, operation: Any) -> Lowered | None:
     mask, zero = (_constant(tf, tensor) for tensor in (bits.inputs[1], operation.inputs[1]))
     if source.dtype != tf.float32 or mask != np.int32(-(2**31)) or zero != 0:
         return None
-    # The inverse of -0.0 is minus infinity.
-    return Lowered(lambda x: tf.logical_or(x < 0.0, 1.0 / x < 0.0), [source])
+    # -0.0 counts as zero here, as it does in any other comparison.
+    return Lowered(lambda x: x < 0.0, [source])
 
 
 def _fourier(part: int) -> Rule:

@@ -34,7 +34,7 @@ KINDS: dict[str, str] = {
     "ONNX: other kernels are as fast": r"onnxruntime's CPU kernels do not profit",
     "text inside the model": r"computes with text",
     "a table inside the model": r"looks values up in a table",
-    "loops hide their ranges": r"tensors of a loop cannot be observed",
+    "loops hide their ranges": r"ranges of its tensors cannot be observed",
     "nothing to quantise": r"no tensor of it can be quantised",
     "the quantiser shares one scale too many": r"two uses of one weight ask for different scales",
     "the interpreter lacks a kernel": r"the interpreter has no kernel for \w+ in \w+",
