@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import queue
+import re
 import subprocess
 import sys
 import tempfile
@@ -47,7 +48,7 @@ def errors(expected: Any, answer: Any) -> tuple[float, float, float]:
     return float(difference.max()), float(np.median(difference)), metrics.sqnr_db(expected, answer)
 
 
-def reference(entry: zoo.Entry, model: Any, x: dict[str, Any]) -> dict[str, Any]:
+def reference(model: Any, x: dict[str, Any]) -> dict[str, Any]:
     """What Keras itself answers, by name: keys of a dictionary, else names of layers."""
     given = x if len(x) > 1 else next(iter(x.values()))
     result = model(given, training=False)
@@ -76,6 +77,12 @@ def judge(path: Path, row: Row, expected: dict[str, Any], x: dict[str, Any]) -> 
     return row
 
 
+def reason_of(message: str, format: str, scheme: str) -> str:
+    """One file's part of the message that no file could be made."""
+    found = re.search(rf"{format} {scheme}: (.*?)(?:; (?:tflite|onnx) \w+: |$)", message, re.DOTALL)
+    return found[1] if found else message
+
+
 def examine(entry: zoo.Entry, schemes: list[str], folder: Path) -> Iterator[Row]:
     """A row for each file of one entry, made or not."""
     import edgekit
@@ -99,12 +106,12 @@ def examine(entry: zoo.Entry, schemes: list[str], folder: Path) -> Iterator[Row]
         skipped = json.loads((folder / "out" / "manifest.json").read_text("utf-8"))["skipped"]
     except ExportError as error:
         skipped = [
-            {"format": format, "scheme": scheme, "reason": str(error)}
+            {"format": format, "scheme": scheme, "reason": reason_of(str(error), format, scheme)}
             for format in ("tflite", "onnx")
             for scheme in schemes
         ]
     x = zoo.inputs(entry, SAMPLES)
-    expected = reference(entry, model, x)
+    expected = reference(model, x)
     for (format, scheme), file in files.items():
         yield judge(file, {"format": format, "scheme": scheme}, expected, x)
     for row in skipped:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from edgekit.convert.lowering import FOR_ALL, from_graph, lowered
+from edgekit.convert.lowering import FOR_ALL, lowered
 from edgekit.errors import ExportError, one_line, require
 from edgekit.models.source import SourceModel
 from edgekit.tensor import TensorSpec
+
+SIGNATURE = "serving_default"
 
 
 @dataclass(frozen=True)
@@ -20,20 +22,21 @@ class Frozen:
     """A traced model.
 
     Attributes:
-        function: the concrete function, by input name.
-        flat: the same with its weights as constants and its outputs as a list in the order of
-            `outputs`; None if it holds state, which cannot be constant.
-        saved_model: a folder with `function` as its ``serving_default`` signature.
+        saved_model: a folder with the model as its ``serving_default`` signature.
+        graph: the same as a GraphDef without variables; None if the model has a state or a table,
+            which no constant can stand for.
         inputs, outputs: with the batch that was fixed, or None for an open one.
+        input_tensors, output_tensors: what they are called in `graph`, in the same order.
         layers: the names of the model's Keras layers, those inside of layers too.
     """
 
-    function: Any
-    flat: Any
     saved_model: Path
+    graph: Any
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    layers: tuple[str, ...]
+    input_tensors: tuple[str, ...] = ()
+    output_tensors: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -58,89 +61,110 @@ def freeze(source: SourceModel, batch: int | None) -> Iterator[Frozen]:
         }
 
     try:
-        with _functions_opened():
+        with _functions_opened(source):
             function = tf.function(serve).get_concrete_function(**signature)
     except (ValueError, TypeError, tf.errors.OpError) as error:
         raise ExportError(
             f"{source.path}: cannot be traced with inputs "
             f"{ {spec.name: list(spec.shape) for spec in inputs} }: {one_line(error)}"
         ) from error
-    # tf.function flattens a dictionary by sorted key.
     outputs = tuple(
         TensorSpec(name, tensor.dtype.name, tuple(tensor.shape))
-        for name, tensor in sorted(function.structured_outputs.items())
+        for name, tensor in function.structured_outputs.items()
     )
-    module = tf.Module()
-    flat = _with_constants(function)
-    if flat is None:
-        module.tracked = (list(source.variables), source.model)
-    else:
-        for tensor, spec in zip(flat.outputs, outputs, strict=True):
-            tensor.set_shape(spec.shape)
-        flat = lowered(flat, FOR_ALL)
-        function = named(flat, inputs, outputs)
-    with TemporaryDirectory(prefix="edgekit-") as folder:
-        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-        tf.saved_model.save(
-            module, folder, signatures={"serving_default": function}, options=options
+    constant = _without_variables(function)
+    graph, takes, gives = None, {}, {}
+    if constant is not None:
+        graph = lowered(constant.graph.as_graph_def(add_shapes=True), FOR_ALL)
+        # Results of a function stand in the order of a dictionary's sorted keys.
+        takes = dict(zip(function.structured_input_signature[1], constant.inputs, strict=True))
+        gives = dict(zip(sorted(spec.name for spec in outputs), constant.outputs, strict=True))
+    with TemporaryDirectory(prefix="edgekit-") as name:
+        folder = Path(name)
+        if graph is None or _names_an_operator(function):
+            module = tf.Module()
+            module.tracked = (list(source.variables), source.model)
+            tf.saved_model.save(module, folder, signatures={SIGNATURE: function})
+        else:
+            _write_saved_model(folder, graph, takes, gives)
+        yield Frozen(
+            folder,
+            graph,
+            inputs,
+            outputs,
+            tuple(takes[spec.name].name for spec in inputs if takes),
+            tuple(gives[spec.name].name for spec in outputs if gives),
+            tuple(layer.name for layer in _layers(source)),
         )
-        yield Frozen(function, flat, Path(folder), inputs, outputs, _layer_names(source))
 
 
-def _with_constants(function: Any) -> Any:
-    """`function` with its weights as constants; None if it holds state that an inference changes.
-
-    Keras 3's variables would stay outside of a converted file, and the tables by which a layer looks
-    words up are no tensors at all: such a function goes as it is.
-    """
-    tf = require("tensorflow", "export", "Exporting a model")
-    freezing = require(
+def _without_variables(function: Any) -> Any:
+    """The function with constants in place of its variables; None if there is more than that in it."""
+    module = require(
         "tensorflow.python.framework.convert_to_constants", "export", "Exporting a model"
     )
-    kinds = {operation.type for operation in function.graph.get_operations()}
-    if any(kind.startswith("Assign") or "HashTable" in kind or "Lookup" in kind for kind in kinds):
+    try:
+        constant = module.convert_variables_to_constants_v2(function, lower_control_flow=False)
+    except ValueError:
+        # A variable is assigned to.
         return None
-    constant = freezing.convert_variables_to_constants_v2(function, lower_control_flow=False)
-    if any(tensor.dtype == tf.resource for tensor in constant.inputs):
-        return None
-    return from_graph(constant.graph.as_graph_def(), constant)
+    arguments = [tensor for tensor in constant.inputs if tensor.dtype.name != "resource"]
+    return constant if len(arguments) == len(constant.inputs) else None
+
+
+def _names_an_operator(function: Any) -> bool:
+    """Whether a function in it says which operator it stands for, as tf_keras' LSTM does.
+
+    TensorFlow inlines such functions when it takes variables out; the TFLite converter makes one
+    fused operator of them.
+    """
+    functions = function.graph.as_graph_def().library.function
+    return any("api_implements" in inner.attr for inner in functions)
+
+
+def _write_saved_model(folder: Path, graph: Any, takes: Any, gives: Any) -> None:
+    """A SavedModel of nothing but a graph.
+
+    `tf.saved_model.save` would trace the function again for its checkpoint, its signature and its
+    gradients: two thirds of what an export of a MobileNetV2 took.
+    """
+    saved_model = require("tensorflow.core.protobuf.saved_model_pb2", "export", "Exporting a model")
+    saved = saved_model.SavedModel(saved_model_schema_version=1)
+    meta = saved.meta_graphs.add()
+    meta.meta_info_def.tags.append("serve")
+    meta.graph_def.CopyFrom(graph)
+    signature = meta.signature_def[SIGNATURE]
+    signature.method_name = "tensorflow/serving/predict"
+    for tensors, ends in ((takes, signature.inputs), (gives, signature.outputs)):
+        for name, tensor in tensors.items():
+            ends[name].name = tensor.name
+            ends[name].dtype = tensor.dtype.as_datatype_enum
+            ends[name].tensor_shape.CopyFrom(tensor.shape.as_proto())
+    (folder / "saved_model.pb").write_bytes(saved.SerializeToString(deterministic=True))
 
 
 @contextmanager
-def _functions_opened() -> Iterator[None]:
-    """Let a trace go through inner functions: Keras compiles convolutions in groups by XLA, and what
-    is compiled no converter can open."""
+def _functions_opened(source: SourceModel) -> Iterator[None]:
+    """Let a trace of Keras 3 go through inner functions.
+
+    It compiles convolutions in groups by XLA, and what is compiled no converter opens. tf_keras'
+    functions stay: TFLite knows its LSTM by the function's name.
+    """
     tf = require("tensorflow", "export", "Exporting a model")
     before = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(True)
+    tf.config.run_functions_eagerly(before or source.flavour == "keras")
     try:
         yield
     finally:
         tf.config.run_functions_eagerly(before)
 
 
-def named(flat: Any, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> Any:
-    """`flat`, whose inputs carry their names and whose outputs stand in order, called by name."""
-    tf = require("tensorflow", "export", "Exporting a model")
-    order = [tensor.op.name for tensor in flat.inputs]
-
-    def serve(**tensors: Any) -> dict[str, Any]:
-        results = flat(*[tensors[name] for name in order])
-        return {
-            spec.name: tf.identity(result, name=spec.name)
-            for spec, result in zip(outputs, results, strict=True)
-        }
-
-    signature = {spec.name: tf.TensorSpec(spec.shape, spec.dtype, spec.name) for spec in inputs}
-    return tf.function(serve).get_concrete_function(**signature)
-
-
-def _layer_names(source: SourceModel) -> tuple[str, ...]:
+def _layers(source: SourceModel) -> list[Any]:
+    """A Keras model's layers, those inside of layers too."""
     if source.flavour == "savedmodel":
-        return ()
+        return []
     # No public way leads to the layers inside of layers, such as a Bidirectional's.
-    layers = source.model._flatten_layers(include_self=False, recursive=True)
-    return tuple(layer.name for layer in layers)
+    return list(source.model._flatten_layers(include_self=False, recursive=True))
 
 
 def _with_batch(spec: TensorSpec, batch: int | None) -> TensorSpec:

@@ -27,26 +27,33 @@ class Lowered:
 Rule = Callable[[Any, Any], Lowered | None]
 
 
-def lowered(function: Any, rules: Mapping[str, Rule]) -> Any:
-    """A concrete function that computes what `function` does without the operators in `rules`.
+def lowered(graph_def: Any, rules: Mapping[str, Rule]) -> Any:
+    """A GraphDef that computes what `graph_def` does without the operators in `rules`.
 
     Args:
-        function: a concrete function that captures nothing.
+        graph_def: without variables; it stays as it is.
         rules: by TensorFlow's name of an operator; each gets the module and the operation.
     """
     tf = require("tensorflow", "export", "Exporting a model")
+    if not any(node.op in rules for node in graph_def.node):
+        return graph_def
     found = {}
-    for operation in function.graph.get_operations():
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(graph_def, name="")
+    for operation in graph.get_operations():
         if operation.type in rules:
             made = rules[operation.type](tf, operation)
             if made is not None:
                 found[operation.name] = made
     if not found:
-        return function
-    graph_def = function.graph.as_graph_def()
-    for node in [node for node in graph_def.node if node.name in found]:
-        _splice(tf, graph_def, node, found[node.name])
-    return from_graph(graph_def, function)
+        return graph_def
+    changed = type(graph_def)()
+    changed.CopyFrom(graph_def)
+    for node in [node for node in changed.node if node.name in found]:
+        _splice(tf, changed, node, found[node.name])
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(changed, name="")
+    return graph.as_graph_def(add_shapes=True)
 
 
 def _splice(tf: Any, graph_def: Any, node: Any, made: Lowered) -> None:
@@ -154,10 +161,7 @@ def _resize(tf: Any, operation: Any) -> Lowered | None:
             value[1 - axis] = neutral
         eye = np.eye(length, dtype=np.float32)
         x = eye[None, :, None, :] if axis == 0 else eye[None, None, :, :]
-        with tf.init_scope():
-            result = _raw(
-                tf, operation.type, [tf.constant(x), *map(tf.constant, settled)], attributes
-            )
+        result = _raw(tf, operation.type, [tf.constant(x), *map(tf.constant, settled)], attributes)
         return np.asarray(result).reshape(new, length)
 
     by_height, by_width = probe(height, new_height, 0), probe(width, new_width, 1)

@@ -8,10 +8,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from edgekit.convert.canonical import make_canonical, rename
-from edgekit.convert.freeze import Frozen, named
+from edgekit.convert.freeze import Frozen
 from edgekit.convert.lowering import FOR_ONNX, lowered
-from edgekit.convert.refusals import Culprit, onnx_reason
 from edgekit.convert.ordered import ordered_sets
+from edgekit.convert.refusals import Culprit, onnx_reason
 from edgekit.errors import ExportError, one_line, require
 from edgekit.samples import Samples
 
@@ -26,21 +26,20 @@ def float_onnx(frozen: Frozen) -> bytes:
     Raises:
         ExportError: an operator has no ONNX counterpart; names it and its layer.
     """
-    tf = require("tensorflow", "export", "Exporting a model")
+    if frozen.graph is None:
+        raise ExportError(
+            "ONNX cannot express this model: it changes a state of its own, or looks values up in a "
+            "table. Take the state as an input and give it as an output; look up before the model."
+        )
     convert = require("tf2onnx.convert", "export", "Exporting to ONNX")
-    function = frozen.function
-    if frozen.flat is not None:
-        function = named(lowered(frozen.flat, FOR_ONNX), frozen.inputs, frozen.outputs)
-    signature = [tf.TensorSpec(s.shape, s.dtype, name=s.name) for s in frozen.inputs]
-    names = [spec.name for spec in frozen.inputs]
-
-    @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]
-    def flat(*tensors: Any) -> Any:
-        return function(**dict(zip(names, tensors, strict=True)))
-
     try:
         with ordered_sets():
-            proto, _ = convert.from_function(flat, input_signature=signature, opset=_OPSET)
+            proto, _ = convert.from_graph_def(
+                lowered(frozen.graph, FOR_ONNX),
+                input_names=list(frozen.input_tensors),
+                output_names=list(frozen.output_tensors),
+                opset=_OPSET,
+            )
     # tf2onnx raises whatever it stumbles over.
     except Exception as error:
         raise ExportError(f"ONNX cannot express this model: {one_line(error)}") from error

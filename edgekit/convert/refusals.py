@@ -32,9 +32,10 @@ KINDS: dict[str, str] = {
     "TFLite lacks an operator, Flex too": r"TFLite has no \w+, with Flex or without",
     "ONNX lacks an operator": r"ONNX has no \w+",
     "ONNX: other kernels are as fast": r"onnxruntime's CPU kernels do not profit",
+    "a state inside the model": r"changes a state of its own, or looks values up in a table",
     "text inside the model": r"computes with text",
     "a table inside the model": r"looks values up in a table",
-    "loops hide their ranges": r"ranges of its tensors cannot be observed",
+    "loops hide their ranges": r"ranges inside a loop",
     "nothing to quantise": r"no tensor of it can be quantised",
     "the quantiser shares one scale too many": r"two uses of one weight ask for different scales",
     "the interpreter lacks a kernel": r"the interpreter has no kernel for \w+ in \w+",
@@ -91,6 +92,16 @@ def onnx_reason(culprits: Iterable[Culprit], layers: Sequence[str]) -> str | Non
             f"{origin}: ONNX has no {culprit.op}. Replace the layer, or export to TFLite."
         )
     return None
+
+
+def ranges_reason(error: BaseException) -> str:
+    """Why no ranges were found: the calibrator cannot look into loops."""
+    if "Tensor data is null" in str(error):
+        return (
+            "ranges inside a loop, as recurrent layers make them, cannot be observed. The scheme "
+            "'dynamic' needs none; a convolution in the layer's place quantises fully."
+        )
+    return f"the ranges of its tensors cannot be observed: {one_line(error)}"
 
 
 def load_reason(error: BaseException, scheme: str) -> str:

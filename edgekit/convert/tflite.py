@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.convert.freeze import Frozen
-from edgekit.convert.refusals import tflite_reason
+from edgekit.convert.freeze import SIGNATURE, Frozen
+from edgekit.convert.refusals import ranges_reason, tflite_reason
 from edgekit.errors import ExportError, one_line, require
 from edgekit.samples import Samples
 
-SIGNATURE = "serving_default"
 _PURPOSE = "Quantising a TFLite file"
 
 # Ranges found by ai-edge-quantizer's calibrator: {"min", "max"} arrays by tensor name.
@@ -66,9 +65,7 @@ def find_ranges(float_file: bytes, samples: Samples, threads: int = 1) -> Ranges
         calibration.calibrate({SIGNATURE: feed}, _recipe("int8", "int8"))
     except (ValueError, RuntimeError, NotImplementedError, KeyError) as error:
         # Loops, as recurrent layers make them, hold tensors that cannot be looked at.
-        raise ExportError(
-            f"the ranges of its tensors cannot be observed: {one_line(error)}"
-        ) from error
+        raise ExportError(ranges_reason(error)) from error
     ranges: Ranges = calibration.get_model_qsvs()
     return ranges
 
