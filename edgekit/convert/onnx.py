@@ -137,7 +137,7 @@ def _without_negative_pads(graph: Any) -> None:
     """
     onnx = require("onnx", "export", "Exporting to ONNX")
     for node in graph.node:
-        pads = next((a.ints for a in node.attribute if a.name == "pads"), [])
+        pads: Any = next((a.ints for a in node.attribute if a.name == "pads"), [])
         if node.op_type == "ConvTranspose" and min(pads, default=0) < 0:
             ends = pads[len(pads) // 2 :]
             added = onnx.helper.make_attribute("output_padding", [max(0, -end) for end in ends])
