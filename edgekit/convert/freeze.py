@@ -16,6 +16,9 @@ from edgekit.tensor import TensorSpec
 
 SIGNATURE = "serving_default"
 
+# Longest sequence for which a recurrent layer is written out step by step (docs/decisions.md).
+UNROLLED_STEPS = 32
+
 
 @dataclass(frozen=True)
 class Frozen:
@@ -61,7 +64,7 @@ def freeze(source: SourceModel, batch: int | None) -> Iterator[Frozen]:
         }
 
     try:
-        with _functions_opened(source):
+        with _plain_graphs(source):
             function = tf.function(serve).get_concrete_function(**signature)
     except (ValueError, TypeError, tf.errors.OpError) as error:
         raise ExportError(
@@ -144,19 +147,41 @@ def _write_saved_model(folder: Path, graph: Any, takes: Any, gives: Any) -> None
 
 
 @contextmanager
-def _functions_opened(source: SourceModel) -> Iterator[None]:
-    """Let a trace of Keras 3 go through inner functions.
+def _plain_graphs(source: SourceModel) -> Iterator[None]:
+    """Let Keras 3 build graphs that converters can read and calibration can see, while it is traced.
 
-    It compiles convolutions in groups by XLA, and what is compiled no converter opens. tf_keras'
-    functions stay: TFLite knows its LSTM by the function's name.
+    It compiles convolutions in groups by XLA, and what is compiled no converter opens: its functions
+    run as Python. Recurrent layers are loops, whose tensors no calibration sees: short ones are
+    unrolled. tf_keras stays as it is: TFLite knows its LSTM by the function's name.
     """
     tf = require("tensorflow", "export", "Exporting a model")
+    if source.flavour != "keras":
+        yield
+        return
     before = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(before or source.flavour == "keras")
+    unrolled = [layer for layer in _layers(source) if _is_short_loop(layer)]
+    tf.config.run_functions_eagerly(True)
+    for layer in unrolled:
+        layer.unroll = True
     try:
         yield
     finally:
+        for layer in unrolled:
+            layer.unroll = False
         tf.config.run_functions_eagerly(before)
+
+
+def _is_short_loop(layer: Any) -> bool:
+    """Whether a layer is recurrent, over a known and small number of steps."""
+    if getattr(layer, "unroll", None) is not False or layer.stateful or layer.return_state:
+        return False
+    calls = [node.arguments.args for node in layer._inbound_nodes if node.arguments.args]
+    # A layer inside of another has no calls of its own, but remembers what it was built for.
+    built = (getattr(layer, "_build_shapes_dict", None) or {}).values()
+    shapes = [args[0].shape for args in calls] or [next(iter(built), ())]
+    return all(
+        len(shape) == 3 and shape[1] is not None and shape[1] <= UNROLLED_STEPS for shape in shapes
+    )
 
 
 def _layers(source: SourceModel) -> list[Any]:

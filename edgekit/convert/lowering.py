@@ -70,11 +70,15 @@ def _splice(tf: Any, graph_def: Any, node: Any, made: Lowered) -> None:
             added.CopyFrom(inner)
             added.name = f"{node.name}/{inner.name}"
             added.input[:] = [_renamed(name, names, node.name) for name in inner.input]
-    (result,) = body.outputs
-    node.op = "Identity"
-    node.input[:] = [f"{node.name}/{result.op.name}"]
+    node.input[:] = [f"{node.name}/{result.op.name}" for result in body.outputs]
+    types = [result.dtype.as_datatype_enum for result in body.outputs]
     node.attr.clear()
-    node.attr["T"].type = result.dtype.as_datatype_enum
+    if len(types) == 1:
+        node.op = "Identity"
+        node.attr["T"].type = types[0]
+    else:
+        node.op = "IdentityN"
+        node.attr["T"].list.type[:] = types
 
 
 def _renamed(name: str, inputs: Mapping[str, str], prefix: str) -> str:
@@ -263,6 +267,43 @@ def _update_slice(tf: Any, operation: Any) -> Lowered | None:
     return Lowered(lambda x, u: tf.where(mask, tf.pad(u, paddings), x), [operand, update])
 
 
+def _split(tf: Any, operation: Any) -> Lowered | None:
+    """A split of which a part is not needed: integer kernels want every part's scale.
+
+    The first step of an LSTM that is unrolled is such: its forget gate meets a state of zeros.
+    """
+    axis, whole = operation.inputs
+    if not any(_is_idle(tf, part) for part in operation.outputs) or whole.shape.rank != 2:
+        return None
+    at, parts = _constant(tf, axis), len(operation.outputs)
+    if at not in (1, -1) or whole.shape[1] is None:
+        return None
+    width = whole.shape[1] // parts
+
+    def sliced(x: Any) -> Any:
+        return [x[:, part * width : (part + 1) * width] for part in range(parts)]
+
+    return Lowered(sliced, [whole])
+
+
+def _is_idle(tf: Any, tensor: Any) -> bool:
+    """Whether nothing comes of a tensor but products with zero."""
+    for reader in tensor.consumers():
+        if reader.type in ("Sigmoid", "Identity", "AddV2"):
+            if not _is_idle(tf, reader.outputs[0]):
+                return False
+        elif reader.type != "Mul" or not any(
+            other is not tensor and _is_zero(tf, other) for other in reader.inputs
+        ):
+            return False
+    return True
+
+
+def _is_zero(tf: Any, tensor: Any) -> bool:
+    value = _constant(tf, tensor)
+    return value is not None and not np.any(value)
+
+
 def _groups_3d(tf: Any, operation: Any) -> Lowered | None:
     image, kernel = operation.inputs
     channels, per_group = image.shape[-1], kernel.shape[3]
@@ -292,6 +333,7 @@ FOR_ALL: dict[str, Rule] = {
     "ResizeArea": _resize,
     "ScaleAndTranslate": _resize,
     "DenseBincount": _count,
+    "Split": _split,
     "Conv3D": _groups_3d,
     "Less": _sign_bit,
     "Sinh": _formula(lambda tf, x: (tf.exp(x) - tf.exp(-x)) / 2.0),
