@@ -9,11 +9,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from edgekit.convert.lowering import FOR_ALL, lowered
 from edgekit.errors import ExportError, one_line, require
 from edgekit.models.source import SourceModel
 from edgekit.tensor import TensorSpec
 
 SIGNATURE = "serving_default"
+
+# Longest sequence for which a recurrent layer is written out step by step (docs/decisions.md).
+UNROLLED_STEPS = 32
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class Frozen:
             which no constant can stand for.
         inputs, outputs: with the batch that was fixed, or None for an open one.
         input_tensors, output_tensors: what they are called in `graph`, in the same order.
+        layers: the names of the model's Keras layers, those inside of layers too.
     """
 
     saved_model: Path
@@ -34,6 +39,7 @@ class Frozen:
     outputs: tuple[TensorSpec, ...]
     input_tensors: tuple[str, ...] = ()
     output_tensors: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -60,7 +66,8 @@ def freeze(source: SourceModel, batch: int | None, folder: Path | None = None) -
         }
 
     try:
-        function = tf.function(serve).get_concrete_function(**signature)
+        with _plain_graphs(source):
+            function = tf.function(serve).get_concrete_function(**signature)
     except (ValueError, TypeError, tf.errors.OpError) as error:
         raise ExportError(
             f"{source.path}: cannot be traced with inputs "
@@ -73,7 +80,7 @@ def freeze(source: SourceModel, batch: int | None, folder: Path | None = None) -
     constant = _without_variables(function)
     graph, takes, gives = None, {}, {}
     if constant is not None:
-        graph = constant.graph.as_graph_def(add_shapes=True)
+        graph = lowered(constant.graph.as_graph_def(add_shapes=True), FOR_ALL)
         # Results of a function stand in the order of a dictionary's sorted keys.
         takes = dict(zip(function.structured_input_signature[1], constant.inputs, strict=True))
         gives = dict(zip(sorted(spec.name for spec in outputs), constant.outputs, strict=True))
@@ -92,6 +99,7 @@ def freeze(source: SourceModel, batch: int | None, folder: Path | None = None) -
             outputs,
             tuple(takes[spec.name].name for spec in inputs if takes),
             tuple(gives[spec.name].name for spec in outputs if gives),
+            tuple(layer.name for layer in _layers(source)),
         )
 
 
@@ -138,6 +146,52 @@ def _write_saved_model(folder: Path, graph: Any, takes: Any, gives: Any) -> None
             ends[name].dtype = tensor.dtype.as_datatype_enum
             ends[name].tensor_shape.CopyFrom(tensor.shape.as_proto())
     (folder / "saved_model.pb").write_bytes(saved.SerializeToString(deterministic=True))
+
+
+@contextmanager
+def _plain_graphs(source: SourceModel) -> Iterator[None]:
+    """Let Keras 3 build graphs that converters can read and calibration can see, while it is traced.
+
+    It compiles convolutions in groups by XLA, and what is compiled no converter opens: its functions
+    run as Python. Recurrent layers are loops, whose tensors no calibration sees: short ones are
+    unrolled. tf_keras stays as it is: TFLite knows its LSTM by the function's name.
+    """
+    tf = require("tensorflow", "export", "Exporting a model")
+    if source.flavour != "keras":
+        yield
+        return
+    before = tf.config.functions_run_eagerly()
+    unrolled = [layer for layer in _layers(source) if _is_short_loop(layer)]
+    tf.config.run_functions_eagerly(True)
+    for layer in unrolled:
+        layer.unroll = True
+    try:
+        yield
+    finally:
+        for layer in unrolled:
+            layer.unroll = False
+        tf.config.run_functions_eagerly(before)
+
+
+def _is_short_loop(layer: Any) -> bool:
+    """Whether a layer is recurrent, over a known and small number of steps."""
+    if getattr(layer, "unroll", None) is not False or layer.stateful or layer.return_state:
+        return False
+    calls = [node.arguments.args for node in layer._inbound_nodes if node.arguments.args]
+    # A layer inside of another has no calls of its own, but remembers what it was built for.
+    built = (getattr(layer, "_build_shapes_dict", None) or {}).values()
+    shapes = [args[0].shape for args in calls] or [next(iter(built), ())]
+    return all(
+        len(shape) == 3 and shape[1] is not None and shape[1] <= UNROLLED_STEPS for shape in shapes
+    )
+
+
+def _layers(source: SourceModel) -> list[Any]:
+    """A Keras model's layers, those inside of layers too."""
+    if source.flavour == "savedmodel":
+        return []
+    # No public way leads to the layers inside of layers, such as a Bidirectional's.
+    return list(source.model._flatten_layers(include_self=False, recursive=True))
 
 
 def _with_batch(spec: TensorSpec, batch: int | None) -> TensorSpec:

@@ -13,6 +13,7 @@ from edgekit.convert.cache import hash_of, key_of
 from edgekit.convert.inspect import inspect
 from edgekit.convert.making import CALIBRATED, Wanted, make
 from edgekit.convert.metadata import write_onnx, write_tflite
+from edgekit.convert.refusals import load_reason
 from edgekit.errors import ArtifactError, ExportError, UsageError
 from edgekit.manifest import ExportedFile
 from edgekit.metadata import Metadata
@@ -130,8 +131,7 @@ class Job:
                 try:
                     finished = _finish(path, made.content, file, known)
                 except (ArtifactError, ExportError) as error:
-                    reason = str(error).removeprefix(f"{path}: ")
-                    yield file, Result(flavour, reason=f"was made, but does not load: {reason}")
+                    yield file, Result(flavour, reason=load_reason(error, file.scheme))
                 else:
                     yield file, Result(flavour, row=finished.to_json())
 

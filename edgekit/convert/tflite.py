@@ -16,6 +16,7 @@ from edgekit.convert.calibration.observe import observe
 from edgekit.convert.calibration.probes import TfliteProbe
 from edgekit.convert.calibration.ranges import Ranges
 from edgekit.convert.freeze import SIGNATURE, Frozen
+from edgekit.convert.refusals import tflite_reason
 from edgekit.errors import ExportError, one_line, require
 from edgekit.samples import Samples
 
@@ -33,7 +34,7 @@ def float_tflite(frozen: Frozen) -> bytes:
     """The float32 file.
 
     Raises:
-        ExportError: an operator has no TFLite counterpart; carries the converter's words.
+        ExportError: an operator has no TFLite counterpart; names it and its layer.
     """
     tf = require("tensorflow", "export", "Exporting a model")
     converter = tf.lite.TFLiteConverter.from_saved_model(
@@ -43,7 +44,8 @@ def float_tflite(frozen: Frozen) -> bytes:
         content: bytes = converter.convert()
     # The converter's own error class is not public and derives from Exception alone.
     except Exception as error:
-        raise ExportError(f"TFLite cannot express this model: {_essence(error)}") from error
+        reason = tflite_reason(str(error), frozen.layers)
+        raise ExportError(reason or f"TFLite cannot express it: {_essence(error)}") from error
     return content
 
 

@@ -11,6 +11,7 @@ import pytest
 
 import edgekit
 from edgekit import document
+from edgekit.convert.freeze import UNROLLED_STEPS
 from edgekit.errors import ExportError
 from edgekit.recipe import ExportRecipe
 from edgekit.samples import Samples
@@ -172,11 +173,10 @@ def test_outputs_that_share_a_shape_are_matched_by_name_in_every_scheme(tmp_path
         assert candidate.sqnr_db > 20, file.name
 
 
-def test_a_recurrent_model_needs_no_flex_and_says_what_int8_lacks(tmp_path: Path) -> None:
-    """Its loop hides tensors from TFLite's calibrator; float and dynamic are what TFLite can do."""
+def test_a_short_recurrent_model_needs_no_flex_in_any_scheme(tmp_path: Path) -> None:
     path = save(recurrent(), tmp_path / "m.keras")
     with edgekit.load(path) as reference:
-        samples = samples_for(reference)
+        samples = samples_for(reference, 40)
         golden = edgekit.Golden.of(reference, samples)
     files = edgekit.export(
         path,
@@ -185,17 +185,78 @@ def test_a_recurrent_model_needs_no_flex_and_says_what_int8_lacks(tmp_path: Path
         formats=["tflite", "onnx"],
         calibration=samples,
     )
-    _, manifest = document.read(tmp_path / "out" / "manifest.json")
+    assert len(files) == 4
+    for file in files:
+        with edgekit.load(file.path) as runner:
+            (candidate,) = edgekit.compare(golden, runner).candidates
+        assert candidate.sqnr_db is not None
+        assert candidate.sqnr_db > 15, file.name
+
+
+def test_a_long_recurrent_model_stays_a_loop_and_says_what_int8_lacks(tmp_path: Path) -> None:
+    import keras
+
+    signal = keras.Input((UNROLLED_STEPS + 1, 2), name="signal")
+    path = save(keras.Model(signal, keras.layers.GRU(3)(signal)), tmp_path / "m.keras")
+    with edgekit.load(path) as reference:
+        samples = samples_for(reference)
+    edgekit.export(path, out=tmp_path, schemes=["float32", "int8"], calibration=samples)
+    _, manifest = document.read(tmp_path / "manifest.json")
     ops = {op for counts in manifest["files"][0]["ops"].values() for op in counts}
+    assert "WHILE" in ops
     assert not any(op.startswith("Flex") for op in ops)
-    assert [file.name for file in files] == ["m.float32.tflite", "m.float32.onnx", "m.int8.onnx"]
     (skipped,) = manifest["skipped"]
     assert (skipped["format"], skipped["scheme"]) == ("tflite", "int8")
-    assert "ranges" in skipped["reason"]
-    with edgekit.load(files[-1].path) as runner:
-        (candidate,) = edgekit.compare(golden, runner).candidates
-        assert candidate.sqnr_db is not None
-        assert candidate.sqnr_db > 15
+    assert "ranges inside a loop" in skipped["reason"]
+
+
+def several_signatures() -> Any:
+    """Plain TensorFlow: integers and booleans in, a dictionary of three dtypes out, batch open."""
+    import tensorflow as tf
+
+    class Counter(tf.Module):
+        @tf.function(
+            input_signature=[
+                tf.TensorSpec((None, 3), tf.int32, "count"),
+                tf.TensorSpec((None, 3), tf.bool, "valid"),
+            ]
+        )
+        def serve(self, count: Any, valid: Any) -> dict[str, Any]:
+            total = tf.reduce_sum(tf.where(valid, count, 0), -1)
+            return {"total": total, "many": total > 9, "mean": tf.cast(total, tf.float32) / 3.0}
+
+        @tf.function(input_signature=[tf.TensorSpec((None, 2), tf.float32, "x")])
+        def other(self, x: Any) -> dict[str, Any]:
+            return {"y": x * 2.0}
+
+    return Counter()
+
+
+@pytest.mark.parametrize("batch", ["1", "dynamic"])
+def test_signatures_integers_booleans_and_an_open_batch(tmp_path: Path, batch: str) -> None:
+    import tensorflow as tf
+
+    module, path = several_signatures(), tmp_path / "module"
+    tf.saved_model.save(
+        module, path, signatures={"serving_default": module.serve, "other": module.other}
+    )
+    files = edgekit.export(
+        path,
+        out=tmp_path / "out",
+        schemes=["float32"],
+        formats=["tflite", "onnx"],
+        recipe=ExportRecipe(batch=batch),
+    )
+    rng = np.random.default_rng(0)
+    x = {"count": rng.integers(0, 9, (5, 3), np.int32), "valid": rng.random((5, 3)) < 0.7}
+    total = np.where(x["valid"], x["count"], 0).sum(-1)
+    assert len(files) == 2
+    for file in files:
+        with edgekit.load(file.path) as runner:
+            answers = runner.infer_batch(x)
+        np.testing.assert_array_equal(answers["total"], total)
+        np.testing.assert_array_equal(answers["many"], total > 9)
+        np.testing.assert_allclose(answers["mean"], total / 3, rtol=1e-6)
 
 
 def inverse() -> Any:

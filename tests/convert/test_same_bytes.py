@@ -74,8 +74,8 @@ def test_two_processes_with_two_hash_seeds_in_two_folders(
             {str(p.relative_to(place)): sha256_of(p) for p in place.rglob("*") if p.is_file()}
         )
     one, two = made
-    # The manifests are among them; the loops' int8 and int16x8 TFLite files cannot be made.
-    assert len(one) == 7 + 5 + 2
+    # The manifests are among them.
+    assert len(one) > 20
     assert one == two
 
 

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.errors import ExportError, one_line, require
+from edgekit.convert.refusals import ranges_reason
+from edgekit.errors import ExportError, require
 from edgekit.samples import Samples
 
 _PURPOSE = "Finding the ranges of activations"
@@ -86,9 +87,7 @@ class TfliteProbe:
                     look(name, values)
                 del values  # The interpreter does not run while anyone looks at it.
         except (ValueError, RuntimeError) as error:
-            raise ExportError(
-                f"the ranges of its tensors cannot be observed: {one_line(error)}"
-            ) from error
+            raise ExportError(ranges_reason(error)) from error
 
 
 def _computed(content: bytes) -> list[int]:
