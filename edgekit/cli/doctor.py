@@ -77,7 +77,9 @@ def _advice(host: HostState) -> list[str]:
     if not _tflite(host):
         lines.append("no TFLite interpreter is installed: pip install edgekit")
     if host.userland_bits == 64 and _tflite(host) == {"tflite-runtime"}:
-        lines.append("tflite-runtime runs int8 slower than float here: pip install ai-edge-litert")
+        lines.append(
+            "ai-edge-litert runs int8 faster than tflite-runtime: pip install ai-edge-litert"
+        )
     if "onnxruntime" not in host.interpreters and host.userland_bits == 64:
         lines.append("no onnxruntime: .onnx files need pip install 'edgekit[onnx]'")
     if host.cpu_features and not host.dot_products:

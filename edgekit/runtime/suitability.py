@@ -31,10 +31,13 @@ _COSTS: dict[tuple[str, str], dict[str, float]] = {
     ("tflite-runtime", "x86 dot"): dict(zip(_TFLITE, (1.0, 4.3, 2.8, 37))),
     ("onnxruntime", "x86 dot"): {"float16": 1.04, "int8": 0.56},
     ("litert", "arm64"): dict(zip(_TFLITE, (1.0, 1.05, 0.88, 17))),
-    ("litert", "arm64 dot"): dict(zip(_TFLITE, (1.0, 0.35, 0.31, 17))),
+    ("litert", "arm64 A53"): dict(zip(_TFLITE, (1.0, 0.69, 0.71, 12))),
+    ("litert", "arm64 dot"): dict(zip(_TFLITE, (1.0, 0.37, 0.32, 18))),
     ("tflite-runtime", "arm64"): dict(zip(_TFLITE, (1.0, 1.23, 1.28, 9.8))),
-    ("tflite-runtime", "arm64 dot"): dict(zip(_TFLITE, (1.0, 0.75, 1.28, 9.8))),
+    ("tflite-runtime", "arm64 A53"): dict(zip(_TFLITE, (1.0, 1.0, 0.89, 6.8))),
+    ("tflite-runtime", "arm64 dot"): dict(zip(_TFLITE, (1.0, 0.77, 1.33, 10))),
     ("onnxruntime", "arm64"): {"int8": 0.81},
+    ("onnxruntime", "arm64 A53"): {"int8": 0.81},
     ("onnxruntime", "arm64 dot"): {"int8": 0.47},
     ("tflite-runtime", "arm32"): dict(zip(_TFLITE, (1.0, 0.65, 0.70, 5.9))),
 }
@@ -106,6 +109,9 @@ def _family(host: HostState) -> str:
     if host.machine == "armv7l":
         return "arm32"
     kind = {"x86_64": "x86", "aarch64": "arm64"}.get(host.machine, host.machine)
+    if kind == "arm64" and host.cpu == "Cortex-A53":
+        # Float kernels for cores that run instructions in order are others.
+        return "arm64 A53"
     return f"{kind} dot" if host.dot_products else kind
 
 

@@ -20,7 +20,7 @@ ORT = {"onnxruntime": "1.32.0"}
 
 
 def verdicts(
-    machine: str, features: tuple[str, ...], interpreters: dict[str, str]
+    machine: str, features: tuple[str, ...], interpreters: dict[str, str], cpu: str = "any"
 ) -> dict[str, dict[str, str]]:
     """By format and scheme, on such a machine."""
     bits = 32 if machine == "armv7l" else 64
@@ -28,6 +28,7 @@ def verdicts(
         HostState.read(),
         machine=machine,
         userland_bits=bits,
+        cpu=cpu,
         cpu_features=features,
         interpreters=interpreters,
     )
@@ -63,6 +64,13 @@ def test_tflite_files(
     machine: str, features: tuple[str, ...], interpreters: dict[str, str], expected: str
 ) -> None:
     assert " ".join(verdicts(machine, features, interpreters)["tflite"].values()) == expected
+
+
+def test_a_cortex_a53_has_kernels_of_its_own() -> None:
+    # As a Pi 3 and a Zero 2 W: float32 costs so much there that tflite-runtime's int8 is no loss.
+    old = verdicts("aarch64", ("asimd",), OLD, cpu="Cortex-A53")["tflite"]
+    assert list(old.values()) == ["works", "works", "works", "works", "slow"]
+    assert verdicts("aarch64", ("asimd",), ORT, cpu="Cortex-A53")["onnx"]["int8"] == "works"
 
 
 @pytest.mark.parametrize(
