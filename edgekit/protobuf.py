@@ -109,5 +109,13 @@ class Message:
 
     def number(self, field: int, default: int = 0) -> int:
         """The last integer of a field."""
-        places = self._places.get(field)
-        return varint(self.content, *places[-1])[0] if places else default
+        return (self.numbers(field) or [default])[-1]
+
+    def numbers(self, field: int) -> list[int]:
+        """The integers of a field, written one by one or packed into one value."""
+        found = []
+        for start, end in self._places.get(field, []):
+            while start < end:
+                value, start = varint(self.content, start, end)
+                found.append(value)
+        return found

@@ -8,7 +8,6 @@ buffer may repeat a field at its end.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 
 from edgekit.errors import ArtifactError, ExportError
 from edgekit.flatbuffer import Table, follow, number
