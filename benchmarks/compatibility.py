@@ -9,6 +9,7 @@ models (``model/*``) foretells what becomes of their files.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections import Counter
@@ -16,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wheels import onnx_limits, versions
+from wheels import onnx_limits, racers, versions
 from wheels.environments import RELEASES, Environment, environments
 from wheels.table import (
     Row,
@@ -37,6 +38,7 @@ from edgekit.convert.needs_tflite import tflite_needs
 HERE = Path(__file__).parent
 TABLE = Path(compatibility.__file__).with_suffix(".json")
 HELD_OUT = "model/"
+_RACING, _SLOWER = ("float32", "int8"), 1.1
 
 
 def main(work: Path) -> None:
@@ -74,6 +76,7 @@ def main(work: Path) -> None:
                 for need in operators[file] if end == "runs" else ():
                     known = highest[trial.target].get(need.op, 0)
                     highest[trial.target][need.op] = max(known, need.version)
+    slower = _slower(work / "race", found)
     pythons = {trial.target: trial.python for trial in trials.values()}
 
     def table(files: Sequence[str]) -> dict[str, Any]:
@@ -85,7 +88,7 @@ def main(work: Path) -> None:
             if len(files) == len(needs):
                 for line in blamed:
                     print(f"{target}: not all of {line}")
-        return document(pythons, working, highest, limits, builtins)
+        return document(pythons, working, highest, limits, slower, builtins)
 
     whole = table(list(needs))
     TABLE.write_text(text(whole), "utf-8")
@@ -94,6 +97,24 @@ def main(work: Path) -> None:
     seen = [file for file in needs if not file.startswith(HELD_OUT)]
     unseen = [file for file in needs if file.startswith(HELD_OUT)]
     _report("held out", table(seen), unseen, ends, needs)
+
+
+def _slower(folder: Path, found: Sequence[Environment]) -> set[Target]:
+    """Where int8 takes longer than float, beyond what a busy machine explains."""
+    if not folder.exists():
+        racers.write(folder)
+    slower = set()
+    for env in found:
+        format = "onnx" if env.interpreter == "onnxruntime" else "tflite"
+        out = folder / f"{env.interpreter}-{env.version}.json"
+        if not out.exists():
+            pair = [str(folder / f"{racers.NAME}.{scheme}.{format}") for scheme in _RACING]
+            env.run(HERE / "wheels" / "race.py", *pair, str(out))
+        ratio = json.loads(out.read_text("utf-8"))["ratio"]
+        print(f"{env.interpreter} {env.version}: int8 takes {ratio:.2f} times as long as float")
+        if ratio > _SLOWER:
+            slower.add(Target(env.interpreter, env.version))
+    return slower
 
 
 def _report(
@@ -150,8 +171,7 @@ def _needs(path: Path, builtins: Sequence[str]) -> Needs:
 def _trial(folder: Path, env: Environment, corpus: Path) -> Trial:
     folder.mkdir(parents=True, exist_ok=True)
     out = folder / f"{env.interpreter}-{env.version}"
-    if not Path(f"{out}.json").exists():
-        env.run(HERE / "wheels" / "trial.py", str(corpus), str(out))
+    env.run(HERE / "wheels" / "trial.py", str(corpus), str(out))
     return Trial.read(out)
 
 

@@ -176,9 +176,8 @@ def entries() -> Iterator[Raw]:
         yield make(f"reduce-{name}", lambda x, o=op: o(x, axis=[1, 2]), _F)
         yield make(f"reduce-{name}-kept", lambda x, o=op: o(x, axis=-1, keepdims=True), _F)
     for name in _REDUCTIONS[5:]:
-        yield make(
-            f"reduce-{name}", lambda x, o=getattr(tf, f"reduce_{name}"): o(x, axis=-1), _MASK
-        )
+        op = getattr(tf, f"reduce_{name}")
+        yield make(f"reduce-{name}", lambda x, o=op: o(x, axis=-1), _MASK)
     for name, dtype in (("uint8", "uint8"), ("int8", "int8"), ("int16", "int16"), ("bool", "bool")):
         given = Input((4, 6), dtype, 0, 100)
         yield make(f"cast-from-{name}", lambda x: tf.cast(x, tf.float32), given)
@@ -232,11 +231,18 @@ def entries() -> Iterator[Raw]:
         _F,
         Input((2, 2, 3, 4)),
     )
+    kernel = constant(Input((2, 2, 3, 4)), 6)[0]
+    yield make("conv2d-skipping", lambda x: tf.nn.conv2d(x, kernel, 4, "SAME"), Input((16, 16, 3)))
+    yield make(
+        "depthwise-skipping",
+        lambda x: tf.nn.depthwise_conv2d(x, kernel, [1, 4, 4, 1], "SAME"),
+        Input((16, 16, 3)),
+    )
     yield make("lrn", lambda x: tf.nn.local_response_normalization(x), _F)
     yield make("complex-abs", lambda x: tf.abs(tf.signal.rfft2d(x)), Input((8, 8)))
     yield make(
         "while",
-        lambda x: tf.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, y * 1.5), (0, x))[1],
+        lambda x: tf.while_loop(lambda i, _: i < 3, lambda i, y: (i + 1, y * 1.5), (0, x))[1],
         _F,
     )
     yield make("cond", lambda x: tf.cond(tf.reduce_sum(x) > 0, lambda: x * 2, lambda: x - 1), _F)

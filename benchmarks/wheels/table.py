@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,19 +27,24 @@ class Trial:
 
     Attributes:
         ends: ``"runs"``, ``"refused: ..."`` or ``"crashed: ..."`` by file.
-        answers: by ``<file>:<sample>.<output>``.
+        answers: by file and output, of each sample.
     """
 
     target: Target
     python: str
     ends: dict[str, str]
-    answers: Mapping[str, Any]
+    answers: Mapping[str, Mapping[str, list[Any]]]
 
     @classmethod
     def read(cls, path: Path) -> Trial:
         document = json.loads(path.with_name(path.name + ".json").read_text("utf-8"))
         target = Target(document["interpreter"], document["version"])
-        answers = dict(np.load(f"{path}.npz", allow_pickle=False))
+        answers: dict[str, dict[str, list[Any]]] = {}
+        with np.load(f"{path}.npz", allow_pickle=False) as arrays:
+            for key in sorted(arrays):
+                file, which = key.rsplit(":", 1)
+                outputs = answers.setdefault(file, {})
+                outputs.setdefault(which.split(".")[1], []).append(arrays[key])
         python = ".".join(document["python"].split(".")[:2])
         return cls(target, python, document["ends"], answers)
 
@@ -48,13 +52,12 @@ class Trial:
 def difference(found: Trial, newest: Trial, file: str) -> float:
     """The largest difference between two interpreters' answers, as a share of the output's range."""
     worst = 0.0
-    outputs: dict[str, list[str]] = {}
-    for key in newest.answers:
-        if key.startswith(f"{file}:"):
-            outputs.setdefault(key.rsplit(".", 1)[1], []).append(key)
-    for keys in outputs.values():
-        pairs = [(found.answers.get(key), newest.answers[key]) for key in keys]
-        if any(a is None or a.shape != b.shape or a.dtype != b.dtype for a, b in pairs):
+    for output, expected in newest.answers.get(file, {}).items():
+        given = found.answers.get(file, {}).get(output, [])
+        if len(given) != len(expected):
+            return np.inf
+        pairs = list(zip(given, expected, strict=True))
+        if any(a.shape != b.shape or a.dtype != b.dtype for a, b in pairs):
             return np.inf
         a, b = (np.concatenate([np.ravel(pair[i]) for pair in pairs]) for i in (0, 1))
         if not b.size:
@@ -97,25 +100,33 @@ def rows_of(needs: Iterable[Need]) -> frozenset[Row]:
     return frozenset((need.op, need.types, need.rank) for need in needs)
 
 
-def covers(working: Iterable[Row], row: Row) -> bool:
-    """Whether an operator with so many axes or more, and the same types, is known to work."""
-    return any(row[:2] == seen[:2] and row[2] <= seen[2] for seen in working)
-
-
 def working_rows(
     ends: Mapping[str, str], rows: Mapping[str, frozenset[Row]]
 ) -> tuple[set[Row], list[str]]:
     """What one interpreter is known to run rightly, so that no file that fails counts as running.
 
     An operator is known by a file that runs. Where all operators of a failing file are known, one of
-    them must be to blame for something that its types do not say: the one with the fewest witnesses
-    is taken out, and what it ran in before counts for nothing.
+    them must be to blame for something that its types do not say: the one that fails most often,
+    as a share of the files that hold it, is taken out, whatever else it ran in.
 
     Returns:
         the rows, and a line for each that was taken out.
     """
-    witnesses = Counter(row for file, end in ends.items() if end == "runs" for row in rows[file])
-    working, blamed = set(witnesses), []
+    held: dict[tuple[str, str], list[tuple[int, bool]]] = {}
+    for file, end in ends.items():
+        highest: dict[tuple[str, str], int] = {}
+        for op, types, rank in rows[file]:
+            highest[op, types] = max(rank, highest.get((op, types), 0))
+        for kind, rank in highest.items():
+            held.setdefault(kind, []).append((rank, end == "runs"))
+
+    def share_failing(row: Row) -> float:
+        # Who runs it with more axes runs it with fewer.
+        ran = [runs for rank, runs in held[row[:2]] if rank >= row[2]]
+        return ran.count(False) / len(ran)
+
+    working = {row for file, end in ends.items() if end == "runs" for row in rows[file]}
+    blamed = []
     # Short files first: what has one operator is certain.
     failing = sorted(
         (f for f, end in ends.items() if end != "runs"), key=lambda f: (len(rows[f]), f)
@@ -125,9 +136,8 @@ def working_rows(
         for op, types, rank in working:
             known[op, types] = max(rank, known.get((op, types), 0))
         if all(known.get(row[:2], -1) >= row[2] for row in rows[file]) and rows[file]:
-            guilty = min(rows[file], key=lambda row: (witnesses[row], row))
-            gone = {r for r in working if r[:2] == guilty[:2] and r[2] >= guilty[2]}
-            working -= gone
+            guilty = max(rows[file], key=lambda row: (share_failing(row), row))
+            working -= {r for r in working if r[:2] == guilty[:2] and r[2] >= guilty[2]}
             blamed.append(f"{guilty[0]} ({guilty[1]}), {guilty[2]} axes: {file} {ends[file][:120]}")
     return working, blamed
 
@@ -137,6 +147,7 @@ def document(
     working: Mapping[Target, set[Row]],
     highest: Mapping[Target, Mapping[str, int]],
     onnx: Mapping[Target, Mapping[str, int]],
+    slower_int8: set[Target],
     builtins: Sequence[str],
 ) -> dict[str, Any]:
     """The table as it is written; see `edgekit.convert.compatibility`."""
@@ -171,6 +182,7 @@ def document(
             }
             for op in ops
         },
+        "slower_int8": _spans(slower_int8, versions),
         "types": {op: dict(sorted(kinds.items())) for op, kinds in sorted(types.items())},
         "builtins": list(builtins),
     }
@@ -205,7 +217,7 @@ def text(table: Mapping[str, Any]) -> str:
     """JSON with a line for each thing that may change by itself."""
     parts = []
     for key, value in table.items():
-        if key == "builtins":
+        if key in ("builtins", "slower_int8"):
             parts.append(f' "{key}": {json.dumps(value)}')
             continue
         lines = []

@@ -5,7 +5,8 @@ Runs inside a throw-away environment, with numpy and that interpreter alone, on 
     python trial.py CORPUS OUT
 
 reads ``CORPUS/**/*.tflite`` or ``*.onnx`` and what each is fed, ``<file>.npz`` (``<sample>.<input>``), and
-writes ``OUT.json`` (how each ended) and ``OUT.npz`` (``<file>:<sample>.<output>``, the answers).
+writes ``OUT.json`` (how each ended) and ``OUT.npz`` (``<file>:<sample>.<output>``, the answers). What is in
+there already is not tried again.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import numpy as np
 SECONDS = 60
 
 
-def _tflite_interpreter():
+def tflite_interpreter():
     if importlib.util.find_spec("tflite_runtime"):
         from tflite_runtime.interpreter import Interpreter
 
@@ -41,7 +42,7 @@ def _run_tflite(interpreter_class, path, samples):
     inputs = interpreter.get_input_details()
     interpreter.allocate_tensors()
     for sample in samples:
-        for detail, x in zip(inputs, sample, strict=False):
+        for detail, x in zip(inputs, sample):  # noqa: B905
             interpreter.set_tensor(detail["index"], x)
         interpreter.invoke()
         details = interpreter.get_output_details()
@@ -55,7 +56,7 @@ def _run_onnx(runtime, path, samples):
     session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     names = [node.name for node in session.get_inputs()]
     for sample in samples:
-        yield session.run(None, dict(zip(names, sample, strict=False)))
+        yield session.run(None, dict(zip(names, sample)))  # noqa: B905
 
 
 def _samples(path):
@@ -113,23 +114,32 @@ def main(corpus, out):
         def run(path, samples):
             return _run_onnx(onnxruntime, path, samples)
     else:
-        name, interpreter = _tflite_interpreter()
+        name, interpreter = tflite_interpreter()
         ending = "tflite"
 
         def run(path, samples):
             return _run_tflite(interpreter, path, samples)
 
     ends, answers = {}, {}
+    if Path(f"{out}.json").exists():
+        ends = json.loads(Path(f"{out}.json").read_text())["ends"]
+        with np.load(f"{out}.npz", allow_pickle=False) as file:
+            answers = dict(file)
+    tried = dict(ends)
     for path in sorted(Path(corpus).rglob(f"*.{ending}")):
         key = str(path.relative_to(corpus))
+        if key in tried:
+            continue
         ends[key], given = _try(run, path)
         answers.update({f"{key}:{which}": y for which, y in given.items()})
+    if len(ends) == len(tried):
+        return
     np.savez_compressed(f"{out}.npz", **answers)
     document = {
         "interpreter": name,
         "version": importlib.metadata.version(name),
         "python": platform.python_version(),
-        "ends": ends,
+        "ends": dict(sorted(ends.items())),
     }
     Path(f"{out}.json").write_text(json.dumps(document, indent=1))
 

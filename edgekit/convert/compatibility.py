@@ -132,6 +132,16 @@ def loadable_by(content: bytes, format: str) -> dict[str, tuple[str, ...]]:
     }
 
 
+def limits_of(target: Target) -> dict[str, int]:
+    """The highest ``"ir_version"`` and ``"opset"`` that an onnxruntime loads; {} for others."""
+    return _Table.read().files.get(target, {})
+
+
+def slower_in_int8(target: Target) -> bool:
+    """Whether ResNet-8 took longer there as an int8 file of edgekit's than as the float32 file."""
+    return target in _Table.read().slower_int8
+
+
 def _needs(content: bytes, format: str) -> Needs:
     if format == "onnx":
         return onnx_needs(content)
@@ -152,6 +162,7 @@ class _Table:
         highest: the highest version of a TFLite operator that an interpreter knows.
         types: who runs an operator with these types and so many axes or fewer, by (operator, types).
         files: the highest IR version and opset of each onnxruntime.
+        slower_int8: where ResNet-8 was slower in int8 than in float32.
     """
 
     versions: dict[str, list[str]]
@@ -159,6 +170,7 @@ class _Table:
     highest: dict[str, dict[Target, int]]
     types: dict[tuple[str, str], list[tuple[int, _Versions]]]
     files: dict[Target, dict[str, int]]
+    slower_int8: frozenset[Target]
 
     @staticmethod
     @cache
@@ -190,6 +202,11 @@ class _Table:
                 for types, rows in by_types.items()
             },
             {Target("onnxruntime", version): limits for version, limits in table["onnx"].items()},
+            frozenset(
+                Target(name, version)
+                for name, found in unfold(table["slower_int8"]).items()
+                for version in found
+            ),
         )
 
     def misfits_of_file(self, needs: Needs, target: Target) -> list[Misfit]:
@@ -207,7 +224,7 @@ class _Table:
         name = target.interpreter
         if target.format == "tflite":
             highest = self.highest.get(need.op, {}).get(target)
-            if highest is None:
+            if not highest:
                 return f"{target} does not know the operator"
             if need.version > highest:
                 return f"version {need.version} is above {highest}, the highest that {target} knows"

@@ -20,7 +20,7 @@ class Need:
         op: its name; for operators beside the standard's, the custom code, or domain and name.
         types: of its inputs and outputs, as ``"float32, const int8/channel > float32"``.
         version: of the operator in TFLite, the opset of its domain in ONNX.
-        rank: the most axes among its tensors; 0 in ONNX, which does not say.
+        rank: the most axes among its tensors; in ONNX, which says of no others, among constants.
         tensor: the name of its first output.
     """
 

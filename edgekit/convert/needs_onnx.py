@@ -117,16 +117,20 @@ class _Graph:
                 for graph in attribute.messages(_ATTRIBUTE_GRAPH):
                     bodies.append(_Graph(graph, self._types))
                     yield from bodies[-1].needs(opsets)
+            # Known of constants alone, and of what is made real of them.
+            rank = max((self._ranks.get(name, 0) for name in names), default=0)
             results = node.texts(_NODE_OUTPUTS)
             given = _given(op, inputs, attributes, [body.outputs for body in bodies], len(results))
             for name, kind in zip(results, given, strict=True):
                 self._types.setdefault(name, kind)
+                if op == "DequantizeLinear":
+                    self._types[name], self._ranks[name] = kind + _grain(inputs[0]), rank
             outputs = [self._types[name] if name else "none" for name in results]
             yield Need(
                 f"{domain}.{op}" if domain else op,
                 signature(op, inputs, outputs),
                 opsets.get(domain, 1),
-                0,
+                rank,
                 next(iter(results), ""),
             )
 
@@ -162,6 +166,11 @@ def _given(
         like = _LIKE.get(op, 0)
         first = plain[like] if like < len(plain) else "?"
     return [first, *[_SECOND_OUTPUT.get(op, first)] * (count - 1)][:count]
+
+
+def _grain(kind: str) -> str:
+    """How finely weights were quantised decides how what reads them is computed."""
+    return "/channel" if kind.endswith("/channel") else "/block" if kind.endswith("/block") else ""
 
 
 def _declared(value: Message) -> str:

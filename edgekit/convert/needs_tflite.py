@@ -42,12 +42,15 @@ _TYPES = [
 _QUANTIZED = {"int8", "uint8", "int16", "int4", "int2", "uint4"}
 # Codes in schema.fbs: BuiltinOperator.CUSTOM, QuantizationDetails.BlockwiseQuantization.
 _CUSTOM, _BLOCKWISE = 32, 2
+_CONVOLUTIONS, _SAME = ("CONV_2D", "DEPTHWISE_CONV_2D"), 0
 
 # Fields of the tables in schema.fbs, counted from 0.
 _MODEL_CODES, _MODEL_SUBGRAPHS, _MODEL_BUFFERS = 1, 2, 4
 _CODE_OLD, _CODE_CUSTOM, _CODE_VERSION, _CODE_BUILTIN = 0, 1, 2, 3
 _GRAPH_TENSORS, _GRAPH_OPERATORS = 0, 3
-_OPERATOR_CODE, _OPERATOR_INPUTS, _OPERATOR_OUTPUTS = 0, 1, 2
+_OPERATOR_CODE, _OPERATOR_INPUTS, _OPERATOR_OUTPUTS, _OPERATOR_OPTIONS = 0, 1, 2, 4
+# Of Conv2DOptions and DepthwiseConv2DOptions alike.
+_CONV_PADDING, _CONV_STRIDE_W, _CONV_STRIDE_H = 0, 1, 2
 _TENSOR_SHAPE, _TENSOR_TYPE, _TENSOR_BUFFER, _TENSOR_NAME, _TENSOR_QUANTIZATION = range(5)
 _QUANTIZATION_SCALE, _QUANTIZATION_KIND = 2, 4
 _BUFFER_DATA, _BUFFER_OFFSET = 0, 1
@@ -64,6 +67,16 @@ def tflite_needs(content: bytes, builtins: Sequence[str]) -> Needs:
         ArtifactError: the file is damaged or of another kind.
     """
     return Needs(tuple(_operators(content, builtins)))
+
+
+def custom_codes(content: bytes) -> list[str]:
+    """The names of operators in a file that are not TFLite's own.
+
+    Raises:
+        ArtifactError: the file is damaged or of another kind.
+    """
+    codes = Table.root(content, TFLITE_IDENTIFIER).tables(_MODEL_CODES)
+    return [text for c in codes if (text := c.content(_CODE_CUSTOM).decode("utf-8", "replace"))]
 
 
 def _operators(content: bytes, builtins: Sequence[str]) -> Iterator[Need]:
@@ -88,7 +101,8 @@ def _operators(content: bytes, builtins: Sequence[str]) -> Iterator[Need]:
                     op,
                     ["none" if i < 0 else types[i] for i in inputs],
                     [types[i] for i in outputs],
-                ),
+                )
+                + _strides(op, operator, tensors, inputs),
                 version,
                 max((ranks[i] for i in [*inputs, *outputs] if i >= 0), default=0),
                 first.decode("utf-8", "replace"),
@@ -115,11 +129,33 @@ def _type(tensor: Table, filled: Sequence[bool]) -> str:
     return f"const {name}" if const else name
 
 
+def _strides(op: str, operator: Table, tensors: Sequence[Table], inputs: Sequence[int]) -> str:
+    """Says of a convolution that it steps over values that its kernel never sees, and pads besides.
+
+    XNNPACK padded such by negative amounts until ai-edge-litert 2.2, and gave other answers.
+    """
+    at = operator.find(_OPERATOR_OPTIONS)
+    if op not in _CONVOLUTIONS or at is None or len(inputs) < 2:
+        return ""
+    options = Table(operator.data, follow(operator.data, at))
+    strides = [options.number(field, "i") for field in (_CONV_STRIDE_H, _CONV_STRIDE_W)]
+    start, count = tensors[inputs[1]].vector(_TENSOR_SHAPE, 4)
+    # Both kinds of kernels have height and width in the middle.
+    kernel = [number(operator.data, start + 4 * i, "i") for i in (1, 2)] if count == 4 else [1, 1]
+    skips = any(1 < size < stride for size, stride in zip(kernel, strides, strict=True))
+    same = options.number(_CONV_PADDING, "b") == _SAME
+    return ", strides beyond the kernel" if skips and same else ""
+
+
 def _scales(quantization: Table) -> str:
     if quantization.number(_QUANTIZATION_KIND, "B") == _BLOCKWISE:
         return "/block"
-    _, count = quantization.vector(_QUANTIZATION_SCALE, 4)
-    return "/channel" if count > 1 else "/tensor" if count else ""
+    start, count = quantization.vector(_QUANTIZATION_SCALE, 4)
+    if count < 2:
+        return "/tensor" if count else ""
+    scales = bytes(quantization.data[start : start + 4 * count])
+    # tflite-runtime takes equal scales for one, and gives other answers.
+    return "/equal channels" if scales == scales[:4] * count else "/channel"
 
 
 def _indices(table: Table, field: int, count: int) -> list[int]:
