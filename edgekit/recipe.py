@@ -146,6 +146,9 @@ class ExportRecipe:
         io_dtype: what int8 TFLite files take and give: ``"int8"`` or ``"float32"``.
         batch: samples an inference; ``"dynamic"`` leaves it open.
         calibration: samples drawn, of those given, to find the activations' ranges.
+        device: the board that the files are for, as `edgekit.device.load_device` knows it.
+        targets: interpreters that must run the files, such as ``"tflite-runtime==2.14"``.
+        allow_flex: let TensorFlow's own operators into TFLite files where TFLite has none.
         class_names: stored in the files, for `Runner.classify`; one for each class, or none.
         prune: how the model is pruned before; None for not.
     """
@@ -156,6 +159,9 @@ class ExportRecipe:
     batch: str = "1"
     calibration: int = 1000
     seed: int = 0
+    device: str | None = None
+    targets: tuple[str, ...] = ()
+    allow_flex: bool = False
     class_names: tuple[str, ...] = ()
     prune: PruneRecipe | None = None
 

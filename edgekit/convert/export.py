@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -14,6 +15,8 @@ from typing import Any
 
 from edgekit import document
 from edgekit.artifact import FORMATS, Artifact
+from edgekit.convert import flex
+from edgekit.convert.fitting import Aim, Fitted, Remake, fit
 from edgekit.convert.freeze import Frozen, freeze
 from edgekit.convert.inspect import inspect
 from edgekit.convert.metadata import write_onnx, write_tflite
@@ -116,6 +119,7 @@ def export(
         for scheme in dict.fromkeys(recipe.schemes)
     ]
     refuse_existing([out / file.name for file in wanted], overwrite)
+    aims = {file.format: Aim.of(recipe, file.format) for file in wanted}
 
     source = model if isinstance(model, SourceModel) else load(path, trust_code=trust_code)
     if recipe.class_names and source.classes not in (None, len(recipe.class_names)):
@@ -154,20 +158,26 @@ def export(
         workshop = Path(stack.enter_context(TemporaryDirectory(prefix=".edgekit-", dir=out)))
         files, skipped = [], []
         start = perf_counter()
-        for file, content in _make(wanted, frozen, samples, recipe):
-            if isinstance(content, str):
-                skipped.append({"format": file.format, "scheme": file.scheme, "reason": content})
-                tell(f"{file.name}: skipped, {content}")
+        for file, fitted in _make(wanted, frozen, samples, recipe, aims):
+            if isinstance(fitted, str):
+                skipped.append({"format": file.format, "scheme": file.scheme, "reason": fitted})
+                tell(f"{file.name}: skipped, {fitted}")
             else:
                 done = {"scheme": file.scheme, **notes}
                 if file.scheme in _CALIBRATED:
                     done |= calibrated_notes
+                if aims[file.format].interpreters:
+                    done["targets"] = [str(target) for target in aims[file.format].interpreters]
+                if fitted.ways_down:
+                    done["ways_down"] = list(fitted.ways_down)
                 known = Metadata(
                     class_names=recipe.class_names, source_sha256=origin.sha256, recipe=done
                 )
-                files.append(_finish(workshop / file.name, content, file, known))
+                files.append(_finish(workshop / file.name, fitted, file, known, frozen))
                 size = files[-1].artifact.size_bytes / 1000
                 tell(f"{file.name}: {size:.1f} KB in {perf_counter() - start:.2f} s")
+                for line in (*fitted.ways_down, *files[-1].warnings):
+                    tell(f"{file.name}: {line}")
             start = perf_counter()
         if not files:
             reasons = "; ".join(
@@ -213,9 +223,12 @@ def _make(
     frozen: Frozen,
     samples: Samples | None,
     recipe: ExportRecipe,
-) -> Iterator[tuple[_Wanted, bytes | str]]:
+    aims: Mapping[str, Aim],
+) -> Iterator[tuple[_Wanted, Fitted | str]]:
     """Each file's content, or the reason why there is none."""
-    convert = {"tflite": float_tflite, "onnx": float_onnx}
+    convert: dict[str, Callable[..., bytes]] = {"tflite": float_tflite, "onnx": float_onnx}
+    if recipe.allow_flex:
+        convert["tflite"] = partial(float_tflite, allow_flex=True)
     floats: dict[str, bytes | str] = {}
     ranges: Any = None
     for file in wanted:
@@ -228,6 +241,7 @@ def _make(
             except ExportError as error:
                 floats[file.format] = str(error)
         content = floats[file.format]
+        remake: Remake | None = None
         if isinstance(content, bytes) and file.scheme != "float32":
             try:
                 if file.format == "onnx":
@@ -237,25 +251,50 @@ def _make(
                     if file.scheme in _CALIBRATED and ranges is None:
                         assert samples is not None, "export() asks for calibration first"
                         ranges = find_ranges(content, samples)
-                    content = quantize_tflite(content, file.scheme, ranges, recipe.io_dtype)
+                    quantize = partial(
+                        quantize_tflite, content, file.scheme, ranges, recipe.io_dtype
+                    )
+                    content, remake = quantize(), quantize
             except ExportError as error:
                 content = str(error)
-        yield file, content
+        if isinstance(content, str):
+            yield file, content
+            continue
+        try:
+            fitted = fit(content, file.format, file.scheme, aims[file.format], frozen.names, remake)
+        except ExportError as error:
+            yield file, str(error)
+        else:
+            yield file, fitted
 
 
-def _finish(path: Path, content: bytes, file: _Wanted, known: Metadata) -> ExportedFile:
+def _finish(
+    path: Path, fitted: Fitted, file: _Wanted, known: Metadata, frozen: Frozen
+) -> ExportedFile:
     """Write the file with what is known of it, load it as its user will, read what it declares."""
+    warnings = fitted.warnings
     try:
-        content = _WRITERS[file.format](content, known)
+        content = _WRITERS[file.format](fitted.content, known)
         path.write_bytes(content)
-        with load_runner(path) as runner:
-            inputs, outputs = runner.inputs, runner.outputs
+        if file.format == "tflite" and flex.found_in(content):
+            # Nothing here runs such a file: not even TensorFlow, from 2.20.
+            inputs, outputs = frozen.inputs, frozen.outputs
+            warnings = (*warnings, flex.WARNING)
+        else:
+            with load_runner(path) as runner:
+                inputs, outputs = runner.inputs, runner.outputs
     except ArtifactError as error:
         raise ExportError(f"{file.name}: was made, but does not load: {error}") from error
     operators = inspect(content, file.format, file.scheme)
     artifact = Artifact(path, file.format, file.scheme)
     return ExportedFile(
-        artifact, inputs, outputs, dict(known.recipe), operators.counts, operators.float_ops
+        artifact,
+        inputs,
+        outputs,
+        dict(known.recipe),
+        operators.counts,
+        operators.float_ops,
+        warnings,
     )
 
 

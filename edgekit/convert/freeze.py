@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from edgekit.convert.layers import Names
 from edgekit.errors import ExportError, one_line, require
 from edgekit.models.source import SourceModel
 from edgekit.tensor import TensorSpec
@@ -23,12 +24,14 @@ class Frozen:
         saved_model: a folder with the same as its ``serving_default`` signature. Keras 3's
             variables reach the TFLite converter only this way.
         inputs, outputs: with the batch that was fixed, or None for an open one.
+        names: of its layers and outputs, for messages.
     """
 
     function: Any
     saved_model: Path
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    names: Names
 
 
 @contextmanager
@@ -67,7 +70,8 @@ def freeze(source: SourceModel, batch: int | None) -> Iterator[Frozen]:
     module.tracked = (list(source.variables), source.model)
     with TemporaryDirectory(prefix="edgekit-") as folder:
         tf.saved_model.save(module, folder, signatures={"serving_default": function})
-        yield Frozen(function, Path(folder), inputs, outputs)
+        names = Names.of(source.model, [spec.name for spec in outputs])
+        yield Frozen(function, Path(folder), inputs, outputs, names)
 
 
 def _with_batch(spec: TensorSpec, batch: int | None) -> TensorSpec:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from edgekit.convert.flex import explain
 from edgekit.convert.freeze import Frozen
 from edgekit.errors import ExportError, one_line, require
 from edgekit.samples import Samples
@@ -18,25 +19,37 @@ from edgekit.samples import Samples
 SIGNATURE = "serving_default"
 _PURPOSE = "Quantising a TFLite file"
 
+# The quantiser's names where they are not TFLite's.
+_QUANTIZER_NAMES = {"TRANSPOSE_CONV": "CONV_2D_TRANSPOSE"}
+
 # Ranges found by ai-edge-quantizer's calibrator: {"min", "max"} arrays by tensor name.
 Ranges = dict[str, Any]
 
 
-def float_tflite(frozen: Frozen) -> bytes:
+def float_tflite(frozen: Frozen, *, allow_flex: bool = False) -> bytes:
     """The float32 file.
 
+    Args:
+        frozen: the model.
+        allow_flex: take TensorFlow's own operator where TFLite has none.
+
     Raises:
-        ExportError: an operator has no TFLite counterpart; carries the converter's words.
+        ExportError: an operator has no TFLite counterpart; names it and its layer.
     """
     tf = require("tensorflow", "export", "Exporting a model")
     converter = tf.lite.TFLiteConverter.from_saved_model(
         str(frozen.saved_model), signature_keys=[SIGNATURE]
     )
+    if allow_flex:
+        sets = tf.lite.OpsSet
+        converter.target_spec.supported_ops = [sets.TFLITE_BUILTINS, sets.SELECT_TF_OPS]
     try:
         content: bytes = converter.convert()
     # The converter's own error class is not public and derives from Exception alone.
     except Exception as error:
-        raise ExportError(f"TFLite cannot express this model: {_essence(error)}") from error
+        open_batch = any(spec.shape and spec.shape[0] is None for spec in frozen.inputs)
+        reason = explain(error, frozen.names, open_batch) or _essence(error)
+        raise ExportError(f"TFLite cannot express this model: {reason}") from error
     return content
 
 
@@ -71,7 +84,13 @@ def find_ranges(float_file: bytes, samples: Samples, threads: int = 1) -> Ranges
     return ranges
 
 
-def quantize_tflite(float_file: bytes, scheme: str, ranges: Ranges | None, io_dtype: str) -> bytes:
+def quantize_tflite(
+    float_file: bytes,
+    scheme: str,
+    ranges: Ranges | None,
+    io_dtype: str,
+    in_float: frozenset[str] = frozenset(),
+) -> bytes:
     """A variant of the float file in another scheme.
 
     Args:
@@ -80,13 +99,15 @@ def quantize_tflite(float_file: bytes, scheme: str, ranges: Ranges | None, io_dt
         ranges: needed for ``"int8"`` and ``"int16x8"``.
         io_dtype: ``"int8"`` lets the file take and give the integers it computes with,
             ``"float32"`` keeps real numbers at its ends.
+        in_float: operators, by their TFLite names, that are left in float.
 
     Raises:
         ExportError: the quantiser cannot treat this model.
     """
     quantizer_module = require("ai_edge_quantizer.quantizer", "export", _PURPOSE)
     quantizer = quantizer_module.Quantizer(float_file)
-    quantizer.load_quantization_recipe(_recipe(scheme, io_dtype).get_quantization_recipe())
+    manager = _recipe(scheme, io_dtype, in_float)
+    quantizer.load_quantization_recipe(manager.get_quantization_recipe())
     try:
         result = quantizer.quantize(ranges, enable_progress_report=False)
     except (ValueError, RuntimeError, NotImplementedError, KeyError) as error:
@@ -94,7 +115,7 @@ def quantize_tflite(float_file: bytes, scheme: str, ranges: Ranges | None, io_dt
     return bytes(result.quantized_model)
 
 
-def _recipe(scheme: str, io_dtype: str) -> Any:
+def _recipe(scheme: str, io_dtype: str, in_float: frozenset[str] = frozenset()) -> Any:
     manager_module = require("ai_edge_quantizer.recipe_manager", "export", _PURPOSE)
     types = require("ai_edge_quantizer.qtyping", "export", _PURPOSE)
     manager = manager_module.RecipeManager()
@@ -123,6 +144,12 @@ def _recipe(scheme: str, io_dtype: str) -> Any:
                 manager.add_quantization_config(
                     ".*", operation_name=end, algorithm_key="no_quantize"
                 )
+    for name in sorted({_QUANTIZER_NAMES.get(name, name) for name in in_float}):
+        if name not in operators.__members__:
+            continue
+        manager.add_quantization_config(
+            ".*", operation_name=operators[name], algorithm_key="no_quantize"
+        )
     return manager
 
 
