@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edgekit.convert.compatibility import INTERPRETERS, Misfit, Target, check, slower_in_int8
 from edgekit.convert.layers import Names
-from edgekit.convert.lowering import lower_onnx
+from edgekit.convert.older import older_onnx
 from edgekit.device import load_device
 from edgekit.errors import ExportError, UsageError
 from edgekit.recipe import ExportRecipe
@@ -128,7 +128,7 @@ def _lower(
     if not misfits:
         return content, []
     if format == "onnx":
-        lower, ways = lower_onnx(content, target)
+        lower, ways = older_onnx(content, target)
         return (lower, ways) if not check(lower, target) else (content, [])
     in_float: frozenset[str] = frozenset()
     lower = content

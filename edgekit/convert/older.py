@@ -1,4 +1,4 @@
-"""Lowering: an ONNX file of an older opset and IR version, where a target loads none newer."""
+"""Older: an ONNX file of an older opset and IR version, where a target loads none newer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from edgekit.convert.compatibility import Target, limits_of
 from edgekit.errors import require
 
 
-def lower_onnx(content: bytes, target: Target) -> tuple[bytes, list[str]]:
+def older_onnx(content: bytes, target: Target) -> tuple[bytes, list[str]]:
     """The file with what is too new for `target` lowered, and a line for each thing that was.
 
     The file comes back as it is where onnx knows no way to an older opset.
