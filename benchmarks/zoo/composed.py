@@ -428,7 +428,12 @@ def siamese(L: Any, left: Any, right: Any) -> Any:
 
 @entry(user=Input((1,), "int32", 0, 11), item=Input((1,), "int32", 0, 13))
 def recommender(L: Any, user: Any, item: Any) -> Any:
-    a, b = L.Flatten()(L.Embedding(11, 4)(user)), L.Flatten()(L.Embedding(13, 4)(item))
+    import keras
+
+    # Keras starts embeddings at 0.05, which no output would show.
+    start = keras.initializers.RandomNormal(stddev=1.0)
+    user, item = L.Embedding(11, 4, start)(user), L.Embedding(13, 4, start)(item)
+    a, b = L.Flatten()(user), L.Flatten()(item)
     return L.Dense(1, activation="sigmoid", name="likes")(L.Dot(axes=1)([a, b]))
 
 

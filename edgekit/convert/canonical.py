@@ -41,7 +41,9 @@ def _rewrite(graph: Any, outer: dict[str, str], numbers: Iterator[int]) -> None:
     def named(name: str) -> str:
         # An empty name stands for an optional input that is left out.
         if name and name not in names:
-            names[name] = f"t{next(numbers)}"
+            # The end matters: onnxruntime's quantiser copies a bias that two operators share and
+            # calls the copy by the bias's name with a number after it, whoever has that name.
+            names[name] = f"t{next(numbers)}_"
         return names.get(name, name)
 
     for value in graph.input:

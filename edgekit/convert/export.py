@@ -21,6 +21,7 @@ from edgekit.convert.freeze import Frozen, freeze
 from edgekit.convert.inspect import inspect
 from edgekit.convert.metadata import write_onnx, write_tflite
 from edgekit.convert.onnx import float_onnx, int8_onnx
+from edgekit.convert.refusals import load_reason, place
 from edgekit.convert.tflite import find_ranges, float_tflite, quantize_tflite
 from edgekit.errors import ArtifactError, ExportError, UsageError
 from edgekit.files import refuse_existing
@@ -159,21 +160,25 @@ def export(
         files, skipped = [], []
         start = perf_counter()
         for file, fitted in _make(wanted, frozen, samples, recipe, aims):
-            if isinstance(fitted, str):
-                skipped.append({"format": file.format, "scheme": file.scheme, "reason": fitted})
-                tell(f"{file.name}: skipped, {fitted}")
-            else:
-                done = {"scheme": file.scheme, **notes}
-                if file.scheme in _CALIBRATED:
-                    done |= calibrated_notes
-                if aims[file.format].interpreters:
-                    done["targets"] = [str(target) for target in aims[file.format].interpreters]
-                if fitted.ways_down:
-                    done["ways_down"] = list(fitted.ways_down)
-                known = Metadata(
-                    class_names=recipe.class_names, source_sha256=origin.sha256, recipe=done
-                )
+            done = {"scheme": file.scheme, **notes}
+            if file.scheme in _CALIBRATED:
+                done |= calibrated_notes
+            if aims[file.format].interpreters:
+                done["targets"] = [str(target) for target in aims[file.format].interpreters]
+            if isinstance(fitted, Fitted) and fitted.ways_down:
+                done["ways_down"] = list(fitted.ways_down)
+            known = Metadata(
+                class_names=recipe.class_names, source_sha256=origin.sha256, recipe=done
+            )
+            try:
+                if isinstance(fitted, str):
+                    raise ExportError(fitted)
                 files.append(_finish(workshop / file.name, fitted, file, known, frozen))
+            except ExportError as error:
+                reason = str(error)
+                skipped.append({"format": file.format, "scheme": file.scheme, "reason": reason})
+                tell(f"{file.name}: skipped, {reason}")
+            else:
                 size = files[-1].artifact.size_bytes / 1000
                 tell(f"{file.name}: {size:.1f} KB in {perf_counter() - start:.2f} s")
                 for line in (*fitted.ways_down, *files[-1].warnings):
@@ -261,11 +266,22 @@ def _make(
             yield file, content
             continue
         try:
-            fitted = fit(content, file.format, file.scheme, aims[file.format], frozen.names, remake)
+            fitted = fit(
+                content,
+                file.format,
+                file.scheme,
+                aims[file.format],
+                partial(_place, frozen),
+                remake,
+            )
         except ExportError as error:
             yield file, str(error)
         else:
             yield file, fitted
+
+
+def _place(frozen: Frozen, tensor: str) -> str:
+    return place(tensor, frozen.layers, sorted(spec.name for spec in frozen.outputs))
 
 
 def _finish(
@@ -284,7 +300,7 @@ def _finish(
             with load_runner(path) as runner:
                 inputs, outputs = runner.inputs, runner.outputs
     except ArtifactError as error:
-        raise ExportError(f"{file.name}: was made, but does not load: {error}") from error
+        raise ExportError(load_reason(error, file.scheme)) from error
     operators = inspect(content, file.format, file.scheme)
     artifact = Artifact(path, file.format, file.scheme)
     return ExportedFile(

@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from edgekit.convert.compatibility import INTERPRETERS, Misfit, Target, check, slower_in_int8
-from edgekit.convert.layers import Names
 from edgekit.convert.older import older_onnx
 from edgekit.device import load_device
 from edgekit.errors import ExportError, UsageError
@@ -77,7 +76,7 @@ def fit(
     format: str,
     scheme: str,
     aim: Aim,
-    names: Names | None = None,
+    place: Callable[[str], str] = repr,
     remake: Remake | None = None,
 ) -> Fitted:
     """Change a file until those it is for can run it, as far as there is a way.
@@ -87,13 +86,12 @@ def fit(
         format: ``"tflite"`` or ``"onnx"``.
         scheme: as in `edgekit.artifact.SCHEMES`.
         aim: who is to run it.
-        names: of the model's layers and outputs, for messages.
+        place: what messages call the layer that a tensor's name stands for.
         remake: for quantised TFLite files.
 
     Raises:
         ExportError: a target, or every userland, cannot run it; names operators and layers.
     """
-    names = names or Names()
     ways: list[str] = []
     for target in aim.interpreters:
         content, taken = _lower(content, format, target, remake)
@@ -101,14 +99,14 @@ def fit(
     misfits = {target: check(content, target) for target in aim.interpreters}
     for target in aim.targets:
         if misfits[target]:
-            raise ExportError(_refusal(target, misfits[target], names))
+            raise ExportError(_refusal(target, misfits[target], place))
     warnings = []
     for name, able in aim.userlands:
         if able is None:
             wanted = " or ".join(INTERPRETERS[format])
             warnings.append(f"does not run on {name}, which cannot install {wanted}")
         elif misfits[able]:
-            warnings.append(f"does not run on {name}: {_refusal(able, misfits[able], names)}")
+            warnings.append(f"does not run on {name}: {_refusal(able, misfits[able], place)}")
     if aim.userlands and len(warnings) == len(aim.userlands):
         raise ExportError(f"no userland of the board runs it: {'; '.join(warnings)}")
     if scheme == "int8":
@@ -144,7 +142,7 @@ def _lower(
     return lower, [f"{', '.join(sorted(in_float))} left in float for {target}"]
 
 
-def _refusal(target: Target, misfits: Collection[Misfit], names: Names) -> str:
-    told = [f"{names.place(m.tensor)}: {m.op}: {m.reason}" if m.op else m.reason for m in misfits]
+def _refusal(target: Target, misfits: Collection[Misfit], place: Callable[[str], str]) -> str:
+    told = [f"{place(m.tensor)}: {m.op}: {m.reason}" if m.op else m.reason for m in misfits]
     more = f"; {len(told) - 3} more" if len(told) > 3 else ""
     return f"{target} cannot run it. {'; '.join(told[:3])}{more}"

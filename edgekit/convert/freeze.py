@@ -9,10 +9,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from edgekit.convert.layers import Names
+from edgekit.convert.lowering import FOR_ALL, lowered
 from edgekit.errors import ExportError, one_line, require
 from edgekit.models.source import SourceModel
 from edgekit.tensor import TensorSpec
+
+SIGNATURE = "serving_default"
 
 
 @dataclass(frozen=True)
@@ -20,18 +22,21 @@ class Frozen:
     """A traced model.
 
     Attributes:
-        function: the concrete function, by input name.
-        saved_model: a folder with the same as its ``serving_default`` signature. Keras 3's
-            variables reach the TFLite converter only this way.
+        saved_model: a folder with the model as its ``serving_default`` signature.
+        graph: the same as a GraphDef without variables; None if the model has a state or a table,
+            which no constant can stand for.
         inputs, outputs: with the batch that was fixed, or None for an open one.
-        names: of its layers and outputs, for messages.
+        input_tensors, output_tensors: what they are called in `graph`, in the same order.
+        layers: the names of the model's Keras layers, those inside of layers too.
     """
 
-    function: Any
     saved_model: Path
+    graph: Any
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    names: Names
+    input_tensors: tuple[str, ...] = ()
+    output_tensors: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -56,7 +61,8 @@ def freeze(source: SourceModel, batch: int | None) -> Iterator[Frozen]:
         }
 
     try:
-        function = tf.function(serve).get_concrete_function(**signature)
+        with _functions_opened(source):
+            function = tf.function(serve).get_concrete_function(**signature)
     except (ValueError, TypeError, tf.errors.OpError) as error:
         raise ExportError(
             f"{source.path}: cannot be traced with inputs "
@@ -66,12 +72,99 @@ def freeze(source: SourceModel, batch: int | None) -> Iterator[Frozen]:
         TensorSpec(name, tensor.dtype.name, tuple(tensor.shape))
         for name, tensor in function.structured_outputs.items()
     )
-    module = tf.Module()
-    module.tracked = (list(source.variables), source.model)
-    with TemporaryDirectory(prefix="edgekit-") as folder:
-        tf.saved_model.save(module, folder, signatures={"serving_default": function})
-        names = Names.of(source.model, [spec.name for spec in outputs])
-        yield Frozen(function, Path(folder), inputs, outputs, names)
+    constant = _without_variables(function)
+    graph, takes, gives = None, {}, {}
+    if constant is not None:
+        graph = lowered(constant.graph.as_graph_def(add_shapes=True), FOR_ALL)
+        # Results of a function stand in the order of a dictionary's sorted keys.
+        takes = dict(zip(function.structured_input_signature[1], constant.inputs, strict=True))
+        gives = dict(zip(sorted(spec.name for spec in outputs), constant.outputs, strict=True))
+    with TemporaryDirectory(prefix="edgekit-") as name:
+        folder = Path(name)
+        if graph is None or _names_an_operator(function):
+            module = tf.Module()
+            module.tracked = (list(source.variables), source.model)
+            tf.saved_model.save(module, folder, signatures={SIGNATURE: function})
+        else:
+            _write_saved_model(folder, graph, takes, gives)
+        yield Frozen(
+            folder,
+            graph,
+            inputs,
+            outputs,
+            tuple(takes[spec.name].name for spec in inputs if takes),
+            tuple(gives[spec.name].name for spec in outputs if gives),
+            tuple(layer.name for layer in _layers(source)),
+        )
+
+
+def _without_variables(function: Any) -> Any:
+    """The function with constants in place of its variables; None if there is more than that in it."""
+    module = require(
+        "tensorflow.python.framework.convert_to_constants", "export", "Exporting a model"
+    )
+    try:
+        constant = module.convert_variables_to_constants_v2(function, lower_control_flow=False)
+    except ValueError:
+        # A variable is assigned to.
+        return None
+    arguments = [tensor for tensor in constant.inputs if tensor.dtype.name != "resource"]
+    return constant if len(arguments) == len(constant.inputs) else None
+
+
+def _names_an_operator(function: Any) -> bool:
+    """Whether a function in it says which operator it stands for, as tf_keras' LSTM does.
+
+    TensorFlow inlines such functions when it takes variables out; the TFLite converter makes one
+    fused operator of them.
+    """
+    functions = function.graph.as_graph_def().library.function
+    return any("api_implements" in inner.attr for inner in functions)
+
+
+def _write_saved_model(folder: Path, graph: Any, takes: Any, gives: Any) -> None:
+    """A SavedModel of nothing but a graph.
+
+    `tf.saved_model.save` would trace the function again for its checkpoint, its signature and its
+    gradients: two thirds of what an export of a MobileNetV2 took.
+    """
+    saved_model = require("tensorflow.core.protobuf.saved_model_pb2", "export", "Exporting a model")
+    saved = saved_model.SavedModel(saved_model_schema_version=1)
+    meta = saved.meta_graphs.add()
+    meta.meta_info_def.tags.append("serve")
+    meta.graph_def.CopyFrom(graph)
+    signature = meta.signature_def[SIGNATURE]
+    signature.method_name = "tensorflow/serving/predict"
+    for tensors, ends in ((takes, signature.inputs), (gives, signature.outputs)):
+        for name, tensor in tensors.items():
+            ends[name].name = tensor.name
+            ends[name].dtype = tensor.dtype.as_datatype_enum
+            ends[name].tensor_shape.CopyFrom(tensor.shape.as_proto())
+    (folder / "saved_model.pb").write_bytes(saved.SerializeToString(deterministic=True))
+
+
+@contextmanager
+def _functions_opened(source: SourceModel) -> Iterator[None]:
+    """Let a trace of Keras 3 go through inner functions.
+
+    It compiles convolutions in groups by XLA, and what is compiled no converter opens. tf_keras'
+    functions stay: TFLite knows its LSTM by the function's name.
+    """
+    tf = require("tensorflow", "export", "Exporting a model")
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(before or source.flavour == "keras")
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
+def _layers(source: SourceModel) -> list[Any]:
+    """A Keras model's layers, those inside of layers too."""
+    if source.flavour == "savedmodel":
+        return []
+    # No public way leads to the layers inside of layers, such as a Bidirectional's.
+    return list(source.model._flatten_layers(include_self=False, recursive=True))
 
 
 def _with_batch(spec: TensorSpec, batch: int | None) -> TensorSpec:

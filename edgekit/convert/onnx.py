@@ -9,7 +9,9 @@ from typing import Any
 
 from edgekit.convert.canonical import make_canonical, rename
 from edgekit.convert.freeze import Frozen
+from edgekit.convert.lowering import FOR_ONNX, lowered
 from edgekit.convert.ordered import ordered_sets
+from edgekit.convert.refusals import Culprit, onnx_reason
 from edgekit.errors import ExportError, one_line, require
 from edgekit.samples import Samples
 
@@ -22,24 +24,30 @@ def float_onnx(frozen: Frozen) -> bytes:
     """The float32 file, inputs and outputs under the model's own names, images NHWC.
 
     Raises:
-        ExportError: an operator has no ONNX counterpart; carries tf2onnx's words.
+        ExportError: an operator has no ONNX counterpart; names it and its layer.
     """
-    tf = require("tensorflow", "export", "Exporting a model")
+    if frozen.graph is None:
+        raise ExportError(
+            "ONNX cannot express this model: it changes a state of its own, or looks values up in a "
+            "table. Take the state as an input and give it as an output; look up before the model."
+        )
     convert = require("tf2onnx.convert", "export", "Exporting to ONNX")
-    signature = [tf.TensorSpec(s.shape, s.dtype, name=s.name) for s in frozen.inputs]
-    names = [spec.name for spec in frozen.inputs]
-
-    @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]
-    def flat(*tensors: Any) -> Any:
-        return frozen.function(**dict(zip(names, tensors, strict=True)))
-
     try:
         with ordered_sets():
-            proto, _ = convert.from_function(flat, input_signature=signature, opset=_OPSET)
+            proto, _ = convert.from_graph_def(
+                lowered(frozen.graph, FOR_ONNX),
+                input_names=list(frozen.input_tensors),
+                output_names=list(frozen.output_tensors),
+                opset=_OPSET,
+            )
     # tf2onnx raises whatever it stumbles over.
     except Exception as error:
         raise ExportError(f"ONNX cannot express this model: {one_line(error)}") from error
+    reason = onnx_reason(_left_over(proto.graph), frozen.layers)
+    if reason:
+        raise ExportError(reason)
     proto.ir_version = _IR_VERSION
+    _without_negative_pads(proto.graph)
     _rename_ends(proto, frozen)
     make_canonical(proto)
     content: bytes = proto.SerializeToString(deterministic=True)
@@ -111,13 +119,38 @@ class _Reader:
                 }
 
 
+def _left_over(graph: Any) -> Iterator[Culprit]:
+    """TensorFlow's operators that tf2onnx found no counterpart for and left as they are."""
+    onnx = require("onnx", "export", "Exporting to ONNX")
+    for node in graph.node:
+        if not node.domain and not onnx.defs.has(node.op_type):
+            yield Culprit(node.op_type, node.name)
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _left_over(attribute.g)
+
+
+def _without_negative_pads(graph: Any) -> None:
+    """A transposed convolution that gives more than its kernel reaches says so as output padding.
+
+    tf2onnx writes it as negative padding at the end, which ONNX forbids.
+    """
+    onnx = require("onnx", "export", "Exporting to ONNX")
+    for node in graph.node:
+        pads: Any = next((a.ints for a in node.attribute if a.name == "pads"), [])
+        if node.op_type == "ConvTranspose" and min(pads, default=0) < 0:
+            ends = pads[len(pads) // 2 :]
+            added = onnx.helper.make_attribute("output_padding", [max(0, -end) for end in ends])
+            node.attribute.append(added)
+            pads[:] = [max(0, pad) for pad in pads]
+
+
 def _rename_ends(proto: Any, frozen: Frozen) -> None:
     """Give inputs and outputs the model's names, whatever the converter made of them."""
     graph = proto.graph
-    # tf.function flattens a dictionary of outputs by sorted key; inputs keep their order.
     renames = dict(
         zip([node.name for node in graph.input], [s.name for s in frozen.inputs], strict=True)
     )
-    outputs = sorted(spec.name for spec in frozen.outputs)
+    outputs = [spec.name for spec in frozen.outputs]
     renames.update(zip([node.name for node in graph.output], outputs, strict=True))
     rename(graph, renames)

@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.convert.flex import explain
-from edgekit.convert.freeze import Frozen
+from edgekit.convert.freeze import SIGNATURE, Frozen
+from edgekit.convert.refusals import ranges_reason, tflite_reason
 from edgekit.errors import ExportError, one_line, require
 from edgekit.samples import Samples
 
-SIGNATURE = "serving_default"
 _PURPOSE = "Quantising a TFLite file"
 
 # The quantiser's names where they are not TFLite's.
@@ -47,9 +46,8 @@ def float_tflite(frozen: Frozen, *, allow_flex: bool = False) -> bytes:
         content: bytes = converter.convert()
     # The converter's own error class is not public and derives from Exception alone.
     except Exception as error:
-        open_batch = any(spec.shape and spec.shape[0] is None for spec in frozen.inputs)
-        reason = explain(error, frozen.names, open_batch) or _essence(error)
-        raise ExportError(f"TFLite cannot express this model: {reason}") from error
+        reason = tflite_reason(str(error), frozen.layers)
+        raise ExportError(reason or f"TFLite cannot express it: {_essence(error)}") from error
     return content
 
 
@@ -77,9 +75,7 @@ def find_ranges(float_file: bytes, samples: Samples, threads: int = 1) -> Ranges
         calibration.calibrate({SIGNATURE: feed}, _recipe("int8", "int8"))
     except (ValueError, RuntimeError, NotImplementedError, KeyError) as error:
         # Loops, as recurrent layers make them, hold tensors that cannot be looked at.
-        raise ExportError(
-            f"the ranges of its tensors cannot be observed: {one_line(error)}"
-        ) from error
+        raise ExportError(ranges_reason(error)) from error
     ranges: Ranges = calibration.get_model_qsvs()
     return ranges
 

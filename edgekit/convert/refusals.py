@@ -1,0 +1,151 @@
+"""Refusals: what converters say when they cannot, in plain words that name the layer.
+
+Every reason that edgekit knows of is one of `KINDS`, recognised by its words; a reason of no kind is a
+converter's own message, which nobody has looked at yet.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from edgekit.errors import one_line
+
+
+@dataclass(frozen=True)
+class Culprit:
+    """An operator that a format lacks, and where it comes from.
+
+    Attributes:
+        op: TensorFlow's name.
+        origin: its own name in the trace, such as ``model/pool_1/MaxPool3D``.
+    """
+
+    op: str
+    origin: str
+
+
+# The words by which a reason is known, by kind.
+KINDS: dict[str, str] = {
+    "TFLite lacks an operator, Flex has it": r"TFLite has no \w+ of its own",
+    "TFLite lacks an operator, Flex too": r"TFLite has no \w+, with Flex or without",
+    "ONNX lacks an operator": r"ONNX has no \w+",
+    "ONNX: other kernels are as fast": r"onnxruntime's CPU kernels do not profit",
+    "a state inside the model": r"changes a state of its own, or looks values up in a table",
+    "text inside the model": r"computes with text",
+    "a table inside the model": r"looks values up in a table",
+    "loops hide their ranges": r"ranges inside a loop",
+    "nothing to quantise": r"no tensor of it can be quantised",
+    "the quantiser shares one scale too many": r"two uses of one weight ask for different scales",
+    "the interpreter lacks a kernel": r"the interpreter has no kernel for \w+ in \w+",
+}
+
+_FLEX_HELP = (
+    "Another layer, or a fixed batch, may avoid it; --allow-flex puts TensorFlow's own operator in "
+    "the file, which runs only where the Flex delegate is linked in."
+)
+
+
+def kind_of(reason: str) -> str | None:
+    """The kind, of `KINDS`, that a reason for a missing file is of; None if it is of none."""
+    return next((kind for kind, words in KINDS.items() if re.search(words, reason)), None)
+
+
+def layer_of(origin: str, layers: Sequence[str]) -> str:
+    """The Keras layer that an operator was traced from; the operator's own name if none is known.
+
+    Args:
+        origin: path of scopes in the trace; TensorFlow numbers scopes that it meets again.
+        layers: the model's layers, by name.
+    """
+    for scope in reversed(origin.split("/")):
+        for name in (scope, re.sub(r"_\d+$", "", scope)):
+            if name in layers:
+                return f"layer {name!r}"
+    return f"operation {origin!r}"
+
+
+def place(tensor: str, layers: Sequence[str], outputs: Sequence[str]) -> str:
+    """Where in the model an operator of a converted file stands, by the name of its first output.
+
+    Args:
+        tensor: such as ``model/conv_1/Relu;model/conv_1/convolution``.
+        layers: the model's layers, by name.
+        outputs: the model's outputs, sorted; those without a name of their own have their layer's.
+    """
+    # The converter names what a model gives after its own call.
+    given = re.fullmatch(r"(?:Stateful)?PartitionedCall(?:_\d+)?:(\d+)", tensor)
+    if given and int(given[1]) < len(outputs):
+        return f"the layer that gives {outputs[int(given[1])]!r}"
+    return layer_of(tensor.split(";")[0], layers)
+
+
+def tflite_reason(message: str, layers: Sequence[str]) -> str | None:
+    """What the TFLite converter's message comes to, or None if it is of no known kind."""
+    lines = message.splitlines()
+    flex = _listed(lines, "TF Select ops:")
+    custom = _listed(lines, "Custom ops:")
+    origins = dict(re.findall(r'error: loc\((?:callsite\()?fused\["(\w+):", "([^"@]+)', message))
+    for ops, words in (
+        (custom, "TFLite has no {}, with Flex or without. Replace the layer."),
+        (flex, "TFLite has no {} of its own. " + _FLEX_HELP),
+    ):
+        if ops:
+            origin = layer_of(origins.get(ops[0], ops[0]), layers)
+            return (
+                _of_tables_and_text(origin, ops[0], "TFLite") or f"{origin}: {words.format(ops[0])}"
+            )
+    # Lists whose entries have no fixed shape, as recurrent layers with an open batch make them.
+    if lists := [op for op in origins if op.startswith("TensorList")]:
+        origin = layer_of(origins[lists[0]], layers)
+        return f"{origin}: TFLite has no {lists[0]} of its own. {_FLEX_HELP}"
+    return None
+
+
+def onnx_reason(culprits: Iterable[Culprit], layers: Sequence[str]) -> str | None:
+    """Why a graph with these left-over operators is no ONNX; None if there are none."""
+    for culprit in culprits:
+        origin = layer_of(culprit.origin, layers)
+        return _of_tables_and_text(origin, culprit.op, "ONNX") or (
+            f"{origin}: ONNX has no {culprit.op}. Replace the layer, or export to TFLite."
+        )
+    return None
+
+
+def ranges_reason(error: BaseException) -> str:
+    """Why no ranges were found: the calibrator cannot look into loops."""
+    if "Tensor data is null" in str(error):
+        return (
+            "ranges inside a loop, as recurrent layers make them, cannot be observed. The scheme "
+            "'dynamic' needs none; a convolution in the layer's place quantises fully."
+        )
+    return f"the ranges of its tensors cannot be observed: {one_line(error)}"
+
+
+def load_reason(error: BaseException, scheme: str) -> str:
+    """Why a file that was made is not kept: the interpreter does not take it."""
+    kernel = re.search(r"Node number \d+ \((\w+)\) failed to prepare", str(error))
+    if kernel and scheme != "float32":
+        return f"was made, but the interpreter has no kernel for {kernel[1]} in {scheme}"
+    return f"was made, but does not load: {one_line(error)}"
+
+
+def _of_tables_and_text(origin: str, op: str, format: str) -> str | None:
+    if "String" in op or op == "SparseCross":
+        return (
+            f"{origin}: computes with text ({op}), which {format} has no kernels for. Hash before."
+        )
+    if "Table" in op:
+        return (
+            f"{origin}: looks values up in a table ({op}), which {format} has no kernels for. Number "
+            "the values before they reach the model."
+        )
+    return None
+
+
+def _listed(lines: Sequence[str], title: str) -> list[str]:
+    for line in lines:
+        if title in line:
+            return [name.strip() for name in line.split(title)[1].split(",") if name.strip()]
+    return []

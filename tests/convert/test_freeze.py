@@ -1,0 +1,70 @@
+"""What a trace becomes: constants where it can, the functions and states that TFLite understands else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import edgekit
+from edgekit import document
+from edgekit.errors import ExportError
+
+
+def counter(path: Path) -> Path:
+    """A SavedModel that adds up what it was given."""
+    import tensorflow as tf
+
+    class Counter(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.total = tf.Variable(np.zeros((1, 2), np.float32))
+
+        @tf.function(input_signature=[tf.TensorSpec((1, 2), tf.float32, "x")])
+        def serve(self, x: Any) -> dict[str, Any]:
+            return {"sum": self.total.assign_add(x)}
+
+    module = Counter()
+    tf.saved_model.save(module, path, signatures={"serving_default": module.serve})
+    return path
+
+
+def test_a_state_stays_in_a_tflite_file(tmp_path: Path) -> None:
+    (file,) = edgekit.export(counter(tmp_path / "m"), out=tmp_path / "out", schemes=["float32"])
+    x = {"x": np.ones((1, 2), np.float32)}
+    with edgekit.load(file.path) as runner:
+        assert [float(runner.infer(x)["sum"][0, 0]) for _ in range(3)] == [1, 2, 3]
+
+
+def test_onnx_refuses_a_state(tmp_path: Path) -> None:
+    path = counter(tmp_path / "m")
+    with pytest.raises(ExportError, match="it changes a state of its own"):
+        edgekit.export(path, out=tmp_path / "out", schemes=["float32"], formats=["onnx"])
+
+
+def test_tf_keras_lstm_is_one_operator(tmp_path: Path) -> None:
+    import tf_keras
+
+    signal = tf_keras.Input((4, 3), name="signal")
+    tf_keras.Model(signal, tf_keras.layers.LSTM(2)(signal)).save(tmp_path / "m.h5")
+    edgekit.export(tmp_path / "m.h5", out=tmp_path / "out", schemes=["float32"])
+    _, manifest = document.read(tmp_path / "out" / "manifest.json")
+    # Keras 3 would have built the layer from other functions.
+    assert manifest["source"]["flavour"] == "tf_keras"
+    assert "UNIDIRECTIONAL_SEQUENCE_LSTM" in manifest["files"][0]["ops"]["float32"]
+
+
+def test_inputs_that_nothing_reads_are_kept(tmp_path: Path) -> None:
+    import keras
+
+    used, idle = keras.Input((3,), name="used"), keras.Input((2,), name="idle")
+    model = keras.Model([idle, used], keras.layers.Dense(2, name="y")(used))
+    model.save(tmp_path / "m.keras")
+    files = edgekit.export(
+        tmp_path / "m.keras", out=tmp_path / "out", schemes=["float32"], formats=["tflite", "onnx"]
+    )
+    for file in files:
+        with edgekit.load(file.path) as runner:
+            assert {spec.name for spec in runner.inputs} == {"used", "idle"}
