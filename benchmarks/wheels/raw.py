@@ -238,6 +238,21 @@ def entries() -> Iterator[Raw]:
         lambda x: tf.nn.depthwise_conv2d(x, kernel, [1, 4, 4, 1], "SAME"),
         Input((16, 16, 3)),
     )
+    for padding in ("SAME", "VALID"):
+        size = 8 if padding == "SAME" else 9
+        yield make(
+            f"conv2d-transpose-{padding.lower()}",
+            lambda x, p=padding, s=size: tf.nn.conv2d_transpose(
+                x, tf.transpose(kernel, [0, 1, 3, 2])[..., :3], [1, s, s, 4], 2, p
+            ),
+            Input((4, 4, 3)),
+        )
+    yield make(
+        "conv3d", lambda x: tf.nn.conv3d(x, kernel[None], [1] * 5, "SAME"), Input((3, 4, 4, 3))
+    )
+    yield make("gelu", tf.nn.gelu, _F)
+    yield make("gelu-approximate", lambda x: tf.nn.gelu(x, approximate=True), _F)
+    yield make("hard-swish", lambda x: x * tf.nn.relu6(x + 3) / 6, _F)
     yield make("lrn", lambda x: tf.nn.local_response_normalization(x), _F)
     yield make("complex-abs", lambda x: tf.abs(tf.signal.rfft2d(x)), Input((8, 8)))
     yield make(
