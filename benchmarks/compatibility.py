@@ -69,6 +69,10 @@ def main(work: Path) -> None:
         ran = [file for file, end in trial.ends.items() if end == "runs"]
         if env.interpreter == "onnxruntime":
             limits[trial.target] = onnx_limits.highest(ran)
+            tried = [
+                needs[file].opsets[""] for file, end in ends[trial.target].items() if end == "runs"
+            ]
+            limits[trial.target]["tried_opset"] = max(tried)
         else:
             highest[trial.target] = versions.highest(ran)
             # Where a file of the corpus claims more than the raised copies, it has been seen to run.

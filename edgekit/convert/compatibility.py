@@ -133,8 +133,12 @@ def loadable_by(content: bytes, format: str) -> dict[str, tuple[str, ...]]:
 
 
 def limits_of(target: Target) -> dict[str, int]:
-    """The highest ``"ir_version"`` and ``"opset"`` that an onnxruntime loads; {} for others."""
-    return _Table.read().files.get(target, {})
+    """The highest ``"ir_version"`` and ``"opset"`` that an onnxruntime is known to run."""
+    limits = _Table.read().files[target]
+    return {
+        "ir_version": limits["ir_version"],
+        "opset": min(limits["opset"], limits["tried_opset"]),
+    }
 
 
 def slower_in_int8(target: Target) -> bool:
@@ -161,7 +165,7 @@ class _Table:
         builtins: names of TFLite's built-in operators by code.
         highest: the highest version of a TFLite operator that an interpreter knows.
         types: who runs an operator with these types and so many axes or fewer, by (operator, types).
-        files: the highest IR version and opset of each onnxruntime.
+        files: the highest IR version and opset of each onnxruntime, and of the corpus that it ran.
         slower_int8: where ResNet-8 was slower in int8 than in float32.
     """
 
@@ -211,13 +215,17 @@ class _Table:
 
     def misfits_of_file(self, needs: Needs, target: Target) -> list[Misfit]:
         """What the file as a whole asks in vain."""
-        limits = self.files.get(target, {})
-        asked = {"ir_version": needs.ir_version, "opset": needs.opsets.get("", 0)}
-        return [
-            Misfit("", "", f"{key} {asked[key]} is above {most}, the highest that {target} loads")
-            for key, most in limits.items()
-            if asked[key] > most
+        limits, opset = self.files.get(target), needs.opsets.get("", 0)
+        if limits is None:
+            return []
+        found = [
+            Misfit("", "", f"{key} {asked} is above {limits[key]}, the highest that {target} loads")
+            for key, asked in (("ir_version", needs.ir_version), ("opset", opset))
+            if asked > limits[key]
         ]
+        if limits["tried_opset"] < opset <= limits["opset"]:
+            found.append(Misfit("", "", f"operators of opset {opset} were not tried on {target}"))
+        return found
 
     def misfit(self, need: Need, target: Target) -> str | None:
         """Why `target` does not run an operator; None if it does."""
