@@ -90,7 +90,8 @@ def export(
         The files made, in the order of `formats`, then `schemes`.
 
     Raises:
-        UsageError: unknown scheme or format, missing file or calibration, existing output.
+        UsageError: unknown scheme, format, device or target, missing file or calibration, existing
+            output.
         ArtifactError: the model cannot be loaded.
         ExportError: nothing could be made, or a file made does not load.
         TensorError: the samples do not fit the model's inputs.
