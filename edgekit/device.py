@@ -39,12 +39,14 @@ class Userland:
         machine: as ``uname -m`` of that system says.
         python: the version it ships.
         interpreters: packages that install there from PyPI, the preferred one first.
+        releases: the newest of each that was seen to install there, as ``"tflite-runtime==2.14.0"``.
     """
 
     name: str
     machine: str
     python: str
     interpreters: tuple[str, ...]
+    releases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ class ExportedFile:
         recipe: what was done: scheme, calibration, optimisation.
         ops: how often each operator occurs, by the dtype it computes in.
         float_ops: operators left in float in a quantised file, each with the reason.
+        warnings: what to know before the file is put to use.
     """
 
     artifact: Artifact
@@ -33,6 +34,7 @@ class ExportedFile:
     recipe: dict[str, Any]
     ops: dict[str, dict[str, int]]
     float_ops: list[dict[str, str]]
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -43,6 +45,7 @@ class ExportedFile:
             "recipe": self.recipe,
             "ops": self.ops,
             "float_ops": self.float_ops,
+            "warnings": list(self.warnings),
         }
 
 

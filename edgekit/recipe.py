@@ -153,6 +153,9 @@ class ExportRecipe:
         seed: of that draw.
         calibration_method: how ranges follow from them, of `CALIBRATION_METHODS`.
         percentile: for the method of that name, how many values a range keeps, in percent.
+        device: the board that the files are for, as `edgekit.device.load_device` knows it.
+        targets: interpreters that must run the files, such as ``"tflite-runtime==2.14"``.
+        allow_flex: let TensorFlow's own operators into TFLite files where TFLite has none.
         class_names: stored in the files, for `Runner.classify`; one for each class, or none.
         preprocessing: stored in the files, for `Runner.preprocess`: for inputs by name, the steps
             that turn raw data into what the model takes. In TOML, a list of tables each:
@@ -168,6 +171,9 @@ class ExportRecipe:
     seed: int = 0
     calibration_method: str = "mse"
     percentile: float = 99.999
+    device: str | None = None
+    targets: tuple[str, ...] = ()
+    allow_flex: bool = False
     class_names: tuple[str, ...] = ()
     preprocessing: Mapping[str, Preprocessing] = field(default_factory=dict)
     prune: PruneRecipe | None = None

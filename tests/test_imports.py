@@ -20,7 +20,7 @@ PACKAGE = Path(edgekit.__file__).parent
 ROOMS = (
     ("errors",),
     ("files",),
-    ("tensor", "flatbuffer"),
+    ("tensor", "flatbuffer", "protobuf"),
     (
         "document",
         "samples",

@@ -45,6 +45,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what int8 files take and give: int8 (default) or float32",
     )
     parser.add_argument("--batch", metavar="N", help="samples an inference (1), or 'dynamic'")
+    parser.add_argument("--device", metavar="ID", help="the board that the files are for")
+    parser.add_argument(
+        "--target",
+        action="append",
+        metavar="INTERPRETER==VERSION",
+        help="an interpreter that must run the files, such as tflite-runtime==2.14; repeatable",
+    )
+    parser.add_argument(
+        "--allow-flex",
+        action="store_true",
+        help="let TensorFlow's own operators into .tflite files where TFLite has none",
+    )
     parser.add_argument("--recipe", metavar="FILE", help="TOML file with an [export] table")
     parser.add_argument(
         "--no-cache",
@@ -98,6 +110,12 @@ def _recipe(args: argparse.Namespace) -> ExportRecipe:
         recipe = replace(recipe, calibration_method=args.calibration_method)
     if args.batch:
         recipe = replace(recipe, batch=args.batch)
+    if args.device:
+        recipe = replace(recipe, device=args.device)
+    if args.target:
+        recipe = replace(recipe, targets=tuple(args.target))
+    if args.allow_flex:
+        recipe = replace(recipe, allow_flex=True)
     if args.prune is not None:
         prune = recipe.prune or PruneRecipe(args.prune)
         recipe = replace(recipe, prune=replace(prune, sparsity=args.prune))

@@ -100,6 +100,7 @@ def hash_of(samples: Samples | None) -> str | None:
 def _own_code() -> str:
     package = Path(edgekit.__file__).parent
     digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
+    # The compatibility table decides as well.
+    for path in sorted((*package.rglob("*.py"), *package.rglob("*.json"))):
         digest.update(f"{path.relative_to(package)} {sha256_of(path)}\n".encode())
     return digest.hexdigest()

@@ -13,6 +13,7 @@ from time import perf_counter
 from edgekit import document
 from edgekit.artifact import FORMATS, Artifact
 from edgekit.convert.cache import Cache
+from edgekit.convert.fitting import Aim
 from edgekit.convert.folder import move, workshop
 from edgekit.convert.job import Job, Result
 from edgekit.convert.making import CALIBRATED, Wanted
@@ -118,6 +119,7 @@ def export(
         for scheme in dict.fromkeys(recipe.schemes)
     ]
     refuse_existing([out / file.name for file in wanted], overwrite)
+    aims = {file.format: Aim.of(recipe, file.format) for file in wanted}
 
     origin = Artifact.of(path)
     # Asked now, so that nothing is converted for a folder that holds another model's files.
@@ -127,6 +129,7 @@ def export(
         origin,
         model if isinstance(model, SourceModel) else None,
         recipe,
+        aims,
         given and given.subset(recipe.calibration, recipe.seed),
         len(given or ()),
         held and held.subset(recipe.calibration, recipe.seed),
@@ -139,6 +142,20 @@ def export(
         if progress is not None:
             with loud():
                 progress(line)
+
+    said: set[str] = set()
+
+    def say(file: Wanted, result: Result, when: str) -> None:
+        if result.row is None:
+            tell(f"{file.name}: skipped, {result.reason}")
+            return
+        tell(f"{file.name}: {result.row['size_bytes'] / 1000:.1f} KB {when}")
+        # What is true of several files is said of the first.
+        lines = [*result.row["recipe"].get("ways_down", ()), *result.row["warnings"]]
+        for line in lines:
+            if line not in said:
+                tell(f"{file.name}: {line}")
+        said.update(lines)
 
     results: dict[Wanted, Result] = {}
     with workshop(out) as folder:
@@ -153,14 +170,14 @@ def export(
                     (folder / file.name).write_bytes(content)
                     about["row"]["path"] = file.name
                 results[file] = Result(**about)
-                tell(_line(file, results[file], "as made before"))
+                say(file, results[file], "as made before")
         missing = [file for file in wanted if file not in results]
         if missing:
             start = perf_counter()
             with quiet(verbose), closing(job.run(missing, folder, verbose, tell)) as made:
                 for file, result in made:
                     results[file] = result
-                    tell(_line(file, result, f"after {perf_counter() - start:.1f} s"))
+                    say(file, result, f"after {perf_counter() - start:.1f} s")
                     if store:
                         content = (folder / file.name).read_bytes() if result.row else b""
                         store.put(keys[file], asdict(result), content)
@@ -185,12 +202,6 @@ def export(
         document.write(folder / MANIFEST_NAME, manifest.to_json())
         move(folder, out, [*(row["path"] for row in rows), MANIFEST_NAME])
     return [Artifact(out / f.name, f.format, f.scheme) for f in wanted if results[f].row]
-
-
-def _line(file: Wanted, result: Result, when: str) -> str:
-    if result.row is None:
-        return f"{file.name}: skipped, {result.reason}"
-    return f"{file.name}: {result.row['size_bytes'] / 1000:.1f} KB {when}"
 
 
 def _samples(given: Samples | str | os.PathLike[str] | None) -> Samples | None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edgekit.artifact import Artifact
+from edgekit.convert import flex
 from edgekit.convert.cache import hash_of, key_of
+from edgekit.convert.fitting import Aim
 from edgekit.convert.inspect import inspect
-from edgekit.convert.making import CALIBRATED, Wanted, make
+from edgekit.convert.making import CALIBRATED, Made, Wanted, make
 from edgekit.convert.metadata import write_onnx, write_tflite
 from edgekit.convert.refusals import load_reason
 from edgekit.errors import ArtifactError, ExportError, UsageError
@@ -50,6 +54,7 @@ class Job:
         origin: the model's file or folder.
         model: the model, if the caller has loaded it.
         recipe: how.
+        aims: for whom, by format.
         calibration: the samples to calibrate with.
         given: how many samples they were drawn from.
         validation: samples to hold against the ranges found.
@@ -60,6 +65,7 @@ class Job:
     origin: Artifact
     model: SourceModel | None
     recipe: ExportRecipe
+    aims: Mapping[str, Aim]
     calibration: Samples | None
     given: int
     validation: Samples | None
@@ -113,42 +119,50 @@ class Job:
             pruned = prune(source, recipe.prune, self.data, progress=tell)
             source = pruned.source
             notes["prune"] = {**asdict(recipe.prune), "sparsity_by_layer": pruned.sparsity}
-        told: set[str] = set()
-        with closing(make(files, source, samples, held, recipe, folder, verbose)) as results:
+        with closing(
+            make(files, source, samples, held, recipe, self.aims, folder, verbose)
+        ) as results:
             for file, made in results:
                 if isinstance(made, str):
                     yield file, Result(flavour, reason=made)
                     continue
-                for warning in set(made.warnings) - told:
-                    tell(f"{file.name}: {warning}")
-                told.update(made.warnings)
                 known = Metadata(
                     class_names=recipe.class_names,
+                    preprocessing=recipe.preprocessing,
                     source_sha256=self.origin.sha256,
                     recipe={"scheme": file.scheme, **notes, **made.notes},
                 )
                 path = folder / file.name
                 try:
-                    finished = _finish(path, made.content, file, known)
+                    finished = _finish(path, made, file, known)
                 except (ArtifactError, ExportError) as error:
                     yield file, Result(flavour, reason=load_reason(error, file.scheme))
                 else:
                     yield file, Result(flavour, row=finished.to_json())
 
 
-def _finish(path: Path, content: bytes, file: Wanted, known: Metadata) -> ExportedFile:
+def _finish(path: Path, made: Made, file: Wanted, known: Metadata) -> ExportedFile:
     """Write the file with what is known of it, load it as its user will, read what it declares.
 
     Raises:
-        ArtifactError: it does not load.
+        ArtifactError: it does not load, or not run.
         ExportError: it grows too large.
     """
-    content = _WRITERS[file.format](content, known)
+    content = _WRITERS[file.format](made.content, known)
     path.write_bytes(content)
-    with load_runner(path) as runner:
-        inputs, outputs = runner.inputs, runner.outputs
+    warnings = made.warnings
+    if file.format == "tflite" and flex.found_in(content):
+        # Nothing here runs such a file: not even TensorFlow, from 2.20.
+        inputs, outputs = made.ends
+        warnings = (*warnings, flex.WARNING)
+    else:
+        with load_runner(path) as runner:
+            inputs, outputs = runner.inputs, runner.outputs
+            # Some files load and fail at the first inference.
+            runner.infer_raw({s.name: np.zeros(s.concrete_shape(), s.dtype) for s in inputs})
     operators = inspect(content, file.format, file.scheme)
     artifact = Artifact(path, file.format, file.scheme)
+    recipe = dict(known.recipe)
     return ExportedFile(
-        artifact, inputs, outputs, dict(known.recipe), operators.counts, operators.float_ops
+        artifact, inputs, outputs, recipe, operators.counts, operators.float_ops, warnings
     )

@@ -6,10 +6,10 @@ file needs none of it and is made by a worker, one a format.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +17,29 @@ import numpy as np
 
 from edgekit.convert.calibration.methods import Method
 from edgekit.convert.calibration.ranges import Ranges
+from edgekit.convert.fitting import Aim, Remake, fit
 from edgekit.convert.freeze import Frozen, freeze
 from edgekit.convert.onnx import dynamic_onnx, float16_onnx, float_onnx, int8_onnx
 from edgekit.convert.quiet import quiet
+from edgekit.convert.refusals import place
 from edgekit.convert.tflite import find_ranges, float_tflite, quantize_tflite
 from edgekit.convert.worker import Worker, first_done
 from edgekit.errors import ExportError
 from edgekit.models.source import SourceModel
 from edgekit.recipe import ExportRecipe
 from edgekit.samples import Samples
+from edgekit.tensor import TensorSpec
 
 CALIBRATED = ("int8", "int16x8")
 _UNCALIBRATED_ONNX = {"float16": float16_onnx, "dynamic": dynamic_onnx}
 _ONNX_SCHEMES = ("float32", "int8", *_UNCALIBRATED_ONNX)
 # ONNX first: its int8 takes longest, so that it should start first.
-_FLOATS: dict[str, Callable[[Frozen], bytes]] = {"onnx": float_onnx, "tflite": float_tflite}
+_FLOATS: dict[str, Callable[[Frozen, ExportRecipe], bytes]] = {
+    "onnx": lambda frozen, _: float_onnx(frozen),
+    "tflite": lambda frozen, recipe: float_tflite(frozen, allow_flex=recipe.allow_flex),
+}
+# The names of the model's layers and outputs, for messages.
+_Layers = tuple[tuple[str, ...], tuple[str, ...]]
 _MODULES = {
     "onnx": ("onnxruntime.quantization",),
     "tflite": (
@@ -53,11 +61,16 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Made:
-    """A file's content, what the manifest says of how it was made, and what to warn of."""
+    """A file's content, what the manifest says of how it was made, and what to warn of.
+
+    Attributes:
+        ends: the model's inputs and outputs, for a file that nothing here can load.
+    """
 
     content: bytes
     notes: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    ends: tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]] = ((), ())
 
 
 def make(
@@ -66,6 +79,7 @@ def make(
     samples: Samples | None,
     validation: Samples | None,
     recipe: ExportRecipe,
+    aims: Mapping[str, Aim],
     folder: Path,
     verbose: bool = False,
 ) -> Generator[tuple[Wanted, Made | str], None, None]:
@@ -77,6 +91,7 @@ def make(
         samples: to calibrate with, under the model's input names.
         validation: to hold against the ranges found, under the same names.
         recipe: how.
+        aims: for whom, by format.
         folder: an empty one for temporary files.
         verbose: let through what libraries write.
 
@@ -107,19 +122,25 @@ def make(
         )
         contents: dict[str, bytes | str] = {}
         with quiet(verbose), freeze(source, recipe.batch_size, folder) as frozen:
+            layers = (tuple(frozen.layers), tuple(sorted(spec.name for spec in frozen.outputs)))
+            ends = frozen.inputs, frozen.outputs
             for format in _FLOATS:
                 if all(file.format != format for file in possible):
                     continue
-                content = contents[format] = _content(_FLOATS[format], frozen)
+                content = contents[format] = _content(_FLOATS[format], frozen, recipe)
                 if isinstance(content, bytes) and variants[format]:
                     path = folder / f"float.{format}"
                     path.write_bytes(content)
                     for file in variants[format]:
-                        workers[format].submit(_variant, str(path), file, stored, recipe)
+                        how = recipe, aims[format], layers
+                        workers[format].submit(_variant, str(path), file, stored, *how)
         for file in possible:
             content = contents[file.format]
-            if file.scheme == "float32" or isinstance(content, str):
-                yield file, content if isinstance(content, str) else Made(content)
+            if isinstance(content, str):
+                yield file, content
+            elif file.scheme == "float32":
+                made = _fitted(content, file, aims[file.format], layers)
+                yield file, made if isinstance(made, str) else replace(made, ends=ends)
         waiting = {
             workers[format]: list(files)
             for format, files in variants.items()
@@ -127,14 +148,18 @@ def make(
         }
         while waiting:
             for worker in first_done(list(waiting)):
-                yield waiting[worker].pop(0), worker.receive()
+                made = worker.receive()
+                made = made if isinstance(made, str) else replace(made, ends=ends)
+                yield waiting[worker].pop(0), made
                 if not waiting[worker]:
                     del waiting[worker]
 
 
-def _content(convert: Callable[[Frozen], bytes], frozen: Frozen) -> bytes | str:
+def _content(
+    convert: Callable[[Frozen, ExportRecipe], bytes], frozen: Frozen, recipe: ExportRecipe
+) -> bytes | str:
     try:
-        return convert(frozen)
+        return convert(frozen, recipe)
     except ExportError as error:
         return str(error)
 
@@ -162,27 +187,50 @@ def _store(samples: Samples | None, folder: Path, word: str) -> _Stored | None:
     return tuple(stored)
 
 
-def _variant(path: str, file: Wanted, given: _Given, recipe: ExportRecipe) -> Made | str:
+def _variant(
+    path: str, file: Wanted, given: _Given, recipe: ExportRecipe, aim: Aim, layers: _Layers
+) -> Made | str:
     """In a worker: a float file in another scheme, or the reason why not."""
     content, ranges = _read(path), None
+    remake: Remake | None = None
     try:
         if file.scheme in _UNCALIBRATED_ONNX and file.format == "onnx":
-            return Made(_UNCALIBRATED_ONNX[file.scheme](content))
-        if file.format == "onnx":
+            content = _UNCALIBRATED_ONNX[file.scheme](content)
+        elif file.format == "onnx":
             samples, held = _samples(given.calibration), _samples(given.validation)
             assert samples is not None, "export() asks for calibration first"
             content, ranges = int8_onnx(content, samples, _method(recipe), recipe.seed, held)
         else:
             if file.scheme in CALIBRATED:
                 ranges = _ranges(path, given, _method(recipe), recipe.seed)
-            content = quantize_tflite(content, file.scheme, ranges, recipe.io_dtype)
+            remake = partial(quantize_tflite, content, file.scheme, ranges, recipe.io_dtype)
+            content = remake(frozenset())
     except ExportError as error:
         return str(error)
-    if ranges is None:
-        return Made(content)
+    made = _fitted(content, file, aim, layers, remake)
+    if ranges is None or isinstance(made, str):
+        return made
     calibration = {**ranges.to_json(), "seed": recipe.seed}
-    notes = {"io_dtype": recipe.io_dtype, "calibration": calibration}
-    return Made(content, notes, tuple(ranges.warnings))
+    notes = {"io_dtype": recipe.io_dtype, "calibration": calibration, **made.notes}
+    return replace(made, notes=notes, warnings=(*ranges.warnings, *made.warnings))
+
+
+def _fitted(
+    content: bytes, file: Wanted, aim: Aim, layers: _Layers, remake: Remake | None = None
+) -> Made | str:
+    """The file as those can run it that it is for, or the reason why none can."""
+    try:
+        fitted = fit(
+            content, file.format, file.scheme, aim, lambda tensor: place(tensor, *layers), remake
+        )
+    except ExportError as error:
+        return str(error)
+    notes: dict[str, Any] = {}
+    if aim.interpreters:
+        notes["targets"] = [str(target) for target in aim.interpreters]
+    if fitted.ways_down:
+        notes["ways_down"] = list(fitted.ways_down)
+    return Made(fitted.content, notes, fitted.warnings)
 
 
 def _method(recipe: ExportRecipe) -> Method:

@@ -8,7 +8,6 @@ buffer may repeat a field at its end.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 
 from edgekit.errors import ArtifactError, ExportError
 from edgekit.flatbuffer import Table, follow, number
@@ -21,6 +20,7 @@ from edgekit.metadata import (
     TFLITE_IDENTIFIER,
     Metadata,
 )
+from edgekit.protobuf import delimited, fields
 
 # Fields of Model, SubGraph, OperatorCode and Operator in schema.fbs that are needed here.
 _MODEL_VERSION, _MODEL_OPERATOR_CODES, _MODEL_SUBGRAPHS = 0, 1, 2
@@ -186,8 +186,6 @@ def _shift(content: bytearray, places: list[int], by: int) -> None:
 
 # ModelProto.metadata_props in onnx.proto, a StringStringEntryProto: key 1, value 2.
 _PROPERTIES = 14
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_FIXED_BYTES = {_FIXED64: 8, _FIXED32: 4}
 _MAX_PROTO = (1 << 31) - 1
 
 
@@ -199,8 +197,8 @@ def write_onnx(content: bytes, metadata: Metadata) -> bytes:
         ExportError: the file grows too large.
         UsageError: `metadata` cannot be written.
     """
-    entry = _delimited(1, KEY.encode()) + _delimited(2, metadata.to_bytes())
-    result = strip_onnx(content) + _delimited(_PROPERTIES, entry)
+    entry = delimited(1, KEY.encode()) + delimited(2, metadata.to_bytes())
+    result = strip_onnx(content) + delimited(_PROPERTIES, entry)
     if len(result) > _MAX_PROTO:
         raise ExportError(
             f"metadata: the file would hold {len(result)} bytes, and no protocol buffer can hold "
@@ -216,56 +214,11 @@ def strip_onnx(content: bytes) -> bytes:
         ArtifactError: `content` is damaged or no protocol buffer.
     """
     kept, begin = [], 0
-    for field, start, body, end in _fields(content, 0, len(content)):
+    for field, start, body, end in fields(content, 0, len(content)):
         if field != _PROPERTIES:
             continue
-        keys = [content[b:e] for f, _, b, e in _fields(content, body, end) if f == 1]
+        keys = [content[b:e] for f, _, b, e in fields(content, body, end) if f == 1]
         if keys[-1:] == [KEY.encode()]:
             kept.append(content[begin:start])
             begin = end
     return b"".join((*kept, content[begin:]))
-
-
-def _fields(content: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """(number, start, start of the body, end) of each field of a message."""
-    while at < end:
-        start = at
-        tag, at = _varint(content, at, end)
-        field, wire = tag >> 3, tag & 7
-        body = at
-        if wire == _VARINT:
-            _, at = _varint(content, at, end)
-        elif wire == _BYTES:
-            length, body = _varint(content, at, end)
-            at = body + length
-        elif wire in _FIXED_BYTES:
-            at += _FIXED_BYTES[wire]
-        else:
-            raise ArtifactError(f"received wire type {wire} at byte {start}: not an ONNX file.")
-        if at > end:
-            raise ArtifactError(
-                f"the field at byte {start} ends at byte {at} of {end}: damaged or no ONNX file."
-            )
-        yield field, start, body, at
-
-
-def _varint(content: bytes, at: int, end: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        if at >= end:
-            break
-        value |= (content[at] & 0x7F) << shift
-        at += 1
-        if content[at - 1] < 0x80:
-            return value, at
-    raise ArtifactError(f"an integer before byte {at} has no end: damaged or no ONNX file.")
-
-
-def _delimited(field: int, body: bytes) -> bytes:
-    head = bytearray([field << 3 | _BYTES])
-    length = len(body)
-    while length > 0x7F:
-        head.append(length & 0x7F | 0x80)
-        length >>= 7
-    head.append(length)
-    return bytes(head) + body

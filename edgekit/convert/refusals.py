@@ -68,6 +68,21 @@ def layer_of(origin: str, layers: Sequence[str]) -> str:
     return f"operation {origin!r}"
 
 
+def place(tensor: str, layers: Sequence[str], outputs: Sequence[str]) -> str:
+    """Where in the model an operator of a converted file stands, by the name of its first output.
+
+    Args:
+        tensor: such as ``model/conv_1/Relu;model/conv_1/convolution``.
+        layers: the model's layers, by name.
+        outputs: the model's outputs, sorted; those without a name of their own have their layer's.
+    """
+    # The converter names what a model gives after its own call.
+    given = re.fullmatch(r"(?:Stateful)?PartitionedCall(?:_\d+)?:(\d+)", tensor)
+    if given and int(given[1]) < len(outputs):
+        return f"the layer that gives {outputs[int(given[1])]!r}"
+    return layer_of(tensor.split(";")[0], layers)
+
+
 def tflite_reason(message: str, layers: Sequence[str]) -> str | None:
     """What the TFLite converter's message comes to, or None if it is of no known kind."""
     lines = message.splitlines()
@@ -83,6 +98,10 @@ def tflite_reason(message: str, layers: Sequence[str]) -> str | None:
             return (
                 _of_tables_and_text(origin, ops[0], "TFLite") or f"{origin}: {words.format(ops[0])}"
             )
+    # Lists whose entries have no fixed shape, as recurrent layers with an open batch make them.
+    if lists := [op for op in origins if op.startswith("TensorList")]:
+        origin = layer_of(origins[lists[0]], layers)
+        return f"{origin}: TFLite has no {lists[0]} of its own. {_FLEX_HELP}"
     return None
 
 

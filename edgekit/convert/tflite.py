@@ -28,10 +28,16 @@ _WEIGHTS_ALONE = {
     "int4-weights": "dense, two-dimensional convolution and embedding layers",
     "int4-blocks": "dense and embedding layers, in blocks of 32 along the input",
 }
+# The quantiser's names where they are not TFLite's.
+_QUANTIZER_NAMES = {"TRANSPOSE_CONV": "CONV_2D_TRANSPOSE"}
 
 
-def float_tflite(frozen: Frozen) -> bytes:
+def float_tflite(frozen: Frozen, *, allow_flex: bool = False) -> bytes:
     """The float32 file.
+
+    Args:
+        frozen: the model.
+        allow_flex: take TensorFlow's own operator where TFLite has none.
 
     Raises:
         ExportError: an operator has no TFLite counterpart; names it and its layer.
@@ -40,6 +46,9 @@ def float_tflite(frozen: Frozen) -> bytes:
     converter = tf.lite.TFLiteConverter.from_saved_model(
         str(frozen.saved_model), signature_keys=[SIGNATURE]
     )
+    if allow_flex:
+        sets = tf.lite.OpsSet
+        converter.target_spec.supported_ops = [sets.TFLITE_BUILTINS, sets.SELECT_TF_OPS]
     try:
         content: bytes = converter.convert()
     # The converter's own error class is not public and derives from Exception alone.
@@ -71,7 +80,13 @@ def find_ranges(
     return observe(TfliteProbe(float_file), samples, method, seed, validation)
 
 
-def quantize_tflite(float_file: bytes, scheme: str, ranges: Ranges | None, io_dtype: str) -> bytes:
+def quantize_tflite(
+    float_file: bytes,
+    scheme: str,
+    ranges: Ranges | None,
+    io_dtype: str,
+    in_float: frozenset[str] = frozenset(),
+) -> bytes:
     """A variant of the float file in another scheme.
 
     Args:
@@ -80,13 +95,15 @@ def quantize_tflite(float_file: bytes, scheme: str, ranges: Ranges | None, io_dt
         ranges: needed for ``"int8"`` and ``"int16x8"``.
         io_dtype: ``"int8"`` lets the file take and give the integers it computes with,
             ``"float32"`` keeps real numbers at its ends.
+        in_float: operators, by their TFLite names, that are left in float.
 
     Raises:
         ExportError: the quantiser cannot treat this model.
     """
     quantizer_module = require("ai_edge_quantizer.quantizer", "export", _PURPOSE)
     quantizer = quantizer_module.Quantizer(float_file)
-    quantizer.load_quantization_recipe(_recipe(scheme, io_dtype).get_quantization_recipe())
+    manager = _recipe(scheme, io_dtype, in_float)
+    quantizer.load_quantization_recipe(manager.get_quantization_recipe())
     try:
         result = quantizer.quantize(
             None if ranges is None else _statistics(ranges.of(scheme)),
@@ -103,7 +120,7 @@ def quantize_tflite(float_file: bytes, scheme: str, ranges: Ranges | None, io_dt
     return content
 
 
-def _recipe(scheme: str, io_dtype: str) -> Any:
+def _recipe(scheme: str, io_dtype: str, in_float: frozenset[str] = frozenset()) -> Any:
     manager_module = require("ai_edge_quantizer.recipe_manager", "export", _PURPOSE)
     types = require("ai_edge_quantizer.qtyping", "export", _PURPOSE)
     manager = manager_module.RecipeManager()
@@ -143,6 +160,12 @@ def _recipe(scheme: str, io_dtype: str) -> Any:
                 manager.add_quantization_config(
                     ".*", operation_name=end, algorithm_key="no_quantize"
                 )
+    for name in sorted({_QUANTIZER_NAMES.get(name, name) for name in in_float}):
+        if name not in operators.__members__:
+            continue
+        manager.add_quantization_config(
+            ".*", operation_name=operators[name], algorithm_key="no_quantize"
+        )
     return manager
 
 

@@ -47,7 +47,7 @@ class Row:
         verdict: one of `VERDICTS`, or None for a file that was not compared.
         budget: the limits that led to the verdict.
         per_class, outputs, layers: as in the drift document.
-        recipe, ops, float_ops: as in the manifest.
+        recipe, ops, float_ops, warnings: as in the manifest.
     """
 
     name: str
@@ -73,6 +73,7 @@ class Row:
     recipe: dict[str, Any] = field(default_factory=dict)
     ops: dict[str, dict[str, int]] = field(default_factory=dict)
     float_ops: tuple[dict[str, Any], ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def p50_ms(self) -> float | None:

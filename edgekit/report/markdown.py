@@ -27,6 +27,7 @@ def to_markdown(report: Report) -> str:
     for heading, lines in (
         ("Verdicts", _verdicts(report)),
         ("Which classes paid", _classes(report)),
+        ("Mind", _warnings(report)),
         ("Left in float", _float_ops(report)),
         ("Asked for and not made", _skipped(report)),
         ("Training", _training(report)),
@@ -61,6 +62,12 @@ def _classes(report: Report) -> Iterator[str]:
     left_out = len(heat.rows) - len(shown) + heat.left_out
     if left_out:
         yield f"\n{left_out} classes that lost less are not shown.\n"
+
+
+def _warnings(report: Report) -> Iterator[str]:
+    for row in report.rows:
+        for line in row.warnings:
+            yield _item(row.name, line)
 
 
 def _float_ops(report: Report) -> Iterator[str]:

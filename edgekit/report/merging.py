@@ -188,6 +188,7 @@ def _row(
         recipe=entry.get("recipe", {}),
         ops=entry.get("ops", {}),
         float_ops=tuple(entry.get("float_ops", ())),
+        warnings=tuple(entry.get("warnings", ())),
     )
 
 

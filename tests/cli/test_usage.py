@@ -63,6 +63,16 @@ CASES: list[tuple[tuple[str, ...], str]] = [
     (("export", "{model}", "-o", "{out}", "--prune", "half"), "'half'"),
     (("export", "{model}", "-o", "{out}", "--io-dtype", "int4"), "io_dtype: received 'int4'"),
     (("export", "{model}", "-o", "{out}", "--quantize", "int8"), "give --calibration SAMPLES"),
+    (("export", "{model}", "-o", "{out}", "--target", "tflite-runtme==2.14"), "Did you mean 'tfl"),
+    (
+        ("export", "{model}", "-o", "{out}", "--target", "tflite-runtime==3"),
+        "expected one of 2.11.0",
+    ),
+    (
+        ("export", "{model}", "-o", "{out}", "--target", "onnxruntime==1.20"),
+        "--format onnx as well",
+    ),
+    (("export", "{model}", "-o", "{out}", "--device", "raspberry-pi-4"), "mean 'raspberry-pi-4b'?"),
     (("export", "{missing}", "-o", "{out}"), "missing' does not exist"),
     (("export", "{tflite}", "-o", "{out}"), "received a tflite file, expected a Keras model"),
     (("export", "{model}"), "required: -o"),

@@ -242,7 +242,7 @@ def test_a_foreign_manifest_stays(tmp_path: Path, digits_model: Path) -> None:
     assert content(tmp_path) == before
 
 
-@pytest.mark.parametrize("at", ["a trace", "a file", "its line"])
+@pytest.mark.parametrize("at", ["a trace", "a file", "the manifest"])
 @pytest.mark.parametrize("existed", [False, True])
 @pytest.mark.parametrize("error", [ExportError, KeyboardInterrupt])
 def test_a_failure_leaves_the_folder_as_it_was(
@@ -264,7 +264,7 @@ def test_a_failure_leaves_the_folder_as_it_was(
     target, name = {
         "a trace": (making, "freeze"),
         "a file": (job, "inspect"),
-        "its line": (export_module, "_line"),
+        "the manifest": (export_module, "move"),
     }[at]
     monkeypatch.setattr(target, name, fails)
     with pytest.raises(error, match="on purpose"):

@@ -183,6 +183,12 @@ def test_markdown(documents: Documents, write: Write, tmp_path: Path) -> None:
         assert line in text.splitlines()
 
 
+def test_warnings_are_shown(documents: Documents, write: Write) -> None:
+    report = merge(write(documents))
+    assert "<li>does not run &lt;here&gt;</li>" in to_html(report)
+    assert "## Mind\n\n- **kws.int8.tflite**: does not run" in to_markdown(report)
+
+
 def test_another_ending_is_refused(documents: Documents, write: Write, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"'\.pdf', expected one of \.html, \.md"):
         write_report(write(documents), tmp_path / "report.pdf")

@@ -1,0 +1,202 @@
+"""Measures which released interpreters run what, and writes ``edgekit/convert/compatibility.json``.
+
+    python benchmarks/compatibility.py WORK
+
+WORK keeps the corpus, the environments and the trials: what is there is not made again. About 40
+minutes and 6 GB the first time. Prints what fails where, and how well a table that never saw the composed
+models (``model/*``) foretells what becomes of their files.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from wheels import onnx_limits, racers, versions
+from wheels.environments import RELEASES, Environment, environments
+from wheels.table import (
+    Row,
+    Trial,
+    document,
+    rows_of,
+    text,
+    verdicts,
+    working_rows,
+)
+
+from edgekit.convert import compatibility
+from edgekit.convert.compatibility import Target, _Table
+from edgekit.convert.needs import Needs
+from edgekit.convert.needs_onnx import onnx_needs
+from edgekit.convert.needs_tflite import tflite_needs
+
+HERE = Path(__file__).parent
+TABLE = Path(compatibility.__file__).with_suffix(".json")
+HELD_OUT = "model/"
+_RACING, _SLOWER = ("float32", "int8"), 1.1
+
+
+def main(work: Path) -> None:
+    corpus = work / "corpus"
+    if not (work / "corpus.done").exists():
+        subprocess.run([sys.executable, HERE / "wheels" / "corpus.py", corpus], check=True)
+        (work / "corpus.done").touch()
+    builtins = _builtins()
+    needs = {str(p.relative_to(corpus)): _needs(p, builtins) for p in _files(corpus)}
+    found = list(environments(work / "env"))
+    trials = {env: _trial(work / "trials", env, corpus) for env in found}
+    newest = {name: _newest(list(trials.values()), name) for name in RELEASES}
+    # There is no newer tflite-runtime: its successor is the judge.
+    newest["tflite-runtime"] = newest["ai-edge-litert"]
+    operators = {file: [*rest.operators] for file, rest in needs.items()}
+    ends = {
+        trial.target: verdicts(trial, newest[trial.target.interpreter], operators)
+        for trial in trials.values()
+    }
+    smallest = _smallest(corpus, operators, newest["ai-edge-litert"])
+    claims = work / "claims"
+    if not claims.exists():
+        versions.write(smallest, claims)
+        onnx_limits.write(claims)
+    highest, limits = {}, {}
+    for env in found:
+        trial = _trial(work / "claims-tried", env, claims)
+        ran = [file for file, end in trial.ends.items() if end == "runs"]
+        if env.interpreter == "onnxruntime":
+            limits[trial.target] = onnx_limits.highest(ran)
+            tried = [
+                needs[file].opsets[""] for file, end in ends[trial.target].items() if end == "runs"
+            ]
+            limits[trial.target]["tried_opset"] = max(tried)
+        else:
+            highest[trial.target] = versions.highest(ran)
+            # Where a file of the corpus claims more than the raised copies, it has been seen to run.
+            for file, end in ends[trial.target].items():
+                for need in operators[file] if end == "runs" else ():
+                    known = highest[trial.target].get(need.op, 0)
+                    highest[trial.target][need.op] = max(known, need.version)
+    slower = _slower(work / "race", found)
+    pythons = {trial.target: trial.python for trial in trials.values()}
+
+    def table(files: Sequence[str]) -> dict[str, Any]:
+        working = {}
+        for target, end in ends.items():
+            part = {file: end[file] for file in files if file in end}
+            rows: dict[str, frozenset[Row]] = {file: rows_of(operators[file]) for file in part}
+            working[target], blamed = working_rows(part, rows)
+            if len(files) == len(needs):
+                for line in blamed:
+                    print(f"{target}: not all of {line}")
+        return document(pythons, working, highest, limits, slower, builtins)
+
+    whole = table(list(needs))
+    TABLE.write_text(text(whole), "utf-8")
+    print(f"wrote {TABLE.name}: {TABLE.stat().st_size} bytes")
+    _report("whole corpus", whole, list(needs), ends, needs)
+    seen = [file for file in needs if not file.startswith(HELD_OUT)]
+    unseen = [file for file in needs if file.startswith(HELD_OUT)]
+    _report("held out", table(seen), unseen, ends, needs)
+
+
+def _slower(folder: Path, found: Sequence[Environment]) -> set[Target]:
+    """Where int8 takes longer than float, beyond what a busy machine explains."""
+    if not folder.exists():
+        racers.write(folder)
+    slower = set()
+    for env in found:
+        format = "onnx" if env.interpreter == "onnxruntime" else "tflite"
+        out = folder / f"{env.interpreter}-{env.version}.json"
+        if not out.exists():
+            pair = [str(folder / f"{racers.NAME}.{scheme}.{format}") for scheme in _RACING]
+            env.run(HERE / "wheels" / "race.py", *pair, str(out))
+        ratio = json.loads(out.read_text("utf-8"))["ratio"]
+        print(f"{env.interpreter} {env.version}: int8 takes {ratio:.2f} times as long as float")
+        if ratio > _SLOWER:
+            slower.add(Target(env.interpreter, env.version))
+    return slower
+
+
+def _report(
+    title: str,
+    table: dict[str, Any],
+    files: Sequence[str],
+    ends: Mapping[Target, Mapping[str, str]],
+    needs: Mapping[str, Needs],
+) -> None:
+    """How often the table is right about `files`."""
+    unfolded = _Table.of(table)
+    print(f"\n{title}\n{'':24}{'runs':>8}{'fails':>8}{'false loads':>14}{'false refusals':>16}")
+    why: Counter[str] = Counter()
+    for target, end in ends.items():
+        counts: Counter[tuple[bool, bool]] = Counter()
+        for file in files:
+            if file not in end:
+                continue
+            misfits = unfolded.misfits_of_file(needs[file], target)
+            reasons = [m.reason for m in misfits]
+            reasons += [
+                f"{need.op} ({need.types}) {reason}"
+                for need in needs[file].operators
+                if (reason := unfolded.misfit(need, target))
+            ]
+            counts[end[file] == "runs", not reasons] += 1
+            if end[file] != "runs" and not reasons:
+                print(f"FALSE LOAD {target} {file}: {end[file]}")
+            if end[file] == "runs" and reasons:
+                why.update(set(reasons))
+        runs = counts[True, True] + counts[True, False]
+        fails = counts[False, True] + counts[False, False]
+        print(f"{target!s:24}{runs:8}{fails:8}{counts[False, True]:14}{counts[True, False]:16}")
+    for reason, count in why.most_common(25):
+        print(f"  refused in vain {count:5}: {reason}")
+
+
+def _builtins() -> list[str]:
+    from ai_edge_litert import schema_py_generated as schema
+
+    names = {v: k for k, v in vars(schema.BuiltinOperator).items() if not k.startswith("_")}
+    return [names[code] for code in range(len(names))]
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted([*folder.rglob("*.tflite"), *folder.rglob("*.onnx")])
+
+
+def _needs(path: Path, builtins: Sequence[str]) -> Needs:
+    content = path.read_bytes()
+    return tflite_needs(content, builtins) if path.suffix == ".tflite" else onnx_needs(content)
+
+
+def _trial(folder: Path, env: Environment, corpus: Path) -> Trial:
+    folder.mkdir(parents=True, exist_ok=True)
+    out = folder / f"{env.interpreter}-{env.version}"
+    env.run(HERE / "wheels" / "trial.py", str(corpus), str(out))
+    return Trial.read(out)
+
+
+def _newest(trials: Sequence[Trial], interpreter: str) -> Trial:
+    return [trial for trial in trials if trial.target.interpreter == interpreter][-1]
+
+
+def _smallest(
+    corpus: Path, operators: Mapping[str, Sequence[Any]], newest: Trial
+) -> dict[str, Path]:
+    """By operator, the smallest file with the fewest operators that holds it."""
+    found: dict[str, tuple[int, int, Path]] = {}
+    for file, needs in operators.items():
+        if newest.ends.get(file) != "runs":
+            continue
+        path = corpus / file
+        size = (len(needs), path.stat().st_size, path)
+        for need in needs:
+            found[need.op] = min(size, found.get(need.op, size))
+    return {op: path for op, (_, _, path) in sorted(found.items())}
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).absolute())

@@ -1,0 +1,1 @@
+"""What `benchmarks/compatibility.py` is made of: a corpus of files, environments, trials, a table."""

@@ -1,0 +1,182 @@
+"""The corpus: every model of the zoo and every raw operator, in every scheme, as small files with inputs.
+
+    python benchmarks/wheels/corpus.py FOLDER [SHARD/SHARDS]
+
+Weights get channels of very different sizes first: where an interpreter mixes up the scales of
+channels, networks fresh from their initialisers hide it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import numpy as np
+from zoo import ENTRIES
+
+from edgekit.convert.freeze import freeze
+from edgekit.convert.onnx import float_onnx, int8_onnx
+from edgekit.convert.tflite import find_ranges, float_tflite, quantize_tflite
+from edgekit.errors import EdgekitError
+from edgekit.models.source import from_keras
+from edgekit.samples import Samples
+from wheels import raw
+
+CALIBRATION, TRIED = 16, 2
+# What ai-edge-quantizer offers beside edgekit's own schemes: other files than edgekit's hold it.
+_OTHERS = {
+    "dynamic-channel": ("dynamic", 8, "CHANNELWISE"),
+    "dynamic4": ("dynamic", 4, "CHANNELWISE"),
+    "dynamic4-block": ("dynamic", 4, "BLOCKWISE_32"),
+    "dynamic8-block": ("dynamic", 8, "BLOCKWISE_32"),
+    "weights8": ("weight_only", 8, "CHANNELWISE"),
+    "weights4": ("weight_only", 4, "CHANNELWISE"),
+    "weights8-block": ("weight_only", 8, "BLOCKWISE_32"),
+    "weights4-block": ("weight_only", 4, "BLOCKWISE_32"),
+}
+
+
+def build(entry: Any, folder: Path) -> None:
+    """Write the files of one model, and beside each what it is fed: ``<file>.npz``."""
+    samples = raw.draw(entry, CALIBRATION, 0)
+    tried = raw.draw(entry, TRIED, 1)
+    source = entry.source() if isinstance(entry, raw.Raw) else _source(entry)
+    folder.mkdir(parents=True, exist_ok=True)
+    seen = set()
+    for batch, ending in ((1, ""), (None, "-open")):
+        try:
+            with freeze(source, batch) as frozen:
+                for scheme, format, content in _files(frozen, Samples(samples), batch is None):
+                    if content in seen:
+                        continue
+                    seen.add(content)
+                    path = folder / f"{scheme}{ending}.{format}"
+                    path.write_bytes(content)
+                    _write_inputs(path, tried)
+        except EdgekitError as error:
+            print(f"{entry.name}{ending}: {error}"[:200], file=sys.stderr)
+
+
+def _source(entry: Any) -> Any:
+    model = entry.build()
+    rng = np.random.default_rng(7)
+    for weight in model.weights:
+        value = np.asarray(weight)
+        if value.ndim >= 2 and value.dtype.kind == "f":
+            axis = -2 if "depthwise" in weight.path else -1
+            shape = [1] * value.ndim
+            shape[axis] = value.shape[axis]
+            weight.assign(value * 2 ** rng.uniform(-2, 1, shape).astype(value.dtype))
+    return from_keras(Path(entry.name), "keras", model)
+
+
+def _files(frozen: Any, samples: Samples, open_batch: bool) -> Iterator[tuple[str, str, bytes]]:
+    """(scheme, format, content); a scheme that a model cannot take is left out."""
+    try:
+        content = float_tflite(frozen)
+    except EdgekitError:
+        content = b""
+    if content:
+        yield "float32", "tflite", content
+    if content and not open_batch:
+        ranges = None
+        for name in ("float16", "dynamic", *_OTHERS, "int8", "int8-float32", "int16x8"):
+            scheme, _, io = name.partition("-")
+            try:
+                if name in _OTHERS:
+                    yield name, "tflite", _other(content, *_OTHERS[name])
+                    continue
+                if scheme.startswith("int") and ranges is None:
+                    ranges = find_ranges(content, samples)
+                yield name, "tflite", quantize_tflite(content, scheme, ranges, io or "int8")
+            # The quantiser's own errors for what it has no recipe for.
+            except (EdgekitError, ValueError, RuntimeError, NotImplementedError, KeyError):
+                continue
+    try:
+        content = float_onnx(frozen)
+        yield "float32", "onnx", content
+        if not open_batch:
+            yield "int8", "onnx", int8_onnx(content, samples)
+    except EdgekitError:
+        return
+
+
+def _other(content: bytes, kind: str, bits: int, granularity: str) -> bytes:
+    from ai_edge_quantizer import qtyping, quantizer, recipe_manager
+
+    manager = recipe_manager.RecipeManager()
+    config = {"num_bits": bits, "granularity": qtyping.QuantGranularity[granularity]}
+    add = getattr(manager, f"add_{kind}_config")
+    if "BLOCK" in granularity:
+        for op in (
+            qtyping.TFLOperationName.FULLY_CONNECTED,
+            qtyping.TFLOperationName.EMBEDDING_LOOKUP,
+        ):
+            add(".*", op, **config)
+    else:
+        add(".*", qtyping.TFLOperationName.ALL_SUPPORTED, **config)
+    work = quantizer.Quantizer(content)
+    work.load_quantization_recipe(manager.get_quantization_recipe())
+    return bytes(work.quantize(None, enable_progress_report=False).quantized_model)
+
+
+def _write_inputs(path: Path, tried: dict[str, Any]) -> None:
+    """What the file is fed, in the order and types of its own inputs; without it, it is not tried."""
+    arrays = {}
+    try:
+        for index, (name, dtype, encode) in enumerate(_inputs(path)):
+            for number in range(TRIED):
+                arrays[f"{number}.{index}"] = encode(tried[name][number : number + 1]).astype(dtype)
+    except (ValueError, RuntimeError) as error:
+        print(f"{path}: the newest interpreter refuses it: {error}"[:300], file=sys.stderr)
+        path.unlink()
+        return
+    np.savez(f"{path}.npz", **arrays)
+
+
+def _inputs(path: Path) -> Iterator[tuple[str, Any, Any]]:
+    if path.suffix == ".onnx":
+        import onnx
+
+        graph = onnx.load(path).graph
+        for node in graph.input:
+            dtype = onnx.helper.tensor_dtype_to_np_dtype(node.type.tensor_type.elem_type)
+            yield node.name, dtype, lambda x: x
+        return
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(path))
+    signature = interpreter.get_signature_runner("serving_default").get_input_details()
+    names = {detail["index"]: name for name, detail in signature.items()}
+    for detail in interpreter.get_input_details():
+        scale, zero = detail["quantization"]
+        limits = np.iinfo(detail["dtype"]) if scale else None
+
+        def encode(x: Any, scale: float = scale, zero: int = zero, limits: Any = limits) -> Any:
+            return np.clip(np.rint(x / scale) + zero, limits.min, limits.max) if limits else x
+
+        yield names[detail["index"]], detail["dtype"], encode
+
+
+def main(folder: str, shard: str = "0/1") -> None:
+    number, shards = map(int, shard.split("/"))
+    entries = [*raw.entries(), *ENTRIES]
+    for entry in entries[number::shards]:
+        target = Path(folder, *entry.name.split("/"))
+        if target.exists():
+            continue
+        try:
+            build(entry, target)
+        except Exception as error:
+            print(f"{entry.name}: {type(error).__name__} {error}"[:300], file=sys.stderr)
+        print(entry.name, flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

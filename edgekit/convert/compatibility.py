@@ -1,0 +1,256 @@
+"""Compatibility: which interpreters load and rightly run a file, from a table that was measured.
+
+The table, ``compatibility.json``, is made by ``benchmarks/compatibility``: released wheels tried a
+corpus of small files, and each answer was compared with that of the newest. What was never seen to
+run counts as not running.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from edgekit.convert.needs import Need, Needs
+from edgekit.convert.needs_onnx import onnx_needs
+from edgekit.convert.needs_tflite import tflite_needs
+from edgekit.errors import UsageError, nearest
+
+# What runs files of each format, by the names their wheels carry.
+INTERPRETERS = {
+    "tflite": ("ai-edge-litert", "tflite-runtime"),
+    "onnx": ("onnxruntime",),
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """One released interpreter.
+
+    Attributes:
+        interpreter: the name of its wheel.
+        version: as released.
+    """
+
+    interpreter: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.interpreter}=={self.version}"
+
+    @property
+    def format(self) -> str:
+        """The format of the files it runs."""
+        return next(f for f, names in INTERPRETERS.items() if self.interpreter in names)
+
+    @classmethod
+    def parse(cls, text: str) -> Target:
+        """Read ``"tflite-runtime==2.14"``. A version cut short stands for the newest it begins.
+
+        Raises:
+            UsageError: an interpreter or a version that the table does not hold.
+        """
+        name, _, version = (part.strip() for part in text.partition("=="))
+        known = _Table.read().versions
+        if name not in known:
+            raise UsageError(
+                f"target {text!r}: interpreter {name!r} is unknown, expected one of "
+                f"{', '.join(known)}.{nearest(name, known)}"
+            )
+        if not version:
+            raise UsageError(
+                f"target {text!r}: names no version, expected one such as "
+                f"{name}=={known[name][-1]}."
+            )
+        found = [v for v in known[name] if v == version or v.startswith(f"{version}.")]
+        if not found:
+            raise UsageError(
+                f"target {text!r}: version {version} was not measured, expected one of "
+                f"{', '.join(known[name])}."
+            )
+        return cls(name, found[-1])
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """Why a target does not run a file.
+
+    Attributes:
+        op: the operator; "" if it is the file as a whole.
+        tensor: the name of the operator's first output, which carries its layer's name in TFLite.
+        reason: in words.
+    """
+
+    op: str
+    tensor: str
+    reason: str
+
+
+def check(content: bytes, target: Target) -> tuple[Misfit, ...]:
+    """Why `target` does not load a file of its format, or answers wrongly; empty if it is right.
+
+    Raises:
+        ArtifactError: the file is damaged or of another format.
+    """
+    table = _Table.read()
+    needs = _needs(content, target.format)
+    misfits = list(table.misfits_of_file(needs, target))
+    for need in dict.fromkeys(needs.operators):
+        reason = table.misfit(need, target)
+        if reason:
+            misfits.append(Misfit(need.op, need.tensor, reason))
+    return tuple(misfits)
+
+
+def loadable_by(content: bytes, format: str) -> dict[str, tuple[str, ...]]:
+    """The versions of each interpreter that load a file and rightly run it, the oldest first.
+
+    Args:
+        content: the whole file.
+        format: ``"tflite"`` or ``"onnx"``.
+
+    Returns:
+        Versions by interpreter, those of `INTERPRETERS[format]`; an empty tuple where none does.
+
+    Raises:
+        ArtifactError: the file is damaged or of another format.
+    """
+    table = _Table.read()
+    needs = _needs(content, format)
+    # What decides, once each: a file repeats the same few operators.
+    distinct = {(n.op, n.types, n.version, n.rank): n for n in needs.operators}.values()
+    return {
+        name: tuple(
+            version
+            for version in table.versions.get(name, ())
+            if not any(table.misfits_of_file(needs, Target(name, version)))
+            and not any(table.misfit(need, Target(name, version)) for need in distinct)
+        )
+        for name in INTERPRETERS[format]
+    }
+
+
+def limits_of(target: Target) -> dict[str, int]:
+    """The highest ``"ir_version"`` and ``"opset"`` that an onnxruntime is known to run."""
+    limits = _Table.read().files[target]
+    return {
+        "ir_version": limits["ir_version"],
+        "opset": min(limits["opset"], limits["tried_opset"]),
+    }
+
+
+def slower_in_int8(target: Target) -> bool:
+    """Whether ResNet-8 took longer there as an int8 file of edgekit's than as the float32 file."""
+    return target in _Table.read().slower_int8
+
+
+def _needs(content: bytes, format: str) -> Needs:
+    if format == "onnx":
+        return onnx_needs(content)
+    return tflite_needs(content, _Table.read().builtins)
+
+
+# Versions of interpreters, as ``{"tflite-runtime": {"2.13.0", "2.14.0"}}``.
+_Versions = dict[str, frozenset[str]]
+
+
+@dataclass(frozen=True)
+class _Table:
+    """``compatibility.json``, unfolded.
+
+    Attributes:
+        versions: measured, by interpreter, the oldest first.
+        builtins: names of TFLite's built-in operators by code.
+        highest: the highest version of a TFLite operator that an interpreter knows.
+        types: who runs an operator with these types and so many axes or fewer, by (operator, types).
+        files: the highest IR version and opset of each onnxruntime, and of the corpus that it ran.
+        slower_int8: where ResNet-8 was slower in int8 than in float32.
+    """
+
+    versions: dict[str, list[str]]
+    builtins: list[str]
+    highest: dict[str, dict[Target, int]]
+    types: dict[tuple[str, str], list[tuple[int, _Versions]]]
+    files: dict[Target, dict[str, int]]
+    slower_int8: frozenset[Target]
+
+    @staticmethod
+    @cache
+    def read() -> _Table:
+        path = Path(__file__).with_suffix(".json")
+        return _Table.of(json.loads(path.read_text("utf-8")))
+
+    @classmethod
+    def of(cls, table: dict[str, Any]) -> _Table:
+        versions = {name: list(pythons) for name, pythons in table["interpreters"].items()}
+
+        def unfold(spans: dict[str, str]) -> _Versions:
+            return {name: frozenset(_span(text, versions[name])) for name, text in spans.items()}
+
+        return cls(
+            versions,
+            table["builtins"],
+            {
+                op: {
+                    Target(name, version): int(highest)
+                    for name, row in rows.items()
+                    for version, highest in zip(versions[name], row.split(), strict=True)
+                }
+                for op, rows in table["operators"].items()
+            },
+            {
+                (op, types): [(int(rank), unfold(spans)) for rank, spans in rows.items()]
+                for op, by_types in table["types"].items()
+                for types, rows in by_types.items()
+            },
+            {Target("onnxruntime", version): limits for version, limits in table["onnx"].items()},
+            frozenset(
+                Target(name, version)
+                for name, found in unfold(table["slower_int8"]).items()
+                for version in found
+            ),
+        )
+
+    def misfits_of_file(self, needs: Needs, target: Target) -> list[Misfit]:
+        """What the file as a whole asks in vain."""
+        limits, opset = self.files.get(target), needs.opsets.get("", 0)
+        if limits is None:
+            return []
+        found = [
+            Misfit("", "", f"{key} {asked} is above {limits[key]}, the highest that {target} loads")
+            for key, asked in (("ir_version", needs.ir_version), ("opset", opset))
+            if asked > limits[key]
+        ]
+        if limits["tried_opset"] < opset <= limits["opset"]:
+            found.append(Misfit("", "", f"operators of opset {opset} were not tried on {target}"))
+        return found
+
+    def misfit(self, need: Need, target: Target) -> str | None:
+        """Why `target` does not run an operator; None if it does."""
+        name = target.interpreter
+        if target.format == "tflite":
+            highest = self.highest.get(need.op, {}).get(target)
+            if not highest:
+                return f"{target} does not know the operator"
+            if need.version > highest:
+                return f"version {need.version} is above {highest}, the highest that {target} knows"
+        rows = self.types.get((need.op, need.types), [])
+        runs = [rank for rank, spans in rows if target.version in spans.get(name, ())]
+        if not runs:
+            return f"types {need.types!r} were not seen to run rightly on {target}"
+        if need.rank > max(runs):
+            return (
+                f"{need.rank} axes, and {target} was not seen to run it with more than {max(runs)}"
+            )
+        return None
+
+
+def _span(text: str, versions: list[str]) -> list[str]:
+    """``"2.11.0 - 2.13.0, 2.14.0"`` as the versions it stands for."""
+    found: list[str] = []
+    for part in text.split(", "):
+        first, _, last = part.partition(" - ")
+        found += versions[versions.index(first) : versions.index(last or first) + 1]
+    return found

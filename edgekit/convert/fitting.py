@@ -1,0 +1,148 @@
+"""Fitting: a file made for what a board installs, by a way down where there is one, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from edgekit.convert.compatibility import INTERPRETERS, Misfit, Target, check, slower_in_int8
+from edgekit.convert.older import older_onnx
+from edgekit.device import load_device
+from edgekit.errors import ExportError, UsageError
+from edgekit.recipe import ExportRecipe
+
+# Makes a quantised file anew with these operators left in float.
+Remake = Callable[[frozenset[str]], bytes]
+
+
+@dataclass(frozen=True)
+class Aim:
+    """For whom files of one format are made.
+
+    Attributes:
+        targets: each must run the file.
+        userlands: of a board, with the interpreter that each prefers, None where it has none; at
+            least one must run the file, and of the others it is said that they do not.
+    """
+
+    targets: tuple[Target, ...] = ()
+    userlands: tuple[tuple[str, Target | None], ...] = ()
+
+    @classmethod
+    def of(cls, recipe: ExportRecipe, format: str) -> Aim:
+        """What a recipe's ``targets`` and ``device`` mean for a format.
+
+        Raises:
+            UsageError: an interpreter, a version or a device that is unknown, or a target that
+                runs none of the formats to be made.
+        """
+        targets = [Target.parse(text) for text in recipe.targets]
+        for target in targets:
+            if target.format not in recipe.formats:
+                raise UsageError(
+                    f"target {target}: runs {target.format} files, and the formats to be made are "
+                    f"{', '.join(recipe.formats)}. Give --format {target.format} as well."
+                )
+        userlands: list[tuple[str, Target | None]] = []
+        for userland in load_device(recipe.device).userlands if recipe.device else ():
+            able = [Target.parse(text) for text in userland.releases]
+            first = next((t for t in able if t.interpreter in INTERPRETERS[format]), None)
+            userlands.append((userland.name, first))
+        return cls(tuple(t for t in targets if t.format == format), tuple(userlands))
+
+    @property
+    def interpreters(self) -> tuple[Target, ...]:
+        """All that are to run the file, each once."""
+        wanted = [*self.targets, *(target for _, target in self.userlands if target)]
+        return tuple(dict.fromkeys(wanted))
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A file that runs where it is to run.
+
+    Attributes:
+        ways_down: what was changed to that end.
+        warnings: where it does not run, or runs slower than a float file.
+    """
+
+    content: bytes
+    ways_down: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def fit(
+    content: bytes,
+    format: str,
+    scheme: str,
+    aim: Aim,
+    place: Callable[[str], str] = repr,
+    remake: Remake | None = None,
+) -> Fitted:
+    """Change a file until those it is for can run it, as far as there is a way.
+
+    Args:
+        content: as the converter or the quantiser made it.
+        format: ``"tflite"`` or ``"onnx"``.
+        scheme: as in `edgekit.artifact.SCHEMES`.
+        aim: who is to run it.
+        place: what messages call the layer that a tensor's name stands for.
+        remake: for quantised TFLite files.
+
+    Raises:
+        ExportError: a target, or every userland, cannot run it; names operators and layers.
+    """
+    ways: list[str] = []
+    for target in aim.interpreters:
+        content, taken = _lower(content, format, target, remake)
+        ways += taken
+    misfits = {target: check(content, target) for target in aim.interpreters}
+    for target in aim.targets:
+        if misfits[target]:
+            raise ExportError(_refusal(target, misfits[target], place))
+    warnings = []
+    for name, able in aim.userlands:
+        if able is None:
+            wanted = " or ".join(INTERPRETERS[format])
+            warnings.append(f"does not run on {name}, which cannot install {wanted}")
+        elif misfits[able]:
+            warnings.append(f"does not run on {name}: {_refusal(able, misfits[able], place)}")
+    if aim.userlands and len(warnings) == len(aim.userlands):
+        raise ExportError(f"no userland of the board runs it: {'; '.join(warnings)}")
+    if scheme == "int8":
+        warnings += [
+            f"is slower than the float32 file on {target}: prefer float32 there unless size counts"
+            for target in aim.interpreters
+            if slower_in_int8(target)
+        ]
+    return Fitted(content, tuple(dict.fromkeys(ways)), tuple(warnings))
+
+
+def _lower(
+    content: bytes, format: str, target: Target, remake: Remake | None
+) -> tuple[bytes, list[str]]:
+    """A file that `target` runs, if there is a way to one; else the file as it was."""
+    misfits = check(content, target)
+    if not misfits:
+        return content, []
+    if format == "onnx":
+        lower, ways = older_onnx(content, target)
+        return (lower, ways) if not check(lower, target) else (content, [])
+    in_float: frozenset[str] = frozenset()
+    lower = content
+    while remake is not None and misfits and not {m.op for m in misfits} <= in_float:
+        in_float |= {misfit.op for misfit in misfits}
+        try:
+            lower = remake(in_float)
+        except ExportError:
+            break
+        misfits = check(lower, target)
+    if misfits:
+        return content, []
+    return lower, [f"{', '.join(sorted(in_float))} left in float for {target}"]
+
+
+def _refusal(target: Target, misfits: Collection[Misfit], place: Callable[[str], str]) -> str:
+    told = [f"{place(m.tensor)}: {m.op}: {m.reason}" if m.op else m.reason for m in misfits]
+    more = f"; {len(told) - 3} more" if len(told) > 3 else ""
+    return f"{target} cannot run it. {'; '.join(told[:3])}{more}"

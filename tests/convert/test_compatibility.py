@@ -1,0 +1,326 @@
+"""Who runs which file: the table, what is read of a file, and files made for a target."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import edgekit
+from edgekit import document
+from edgekit.artifact import Artifact
+from edgekit.convert.compatibility import (
+    INTERPRETERS,
+    Target,
+    _Table,
+    check,
+    limits_of,
+    loadable_by,
+    slower_in_int8,
+)
+from edgekit.convert.fitting import Aim, fit
+from edgekit.convert.needs_onnx import onnx_needs
+from edgekit.convert.needs_tflite import tflite_needs
+from edgekit.convert.refusals import place
+from edgekit.device import list_devices
+from edgekit.errors import ArtifactError, ExportError, UsageError
+from edgekit.recipe import ExportRecipe
+from edgekit.samples import Samples
+
+MODELS = Path(__file__).parents[1] / "models"
+FILES = sorted([*MODELS.glob("*.tflite"), *MODELS.glob("*.onnx")])
+VERSIONS = _Table.read().versions
+OLD = Target("tflite-runtime", "2.14.0")
+NEWEST = {name: Target(name, versions[-1]) for name, versions in VERSIONS.items()}
+
+
+def format_of(path: Path) -> str:
+    return path.suffix.removeprefix(".")
+
+
+@given(st.sampled_from([(name, v) for name, versions in VERSIONS.items() for v in versions]))
+def test_every_measured_target_can_be_named(which: tuple[str, str]) -> None:
+    target = Target(*which)
+    assert Target.parse(str(target)) == target
+    # Cut short, it stands for the newest that begins so.
+    short = Target.parse(str(target).rsplit(".", 1)[0])
+    assert short.version.startswith(target.version.rsplit(".", 1)[0])
+    assert VERSIONS[short.interpreter].index(short.version) >= VERSIONS[which[0]].index(which[1])
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("tflite-runtme==2.14", "Did you mean 'tflite-runtime'"),
+        ("tflite-runtime==2.15", "2.15 was not measured, expected one of 2.11.0"),
+        ("tflite-runtime==2.1", "was not measured"),
+        ("onnxruntime", "names no version"),
+    ],
+)
+def test_unknown_targets_are_wrong_usage(text: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        Target.parse(text)
+
+
+def test_every_board_installs_what_was_measured() -> None:
+    for profile in list_devices():
+        for userland in profile.userlands:
+            assert userland.releases, f"{profile.id}, {userland.name}"
+            for text in userland.releases:
+                assert str(Target.parse(text)) == text
+                assert Target.parse(text).interpreter in userland.interpreters
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_the_newest_interpreters_run_the_files_that_tests_run(path: Path) -> None:
+    versions = loadable_by(path.read_bytes(), format_of(path))
+    assert set(versions) == set(INTERPRETERS[format_of(path)])
+    assert (
+        VERSIONS[INTERPRETERS[format_of(path)][0]][-1] in versions[INTERPRETERS[format_of(path)][0]]
+    )
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_check_and_loadable_by_agree(path: Path) -> None:
+    content = path.read_bytes()
+    for name, versions in loadable_by(content, format_of(path)).items():
+        for version in VERSIONS[name]:
+            assert (version in versions) == (not check(content, Target(name, version)))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_what_the_table_says_of_the_installed_interpreter_is_so(path: Path) -> None:
+    with edgekit.load(path) as runner:
+        name = {"litert": "ai-edge-litert"}.get(runner.backend.name, runner.backend.name)
+        target = Target(name, runner.backend.version)
+        if target.version not in VERSIONS[name]:
+            pytest.skip(f"left out: {target} was not measured")
+        zeros = {
+            s.name: np.zeros([n or 1 for n in s.shape], s.dtype if s.dtype != "string" else object)
+            for s in runner.inputs
+        }
+        runner.infer_raw(zeros)
+    assert check(path.read_bytes(), target) == ()
+
+
+@given(
+    path=st.sampled_from(FILES),
+    at=st.floats(0, 1, exclude_max=True),
+    length=st.integers(0, 8),
+    junk=st.binary(max_size=8),
+)
+def test_damaged_files_are_refused_with_a_typed_error(
+    path: Path, at: float, length: int, junk: bytes
+) -> None:
+    content = path.read_bytes()
+    position = int(at * len(content))
+    content = content[:position] + junk + content[position + length :]
+    try:
+        if path.suffix == ".onnx":
+            onnx_needs(content)
+        else:
+            tflite_needs(content, _Table.read().builtins)
+    except ArtifactError:
+        pass
+
+
+def test_a_dense_layer_with_a_scale_a_channel_is_known_to_go_wrong() -> None:
+    table = _Table.read()
+    need = tflite_needs((MODELS / "dynamic.float32.tflite").read_bytes(), table.builtins).operators
+    dense = next(n for n in need if n.op == "FULLY_CONNECTED")
+    types = "float32, const int8/{}, {} > float32"
+    for bias in ("none", "const float32"):
+        per_channel = type(dense)(dense.op, types.format("channel", bias), 1, 2, "")
+        per_tensor = type(dense)(dense.op, types.format("tensor", bias), 1, 2, "")
+        assert table.misfit(per_channel, OLD)
+        assert table.misfit(per_tensor, OLD) is None
+        assert table.misfit(per_channel, NEWEST["ai-edge-litert"]) is None
+
+
+def test_flex_and_unknown_operators_run_nowhere() -> None:
+    need = tflite_needs((MODELS / "pair.float32.tflite").read_bytes(), _Table.read().builtins)
+    flex = type(need.operators[0])("FlexErf", "float32 > float32", 1, 2, "")
+    for name in INTERPRETERS["tflite"]:
+        assert "does not know the operator" in (_Table.read().misfit(flex, NEWEST[name]) or "")
+
+
+@pytest.mark.parametrize(
+    ("path", "layers", "found"),
+    [
+        ("model_1/conv_1/Relu;model_1/conv_1/convolution1", ("conv", "dense"), "conv"),
+        ("functional_1/conv2d_1_2/convolution1", ("conv2d", "conv2d_1"), "conv2d_1"),
+        ("model/body/head/MatMul", ("body", "head"), "head"),
+        ("model/head_2/MatMul", ("head_2",), "head_2"),
+        ("StatefulPartitionedCall:0", ("head",), None),
+        ("", (), None),
+        ("StatefulPartitionedCall:7", (), None),
+    ],
+)
+def test_a_tensors_name_tells_its_layer(
+    path: str, layers: tuple[str, ...], found: str | None
+) -> None:
+    told = place(path, layers, ["score"])
+    assert told.startswith("layer ") == (found is not None)
+    assert found is None or repr(found) in told
+
+
+def raised(path: Path, opset: int, ir_version: int) -> bytes:
+    import onnx
+
+    proto = onnx.version_converter.convert_version(onnx.load(path), opset)
+    proto.ir_version = ir_version
+    content: bytes = proto.SerializeToString()
+    return content
+
+
+def test_a_newer_onnx_file_is_lowered_for_an_older_onnxruntime(tmp_path: Path) -> None:
+    target = Target.parse("onnxruntime==1.16.3")
+    limits = limits_of(target)
+    content = raised(MODELS / "pair.float32.onnx", limits["opset"] + 2, limits["ir_version"] + 1)
+    assert {m.op for m in check(content, target)} == {""}
+    fitted = fit(content, "onnx", "float32", Aim((target,)))
+    assert len(fitted.ways_down) == 2
+    assert check(fitted.content, target) == ()
+    inputs = {n: np.ones((1, 2, 2, 3), np.float32) for n in ("left", "right")}
+    (tmp_path / "lower.onnx").write_bytes(fitted.content)
+    with (
+        edgekit.load(tmp_path / "lower.onnx") as lower,
+        edgekit.load(MODELS / "pair.float32.onnx") as original,
+    ):
+        for name, expected in original.infer(inputs).items():
+            assert np.abs(lower.infer(inputs)[name] - expected).max() < 1e-5
+
+
+def saved(folder: Path, body: Any, shape: tuple[int, ...] = (6, 4)) -> Path:
+    import keras
+
+    keras.utils.set_random_seed(0)
+    x = keras.Input(shape, name="x")
+    keras.Model(x, body(keras.layers, x), name="model").save(folder / "m.keras")
+    return folder / "m.keras"
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    _, content = document.read(folder / "manifest.json")
+    return dict(content)
+
+
+def calibration(shape: tuple[int, ...] = (6, 4)) -> Samples:
+    return Samples({"x": np.random.default_rng(0).standard_normal((16, *shape)).astype("float32")})
+
+
+def test_an_operator_that_a_target_has_not_is_left_in_float(tmp_path: Path) -> None:
+    model = saved(tmp_path, lambda layers, x: layers.Conv1DTranspose(3, 3, name="up")(x))
+    out = tmp_path / "out"
+    (file,) = edgekit.export(
+        model, out=out, schemes=["dynamic"], recipe=ExportRecipe(targets=("tflite-runtime==2.14",))
+    )
+    assert check(file.path.read_bytes(), OLD) == ()
+    recipe = manifest(out)["files"][0]["recipe"]
+    assert recipe["targets"] == ["tflite-runtime==2.14.0"]
+    assert recipe["ways_down"] == ["TRANSPOSE_CONV left in float for tflite-runtime==2.14.0"]
+
+
+def test_without_a_target_nothing_is_changed(tmp_path: Path) -> None:
+    model = saved(tmp_path, lambda layers, x: layers.Conv1DTranspose(3, 3, name="up")(x))
+    (file,) = edgekit.export(model, out=tmp_path / "out", schemes=["dynamic"])
+    assert {m.op for m in check(file.path.read_bytes(), OLD)} == {"TRANSPOSE_CONV"}
+    entry = manifest(tmp_path / "out")["files"][0]
+    assert entry["warnings"] == []
+    assert not {"targets", "ways_down"} & set(entry["recipe"])
+
+
+def skipping(layers: Any, x: Any) -> Any:
+    """Until ai-edge-litert 2.2, XNNPACK answers such a convolution with other numbers."""
+    return layers.Conv2D(2, 3, strides=4, padding="same", name="skip")(x)
+
+
+def test_a_file_that_a_target_cannot_run_is_refused_with_its_layer(tmp_path: Path) -> None:
+    model = saved(tmp_path, lambda layers, x: layers.Flatten()(skipping(layers, x)), (16, 16, 3))
+    recipe = ExportRecipe(targets=("ai-edge-litert==2.1.6",))
+    with pytest.raises(ExportError, match=r"ai-edge-litert==2\.1\.6 cannot run it.*layer 'skip'"):
+        edgekit.export(model, out=tmp_path / "out", schemes=["float32"], recipe=recipe)
+    assert not (tmp_path / "out").exists()
+    edgekit.export(
+        model,
+        out=tmp_path / "out",
+        schemes=["float32"],
+        recipe=ExportRecipe(targets=("ai-edge-litert==2.3.0",)),
+    )
+
+
+def test_a_board_is_told_which_of_its_systems_run_a_file(tmp_path: Path) -> None:
+    model = saved(tmp_path, skipping, (16, 16, 3))
+    told: list[str] = []
+    edgekit.export(
+        model,
+        out=tmp_path / "out",
+        schemes=["float32", "int8"],
+        formats=["tflite", "onnx"],
+        calibration=calibration((16, 16, 3)),
+        recipe=ExportRecipe(device="raspberry-pi-3b"),
+        progress=told.append,
+    )
+    files = {row["path"]: row for row in manifest(tmp_path / "out")["files"]}
+    (narrow,) = files["m.float32.tflite"]["warnings"]
+    assert "does not run on Raspberry Pi OS 32-bit (Debian 12)" in narrow
+    (onnx,) = files["m.float32.onnx"]["warnings"]
+    assert "32-bit (Debian 12), which cannot install onnxruntime" in onnx
+    assert any("is slower than the float32 file" in w for w in files["m.int8.tflite"]["warnings"])
+    assert any(narrow in line for line in told)
+    assert document.read(tmp_path / "out" / "manifest.json")
+
+
+def test_int8_is_known_to_be_slow_where_it_is() -> None:
+    assert slower_in_int8(OLD)
+    assert not slower_in_int8(NEWEST["ai-edge-litert"])
+    assert not slower_in_int8(NEWEST["onnxruntime"])
+
+
+def test_a_target_of_another_format_is_wrong_usage() -> None:
+    with pytest.raises(UsageError, match="runs onnx files, and the formats to be made are tflite"):
+        Aim.of(ExportRecipe(targets=("onnxruntime==1.16.3",)), "tflite")
+
+
+def memory(layers: Any, x: Any) -> Any:
+    return layers.Dense(2, name="head")(layers.LSTM(3, name="memory")(x))
+
+
+def test_flex_is_refused_with_layer_operator_and_what_helps(tmp_path: Path) -> None:
+    # Too long to be unrolled.
+    model = saved(tmp_path, memory, (40, 4))
+    recipe = ExportRecipe(batch="dynamic")
+    with pytest.raises(ExportError) as caught:
+        edgekit.export(model, out=tmp_path / "out", schemes=["float32"], recipe=recipe)
+    for part in (
+        "layer 'memory'",
+        "TensorListReserve",
+        "fixed batch",
+        "Another layer",
+        "--allow-flex",
+    ):
+        assert part in str(caught.value)
+    assert not (tmp_path / "out").exists()
+    # A fixed batch does help.
+    edgekit.export(model, out=tmp_path / "fixed", schemes=["float32"])
+
+
+def test_flex_comes_in_when_it_is_asked_for(tmp_path: Path) -> None:
+    model = saved(tmp_path, memory, (40, 4))
+    (file,) = edgekit.export(
+        model,
+        out=tmp_path,
+        schemes=["float32"],
+        recipe=ExportRecipe(batch="dynamic", allow_flex=True),
+    )
+    assert loadable_by(file.path.read_bytes(), "tflite") == dict.fromkeys(
+        INTERPRETERS["tflite"], ()
+    )
+    entry = manifest(tmp_path)["files"][0]
+    assert "Flex delegate" in entry["warnings"][0]
+    assert [s["name"] for s in entry["inputs"]] == ["x"]
+    assert Artifact.of(file.path).sha256 == entry["sha256"]
