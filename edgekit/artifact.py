@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgekit.errors import UsageError
-from edgekit.files import existing, sha256_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SCHEMES = (
     "float32",
@@ -29,12 +30,12 @@ class Artifact:
     """A model file.
 
     Attributes:
-        path: where it is, as the caller named it.
+        file: where it is, as the caller named it.
         format: ``"tflite"``, ``"onnx"``, ``"keras"``, ``"hdf5"`` or ``"savedmodel"``.
         scheme: one of `SCHEMES`, or None where the file's name does not say.
     """
 
-    path: Path
+    file: str
     format: str
     scheme: str | None
 
@@ -45,27 +46,40 @@ class Artifact:
         Raises:
             UsageError: nothing is there, or its ending is not one of a model file.
         """
-        path = existing(path, "model file")
+        file = os.fspath(path)
+        if not os.path.exists(file):
+            raise UsageError(f"model file {file!r} does not exist. Check the path.")
         formats = {".tflite": "tflite", ".onnx": "onnx", ".keras": "keras", ".h5": "hdf5"}
         formats[".hdf5"] = "hdf5"
-        kind = "savedmodel" if path.is_dir() else formats.get(path.suffix.lower())
+        stem, ending = os.path.splitext(os.path.basename(file))
+        kind = "savedmodel" if os.path.isdir(file) else formats.get(ending.lower())
         if kind is None:
             raise UsageError(
-                f"{path}: received the ending {path.suffix!r}, expected one of "
+                f"{file}: received the ending {ending!r}, expected one of "
                 f"{', '.join(formats)} or a SavedModel folder."
             )
         if kind not in FORMATS:
-            return cls(path, kind, "float32")
-        word = path.stem.rsplit(".", 1)[-1]
-        return cls(path, kind, word if word in SCHEMES else None)
+            return cls(file, kind, "float32")
+        word = stem.rsplit(".", 1)[-1]
+        return cls(file, kind, word if word in SCHEMES else None)
+
+    @cached_property
+    def path(self) -> Path:
+        """`file` as a Path."""
+        # Importing it takes a twentieth of a cold start, and an inference does without.
+        from pathlib import Path
+
+        return Path(self.file)
 
     @property
     def name(self) -> str:
-        return self.path.name
+        return os.path.basename(os.path.normpath(self.file))
 
     @cached_property
     def sha256(self) -> str:
-        return sha256_of(self.path)
+        from edgekit.files import sha256_of
+
+        return sha256_of(self.file)
 
     @property
     def size_bytes(self) -> int:

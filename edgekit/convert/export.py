@@ -201,7 +201,7 @@ def export(
         ).merged_into(out, overwrite=overwrite)
         document.write(folder / MANIFEST_NAME, manifest.to_json())
         move(folder, out, [*(row["path"] for row in rows), MANIFEST_NAME])
-    return [Artifact(out / f.name, f.format, f.scheme) for f in wanted if results[f].row]
+    return [Artifact(str(out / f.name), f.format, f.scheme) for f in wanted if results[f].row]
 
 
 def _samples(given: Samples | str | os.PathLike[str] | None) -> Samples | None:

@@ -161,7 +161,7 @@ def _finish(path: Path, made: Made, file: Wanted, known: Metadata) -> ExportedFi
             # Some files load and fail at the first inference.
             runner.infer_raw({s.name: np.zeros(s.concrete_shape(), s.dtype) for s in inputs})
     operators = inspect(content, file.format, file.scheme)
-    artifact = Artifact(path, file.format, file.scheme)
+    artifact = Artifact(str(path), file.format, file.scheme)
     recipe = dict(known.recipe)
     return ExportedFile(
         artifact, inputs, outputs, recipe, operators.counts, operators.float_ops, warnings

@@ -44,9 +44,7 @@ class OnnxRunner(Runner):
         options.log_severity_level = 4
         providers = self._providers(ort.get_available_providers())
         try:
-            self._session = ort.InferenceSession(
-                str(self.artifact.path), options, providers=providers
-            )
+            self._session = ort.InferenceSession(self.artifact.file, options, providers=providers)
         # onnxruntime's own exceptions derive from Exception alone and are not public.
         except Exception as error:
             raise ArtifactError(

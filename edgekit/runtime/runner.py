@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import threading
+from _thread import allocate_lock
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -70,7 +70,8 @@ class Runner(ABC):
         """Open the file with one of the backends in `backend_names`."""
         self.artifact = artifact
         self.options = options
-        self._lock = threading.Lock()
+        # threading.Lock by its first name: a cold start does without the module.
+        self._lock = allocate_lock()
         self._closed = False
         self.backend, self.signatures = self._open(backend)
         self._siblings: WeakValueDictionary[str | None, Runner] = WeakValueDictionary()

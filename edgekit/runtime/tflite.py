@@ -12,7 +12,6 @@ import numpy as np
 from edgekit.errors import ArtifactError, UsageError
 from edgekit.runtime.options import NO_DELEGATE
 from edgekit.runtime.runner import Backend, Runner
-from edgekit.runtime.shapes import Shapes
 from edgekit.tensor import QuantParams, TensorSpec
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgekit.metadata import Metadata
+    from edgekit.runtime.shapes import Shapes
 
 # Backend name: the module that holds `Interpreter`, the distribution that brings it.
 _SOURCES = {
@@ -63,7 +63,7 @@ class TfliteRunner(Runner):
                 "litert-compiled has."
             )
         make = partial(
-            module.Interpreter, model_path=str(self.artifact.path), num_threads=options.threads
+            module.Interpreter, model_path=self.artifact.file, num_threads=options.threads
         )
         if options.delegate is None:
             return make
@@ -105,6 +105,8 @@ class TfliteRunner(Runner):
         self._single = len(inputs) == len(outputs) == 1 and self._call is None
         self._shapes: Shapes | None = None
         if self._call is None and any(None in spec.shape for spec in specs):
+            from edgekit.runtime.shapes import Shapes
+
             first = tuple(tuple(int(n) for n in d["shape"]) for d in inputs.values())
             self._shapes = Shapes(
                 self.artifact.path, self._make, self._input_indices, self._interpreter, first

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from edgekit import document
-from edgekit.artifact import FORMATS, SCHEMES
+from edgekit.artifact import FORMATS
 from edgekit.cli import main
 from edgekit.cli.doctor import _advice, _rows
 from edgekit.runtime.host import HostState
-from edgekit.runtime.suitability import VERDICTS
+from edgekit.runtime.suitability import JUDGED, VERDICTS
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_json_and_text_tell_every_scheme(tmp_path: Path, capfd: pytest.CaptureFi
     assert main(["doctor", "--json", str(tmp_path / "host.json")]) == 0
     content = json.loads((tmp_path / "host.json").read_text("utf-8"))
     rows = content["schemes"]
-    assert [(r["format"], r["scheme"]) for r in rows] == list(product(FORMATS, SCHEMES))
+    assert [(r["format"], r["scheme"]) for r in rows] == list(product(FORMATS, JUDGED))
     assert {r["verdict"] for r in rows} <= set(VERDICTS)
     text = capfd.readouterr().err
     for row in rows:

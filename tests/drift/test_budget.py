@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ def candidate(
     sqnr_db: tuple[float | None, ...] = (40.0, 30.0),
 ) -> Candidate:
     return Candidate(
-        artifact=Artifact(Path("m.int8.tflite"), "tflite", "int8"),
+        artifact=Artifact("m.int8.tflite", "tflite", "int8"),
         backend=Backend("numpy", "2"),
         outputs=tuple(OutputDrift(f"out{i}", sqnr_db=value) for i, value in enumerate(sqnr_db)),
         task=TaskDrift(
