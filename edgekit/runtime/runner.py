@@ -111,6 +111,12 @@ class Runner(ABC):
         self._expected = [(spec.name, spec.shape, np.dtype(spec.dtype)) for spec in self.inputs]
         self._siblings[signature] = self
 
+    def _rebind(self, **made: Any) -> None:
+        """Have all runners of the file use what a backend `made` anew, by attribute."""
+        for runner in list(self._siblings.values()):
+            vars(runner).update(made)
+            runner._bind(runner.signature)
+
     def infer(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Run the model on real values, whatever the file's dtypes are.
 
@@ -195,6 +201,7 @@ class Runner(ABC):
             As `infer`, with as many samples.
 
         Raises:
+            UsageError: as `map`.
             TensorError: as `infer`; also for no samples, or unequal numbers of them.
             ArtifactError: as `infer`.
         """
@@ -218,7 +225,7 @@ class Runner(ABC):
             What `infer` returns, in the order of `items`.
 
         Raises:
-            UsageError: `workers` is below 1.
+            UsageError: `workers` is below 1, or above it for a file that keeps state.
             TensorError, ArtifactError: as `infer`, where the result would be.
         """
         from edgekit.runtime.many import infer_all
@@ -358,6 +365,10 @@ class Runner(ABC):
     def _read_metadata(self) -> Metadata | None:
         """What the file says about itself; None where it does not, or its format cannot."""
         return None
+
+    def _keeps_state(self) -> bool:
+        """Whether the file remembers something from one call to the next."""
+        return False
 
     def _reset(self) -> None:  # noqa: B027
         """Forget state between calls; a backend without any has nothing to do."""

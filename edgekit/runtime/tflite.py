@@ -13,6 +13,7 @@ from edgekit.errors import ArtifactError, UsageError
 from edgekit.runtime.options import NO_DELEGATE
 from edgekit.runtime.runner import Backend, Runner
 from edgekit.runtime.shapes import Shapes
+from edgekit.runtime.state import state_of
 from edgekit.tensor import QuantParams, TensorSpec
 
 if TYPE_CHECKING:
@@ -43,16 +44,21 @@ class TfliteRunner(Runner):
         module, self._distribution = _SOURCES[backend]
         self._make = self._maker(importlib.import_module(module))
         try:
-            self._interpreter = self._make()
+            self._interpreter = self._started()
             signatures = tuple(self._interpreter.get_signature_list())
-            # Each signature has a graph of its own, and one that is called allocates it itself.
-            if len(signatures) < 2:
-                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise self._unloadable(error) from error
         # Asking the installed metadata would cost a cold start more than all else here.
         version = importlib.import_module(module.split(".")[0]).__version__
         return Backend(backend, version), signatures
+
+    def _started(self) -> Any:
+        """A new interpreter of the file."""
+        interpreter = self._make()
+        # Each signature has a graph of its own, and one that is called allocates it itself.
+        if len(interpreter.get_signature_list()) < 2:
+            interpreter.allocate_tensors()
+        return interpreter
 
     def _maker(self, module: Any) -> Callable[[], Any]:
         """What makes an interpreter of the file, with the delegate that the options name."""
@@ -142,8 +148,15 @@ class TfliteRunner(Runner):
 
         return read_tflite(self.artifact.path)
 
+    def _keeps_state(self) -> bool:
+        return any(state_of(self.artifact.path))
+
     def _reset(self) -> None:
-        self._interpreter.reset_all_variables()
+        if not state_of(self.artifact.path).resources:
+            self._interpreter.reset_all_variables()
+            return
+        # Resources are written to when an interpreter first runs, and no call sets them back.
+        self._rebind(_interpreter=self._started())
 
     def _close(self) -> None:
         self._call = self._shapes = None
