@@ -108,14 +108,16 @@ class TfliteRunner(Runner):
         self._input_indices = [detail["index"] for detail in inputs.values()]
         self._output_indices = [detail["index"] for detail in outputs.values()]
         specs = tuple(spec_of(name, detail) for name, detail in inputs.items())
-        self._single = len(inputs) == len(outputs) == 1 and self._call is None
+        results = tuple(spec_of(name, detail) for name, detail in outputs.items())
+        plain = self._call is None and len(results) == 1 and results[0].shape != ()
+        self._single = plain and len(inputs) == 1
         self._shapes: Shapes | None = None
         if self._call is None and any(None in spec.shape for spec in specs):
             first = tuple(tuple(int(n) for n in d["shape"]) for d in inputs.values())
             self._shapes = Shapes(
                 self.artifact.path, self._make, self._input_indices, self._interpreter, first
             )
-        return specs, tuple(spec_of(name, detail) for name, detail in outputs.items())
+        return specs, results
 
     def _memory(self, index: int) -> Callable[[], NDArray[Any]] | None:
         if self._call is not None or self._shapes is not None:
@@ -127,7 +129,7 @@ class TfliteRunner(Runner):
         if self._call is not None:
             names = (spec.name for spec in self.inputs)
             results = self._call(**dict(zip(names, arrays)))
-            return [results[spec.name] for spec in self.outputs]
+            return [np.asarray(results[spec.name]) for spec in self.outputs]
         if self._shapes is not None:
             self._interpreter = self._shapes.interpreter([x.shape for x in arrays])
         interpreter = self._interpreter
@@ -141,7 +143,8 @@ class TfliteRunner(Runner):
             if x is not None:
                 interpreter.set_tensor(index, x)
         interpreter.invoke()
-        return [interpreter.get_tensor(index) for index in self._output_indices]
+        # What has no axes it gives as a number.
+        return [np.asarray(interpreter.get_tensor(index)) for index in self._output_indices]
 
     def _read_metadata(self) -> Metadata | None:
         from edgekit.metadata import read_tflite
