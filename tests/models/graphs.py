@@ -44,7 +44,9 @@ def numbers(
     bool: tf.Tensor,
 ) -> dict[str, tf.Tensor]:
     """Every dtype that a file may have, not quantised."""
-    given = dict(zip(NUMBERS, (int8, uint8, int16, int32, int64, float16, float64, bool), strict=True))
+    given = dict(
+        zip(NUMBERS, (int8, uint8, int16, int32, int64, float16, float64, bool), strict=True)
+    )
     real = {name: tf.cast(x, tf.float32) for name, x in given.items()}
     doubled = {f"twice_{name}": tf.cast(x * 2, given[name].dtype) for name, x in real.items()}
     return {"total": tf.add_n(list(real.values())), **doubled}
@@ -114,9 +116,7 @@ def specs_of(inputs: dict[str, np.ndarray], open_axes: int, scalars: tuple[str, 
     return specs
 
 
-def tflite(
-    functions: dict[str, tuple[Function, Specs]], state: object = None
-) -> bytes:
+def tflite(functions: dict[str, tuple[Function, Specs]], state: object = None) -> bytes:
     """A file with a signature for each of `functions`, which may share `state`: a variable, a table."""
     module = tf.Module()
     module.state = state

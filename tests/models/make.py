@@ -161,7 +161,9 @@ def pixels() -> bytes:
 def answers(function: Function, inputs: Inputs, scalars: tuple[str, ...] = ()) -> Inputs:
     """What TensorFlow itself answers, sample by sample."""
     rows = [
-        function(**{k: tf.constant(x[i] if k in scalars else x[i : i + 1]) for k, x in inputs.items()})
+        function(
+            **{k: tf.constant(x[i] if k in scalars else x[i : i + 1]) for k, x in inputs.items()}
+        )
         for i in range(SAMPLES)
     ]
     return {

@@ -88,8 +88,7 @@ PAIRS = [
     (file, backend)
     for file in FILES
     for backend, package in PACKAGES[Path(file).suffix].items()
-    if installed(package)
-    and not (backend == "litert-compiled" and file.startswith(NOT_COMPILED))
+    if installed(package) and not (backend == "litert-compiled" and file.startswith(NOT_COMPILED))
 ]
 
 
@@ -162,9 +161,11 @@ def real(raw: np.ndarray, spec: TensorSpec) -> np.ndarray:
     if spec.quantization is not None:
         return dequantize(raw, spec.quantization)
     if spec.dtype == "object":
-        return np.array([getattr(x, "decode", lambda x=x: x)() for x in raw.flat]).reshape(
-            raw.shape
-        ).astype(object)
+        return (
+            np.array([getattr(x, "decode", lambda x=x: x)() for x in raw.flat])
+            .reshape(raw.shape)
+            .astype(object)
+        )
     return raw.astype(np.float32) if raw.dtype.kind == "f" else raw
 
 

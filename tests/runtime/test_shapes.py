@@ -63,7 +63,7 @@ def test_a_file_that_keeps_state_has_one(models: Path) -> None:
     for file, same in (("counter.float32.tflite", True), ("sequence.float32.tflite", False)):
         shapes = Shapes(models / file, Fake, [0], first, ((1,),))
         assert (shapes.interpreter([(2,)]) is first) == same
-        assert (shapes.interpreter([(1,)]) is first)
+        assert shapes.interpreter([(1,)]) is first
 
 
 def test_a_shape_that_is_refused_leaves_the_others(models: Path, interpreter: str) -> None:
