@@ -63,7 +63,28 @@ def arrange_raw(inputs: Arrays, specs: Sequence[TensorSpec]) -> list[NDArray[Any
                 f"input {spec.name!r}: received dtype {x.dtype}, expected {spec.dtype}, the "
                 "file's own. infer() takes real values."
             )
+        if x.dtype.kind == "O":
+            require_texts(spec, x)
     return arrays
+
+
+def require_texts(spec: TensorSpec, x: NDArray[Any]) -> None:
+    """Raise TensorError unless all objects in `x` are texts, or bytes that stand for texts."""
+    for value in x.flat:
+        try:
+            if isinstance(value, str):
+                value.encode()
+            elif isinstance(value, bytes):
+                value.decode()
+            else:
+                raise TensorError(
+                    f"input {spec.name!r}: received dtype object with a {type(value).__name__} in "
+                    "it, expected texts."
+                )
+        except UnicodeError as error:
+            raise TensorError(
+                f"input {spec.name!r}: received {value!r}, expected texts that UTF-8 can hold."
+            ) from error
 
 
 def _unmatched(inputs: Arrays, specs: Sequence[TensorSpec], missing: str) -> TensorError:

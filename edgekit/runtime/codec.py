@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgekit.errors import RangeWarning, TensorError
+from edgekit.runtime.arrange import require_texts
 from edgekit.tensor import TensorSpec, dequantize, quantize
 
 if TYPE_CHECKING:
@@ -46,6 +47,13 @@ class Codec:
 
     def __init__(self, spec: TensorSpec, memory: Callable[[], NDArray[Any]] | None = None) -> None:
         """Prepare for `spec`; `memory` gives the interpreter's own memory of it, where there is any."""
+        self._choose(spec, memory)
+        if not spec.shape:
+            # numpy and TFLite give a number where an array has no axes.
+            decode = self.decode
+            self.decode = lambda q: np.asarray(decode(np.asarray(q)))
+
+    def _choose(self, spec: TensorSpec, memory: Callable[[], NDArray[Any]] | None) -> None:
         self._spec = spec
         self._dtype = np.dtype(spec.dtype)
         if spec.quantization is None:
@@ -164,7 +172,7 @@ class Codec:
             raise self._wrong_dtype(x, "real numbers")
         if np.isnan(x).any():
             raise self._nan()
-        return quantize(x, self._quantization, self._dtype)
+        return np.asarray(quantize(x, self._quantization, self._dtype))
 
     def _dequantize(self, q: NDArray[Any]) -> NDArray[Any]:
         return dequantize(q, self._quantization)
@@ -181,11 +189,13 @@ class Codec:
         return np.array(texts, object).reshape(q.shape)
 
     def _cast(self, x: NDArray[Any]) -> NDArray[Any]:
+        kind = self._dtype.kind
+        if kind == "O" and x.dtype.kind in "OUS":
+            texts: NDArray[Any] = x.astype(object, copy=False)
+            require_texts(self._spec, texts)
+            return texts
         if x.dtype == self._dtype:
             return x
-        kind = self._dtype.kind
-        if kind == "O" and x.dtype.kind in "US":
-            return x.astype(object)
         if kind == "f" and x.dtype.kind in "biuf":
             return x.astype(self._dtype)
         if kind in "iu" and x.dtype.kind in "biu":

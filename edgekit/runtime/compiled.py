@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import math
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgekit.errors import ArtifactError, UsageError
-from edgekit.files import cache_folder, sha256_of
 from edgekit.runtime.runner import Backend, Runner
+from edgekit.runtime.state import state_of
 from edgekit.runtime.tflite import spec_of
 from edgekit.tensor import TensorSpec
 
@@ -40,46 +41,40 @@ class CompiledRunner(Runner):
             raise UsageError(
                 "delegate: the backend litert-compiled chooses its own. Leave it out, or take litert."
             )
+        package = importlib.import_module("ai_edge_litert")
+        self._version: str = package.__version__
         try:
-            package = importlib.import_module("ai_edge_litert")
-            compiled = importlib.import_module("ai_edge_litert.compiled_model")
-            cpu = importlib.import_module("ai_edge_litert.cpu_options")
-            grouped = importlib.import_module("ai_edge_litert.options")
+            self._model = self._started()
+            self._keys = list(self._model.get_signature_list())
         except ImportError as error:
             raise UsageError(
-                f"backend litert-compiled: ai-edge-litert {package.__version__} does not have it "
+                f"backend litert-compiled: ai-edge-litert {self._version} does not have it "
                 "(2.2 and later do). Take litert."
             ) from error
-        options = grouped.Options(
-            cpu_options=cpu.CpuOptions(
-                num_threads=self.options.threads,
-                xnnpack_weight_cache_path=self._weight_cache(package.__version__),
-            )
-        )
-        try:
-            self._model = compiled.CompiledModel.from_file(str(self.artifact.path), options=options)
-            self._keys = list(self._model.get_signature_list())
         except (RuntimeError, ValueError) as error:
             raise ArtifactError(
                 f"{self.artifact.path}: ai-edge-litert's CompiledModel cannot load it: {error}. Is "
                 "it a whole .tflite file? The backend litert may take it."
             ) from error
         signatures = () if self._keys == [_UNNAMED] else tuple(self._keys)
-        return Backend(backend, package.__version__), signatures
+        return Backend(backend, self._version), signatures
 
-    def _weight_cache(self, version: str) -> str:
-        """The file that holds the packed weights; empty where none is wanted or there is no place."""
-        folder = cache_folder("weights") if self.options.weight_cache else None
-        if folder is None:
-            return ""
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(
-                f"weight_cache: the folder {folder} cannot be made: {error.strerror}. Name another "
-                "with the variable XDG_CACHE_HOME, or leave weight_cache out."
-            ) from error
-        return str(folder / f"{sha256_of(self.artifact.path)}-litert-{version}.xnnpack")
+    def _started(self) -> Any:
+        """A new model of the file."""
+        compiled = importlib.import_module("ai_edge_litert.compiled_model")
+        cpu = importlib.import_module("ai_edge_litert.cpu_options")
+        grouped = importlib.import_module("ai_edge_litert.options")
+        path, threads = self.artifact.path, self.options.threads
+        with ExitStack() as stack:
+            cache = ""
+            if self.options.weight_cache:
+                from edgekit.runtime.weights import packed_weights
+
+                cache = stack.enter_context(packed_weights(path, f"litert-{self._version}"))
+            options = cpu.CpuOptions(num_threads=threads, xnnpack_weight_cache_path=cache)
+            return compiled.CompiledModel.from_file(
+                str(path), options=grouped.Options(cpu_options=options)
+            )
 
     def _choose(
         self, signature: str | None
@@ -128,6 +123,13 @@ class CompiledRunner(Runner):
         from edgekit.metadata import read_tflite
 
         return read_tflite(self.artifact.path)
+
+    def _keeps_state(self) -> bool:
+        return any(state_of(self.artifact.path))
+
+    def _reset(self) -> None:
+        if self._keeps_state():
+            self._rebind(_model=self._started())
 
     def _close(self) -> None:
         self._writes, self._reads, self._sources, self._sinks = [], [], [], []

@@ -71,7 +71,14 @@ def infer_all(runner: Runner, items: Iterable[Arrays], workers: int) -> Iterator
         raise UsageError(
             f"workers: received {workers!r}, expected at least 1 and at most {_MAX_WORKERS}."
         )
-    return map(runner.infer, items) if workers == 1 else _in_threads(runner, items, workers)
+    if workers == 1:
+        return map(runner.infer, items)
+    if runner._keeps_state():
+        raise UsageError(
+            f"workers: received {workers}, expected 1: {runner.artifact.name} keeps state from one "
+            "call to the next, and each worker would keep its own."
+        )
+    return _in_threads(runner, items, workers)
 
 
 def _in_threads(runner: Runner, items: Iterable[Arrays], workers: int) -> Iterator[Results]:

@@ -109,8 +109,18 @@ class Runner(ABC):
         self._decoders = [Codec(spec).decode for spec in self.outputs]
         self._output_names = [spec.name for spec in self.outputs]
         # What arrays that need no second look have: name, shape, dtype.
-        self._expected = [(spec.name, spec.shape, np.dtype(spec.dtype)) for spec in self.inputs]
+        # Texts do: their dtype can hold anything.
+        self._expected = [
+            (spec.name, None if spec.dtype == "object" else spec.shape, np.dtype(spec.dtype))
+            for spec in self.inputs
+        ]
         self._siblings[signature] = self
+
+    def _rebind(self, **made: Any) -> None:
+        """Have all runners of the file use what a backend `made` anew, by attribute."""
+        for runner in list(self._siblings.values()):
+            vars(runner).update(made)
+            runner._bind(runner.signature)
 
     def infer(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Run the model on real values, whatever the file's dtypes are.
@@ -196,6 +206,7 @@ class Runner(ABC):
             As `infer`, with as many samples.
 
         Raises:
+            UsageError: as `map`.
             TensorError: as `infer`; also for no samples, or unequal numbers of them.
             ArtifactError: as `infer`.
         """
@@ -219,7 +230,7 @@ class Runner(ABC):
             What `infer` returns, in the order of `items`.
 
         Raises:
-            UsageError: `workers` is below 1.
+            UsageError: `workers` is below 1, or above it for a file that keeps state.
             TensorError, ArtifactError: as `infer`, where the result would be.
         """
         from edgekit.runtime.many import infer_all
@@ -359,6 +370,10 @@ class Runner(ABC):
     def _read_metadata(self) -> Metadata | None:
         """What the file says about itself; None where it does not, or its format cannot."""
         return None
+
+    def _keeps_state(self) -> bool:
+        """Whether the file remembers something from one call to the next."""
+        return False
 
     def _reset(self) -> None:  # noqa: B027
         """Forget state between calls; a backend without any has nothing to do."""

@@ -57,6 +57,6 @@ class Shapes:
 
     @cached_property
     def _stateful(self) -> bool:
-        from edgekit.runtime.state import keeps_state
+        from edgekit.runtime.state import state_of
 
-        return keeps_state(self._path)
+        return any(state_of(self._path))

@@ -43,16 +43,21 @@ class TfliteRunner(Runner):
         module, self._distribution = _SOURCES[backend]
         self._make = self._maker(importlib.import_module(module))
         try:
-            self._interpreter = self._make()
+            self._interpreter = self._started()
             signatures = tuple(self._interpreter.get_signature_list())
-            # Each signature has a graph of its own, and one that is called allocates it itself.
-            if len(signatures) < 2:
-                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise self._unloadable(error) from error
         # Asking the installed metadata would cost a cold start more than all else here.
         version = importlib.import_module(module.split(".")[0]).__version__
         return Backend(backend, version), signatures
+
+    def _started(self) -> Any:
+        """A new interpreter of the file."""
+        interpreter = self._make()
+        # Each signature has a graph of its own, and one that is called allocates it itself.
+        if len(interpreter.get_signature_list()) < 2:
+            interpreter.allocate_tensors()
+        return interpreter
 
     def _maker(self, module: Any) -> Callable[[], Any]:
         """What makes an interpreter of the file, with the delegate that the options name."""
@@ -102,7 +107,9 @@ class TfliteRunner(Runner):
         self._input_indices = [detail["index"] for detail in inputs.values()]
         self._output_indices = [detail["index"] for detail in outputs.values()]
         specs = tuple(spec_of(name, detail) for name, detail in inputs.items())
-        self._single = len(inputs) == len(outputs) == 1 and self._call is None
+        results = tuple(spec_of(name, detail) for name, detail in outputs.items())
+        plain = self._call is None and len(results) == 1 and results[0].shape != ()
+        self._single = plain and len(inputs) == 1
         self._shapes: Shapes | None = None
         if self._call is None and any(None in spec.shape for spec in specs):
             from edgekit.runtime.shapes import Shapes
@@ -111,7 +118,7 @@ class TfliteRunner(Runner):
             self._shapes = Shapes(
                 self.artifact.path, self._make, self._input_indices, self._interpreter, first
             )
-        return specs, tuple(spec_of(name, detail) for name, detail in outputs.items())
+        return specs, results
 
     def _memory(self, index: int) -> Callable[[], NDArray[Any]] | None:
         if self._call is not None or self._shapes is not None:
@@ -123,7 +130,7 @@ class TfliteRunner(Runner):
         if self._call is not None:
             names = (spec.name for spec in self.inputs)
             results = self._call(**dict(zip(names, arrays)))
-            return [results[spec.name] for spec in self.outputs]
+            return [np.asarray(results[spec.name]) for spec in self.outputs]
         if self._shapes is not None:
             self._interpreter = self._shapes.interpreter([x.shape for x in arrays])
         interpreter = self._interpreter
@@ -137,15 +144,27 @@ class TfliteRunner(Runner):
             if x is not None:
                 interpreter.set_tensor(index, x)
         interpreter.invoke()
-        return [interpreter.get_tensor(index) for index in self._output_indices]
+        # What has no axes it gives as a number.
+        return [np.asarray(interpreter.get_tensor(index)) for index in self._output_indices]
 
     def _read_metadata(self) -> Metadata | None:
         from edgekit.metadata import read_tflite
 
         return read_tflite(self.artifact.path)
 
+    def _keeps_state(self) -> bool:
+        from edgekit.runtime.state import state_of
+
+        return any(state_of(self.artifact.path))
+
     def _reset(self) -> None:
-        self._interpreter.reset_all_variables()
+        from edgekit.runtime.state import state_of
+
+        if not state_of(self.artifact.path).resources:
+            self._interpreter.reset_all_variables()
+            return
+        # Resources are written to when an interpreter first runs, and no call sets them back.
+        self._rebind(_interpreter=self._started())
 
     def _close(self) -> None:
         self._call = self._shapes = None

@@ -1,4 +1,4 @@
-"""Makes the model files beside it and `expected.npz`: what Keras answers to the same inputs.
+"""Makes the model files beside it and `expected.npz`: what Keras or TensorFlow answers to the same inputs.
 
 Run it with the development environment (`python tests/models/make.py`) when a model is to change.
 The files are committed, because the tests that use them run where TensorFlow is not installed.
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -18,9 +17,35 @@ import keras
 import numpy as np
 import onnx
 import tensorflow as tf
-import tf2onnx
 from ai_edge_quantizer import calibrator, qtyping, quantizer, recipe, recipe_manager
 from ai_edge_quantizer.utils import qsv_utils
+from graphs import (
+    COLOURS,
+    NUMBERS,
+    SCALES,
+    ZERO_POINTS,
+    Function,
+    cache,
+    channels,
+    counter,
+    detector,
+    gauge,
+    kinds,
+    ledger,
+    lookup,
+    numbered_names,
+    numbers,
+    planes,
+    recurrent,
+    sequence,
+    sliding,
+    specs_of,
+    stubborn,
+    texts,
+    texts_as_onnx,
+    tflite,
+    to_onnx,
+)
 from onnxruntime.quantization import (
     CalibrationDataReader,
     QuantFormat,
@@ -32,7 +57,6 @@ from tensorflow.lite.tools import flatbuffer_utils
 
 HERE = Path(__file__).parent
 SAMPLES = 24
-OPSET = 17
 layers = keras.layers
 
 Inputs = dict[str, np.ndarray]
@@ -72,50 +96,19 @@ def pair() -> keras.Model:
     )
 
 
-def kinds(values: tf.Tensor, mask: tf.Tensor, offset: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Tensors that are neither quantised nor float."""
-    return {
-        "kept": values * tf.cast(mask, tf.float32),
-        "blocked": tf.logical_not(mask),
-        "shifted": offset + tf.constant(7, tf.int64),
-    }
-
-
-def stubborn(signal: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Says that its batch is open, and allocates for one sample only."""
-    return {"score": 2 * tf.reshape(signal, (1, 6))}
-
-
-def function_to_tflite(
-    function: Callable[..., dict[str, tf.Tensor]], specs: list[tf.TensorSpec]
-) -> bytes:
-    module = tf.Module()
-    module.serve = tf.function(function, input_signature=specs)
-    with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(module, folder, signatures={"serving_default": module.serve})
-        return tf.lite.TFLiteConverter.from_saved_model(folder).convert()
-
-
-def specs_of(model: keras.Model, batch: int | None) -> list[tf.TensorSpec]:
+def signature_of(model: keras.Model, batch: int | None) -> list[tf.TensorSpec]:
     return [tf.TensorSpec((batch, *x.shape[1:]), x.dtype, x.name) for x in model.inputs]
 
 
 def to_tflite(model: keras.Model, batch: int | None) -> bytes:
-    argument = {spec.name: spec for spec in specs_of(model, batch)}
+    argument = {spec.name: spec for spec in signature_of(model, batch)}
     with tempfile.TemporaryDirectory() as folder:
         model.export(folder, input_signature=[argument], verbose=False)
         return tf.lite.TFLiteConverter.from_saved_model(folder).convert()
 
 
-def to_onnx(model: keras.Model, path: Path, batch: int | None) -> None:
-    specs = specs_of(model, batch)
-
-    @tf.function(input_signature=specs)
-    def serve(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
-        return model({spec.name: x for spec, x in zip(specs, tensors, strict=True)})
-
-    proto, _ = tf2onnx.convert.from_function(serve, input_signature=specs, opset=OPSET)
-    onnx.save(proto, path)
+def caller(model: keras.Model) -> Function:
+    return lambda **given: model(given)
 
 
 def quantized(float_model: bytes, scheme: str, inputs: Inputs) -> bytes:
@@ -142,6 +135,50 @@ def quantized(float_model: bytes, scheme: str, inputs: Inputs) -> bytes:
     return bytes(work.quantize(ranges, enable_progress_report=False).quantized_model)
 
 
+def unsigned_ends(model: keras.Model, inputs: Inputs) -> bytes:
+    """int8 with uint8 at both ends, which only TensorFlow's own converter makes."""
+    argument = {spec.name: spec for spec in signature_of(model, 1)}
+    rows = [{k: x[i : i + 1] for k, x in inputs.items()} for i in range(SAMPLES)]
+    with tempfile.TemporaryDirectory() as folder:
+        model.export(folder, input_signature=[argument], verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: iter(rows)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.uint8
+        return converter.convert()
+
+
+def pixels() -> bytes:
+    """150,528 values in, three out."""
+    image = keras.Input((224, 224, 3), name="image")
+    mean = layers.Flatten()(layers.AveragePooling2D(224)(image))
+    content = to_tflite(keras.Model({"image": image}, {"mean": mean}), 1)
+    ramp = np.linspace(0, 1, 224 * 224 * 3, dtype=np.float32).reshape(1, 224, 224, 3)
+    return quantized(content, "int8", {"image": np.repeat(ramp, SAMPLES, 0)})
+
+
+def answers(function: Function, inputs: Inputs, scalars: tuple[str, ...] = ()) -> Inputs:
+    """What TensorFlow itself answers, sample by sample."""
+    rows = [
+        function(
+            **{k: tf.constant(x[i] if k in scalars else x[i : i + 1]) for k, x in inputs.items()}
+        )
+        for i in range(SAMPLES)
+    ]
+    return {
+        key: recordable(np.concatenate([np.atleast_1d(np.asarray(row[key])) for row in rows]))
+        for key in rows[0]
+    }
+
+
+def recordable(x: np.ndarray) -> np.ndarray:
+    """As `infer` gives it: floats are float32. Texts without pickling."""
+    if x.dtype == object:
+        return np.array([v.decode() for v in x.flat]).reshape(x.shape)
+    return x.astype(np.float32) if x.dtype.kind == "f" else x
+
+
 class _Rows(CalibrationDataReader):
     def __init__(self, inputs: Inputs) -> None:
         self._rows = iter([{k: x[i : i + 1] for k, x in inputs.items()} for i in range(SAMPLES)])
@@ -154,26 +191,6 @@ def without_signatures(model: bytes) -> bytes:
     content = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(model, 0))
     content.signatureDefs = None
     return bytes(flatbuffer_utils.convert_object_to_bytearray(content))
-
-
-def numbered_names() -> onnx.ModelProto:
-    """Names that differ only in what stands behind their colon, as TensorFlow's exporters write."""
-    make = onnx.helper.make_node
-    info = [
-        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 3])
-        for name in ("signal:0", "StatefulPartitionedCall:0", "StatefulPartitionedCall:1")
-    ]
-    graph = onnx.helper.make_graph(
-        [
-            make("Neg", ["signal:0"], ["StatefulPartitionedCall:0"]),
-            make("Abs", ["signal:0"], ["StatefulPartitionedCall:1"]),
-        ],
-        "numbered",
-        info[:1],
-        info[1:],
-    )
-    opset = [onnx.helper.make_opsetid("", OPSET)]
-    return onnx.helper.make_model(graph, opset_imports=opset, ir_version=8)
 
 
 def main() -> None:
@@ -191,6 +208,23 @@ def main() -> None:
             "offset": rng.integers(-9, 9, (SAMPLES, 2)).astype(np.int64),
         },
         "numbered": {"signal": normal(3)},
+        "numbers": {
+            name: (rng.random((SAMPLES, 4)) < 0.5)
+            if name == "bool"
+            else rng.integers(0, 60, (SAMPLES, 4)).astype(name)
+            for name in NUMBERS
+        },
+        "texts": {
+            "word": rng.choice([*COLOURS, "", "\u00e9t\u00e9 \U0001f600"], (SAMPLES, 3)),
+            "index": rng.integers(0, len(COLOURS), (SAMPLES, 3)).astype(np.int32),
+        },
+        "detector": {"image": normal(2, 2, 5)},
+        "gauge": {"signal": normal(4), "gain": normal()},
+        "sequence": {"steps": normal(3, 2)},
+        "recurrent": {"signal": normal(3), "h": normal(2), "c": normal(2)},
+        "cache": {"token": normal(2), "keys": normal(4, 2), "values": normal(4, 2)},
+        "channels": {"image": normal(2, 3)},
+        "planes": {"image": normal(3, 4, 5)},
     }
     outputs: dict[str, Inputs] = {}
 
@@ -208,9 +242,11 @@ def main() -> None:
         outputs[name] = {key: np.asarray(value) for key, value in model(given).items()}
         content = to_tflite(model, batch)
         write(f"{name}.float32.tflite", content)
-        to_onnx(model, HERE / f"{name}.float32.onnx", batch)
+        to_onnx(caller(model), signature_of(model, batch), HERE / f"{name}.float32.onnx")
         for scheme in schemes:
             write(f"{name}.{scheme}.tflite", quantized(content, scheme, given))
+        if build is classifier:
+            write("camera.int8.tflite", unsigned_ends(model, given))
 
     quantize_static(
         HERE / "classifier.float32.onnx",
@@ -224,18 +260,40 @@ def main() -> None:
     plain = (HERE / "classifier.float32.tflite").read_bytes()
     write("unsigned.float32.tflite", without_signatures(plain))
 
-    specs = [
-        tf.TensorSpec((1, 4), tf.float32, "values"),
-        tf.TensorSpec((1, 4), tf.bool, "mask"),
-        tf.TensorSpec((1, 2), tf.int64, "offset"),
-    ]
-    write("kinds.float32.tflite", function_to_tflite(kinds, specs))
-    answer = kinds(**{key: tf.constant(x) for key, x in inputs["kinds"].items()})
-    outputs["kinds"] = {key: np.asarray(value) for key, value in answer.items()}
+    for function, open_axes, endings in (
+        (kinds, 0, (".tflite",)),
+        (numbers, 0, (".tflite", ".onnx")),
+        (texts, 0, (".tflite",)),
+        (detector, 0, (".tflite", ".onnx")),
+        (gauge, 0, (".tflite", ".onnx")),
+        (sequence, 2, (".tflite", ".onnx")),
+        (recurrent, 0, (".tflite", ".onnx")),
+        (cache, 0, (".tflite", ".onnx")),
+    ):
+        name = function.__name__
+        given = inputs[name]
+        scalars = ("gain",) if function is gauge else ()
+        outputs[name] = answers(function, given, scalars)
+        specs = specs_of(given, open_axes, scalars)
+        write(f"{name}.float32.tflite", tflite({"serving_default": (function, specs)}))
+        if ".onnx" in endings:
+            to_onnx(function, specs, HERE / f"{name}.float32.onnx")
 
     specs = [tf.TensorSpec((None, 6), tf.float32, "signal")]
-    write("stubborn.float32.tflite", function_to_tflite(stubborn, specs))
+    write("stubborn.float32.tflite", tflite({"serving_default": (stubborn, specs)}))
+    for build in (counter, ledger, lookup, sliding):
+        write(f"{build.__name__}.float32.tflite", build())
+    write("pixels.int8.tflite", pixels())
 
+    write("channels.int8.tflite", channels())
+    scales, zero_points = np.float32(SCALES), np.float32(ZERO_POINTS)
+    image = inputs["channels"]["image"]
+    stored = np.clip(np.round(image / scales) + zero_points, -128, 127)
+    outputs["channels"] = {"real": (stored - zero_points) * scales}
+
+    onnx.save(texts_as_onnx(), HERE / "texts.float32.onnx")
+    onnx.save(planes(), HERE / "planes.float32.onnx")
+    outputs["planes"] = {"level": inputs["planes"]["image"].mean((2, 3))}
     onnx.save(numbered_names(), HERE / "numbered.float32.onnx")
     signal = inputs["numbered"]["signal"]
     outputs["numbered"] = {

@@ -3,12 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 Arrays = dict[str, np.ndarray]
+
+# The interpreters of .tflite files that are installed, by backend.
+INTERPRETERS = [
+    backend
+    for backend, package in (
+        ("litert", "ai_edge_litert"),
+        ("tflite-runtime", "tflite_runtime"),
+        ("tensorflow", "tensorflow"),
+    )
+    if find_spec(package)
+]
+
+
+@pytest.fixture(scope="session", params=INTERPRETERS)
+def interpreter(request: pytest.FixtureRequest) -> str:
+    """A backend that runs .tflite files; every one in turn."""
+    return request.param
+
+
+@pytest.fixture
+def compiled() -> str:
+    """The backend litert-compiled, where it is."""
+    if not (find_spec("ai_edge_litert") and find_spec("ai_edge_litert.compiled_model")):
+        pytest.skip("litert-compiled comes with ai-edge-litert 2.2 and later")
+    return "litert-compiled"
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +46,11 @@ def recorded(models: Path) -> Callable[[str], tuple[Arrays, Arrays]]:
     def of(model: str) -> tuple[Arrays, Arrays]:
         def side(word: str) -> Arrays:
             prefix = f"{model}/{word}/"
-            return {k.removeprefix(prefix): x for k, x in arrays.items() if k.startswith(prefix)}
+            return {
+                k.removeprefix(prefix): x.astype(object) if x.dtype.kind == "U" else x
+                for k, x in arrays.items()
+                if k.startswith(prefix)
+            }
 
         return side("in"), side("out")
 

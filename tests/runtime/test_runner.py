@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import edgekit
 from edgekit.errors import ArtifactError, TensorError, UsageError
 from edgekit.runtime.runner import Runner
-from edgekit.tensor import dequantize, quantize
+from edgekit.tensor import TensorSpec, dequantize, quantize
 
 Arrays = dict[str, np.ndarray]
 
@@ -40,20 +40,55 @@ FILES = {
     "tokens.float32.onnx": ("tokens", 1e-5),
     "kinds.float32.tflite": ("kinds", 0),
     "numbered.float32.onnx": ("numbered", 0),
+    # uint8 at both ends.
+    "camera.int8.tflite": ("classifier", 0.05),
+    # A scale a channel at the input.
+    "channels.int8.tflite": ("channels", 1e-6),
+    "numbers.float32.tflite": ("numbers", 0),
+    "numbers.float32.onnx": ("numbers", 0),
+    "texts.float32.tflite": ("texts", 0),
+    "texts.float32.onnx": ("texts", 0),
+    "detector.float32.tflite": ("detector", 1e-5),
+    "detector.float32.onnx": ("detector", 1e-5),
+    "gauge.float32.tflite": ("gauge", 1e-5),
+    "gauge.float32.onnx": ("gauge", 1e-5),
+    "sequence.float32.tflite": ("sequence", 1e-5),
+    "sequence.float32.onnx": ("sequence", 1e-5),
+    "recurrent.float32.tflite": ("recurrent", 1e-5),
+    "recurrent.float32.onnx": ("recurrent", 1e-5),
+    "cache.float32.tflite": ("cache", 1e-5),
+    "cache.float32.onnx": ("cache", 1e-5),
+    "planes.float32.onnx": ("planes", 1e-5),
 }
+# How many of the first axes a model's tensors leave open.
+OPEN = {"dynamic": 1, "sequence": 2}
+# What the model is told in numbers without axes.
+SCALARS = {"gain", "doubled"}
+# The models whose tensors are whole numbers and no reals.
+WHOLE = ("tokens", "kinds", "numbers", "texts")
 PACKAGES = {
     ".tflite": {
         "litert": "ai_edge_litert",
+        "litert-compiled": "ai_edge_litert.compiled_model",
         "tflite-runtime": "tflite_runtime",
         "tensorflow": "tensorflow",
     },
     ".onnx": {"onnxruntime": "onnxruntime"},
 }
+# litert-compiled takes neither open axes nor these dtypes.
+NOT_COMPILED = ("dynamic", "sequence", "texts", "numbers", "kinds", "classifier.int16x8")
+
+
+def installed(package: str) -> bool:
+    """Whether a package, or a module in it, is there."""
+    return bool(find_spec(package.split(".")[0]) and find_spec(package))
+
+
 PAIRS = [
     (file, backend)
     for file in FILES
     for backend, package in PACKAGES[Path(file).suffix].items()
-    if find_spec(package)
+    if installed(package) and not (backend == "litert-compiled" and file.startswith(NOT_COMPILED))
 ]
 
 
@@ -74,7 +109,18 @@ class Loaded:
     tolerance: float
 
     def sample(self, index: int) -> Arrays:
-        return {name: x[index : index + 1] for name, x in self.inputs.items()}
+        return {
+            name: np.asarray(x[index]) if name in SCALARS else x[index : index + 1]
+            for name, x in self.inputs.items()
+        }
+
+    def shape(self, name: str, x: np.ndarray) -> tuple[int | None, ...]:
+        """What the file says of a tensor whose recorded values are `x`."""
+        axes = OPEN.get(self.path.name.split(".")[0], 0)
+        fixed = () if name in SCALARS else (1, *x.shape[1:])
+        # Beside them is at least one that is fixed.
+        axes = min(axes, len(fixed) - 1)
+        return (*[None] * axes, *fixed[axes:])
 
     @property
     def count(self) -> int:
@@ -93,6 +139,9 @@ def loaded(request: pytest.FixtureRequest, models: Path, recorded: Callable) -> 
         if file.startswith("unsigned"):
             inputs = {runner.inputs[0].name: inputs["image"]}
             outputs = {runner.outputs[0].name: outputs["digit"]}
+        if file.endswith(".onnx"):
+            # ONNX wants a name of its own for every tensor.
+            outputs = {f"next_{k}" if k in inputs else k: x for k, x in outputs.items()}
         yield Loaded(runner, models / file, inputs, outputs, tolerance)
 
 
@@ -107,6 +156,19 @@ def raw_inputs(loaded: Loaded, index: int) -> Arrays:
     }
 
 
+def real(raw: np.ndarray, spec: TensorSpec) -> np.ndarray:
+    """What a tensor's own values stand for."""
+    if spec.quantization is not None:
+        return dequantize(raw, spec.quantization)
+    if spec.dtype == "object":
+        return (
+            np.array([getattr(x, "decode", lambda x=x: x)() for x in raw.flat])
+            .reshape(raw.shape)
+            .astype(object)
+        )
+    return raw.astype(np.float32) if raw.dtype.kind == "f" else raw
+
+
 def by_hand(loaded: Loaded, inputs: Arrays) -> Arrays:
     """The loop that one would write without edgekit."""
     backend = loaded.runner.backend.name
@@ -117,6 +179,7 @@ def by_hand(loaded: Loaded, inputs: Arrays) -> Arrays:
         return dict(zip(names, session.run(None, feed), strict=True))
     module = {
         "litert": "ai_edge_litert.interpreter",
+        "litert-compiled": "ai_edge_litert.interpreter",
         "tflite-runtime": "tflite_runtime.interpreter",
         "tensorflow": "tensorflow.lite.python.interpreter",
     }[backend]
@@ -126,6 +189,9 @@ def by_hand(loaded: Loaded, inputs: Arrays) -> Arrays:
         name = detail["name"]
         if name not in inputs:
             name = name.removeprefix("serving_default_").split(":")[0]
+        if inputs[name].shape != tuple(detail["shape"]):
+            interpreter.resize_tensor_input(detail["index"], inputs[name].shape)
+            interpreter.allocate_tensors()
         interpreter.set_tensor(detail["index"], inputs[name])
     interpreter.invoke()
     answers = {
@@ -154,9 +220,12 @@ def test_infer_answers_what_keras_answers(loaded: Loaded) -> None:
     answers = [loaded.runner.infer(loaded.sample(i)) for i in range(loaded.count)]
     assert set(answers[0]) == set(loaded.outputs)
     for name, expected in loaded.outputs.items():
-        got = np.concatenate([answer[name] for answer in answers])
+        got = np.concatenate([np.atleast_1d(answer[name]) for answer in answers])
         assert got.dtype == expected.dtype
         assert got.shape == expected.shape
+        if expected.dtype == object:
+            assert got.tolist() == expected.tolist()
+            continue
         wide = expected.astype(np.float64)
         assert np.abs(got - wide).max() <= loaded.tolerance * np.ptp(wide)
 
@@ -173,12 +242,7 @@ def test_infer_raw_is_the_interpreter_s_own_answer(loaded: Loaded) -> None:
 def test_infer_is_infer_raw_between_the_formulas(loaded: Loaded) -> None:
     for index in range(5):
         raw = loaded.runner.infer_raw(raw_inputs(loaded, index))
-        expected = {
-            spec.name: raw[spec.name]
-            if spec.quantization is None
-            else dequantize(raw[spec.name], spec.quantization)
-            for spec in loaded.runner.outputs
-        }
+        expected = {spec.name: real(raw[spec.name], spec) for spec in loaded.runner.outputs}
         assert_same(loaded.runner.infer(loaded.sample(index)), expected)
 
 
@@ -186,13 +250,12 @@ def test_specs_describe_the_file(loaded: Loaded) -> None:
     runner = loaded.runner
     assert {spec.name for spec in runner.inputs} == set(loaded.inputs)
     assert {spec.name for spec in runner.outputs} == set(loaded.outputs)
-    batch = None if loaded.path.name.startswith("dynamic") else 1
     for spec in runner.inputs:
-        assert spec.shape == (batch, *loaded.inputs[spec.name].shape[1:])
+        assert spec.shape == loaded.shape(spec.name, loaded.inputs[spec.name])
     for spec in runner.outputs:
-        assert spec.shape == (batch, *loaded.outputs[spec.name].shape[1:])
+        assert spec.shape == loaded.shape(spec.name, loaded.outputs[spec.name])
     for spec in (*runner.inputs, *runner.outputs):
-        quantised = spec.dtype in ("int8", "int16")
+        quantised = spec.dtype != "float32" and not loaded.path.name.startswith(WHOLE)
         assert (spec.quantization is not None) == quantised
     assert runner.artifact.path == loaded.path
     assert runner.backend.version[0].isdigit()
@@ -202,6 +265,10 @@ def test_specs_describe_the_file(loaded: Loaded) -> None:
 @given(count=st.integers(1, 24), start=st.integers(0, 23))
 @settings(max_examples=8)
 def test_infer_batch_takes_any_number(loaded: Loaded, count: int, start: int) -> None:
+    if SCALARS & set(loaded.inputs):
+        with pytest.raises(TensorError, match="an input without axes has no batch"):
+            loaded.runner.infer_batch(loaded.inputs)
+        return
     inputs = {name: x[start : start + count] for name, x in loaded.inputs.items()}
     got = loaded.runner.infer_batch(inputs)
     for name, expected in loaded.outputs.items():
@@ -211,7 +278,7 @@ def test_infer_batch_takes_any_number(loaded: Loaded, count: int, start: int) ->
         ]
         together = np.concatenate(singles)
         assert got[name].shape == together.shape
-        if loaded.path.name.startswith("dynamic"):
+        if loaded.path.name.split(".")[0] in OPEN:
             # A larger batch may be summed in another order.
             np.testing.assert_allclose(got[name], together, atol=1e-5 * np.ptp(expected))
         else:
@@ -227,7 +294,10 @@ def test_open_batches_may_alternate(loaded: Loaded) -> None:
             np.testing.assert_allclose(answer["score"], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("backend", [b for b, p in PACKAGES[".tflite"].items() if find_spec(p)])
+@pytest.mark.parametrize(
+    "backend",
+    [b for b, p in PACKAGES[".tflite"].items() if installed(p) and b != "litert-compiled"],
+)
 def test_a_batch_that_fails_does_not_spoil_the_next(
     models: Path, recorded: Callable, backend: str
 ) -> None:
@@ -245,7 +315,7 @@ def test_a_batch_that_fails_does_not_spoil_the_next(
 # --- names ---------------------------------------------------------------------------------
 
 
-@on("pair.", "kinds.")
+@on("pair.", "kinds.", "numbers.", "texts.", "recurrent.", "cache.")
 def test_the_order_of_inputs_does_not_matter(loaded: Loaded) -> None:
     inputs = loaded.sample(0)
     turned = dict(reversed(inputs.items()))
@@ -257,7 +327,10 @@ def test_an_unknown_input_is_named(loaded: Loaded) -> None:
     name = next(iter(loaded.inputs))
     inputs = loaded.sample(0)
     inputs[name[:-1]] = inputs.pop(name)
-    for call in (loaded.runner.infer, loaded.runner.infer_raw, loaded.runner.infer_batch):
+    calls = [loaded.runner.infer, loaded.runner.infer_raw]
+    if not SCALARS & set(loaded.inputs):
+        calls.append(loaded.runner.infer_batch)
+    for call in calls:
         with pytest.raises(TensorError, match=f"no such input, expected .*'{name}'"):
             call(inputs)
     with pytest.raises(TensorError, match=r"Did you mean"):
@@ -291,7 +364,7 @@ def test_inputs_come_by_name(loaded: Loaded, method: str) -> None:
 def test_a_wrong_shape_says_what_is_expected(loaded: Loaded) -> None:
     name, x = next(iter(loaded.sample(0).items()))
     inputs = {**loaded.sample(0), name: np.zeros((*x.shape, 2, 2), x.dtype)}
-    shape = [None if loaded.path.name.startswith("dynamic") else 1, *x.shape[1:]]
+    shape = list(loaded.shape(name, loaded.inputs[name]))
     for call in (loaded.runner.infer, loaded.runner.infer_raw):
         with pytest.raises(TensorError) as caught:
             call(inputs)
@@ -299,7 +372,7 @@ def test_a_wrong_shape_says_what_is_expected(loaded: Loaded) -> None:
         assert f"expected {shape}" in str(caught.value)
 
 
-@on("classifier.", "unsigned.")
+@on("classifier.", "unsigned.", "camera.")
 @pytest.mark.parametrize(
     ("shape", "hint"),
     [
@@ -317,6 +390,39 @@ def test_a_wrong_image_comes_with_a_hint(loaded: Loaded, shape: tuple, hint: str
         loaded.runner.infer({name: np.zeros(shape, np.float32)})
 
 
+@on("planes.")
+def test_a_wrong_image_comes_with_a_hint_where_channels_come_first(loaded: Loaded) -> None:
+    for shape, hint in (
+        ((3, 4, 5), r"The batch axis is missing: x\[None\]"),
+        ((1, 4, 5, 3), r"NHWC where the file has NCHW: x.transpose\(0, 3, 1, 2\)"),
+    ):
+        with pytest.raises(TensorError, match=hint):
+            loaded.runner.infer({"image": np.zeros(shape, np.float32)})
+
+
+@on("sequence.")
+def test_several_open_axes_take_any_size(loaded: Loaded) -> None:
+    rng = np.random.default_rng(0)
+    for shape in ((1, 3, 2), (2, 1, 2), (1, 9, 2), (3, 3, 2), (1, 3, 2)):
+        steps = rng.standard_normal(shape, np.float32)
+        answer = loaded.runner.infer({"steps": steps})
+        np.testing.assert_allclose(answer["sums"], steps.cumsum(1), atol=1e-5)
+        np.testing.assert_allclose(answer["mean"], steps.mean(1), atol=1e-5)
+    for shape in ((1, 0, 2), (0, 1, 2), (1, 2, 3)):
+        with pytest.raises(TensorError, match=r"expected \[None, None, 2\]"):
+            loaded.runner.infer({"steps": np.zeros(shape, np.float32)})
+
+
+@on("texts.")
+def test_texts_come_as_any_array_of_texts(loaded: Loaded) -> None:
+    inputs = loaded.sample(0)
+    expected = loaded.runner.infer(inputs)
+    words = inputs["word"].tolist()
+    for word in (np.array(words), words, np.char.encode(np.array(words), "utf-8")):
+        assert_same(loaded.runner.infer({**inputs, "word": word}), expected)
+    assert all(type(text) is str for text in expected["colour"].flat)
+
+
 @on("dynamic.")
 def test_an_open_batch_holds_at_least_one(loaded: Loaded) -> None:
     with pytest.raises(TensorError, match=r"received shape \[0, 6\], expected \[None, 6\]"):
@@ -330,7 +436,7 @@ def test_infer_batch_wants_samples(loaded: Loaded) -> None:
             loaded.runner.infer_batch(inputs)
 
 
-@on("pair.", "kinds.")
+@on("pair.", "kinds.", "numbers.", "texts.", "recurrent.", "cache.")
 def test_infer_batch_wants_equal_numbers(loaded: Loaded) -> None:
     inputs = dict(loaded.inputs)
     name = next(iter(inputs))
@@ -345,8 +451,8 @@ def test_infer_batch_wants_equal_numbers(loaded: Loaded) -> None:
 def test_infer_raw_takes_the_file_s_own_dtype_only(loaded: Loaded) -> None:
     for spec in loaded.runner.inputs:
         inputs = raw_inputs(loaded, 0)
-        inputs[spec.name] = inputs[spec.name].astype(np.float64)
-        with pytest.raises(TensorError, match=rf"{spec.name}.*float64, expected {spec.dtype}"):
+        inputs[spec.name] = np.zeros(inputs[spec.name].shape, np.complex64)
+        with pytest.raises(TensorError, match=rf"{spec.name}.*complex64, expected {spec.dtype}"):
             loaded.runner.infer_raw(inputs)
 
 
@@ -364,12 +470,14 @@ def test_infer_takes_any_numbers(loaded: Loaded, dtype: str) -> None:
 def test_text_and_objects_are_no_numbers(loaded: Loaded) -> None:
     for spec in loaded.runner.inputs:
         for wrong in ("U1", "S1", object, "complex64", "M8[s]"):
+            if spec.dtype == "object" and wrong in ("U1", "S1"):
+                continue
             x = np.zeros(spec.concrete_shape(), wrong)
             with pytest.raises(TensorError, match=f"{spec.name}.*received dtype"):
                 loaded.runner.infer({**loaded.sample(0), spec.name: x})
 
 
-@on("classifier.int8.tflite", "classifier.int16x8", "pair.int8")
+@on("classifier.int8.tflite", "classifier.int16x8", "pair.int8", "camera.")
 def test_an_integer_cannot_say_nan(loaded: Loaded) -> None:
     for name, x in loaded.sample(0).items():
         broken = x.copy()
@@ -379,7 +487,7 @@ def test_an_integer_cannot_say_nan(loaded: Loaded) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::edgekit.errors.RangeWarning")
-@on("classifier.int8.tflite", "classifier.int16x8", "pair.int8")
+@on("classifier.int8.tflite", "classifier.int16x8", "pair.int8", "camera.")
 def test_what_lies_beyond_the_range_is_clipped(loaded: Loaded) -> None:
     for spec in loaded.runner.inputs:
         info = np.iinfo(spec.dtype)
@@ -431,6 +539,8 @@ def frozen(x: np.ndarray) -> np.ndarray:
 
 
 def strided(x: np.ndarray) -> np.ndarray:
+    if not x.ndim:
+        return x
     wide = np.zeros((*x.shape[:-1], 2 * x.shape[-1] + 1), x.dtype)
     view = wide[..., -2::-2]
     view[...] = x
@@ -438,7 +548,7 @@ def strided(x: np.ndarray) -> np.ndarray:
 
 
 def fortran(x: np.ndarray) -> np.ndarray:
-    return np.asfortranarray(x)
+    return np.asfortranarray(x) if x.ndim else x
 
 
 # --- a runner's life -----------------------------------------------------------------------
@@ -485,6 +595,9 @@ def test_more_threads_answer_the_same(loaded: Loaded) -> None:
     with edgekit.load(loaded.path, backend=loaded.runner.backend.name, threads=2) as runner:
         assert runner.options.threads == 2
         for name, x in runner.infer(loaded.sample(0)).items():
+            if x.dtype == object:
+                assert x.tolist() == loaded.outputs[name][:1].tolist()
+                continue
             expected = loaded.outputs[name].astype(np.float64)
             assert np.abs(x - expected[:1]).max() <= loaded.tolerance * np.ptp(expected)
 
@@ -504,8 +617,9 @@ def test_a_closed_runner_says_so(loaded: Loaded) -> None:
         runner.infer(loaded.sample(0))
     with pytest.raises(ArtifactError, match="the runner is closed"):
         runner.infer_raw(raw_inputs(loaded, 0))
-    with pytest.raises(ArtifactError, match="the runner is closed"):
-        runner.infer_batch(loaded.inputs)
+    if not SCALARS & set(loaded.inputs):
+        with pytest.raises(ArtifactError, match="the runner is closed"):
+            runner.infer_batch(loaded.inputs)
 
 
 def test_a_runner_closes_at_the_end_of_its_block(loaded: Loaded) -> None:
