@@ -16,7 +16,7 @@ test: $(READY)
 	$(BIN)/python -m pytest -n $(JOBS)
 
 test-runtimes:
-	PYTHON="$(PYTHON)" sh scripts/test_runtimes.sh
+	$(PYTHON) scripts/test_runtimes.py --jobs $(JOBS) $(ONLY)
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -33,7 +33,7 @@ $(READY): locks/dev.txt pyproject.toml
 	@touch $(READY)
 
 locks:
-	sh scripts/lock.sh
+	$(PYTHON) scripts/lock.py
 
 clean:
 	rm -rf build dist .venv .venv-runtimes .pytest_cache .mypy_cache .ruff_cache .hypothesis

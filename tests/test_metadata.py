@@ -46,7 +46,9 @@ def answers(path: Path) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     with edgekit.load(path) as runner:
         inputs = {
-            spec.name: rng.integers(0, 4, spec.concrete_shape()).astype(spec.dtype)
+            spec.name: np.full(spec.concrete_shape(), "rot", object)
+            if spec.dtype == "object"
+            else rng.integers(0, 4, spec.concrete_shape()).astype(spec.dtype)
             for spec in runner.inputs
         }
         return runner.infer_raw(inputs)
@@ -158,7 +160,11 @@ def test_the_schema_reads_the_same_model_and_one_entry_more(path: Path, schema: 
     entry, buffer = after["metadata"].pop(), after["buffers"].pop()
     assert entry == {"name": KEY.encode(), "buffer": len(before["buffers"])}
     assert bytes(buffer["data"]) == EXAMPLE.to_bytes()
-    assert after == before
+    # No entries, in a list or without one.
+    assert {**after, "metadata": after["metadata"] or None} == {
+        **before,
+        "metadata": before["metadata"] or None,
+    }
 
 
 def test_metadata_survive_a_tool_that_packs_anew_and_are_replaced(schema, pack, saved) -> None:

@@ -32,7 +32,7 @@ def interpreter(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def compiled() -> str:
     """The backend litert-compiled, where it is."""
-    if not (find_spec("ai_edge_litert") and find_spec("ai_edge_litert.compiled_model")):
+    if not (find_spec("ai_edge_litert") and find_spec("ai_edge_litert.cpu_options")):
         pytest.skip("litert-compiled comes with ai-edge-litert 2.2 and later")
     return "litert-compiled"
 

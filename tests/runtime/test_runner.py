@@ -69,7 +69,7 @@ WHOLE = ("tokens", "kinds", "numbers", "texts")
 PACKAGES = {
     ".tflite": {
         "litert": "ai_edge_litert",
-        "litert-compiled": "ai_edge_litert.compiled_model",
+        "litert-compiled": "ai_edge_litert.cpu_options",
         "tflite-runtime": "tflite_runtime",
         "tensorflow": "tensorflow",
     },

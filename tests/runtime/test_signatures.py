@@ -17,7 +17,7 @@ from edgekit.runtime.runner import Runner
 
 ONE = {"amount": np.ones((1, 2), np.float32)}
 BACKENDS = ["litert", "litert-compiled", "tflite-runtime", "tensorflow"]
-PACKAGES = ["ai_edge_litert", "ai_edge_litert.compiled_model", "tflite_runtime", "tensorflow"]
+PACKAGES = ["ai_edge_litert", "ai_edge_litert.cpu_options", "tflite_runtime", "tensorflow"]
 INSTALLED = [
     backend
     for backend, package in zip(BACKENDS, PACKAGES, strict=True)

@@ -49,10 +49,10 @@ def test_the_second_load_finds_the_weights(folder: Path, answer: Callable) -> No
 
 
 def test_it_answers_like_the_interpreter(
-    folder: Path,
+    folder: Path,  # noqa: ARG001
     models: Path,
     recorded: Callable,
-    answer: Callable,  # noqa: ARG001
+    answer: Callable,
 ) -> None:
     with edgekit.load(models / MODEL, backend="litert") as runner:
         expected = runner.infer({"image": recorded("classifier")[0]["image"][:1]})["digit"]
