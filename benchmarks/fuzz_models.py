@@ -127,7 +127,9 @@ def graph_tflite(data: bytes, rng: Rng, _: list[bytes]) -> bytes:
     def change(model: Any, graph: Any) -> None:
         for _ in range(int(rng.integers(1, 4))):
             what = rng.random()
-            operator, other = _pick(rng, graph.operators), _pick(rng, graph.operators)
+            # An operator may read nothing, or give nothing.
+            whole = [op for op in graph.operators if len(op.inputs) and len(op.outputs)]
+            operator, other = _pick(rng, whole), _pick(rng, whole)
             if what < 0.3:
                 operator.inputs = list(operator.inputs)
                 operator.inputs[int(rng.integers(len(operator.inputs)))] = int(other.outputs[0])
@@ -159,6 +161,8 @@ def constants_tflite(data: bytes, rng: Rng, _: list[bytes]) -> bytes:
     def change(model: Any, _: Any) -> None:
         filled = [b for b in model.buffers if b.data is not None and len(b.data) >= 4]
         small = [b for b in filled if len(b.data) <= 32] or filled
+        if not small:
+            return
         for _ in range(int(rng.integers(1, 3))):
             buffer = _pick(rng, small)
             values = np.asarray(buffer.data, np.uint8)[: len(buffer.data) // 4 * 4].copy()

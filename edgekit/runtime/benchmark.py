@@ -90,9 +90,10 @@ def random_inputs(runner: Runner, seed: int = 0) -> dict[str, NDArray[Any]]:
         if spec.quantization is not None:
             info = np.iinfo(dtype)
             scale, zero_point = spec.quantization.along(len(shape))
-            inputs[spec.name] = rng.uniform(
-                (info.min - zero_point) * scale, (info.max - zero_point) * scale, shape
-            ).astype(np.float32)
+            # A damaged file may have scales that lead beyond float32.
+            ends = ((np.float64(end) - zero_point) * scale for end in (info.min, info.max))
+            low, high = (np.clip(end, -1e38, 1e38) for end in ends)
+            inputs[spec.name] = rng.uniform(low, high, shape).astype(np.float32)
         elif dtype.kind == "f":
             inputs[spec.name] = rng.random(shape, np.float32)
         elif dtype.kind == "O":
