@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edgekit.artifact import Artifact
     from edgekit.convert.export import export
+    from edgekit.convert.inspect import Inspection, inspect
     from edgekit.device import DeviceProfile
     from edgekit.drift.budget import DriftBudget
     from edgekit.drift.compare import Drift, compare
@@ -39,6 +40,7 @@ _HOMES = {
     "Evaluation": "edgekit.scoring.evaluation",
     "Golden": "edgekit.drift.golden",
     "HostState": "edgekit.runtime.host",
+    "Inspection": "edgekit.convert.inspect",
     "Latency": "edgekit.runtime.latency",
     "Manifest": "edgekit.manifest",
     "QuantParams": "edgekit.tensor",
@@ -50,6 +52,7 @@ _HOMES = {
     "compare": "edgekit.drift.compare",
     "evaluate": "edgekit.scoring.evaluation",
     "export": "edgekit.convert.export",
+    "inspect": "edgekit.convert.inspect",
     "load": "edgekit.runtime",
     "load_samples": "edgekit.samples",
 }
@@ -63,6 +66,7 @@ __all__ = [
     "Evaluation",
     "Golden",
     "HostState",
+    "Inspection",
     "Latency",
     "Manifest",
     "QuantParams",
@@ -75,6 +79,7 @@ __all__ = [
     "compare",
     "evaluate",
     "export",
+    "inspect",
     "load",
     "load_samples",
 ]

@@ -16,6 +16,7 @@ PUBLIC = [
     "Evaluation",
     "Golden",
     "HostState",
+    "Inspection",
     "Latency",
     "Manifest",
     "QuantParams",
@@ -28,6 +29,7 @@ PUBLIC = [
     "compare",
     "evaluate",
     "export",
+    "inspect",
     "load",
     "load_samples",
 ]

@@ -24,6 +24,7 @@ COMMANDS = {
     "golden": "freeze samples and what the original model answers",
     "evaluate": "score a model or a file on labelled samples",
     "run": "run a model file on samples",
+    "inspect": "tell what a model file holds, costs and runs on",
     "bench": "time model files against each other",
     "compare": "tell whether files still answer like the original",
     "report": "merge the JSON of other commands into one page",

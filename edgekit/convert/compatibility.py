@@ -13,6 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from edgekit.convert.graph import Model
+from edgekit.convert.graph_onnx import Known, read_onnx
+from edgekit.convert.graph_tflite import read_tflite
 from edgekit.convert.needs import Need, Needs
 from edgekit.convert.needs_onnx import onnx_needs
 from edgekit.convert.needs_tflite import tflite_needs
@@ -144,6 +147,22 @@ def limits_of(target: Target) -> dict[str, int]:
 def slower_in_int8(target: Target) -> bool:
     """Whether ResNet-8 took longer there as an int8 file of edgekit's than as the float32 file."""
     return target in _Table.read().slower_int8
+
+
+def read_model(content: bytes, format: str, known: Known | None = None) -> Model:
+    """Read a file's graphs.
+
+    Args:
+        content: the whole file.
+        format: ``"tflite"`` or ``"onnx"``.
+        known: of an ONNX file, dtypes and shapes that it does not declare.
+
+    Raises:
+        ArtifactError: the file is damaged or of another format.
+    """
+    if format == "onnx":
+        return read_onnx(content, known)
+    return read_tflite(content, _Table.read().builtins)
 
 
 def _needs(content: bytes, format: str) -> Needs:

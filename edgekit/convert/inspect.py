@@ -1,16 +1,25 @@
-"""Inspect: which operators a file holds, the dtype each computes in, and what stays in float."""
+"""Inspect: what a model file holds, what it costs, and who runs it, whoever made it."""
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from edgekit.errors import require
+from edgekit import document
+from edgekit.artifact import FORMATS, Artifact
+from edgekit.convert import costs
+from edgekit.convert.compatibility import loadable_by, read_model
+from edgekit.convert.graph import Model, Operator, Tensor
+from edgekit.convert.partitions import Partitions, partitions_of, shapes_of
+from edgekit.errors import ArtifactError, UsageError
+from edgekit.metadata import Metadata, find_tflite
 
 # Operators that carry values between integers and reals and compute nothing.
 _BRIDGES = {"QUANTIZE", "DEQUANTIZE", "QuantizeLinear", "DequantizeLinear"}
-_PURPOSE = "Inspecting a file"
+_INTEGER_SCHEMES = ("int8", "int16x8")
+_QUANTIZED = {"int8", "uint8", "int16", "int4"}
 
 
 @dataclass(frozen=True)
@@ -19,83 +28,186 @@ class Operators:
 
     Attributes:
         counts: how often each occurs, by the dtype it computes in.
-        float_ops: ``{"op", "tensor", "reason"}`` of those that compute in float although the scheme
-            asks for integers.
+        float_ops: ``{"op", "tensor", "reason"}`` of those that compute in float although the file
+            is for integers.
     """
 
     counts: dict[str, dict[str, int]]
     float_ops: list[dict[str, str]]
 
 
-def inspect(content: bytes, format: str, scheme: str) -> Operators:
-    """Count the operators of a file that edgekit made.
+def operators_of(model: Model, scheme: str | None) -> Operators:
+    """Count the operators of a file.
 
     Args:
-        content: the whole file.
-        format: ``"tflite"`` or ``"onnx"``.
-        scheme: as in `edgekit.artifact.SCHEMES`.
+        model: the file's graphs.
+        scheme: as in `edgekit.artifact.SCHEMES`; None if unknown.
     """
-    rows = list(_tflite_rows(content) if format == "tflite" else _onnx_rows(content))
+    rows = [row for graph in model.graphs for row in _rows(model.format, graph.operators)]
     counts: dict[str, Counter[str]] = {}
-    for op, dtype, _ in rows:
-        counts.setdefault(dtype, Counter())[op] += 1
+    for operator, dtype in rows:
+        counts.setdefault(dtype, Counter())[operator.op] += 1
+    quantised = any(dtype in _QUANTIZED and o.op not in _BRIDGES for o, dtype in rows)
     float_ops = []
-    if scheme in ("int8", "int16x8"):
+    if scheme in _INTEGER_SCHEMES or (scheme is None and quantised):
         float_ops = [
-            {"op": op, "tensor": tensor, "reason": _reason(op, scheme)}
-            for op, dtype, tensor in rows
-            if dtype == "float32" and op not in _BRIDGES
+            {"op": o.op, "tensor": o.tensor, "reason": _reason(o, scheme)}
+            for o, dtype in rows
+            if dtype == "float32" and o.op not in _BRIDGES
         ]
     ordered = {dtype: dict(sorted(counts[dtype].items())) for dtype in sorted(counts)}
     return Operators(ordered, float_ops)
 
 
-def _reason(op: str, scheme: str) -> str:
-    return f"the quantiser has no {scheme} version of {op}"
+def _reason(operator: Operator, scheme: str | None) -> str:
+    if scheme is not None:
+        return f"the quantiser has no {scheme} version of {operator.op}"
+    held = {t.dtype for t in operator.inputs if t and t.constant and t.grain}
+    if held:
+        return f"its weights are {', '.join(sorted(held))}, its activations were left in float"
+    return "left in float by whoever made the file, which does not say why"
 
 
-def _tflite_rows(content: bytes) -> Any:
-    """(operator, dtype of its first output, name of that output) for each operator."""
-    schema = require("ai_edge_litert.schema_py_generated", "export", _PURPOSE)
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
-    operators = {value: name for name, value in vars(schema.BuiltinOperator).items()}
-    types = {value: name.lower() for name, value in vars(schema.TensorType).items()}
-    for graph in model.subgraphs:
-        for operator in graph.operators:
-            code = model.operatorCodes[operator.opcodeIndex]
-            builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
-            name = operators[builtin]
-            if name == "CUSTOM":
-                name = code.customCode.decode()
-            tensor = graph.tensors[operator.outputs[0]] if len(operator.outputs) else None
-            yield name, types[tensor.type] if tensor else "none", _text(tensor)
-
-
-def _text(tensor: Any) -> str:
-    return tensor.name.decode("utf-8", "replace") if tensor is not None and tensor.name else ""
-
-
-def _onnx_rows(content: bytes) -> Any:
-    """(operator, int8 if integers go in and come out, name of its first output)."""
-    onnx = require("onnx", "export", _PURPOSE)
-    graph = onnx.load_from_string(content).graph
-    producers = {name: node.op_type for node in graph.node for name in node.output}
+def _rows(format: str, operators: tuple[Operator, ...]) -> list[tuple[Operator, str]]:
+    """Each operator and the dtype it computes in: in TFLite that of its first output."""
+    if format == "tflite":
+        return [
+            (o, o.outputs[0].dtype if o.outputs and o.outputs[0] else "none") for o in operators
+        ]
+    producers = {t.key: o.op for o in operators for t in o.outputs if t}
     consumers: dict[str, list[str]] = {}
-    for node in graph.node:
-        for name in node.input:
-            consumers.setdefault(name, []).append(node.op_type)
-    for node in graph.node:
-        output = node.output[0]
-        if node.op_type in _BRIDGES:
-            yield node.op_type, "int8", output
-            continue
+    for o in operators:
+        for tensor in o.inputs:
+            if tensor:
+                consumers.setdefault(tensor.key, []).append(o.op)
+    rows = []
+    for o in operators:
         # The runtime fuses DequantizeLinear, operator, QuantizeLinear into one integer kernel.
-        fed = [producers[name] for name in node.input if name in producers]
-        read = consumers.get(output, [])
+        fed = [producers[t.key] for t in o.inputs if t and t.key in producers]
+        read = consumers.get(o.outputs[0].key, []) if o.outputs and o.outputs[0] else []
         integer = (
             bool(fed)
             and all(op == "DequantizeLinear" for op in fed)
             and bool(read)
             and all(op == "QuantizeLinear" for op in read)
         )
-        yield node.op_type, "int8" if integer else "float32", output
+        rows.append((o, "int8" if integer or o.op in _BRIDGES else "float32"))
+    return rows
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What `inspect` found.
+
+    Attributes:
+        artifact: the file.
+        metadata: what edgekit stored in it; None if another made it.
+        model: its graphs.
+        operators: counted by dtype.
+        layers: ``{"op", "tensor", "macs"}`` of operators that multiply matrices; macs None where
+            the file does not say the shapes.
+        weights: bytes by dtype.
+        memory: what flows.
+        partitions: of the delegate; its `reason` says why there is nothing to tell.
+        loadable_by: versions by interpreter, the oldest first.
+    """
+
+    artifact: Artifact
+    metadata: Metadata | None
+    model: Model
+    operators: Operators
+    layers: tuple[dict[str, Any], ...]
+    weights: dict[str, int]
+    memory: costs.Memory
+    partitions: Partitions
+    loadable_by: dict[str, tuple[str, ...]]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of all layers whose shapes are known; see `costs.macs`."""
+        return sum(layer["macs"] or 0 for layer in self.layers)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema": document.tag("inspection"),
+            "artifact": self.artifact.to_json(),
+            "metadata": self.metadata.to_json() if self.metadata else None,
+            "inputs": [_spec(name, t) for name, t in self.model.inputs.items()],
+            "outputs": [_spec(name, t) for name, t in self.model.outputs.items()],
+            "ops": self.operators.counts,
+            "float_ops": self.operators.float_ops,
+            "macs": {
+                "total": self.macs,
+                "unknown_layers": sum(layer["macs"] is None for layer in self.layers),
+                "layers": list(self.layers),
+            },
+            "weights": {"bytes": sum(self.weights.values()), "by_dtype": self.weights},
+            "activations": {
+                "sum_bytes": self.memory.sum_bytes,
+                "peak_arena_bytes": self.memory.peak_arena_bytes,
+                "estimate": True,
+                "unknown_tensors": self.memory.unknown,
+            },
+            "delegate": self.partitions.to_json(),
+            "loadable_by": {name: list(v) for name, v in self.loadable_by.items()},
+        }
+
+
+def _spec(name: str, tensor: Tensor) -> dict[str, Any]:
+    return {
+        "name": name,
+        "dtype": tensor.dtype,
+        "shape": None if tensor.shape is None else list(tensor.shape),
+        "quantization": tensor.quantization.to_json() if tensor.quantization else None,
+    }
+
+
+def inspect(path: str | os.PathLike[str]) -> Inspection:
+    """Tell what a ``.tflite`` or ``.onnx`` file holds and costs. Needs no TensorFlow.
+
+    The file is read with checks at every step; interpreters meet it in child processes with limits
+    on time and memory alone, so that it need not be trusted.
+
+    Raises:
+        UsageError: nothing is at `path`, or a file of another format.
+        ArtifactError: the file is damaged or no model file.
+    """
+    artifact = Artifact.of(path)
+    if artifact.format not in FORMATS:
+        raise UsageError(
+            f"{path}: received a Keras model, expected a .tflite or .onnx file. Export it first: "
+            "edgekit export."
+        )
+    try:
+        content = artifact.path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot be read: {error.strerror}.") from error
+    try:
+        known = shapes_of(artifact.path, len(content)) if artifact.format == "onnx" else None
+        model = read_model(content, artifact.format, known)
+        found = loadable_by(content, artifact.format)
+        metadata = _metadata(content, artifact.format)
+    except ArtifactError as error:
+        raise ArtifactError(f"{path}: {error}") from error
+    layers = [(o, costs.macs(o)) for o in model.operators]
+    return Inspection(
+        artifact,
+        metadata,
+        model,
+        operators_of(model, metadata.recipe.get("scheme") if metadata else artifact.scheme),
+        tuple({"op": o.op, "tensor": o.tensor, "macs": n} for o, n in layers if n != 0),
+        costs.weights(model.graphs),
+        costs.memory(model.graphs),
+        partitions_of(artifact, model, len(content)),
+        found,
+    )
+
+
+def _metadata(content: bytes, format: str) -> Metadata | None:
+    if format == "onnx":
+        from edgekit.convert.graph_onnx import properties
+        from edgekit.metadata import from_onnx_map
+
+        return from_onnx_map(properties(content))
+    stored = find_tflite(content)
+    return None if stored is None else Metadata.from_bytes(stored)

@@ -13,8 +13,9 @@ import numpy as np
 from edgekit.artifact import Artifact
 from edgekit.convert import flex
 from edgekit.convert.cache import hash_of, key_of
+from edgekit.convert.compatibility import read_model
 from edgekit.convert.fitting import Aim
-from edgekit.convert.inspect import inspect
+from edgekit.convert.inspect import operators_of
 from edgekit.convert.making import CALIBRATED, Made, Wanted, make
 from edgekit.convert.metadata import write_onnx, write_tflite
 from edgekit.convert.refusals import load_reason
@@ -160,7 +161,7 @@ def _finish(path: Path, made: Made, file: Wanted, known: Metadata) -> ExportedFi
             inputs, outputs = runner.inputs, runner.outputs
             # Some files load and fail at the first inference.
             runner.infer_raw({s.name: np.zeros(s.concrete_shape(), s.dtype) for s in inputs})
-    operators = inspect(content, file.format, file.scheme)
+    operators = operators_of(read_model(content, file.format), file.scheme)
     artifact = Artifact(str(path), file.format, file.scheme)
     recipe = dict(known.recipe)
     return ExportedFile(

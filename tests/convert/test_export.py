@@ -263,7 +263,7 @@ def test_a_failure_leaves_the_folder_as_it_was(
 
     target, name = {
         "a trace": (making, "freeze"),
-        "a file": (job, "inspect"),
+        "a file": (job, "operators_of"),
         "the manifest": (export_module, "move"),
     }[at]
     monkeypatch.setattr(target, name, fails)

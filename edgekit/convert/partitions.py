@@ -1,0 +1,122 @@
+"""Partitions: what an installed interpreter's delegate takes of a file, asked in a child process."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from edgekit.artifact import Artifact
+from edgekit.convert.graph import Model, Shape
+from edgekit.runtime.child import run_in_child
+from edgekit.runtime.verify import Limits, _limit
+
+
+@dataclass(frozen=True)
+class Partitions:
+    """What XNNPACK takes of the main graph.
+
+    Attributes:
+        count: pieces that it runs; None if that is not known.
+        outside: operators that stay with the interpreter's own kernels; None if unknown.
+        reason: why nothing is known; None if it is.
+    """
+
+    count: int | None
+    outside: tuple[dict[str, str], ...] | None
+    reason: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        outside = None if self.outside is None else list(self.outside)
+        return {"partitions": self.count, "outside": outside, "reason": self.reason}
+
+
+def partitions_of(artifact: Artifact, model: Model, size_bytes: int) -> Partitions:
+    """Load the file on ai-edge-litert in a child process and ask which operators it handed over."""
+    if artifact.format != "tflite":
+        return Partitions(None, None, "onnxruntime's processor provider runs all operators itself")
+    if find_spec("ai_edge_litert") is None:
+        return Partitions(None, None, "ai-edge-litert is not installed")
+    if model.main != 0:
+        return Partitions(None, None, "the interpreter tells of the first graph alone")
+    answer = _ask("delegated", artifact.path, size_bytes)
+    if isinstance(answer, str):
+        return Partitions(None, None, answer)
+    operators = model.graphs[0].operators
+    makers = {t.key: i for i, o in enumerate(operators) for t in o.outputs if t}
+    inside: set[int] = set()
+    for inputs, outputs in answer:
+        # What lies between a partition's outputs and its inputs is inside.
+        seen = {f"0:{t}" for t in inputs}
+        rest = [f"0:{t}" for t in outputs]
+        while rest:
+            key = rest.pop()
+            if key in seen or key not in makers:
+                continue
+            seen.add(key)
+            inside.add(makers[key])
+            rest += [t.key for t in operators[makers[key]].inputs if t]
+    outside = tuple(
+        {"op": o.op, "tensor": o.tensor} for i, o in enumerate(operators) if i not in inside
+    )
+    return Partitions(len(answer), outside)
+
+
+def shapes_of(path: Path, size_bytes: int) -> dict[str, tuple[str, Shape]]:
+    """Dtypes and shapes that follow from what an ONNX file declares; empty without onnx."""
+    if find_spec("onnx") is None:
+        return {}
+    answer = _ask("inferred", path, size_bytes)
+    if isinstance(answer, str):
+        return {}
+    return {name: (dtype, tuple(shape)) for name, dtype, shape in answer}
+
+
+def _ask(function: str, path: Path, size_bytes: int) -> Any:
+    """What a function below answers in a child process, or in words why it did not."""
+    limits = Limits.of(size_bytes)
+    words = [str(path), str(limits.seconds), str(limits.memory_bytes)]
+    ended = run_in_child(
+        f"edgekit.convert.partitions:{function}", words, seconds=2 * limits.seconds
+    )
+    try:
+        if ended.code == 0:
+            return json.loads(ended.out.splitlines()[-1])
+    except (IndexError, ValueError):
+        pass
+    how = "did not finish" if ended.code is None else f"ended with {ended.code}"
+    return f"a process that loads it {how}"
+
+
+def delegated(path: str, seconds: str, memory: str) -> Any:
+    """In the child: (inputs, outputs) of each partition."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    _limit(int(seconds), int(memory))
+    try:
+        interpreter = Interpreter(model_path=path)
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        return f"ai-edge-litert cannot load it: {str(error)[:300]}"
+    details = getattr(interpreter, "_get_ops_details", None)
+    if details is None:
+        return "this ai-edge-litert does not tell its operators"
+    return [
+        [[int(i) for i in row["inputs"]], [int(i) for i in row["outputs"]]]
+        for row in details()
+        if row["op_name"] == "DELEGATE"
+    ]
+
+
+def inferred(path: str, seconds: str, memory: str) -> Any:
+    """In the child: [name, dtype, shape] of each tensor whose shape is found."""
+    import onnx
+
+    from edgekit.convert.graph_onnx import read_onnx
+
+    _limit(int(seconds), int(memory))
+    content = onnx.shape_inference.infer_shapes(Path(path).read_bytes())
+    tensors = {t.key: t for o in read_onnx(content).operators for t in o.outputs if t}
+    return [[t.name, t.dtype, list(t.shape)] for t in tensors.values() if t.shape is not None]
