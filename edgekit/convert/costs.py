@@ -101,7 +101,7 @@ def _values(tensor: Tensor | None) -> int:
 def _einsum(operator: Operator) -> int:
     terms = str(operator.attributes["equation"]).replace(" ", "").split("->")[0].split(",")
     sizes: dict[str, int | None] = {}
-    for term, tensor in zip(terms, operator.inputs):
+    for term, tensor in zip(terms, operator.inputs, strict=False):
         shape, letters = list(_shape(tensor)), term.replace("...", ".")
         hidden = len(shape) - len(letters.replace(".", ""))
         if hidden < 0:

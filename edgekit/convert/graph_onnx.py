@@ -52,7 +52,7 @@ def read_onnx(content: bytes, known: Known | None = None) -> Model:
         for graph in model.messages(_MODEL_GRAPH):
             _read(
                 graph,
-                dict((n, Tensor(n, n, *what)) for n, what in (known or {}).items()),
+                {n: Tensor(n, n, *what) for n, what in (known or {}).items()},
                 opsets,
                 graphs,
             )

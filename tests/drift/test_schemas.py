@@ -10,6 +10,7 @@ import pytest
 
 from edgekit import document
 from edgekit.artifact import Artifact
+from edgekit.convert.inspect import inspect
 from edgekit.drift.compare import compare
 from edgekit.drift.golden import Golden
 from edgekit.manifest import ExportedFile, Manifest
@@ -25,7 +26,7 @@ Content = dict[str, Any]
 
 @pytest.fixture
 def documents(
-    make_runner: Callable[..., Runner], golden: Golden, tmp_path: Path
+    make_runner: Callable[..., Runner], golden: Golden, models: Path, tmp_path: Path
 ) -> dict[str, Content]:
     """One document of each kind, as edgekit itself writes it."""
     runner = make_runner(lambda x: {"scores": x[:, :3]})
@@ -79,6 +80,7 @@ def documents(
             "seconds": 2.0,
         },
         "evaluation": evaluate(runner, golden.samples).to_json(),
+        "inspection": inspect(models / "classifier.int8.tflite").to_json(),
     }
 
 

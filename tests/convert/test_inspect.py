@@ -1,0 +1,141 @@
+"""What a file holds and costs: values worked out by hand, and files that are damaged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgekit
+from edgekit import document
+from edgekit.convert.compatibility import loadable_by, read_model
+from edgekit.convert.costs import arena, macs, memory, weights
+from edgekit.convert.graph import Graph, Operator, Shape, Tensor
+from edgekit.errors import ArtifactError, EdgekitError, UsageError
+
+MODELS = Path(__file__).parents[1] / "models"
+FILES = sorted([*MODELS.glob("*.tflite"), *MODELS.glob("*.onnx")])
+
+
+def tensor(shape: Shape | None) -> Tensor:
+    return Tensor(str(shape), "t", "float32", shape)
+
+
+@pytest.mark.parametrize(
+    ("op", "inputs", "output", "attributes", "expected"),
+    [
+        ("CONV_2D", [(1, 8, 8, 3), (4, 3, 3, 3)], (1, 8, 8, 4), {}, 64 * 4 * 27),
+        # Two groups: the kernel holds the channels of one.
+        ("CONV_2D", [(1, 8, 8, 4), (6, 3, 3, 2)], (1, 8, 8, 6), {}, 64 * 6 * 18),
+        ("DEPTHWISE_CONV_2D", [(1, 8, 8, 3), (1, 3, 3, 6)], (1, 4, 4, 6), {}, 16 * 6 * 9),
+        ("TRANSPOSE_CONV", [(4,), (5, 2, 2, 3), (1, 4, 4, 3)], (1, 8, 8, 5), {}, 16 * 3 * 4 * 5),
+        ("CONV_3D", [(1, 4, 4, 4, 2), (3, 3, 3, 2, 5)], (1, 2, 2, 2, 5), {}, 8 * 5 * 54),
+        ("FULLY_CONNECTED", [(None, 10), (7, 10)], (None, 7), {}, 70),
+        ("BATCH_MATMUL", [(2, 3, 4), (2, 4, 5)], (2, 3, 5), {}, 2 * 3 * 4 * 5),
+        ("BATCH_MATMUL", [(2, 4, 3), (2, 4, 5)], (2, 3, 5), {"adj_x": 1}, 2 * 3 * 4 * 5),
+        ("Conv", [(1, 3, 16), (4, 3, 5)], (1, 4, 12), {}, 12 * 4 * 15),
+        ("Conv", [(1, 6, 8, 8), (6, 1, 3, 3)], (1, 6, 8, 8), {}, 6 * 64 * 9),
+        ("ConvTranspose", [(1, 3, 4, 4), (3, 5, 2, 2)], (1, 5, 8, 8), {}, 3 * 16 * 5 * 4),
+        ("Gemm", [(10, 2), (10, 7)], (2, 7), {"transA": 1}, 140),
+        ("MatMul", [(2, 3, 4), (4, 5)], (2, 3, 5), {}, 120),
+        ("Einsum", [(2, 3, 4), (4, 5)], (2, 3, 5), {"equation": "abc,cd->abd"}, 120),
+        ("Einsum", [(2, 3, 4), (4, 5)], (2, 3, 5), {"equation": "...c,cd->...d"}, 120),
+        ("LSTM", [(7, 2, 3), (1, 16, 3), (1, 16, 4)], (7, 1, 2, 4), {}, 14 * (48 + 64)),
+        ("MatMul", [None, (4, 5)], (2, 5), {}, None),
+        ("RELU", [(1, 8)], (1, 8), {}, 0),
+    ],
+)
+def test_macs(
+    op: str,
+    inputs: list[Shape | None],
+    output: Shape,
+    attributes: dict[str, int | str],
+    expected: int | None,
+) -> None:
+    given = tuple(tensor(shape) for shape in inputs)
+    assert macs(Operator(op, given, (tensor(output),), 1, attributes)) == expected
+
+
+@pytest.mark.parametrize(
+    ("spans", "expected"),
+    [
+        ([], 0),
+        ([(10, 0, 1)], 10),
+        # 10 bytes end at 64, the next multiple of the alignment.
+        ([(100, 0, 1), (10, 0, 1)], 138),
+        # The third lives when the first is gone, and takes its place.
+        ([(100, 0, 1), (64, 1, 2), (100, 2, 3)], 192),
+    ],
+)
+def test_an_arena(spans: list[tuple[int, int, int]], expected: int) -> None:
+    assert arena(spans) == expected
+
+
+def test_weights_that_tensors_share_count_once() -> None:
+    one = Tensor("a", "a", "int8", (4,), constant=True, stored="7", stored_bytes=4)
+    two = Tensor("b", "b", "int8", (2, 2), constant=True, stored="7", stored_bytes=4)
+    assert weights([Graph((), (), (), (one, two))]) == {"int8": 4}
+
+
+def test_the_classifier_in_both_formats() -> None:
+    # 8x8 image; MACs follow from tests/models/make.py's layers and agree between the formats.
+    for name in ("classifier.int8.tflite", "classifier.float32.tflite", "classifier.int8.onnx"):
+        assert edgekit.inspect(MODELS / name).macs == 4928, name
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_every_file(path: Path) -> None:
+    found = edgekit.inspect(path)
+    with edgekit.load(path) as runner:
+        assert {s.name: s.shape for s in runner.inputs} == {
+            name: t.shape for name, t in found.model.inputs.items()
+        }
+        assert {s.name for s in runner.outputs} == set(found.model.outputs)
+    assert 0 < sum(found.weights.values()) < found.artifact.size_bytes
+    peak = found.memory.peak_arena_bytes
+    assert peak is not None and peak > 0
+    format = path.suffix.removeprefix(".")
+    assert found.loadable_by == loadable_by(path.read_bytes(), format)
+    document.dumps(found.to_json())
+
+
+def test_partitions() -> None:
+    pytest.importorskip("ai_edge_litert")
+    found = edgekit.inspect(MODELS / "classifier.dynamic.tflite").partitions
+    assert found.reason is None and found.outside is not None
+    assert found.count is not None and found.count >= 1
+    assert edgekit.inspect(MODELS / "classifier.int8.onnx").partitions.reason
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_mutants_are_read_or_refused(path: Path) -> None:
+    content, format = path.read_bytes(), path.suffix.removeprefix(".")
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        mutant = bytearray(content)
+        for at in rng.integers(0, len(mutant), rng.integers(1, 8)):
+            mutant[at] = rng.integers(0, 256)
+        data = bytes(mutant[: rng.integers(1, len(mutant) + 1)] if rng.random() < 0.3 else mutant)
+        try:
+            model = read_model(data, format)
+        except ArtifactError:
+            continue
+        for operator in model.operators:
+            macs(operator)
+        memory(model.graphs)
+
+
+def test_what_is_no_model_file(tmp_path: Path) -> None:
+    cases: list[tuple[str, bytes, type[EdgekitError], str]] = [
+        ("a.keras", b"PK", UsageError, "Export it first"),
+        ("a.txt", b"text", UsageError, "expected one of"),
+        ("a.tflite", b"", ArtifactError, "not a whole tflite file"),
+        ("b.tflite", b"nonsense" * 9, ArtifactError, "expected b'TFL3'"),
+        ("a.onnx", b"", ArtifactError, "holds no graph"),
+        ("b.onnx", (MODELS / "pair.float32.onnx").read_bytes()[:200], ArtifactError, "damaged"),
+    ]
+    for name, content, error, says in cases:
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(error, match=says):
+            edgekit.inspect(tmp_path / name)
