@@ -8,6 +8,7 @@ from edgekit.convert.graph import Graph, Model, Operator, Shape, Tensor
 from edgekit.convert.needs_onnx import _given, _type
 from edgekit.errors import ArtifactError
 from edgekit.protobuf import Message
+from edgekit.runtime.onnx import short_names
 
 # Fields of the messages in onnx.proto.
 _MODEL_IR, _MODEL_GRAPH, _MODEL_OPSETS = 1, 7, 8
@@ -65,11 +66,16 @@ def read_onnx(content: bytes, known: Known | None = None) -> Model:
         "onnx",
         tuple(graphs),
         len(graphs) - 1,
-        {t.name: t for t in main.inputs},
-        {t.name: t for t in main.outputs},
+        _by_name(main.inputs),
+        _by_name(main.outputs),
         model.number(_MODEL_IR),
         opsets,
     )
+
+
+def _by_name(tensors: tuple[Tensor, ...]) -> dict[str, Tensor]:
+    names = short_names([t.name for t in tensors])
+    return dict(zip(names, tensors, strict=True))
 
 
 def _read(

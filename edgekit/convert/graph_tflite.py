@@ -54,10 +54,14 @@ def read_tflite(content: bytes, builtins: Sequence[str]) -> Model:
         inputs = _named(signature, _SIGNATURE_INPUTS, tensors)
         outputs = _named(signature, _SIGNATURE_OUTPUTS, tensors)
         return Model("tflite", graphs, main, inputs, outputs)
-    ends = [
-        {tensor.name: tensor for tensor in side} for side in (graphs[0].inputs, graphs[0].outputs)
-    ]
-    return Model("tflite", graphs, 0, *ends)
+    main_graph = graphs[0]
+    return Model(
+        "tflite",
+        graphs,
+        0,
+        {t.name: t for t in main_graph.inputs},
+        {t.name: t for t in main_graph.outputs},
+    )
 
 
 def _graph(

@@ -92,11 +92,13 @@ def _ask(function: str, path: Path, size_bytes: int) -> Any:
 
 def delegated(path: str, seconds: str, memory: str) -> Any:
     """In the child: (inputs, outputs) of each partition."""
-    from ai_edge_litert.interpreter import Interpreter
+    from importlib import import_module
+
+    module = import_module("ai_edge_litert.interpreter")
 
     _limit(int(seconds), int(memory))
     try:
-        interpreter = Interpreter(model_path=path)
+        interpreter = module.Interpreter(model_path=path)
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         return f"ai-edge-litert cannot load it: {str(error)[:300]}"

@@ -74,8 +74,8 @@ class OnnxRunner(Runner):
         self._feed_names = [node.name for node in inputs]
         self._fetch_names = [node.name for node in outputs]
         return (
-            tuple(map(self._spec, _names(self._feed_names), inputs)),
-            tuple(map(self._spec, _names(self._fetch_names), outputs)),
+            tuple(map(self._spec, short_names(self._feed_names), inputs)),
+            tuple(map(self._spec, short_names(self._fetch_names), outputs)),
         )
 
     def _spec(self, name: str, node: Any) -> TensorSpec:
@@ -107,7 +107,7 @@ class OnnxRunner(Runner):
         del self._session
 
 
-def _names(full: list[str]) -> list[str]:
+def short_names(full: list[str]) -> list[str]:
     """`full` without TensorFlow's ``:0`` at the end, unless it is what tells tensors apart."""
     short = [name.split(":")[0] for name in full]
     return short if len(set(short)) == len(short) else full
