@@ -32,7 +32,10 @@ from edgekit.recipe import ExportRecipe
 from edgekit.samples import Samples
 
 MODELS = Path(__file__).parents[1] / "models"
-FILES = sorted([*MODELS.glob("*.tflite"), *MODELS.glob("*.onnx")])
+# What the table was measured for; the runtime's odder files (texts, states, tables) hold operators that
+# no exported model of the corpus has, and count as not running.
+COVERED = ("classifier", "dynamic", "kinds", "numbered", "pair", "stubborn", "tokens", "unsigned")
+FILES = sorted(p for p in MODELS.iterdir() if p.name.split(".")[0] in COVERED)
 VERSIONS = _Table.read().versions
 OLD = Target("tflite-runtime", "2.14.0")
 NEWEST = {name: Target(name, versions[-1]) for name, versions in VERSIONS.items()}
