@@ -1,0 +1,65 @@
+"""Recipe: what is done to a model, from its data to its files, as frozen dataclasses read from TOML."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from edgekit.config import read_toml
+from edgekit.errors import RecipeError
+from edgekit.recipe.data import DataRecipe
+from edgekit.recipe.export import CALIBRATION_METHODS, ExportRecipe
+from edgekit.recipe.model import ModelRecipe
+from edgekit.recipe.optimize import PruneRecipe
+from edgekit.recipe.training import LOSSES, OPTIMIZERS, TrainingRecipe
+
+__all__ = [
+    "CALIBRATION_METHODS",
+    "LOSSES",
+    "OPTIMIZERS",
+    "DataRecipe",
+    "ExportRecipe",
+    "ModelRecipe",
+    "PruneRecipe",
+    "Recipe",
+    "TrainingRecipe",
+    "read_recipe",
+]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All of it, a TOML table each; ``edgekit train`` and ``edgekit export --recipe`` read their parts."""
+
+    data: DataRecipe | None = None
+    model: ModelRecipe = field(default_factory=ModelRecipe)
+    training: TrainingRecipe = field(default_factory=TrainingRecipe)
+    export: ExportRecipe = field(default_factory=ExportRecipe)
+
+
+def read_recipe(path: str | os.PathLike[str]) -> Recipe:
+    """Read a recipe; data paths come back resolved against its folder.
+
+    Raises:
+        UsageError: nothing is there.
+        RecipeError: unknown key (the nearest known one is named) or unusable value.
+    """
+    recipe = read_toml(path, Recipe)
+    if recipe.data is None:
+        return recipe
+    folder = Path(path).parent
+
+    def resolve(name: str) -> str:
+        expanded = os.path.expandvars(name)
+        if "$" in expanded:
+            raise RecipeError(f"{path}: {name!r} names an environment variable that is not set.")
+        return str(folder / expanded)
+
+    test = recipe.data.test
+    data = replace(
+        recipe.data,
+        train=resolve(recipe.data.train),
+        test=None if test is None else resolve(test),
+    )
+    return replace(recipe, data=data)

@@ -1,0 +1,20 @@
+"""Checks of single values, in one wording."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from edgekit.errors import RecipeError, nearest
+
+
+def check(key: str, value: Any, holds: Callable[[Any], bool], expected: str) -> None:
+    if not holds(value):
+        raise RecipeError(f"{key}: received {value!r}, expected {expected}.")
+
+
+def check_name(key: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise RecipeError(
+            f"{key}: received {value!r}, expected one of {', '.join(known)}.{nearest(value, known)}"
+        )
