@@ -49,15 +49,13 @@ class Recipe:
 
 
 def read_recipe(path: str | os.PathLike[str]) -> Recipe:
-    """Read a recipe; data paths come back resolved against its folder.
+    """Read a recipe; the paths in it come back resolved against its folder.
 
     Raises:
         UsageError: nothing is there.
         RecipeError: unknown key (the nearest known one is named) or unusable value.
     """
     recipe = read_toml(path, Recipe)
-    if recipe.data is None:
-        return recipe
     folder = Path(path).parent
 
     def resolve(name: str) -> str:
@@ -66,6 +64,13 @@ def read_recipe(path: str | os.PathLike[str]) -> Recipe:
             raise RecipeError(f"{path}: {name!r} names an environment variable that is not set.")
         return str(folder / expanded)
 
+    model = recipe.model
+    if model.function is not None:
+        recipe = replace(recipe, model=replace(model, folder=resolve(model.folder or "")))
+    elif model.file is not None:
+        recipe = replace(recipe, model=replace(model, file=resolve(model.file)))
+    if recipe.data is None:
+        return recipe
     test = recipe.data.test
     data = replace(
         recipe.data,
