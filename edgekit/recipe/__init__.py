@@ -10,21 +10,30 @@ from pathlib import Path
 from edgekit.config import read_toml
 from edgekit.errors import RecipeError
 from edgekit.preprocess import Preprocessing
+from edgekit.recipe.augmentation import AUGMENTATIONS, AugmentationRecipe
+from edgekit.recipe.class_weights import ClassWeights
 from edgekit.recipe.data import DataRecipe
 from edgekit.recipe.export import CALIBRATION_METHODS, ExportRecipe
 from edgekit.recipe.model import ModelRecipe
 from edgekit.recipe.optimize import PruneRecipe
-from edgekit.recipe.training import LOSSES, OPTIMIZERS, TrainingRecipe
+from edgekit.recipe.schedule import SCHEDULES, ScheduleRecipe
+from edgekit.recipe.training import LOSSES, METRICS, OPTIMIZERS, TrainingRecipe
 
 __all__ = [
+    "AUGMENTATIONS",
     "CALIBRATION_METHODS",
     "LOSSES",
+    "METRICS",
     "OPTIMIZERS",
+    "SCHEDULES",
+    "AugmentationRecipe",
+    "ClassWeights",
     "DataRecipe",
     "ExportRecipe",
     "ModelRecipe",
     "PruneRecipe",
     "Recipe",
+    "ScheduleRecipe",
     "TrainingRecipe",
     "read_recipe",
 ]
@@ -45,6 +54,7 @@ class Recipe:
     preprocessing: Mapping[str, Preprocessing] = field(default_factory=dict)
     model: ModelRecipe = field(default_factory=ModelRecipe)
     training: TrainingRecipe = field(default_factory=TrainingRecipe)
+    augmentation: tuple[AugmentationRecipe, ...] = ()
     export: ExportRecipe = field(default_factory=ExportRecipe)
 
 
