@@ -38,6 +38,7 @@ ROOMS = (
     ("report",),
     ("models",),
     ("train", "optimize", "convert"),
+    ("tune",),
     ("pipeline",),
     ("cli", "__main__"),
 )

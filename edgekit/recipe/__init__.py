@@ -13,29 +13,38 @@ from edgekit.recipe.export import CALIBRATION_METHODS, ExportRecipe
 from edgekit.recipe.model import ModelRecipe
 from edgekit.recipe.optimize import PruneRecipe
 from edgekit.recipe.training import LOSSES, OPTIMIZERS, TrainingRecipe
+from edgekit.recipe.tune import OBJECTIVES, Dimension, TuneRecipe, check_search
 
 __all__ = [
     "CALIBRATION_METHODS",
     "LOSSES",
+    "OBJECTIVES",
     "OPTIMIZERS",
     "DataRecipe",
+    "Dimension",
     "ExportRecipe",
     "ModelRecipe",
     "PruneRecipe",
     "Recipe",
     "TrainingRecipe",
+    "TuneRecipe",
     "read_recipe",
 ]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All of it, a TOML table each; ``edgekit train`` and ``edgekit export --recipe`` read their parts."""
+    """All of it, a TOML table each; ``edgekit train``, ``tune`` and ``export --recipe`` read their parts."""
 
     data: DataRecipe | None = None
     model: ModelRecipe = field(default_factory=ModelRecipe)
     training: TrainingRecipe = field(default_factory=TrainingRecipe)
     export: ExportRecipe = field(default_factory=ExportRecipe)
+    tune: TuneRecipe | None = None
+
+    def __post_init__(self) -> None:
+        if self.tune is not None:
+            check_search(self)
 
 
 def read_recipe(path: str | os.PathLike[str]) -> Recipe:

@@ -96,6 +96,7 @@ def train(
     *,
     overwrite: bool = False,
     progress: Progress | None = None,
+    on_epoch: Callable[[dict[str, float]], None] | None = None,
 ) -> Training:
     """Train the architecture that `recipe` names and save it whole.
 
@@ -109,6 +110,7 @@ def train(
         output: the ``.keras`` file to write.
         overwrite: replace it if it exists.
         progress: called with a line of text for each epoch.
+        on_epoch: called with the entry of `Training.history` after each epoch; may raise to stop.
 
     Raises:
         OutputExistsError: `output` exists and `overwrite` is false.
@@ -140,7 +142,9 @@ def train(
     optimizer.learning_rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
     model.compile(optimizer=optimizer, loss=settings.loss, metrics=["accuracy"])
     start = perf_counter()
-    log = _epoch_log(keras, settings.epochs, progress or (lambda _: None))
+    log = _epoch_log(
+        keras, settings.epochs, progress or (lambda _: None), on_epoch or (lambda _: None)
+    )
     callbacks = [keras.callbacks.TerminateOnNaN(), _keep_best(keras, settings.patience), log]
     model.fit(
         inputs,
@@ -207,7 +211,9 @@ def _keep_best(keras: Any, patience: int) -> Any:
     )
 
 
-def _epoch_log(keras: Any, epochs: int, tell: Progress) -> Any:
+def _epoch_log(
+    keras: Any, epochs: int, tell: Progress, on_epoch: Callable[[dict[str, float]], None]
+) -> Any:
     class EpochLog(keras.callbacks.Callback):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
@@ -225,5 +231,6 @@ def _epoch_log(keras: Any, epochs: int, tell: Progress) -> Any:
                 f"epoch {epoch + 1}/{epochs}: loss {row['loss']:.4f}, "
                 f"validation accuracy {row.get('val_accuracy', math.nan):.4f}, {row['seconds']:.1f} s"
             )
+            on_epoch(row)
 
     return EpochLog()
