@@ -18,30 +18,34 @@ from edgekit.recipe.model import ModelRecipe
 from edgekit.recipe.optimize import PruneRecipe
 from edgekit.recipe.schedule import SCHEDULES, ScheduleRecipe
 from edgekit.recipe.training import LOSSES, METRICS, OPTIMIZERS, TrainingRecipe
+from edgekit.recipe.tune import OBJECTIVES, Dimension, TuneRecipe, check_search
 
 __all__ = [
     "AUGMENTATIONS",
     "CALIBRATION_METHODS",
     "LOSSES",
     "METRICS",
+    "OBJECTIVES",
     "OPTIMIZERS",
     "SCHEDULES",
     "AugmentationRecipe",
     "ClassWeights",
     "DataRecipe",
+    "Dimension",
     "ExportRecipe",
     "ModelRecipe",
     "PruneRecipe",
     "Recipe",
     "ScheduleRecipe",
     "TrainingRecipe",
+    "TuneRecipe",
     "read_recipe",
 ]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All of it, a TOML table each; ``edgekit train`` and ``edgekit export --recipe`` read their parts.
+    """All of it, a TOML table each; ``train``, ``tune`` and ``export --recipe`` read their parts.
 
     Attributes:
         preprocessing: for inputs by name (``x`` stands for the only one), the steps that turn raw
@@ -56,6 +60,11 @@ class Recipe:
     training: TrainingRecipe = field(default_factory=TrainingRecipe)
     augmentation: tuple[AugmentationRecipe, ...] = ()
     export: ExportRecipe = field(default_factory=ExportRecipe)
+    tune: TuneRecipe | None = None
+
+    def __post_init__(self) -> None:
+        if self.tune is not None:
+            check_search(self)
 
 
 def read_recipe(path: str | os.PathLike[str]) -> Recipe:
