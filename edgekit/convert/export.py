@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.metadata
 import os
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 from edgekit import document
-from edgekit.artifact import FORMATS, Artifact
+from edgekit.artifact import FORMATS, OBJECT, Artifact
 from edgekit.convert.cache import Cache
 from edgekit.convert.fitting import Aim
 from edgekit.convert.folder import move, workshop
@@ -21,6 +22,7 @@ from edgekit.convert.quiet import loud, quiet
 from edgekit.errors import ExportError, UsageError
 from edgekit.files import refuse_existing
 from edgekit.manifest import MANIFEST_NAME, Manifest
+from edgekit.models.objects import from_object, unchanged
 from edgekit.models.source import SourceModel
 from edgekit.recipe import ExportRecipe
 from edgekit.samples import Samples, load_samples
@@ -41,7 +43,7 @@ Progress = Callable[[str], None]
 
 
 def export(
-    model: str | os.PathLike[str] | SourceModel,
+    model: str | os.PathLike[str] | SourceModel | Any,
     *,
     out: str | os.PathLike[str],
     schemes: Sequence[str] = ExportRecipe.schemes,
@@ -67,7 +69,9 @@ def export(
     still what its file holds, and what code its layers run, cannot be told from outside.
 
     Args:
-        model: a ``.keras`` or HDF5 file, a SavedModel folder, or one loaded with `edgekit.models.load`.
+        model: a ``.keras`` or HDF5 file, a SavedModel folder, one loaded with `edgekit.models.load`,
+            or a Keras 3 or tf_keras model object, which is left as it is; its files are named
+            after it, and the manifest's ``sha256`` of it is that of its config and weights.
         out: the folder to write to; made if it is not there.
         schemes: of `edgekit.artifact.SCHEMES`.
         formats: of ``tflite``, ``onnx``. ONNX takes ``float32``, ``float16``, ``dynamic`` and
@@ -109,8 +113,13 @@ def export(
         raise UsageError(
             "pruning needs labelled samples to fine-tune with: give --data SAMPLES (data=samples)."
         )
-    path = model.path if isinstance(model, SourceModel) else Path(model)
-    stem = path.stem if path.is_file() else path.name
+    if isinstance(model, (str, os.PathLike)):
+        source, origin = None, Artifact.of(model)
+    else:
+        source = model if isinstance(model, SourceModel) else from_object(model)
+        origin = source.artifact
+    path = origin.path
+    stem = path.stem if origin.format != OBJECT and path.is_file() else path.name
     if recipe.prune:
         stem += f".prune{round(recipe.prune.sparsity * 100)}"
     wanted = [
@@ -121,13 +130,12 @@ def export(
     refuse_existing([out / file.name for file in wanted], overwrite)
     aims = {file.format: Aim.of(recipe, file.format) for file in wanted}
 
-    origin = Artifact.of(path)
     # Asked now, so that nothing is converted for a folder that holds another model's files.
     Manifest({"sha256": origin.sha256}, {}).merged_into(out, overwrite=overwrite)
     given, held = _samples(calibration), _samples(validation)
     job = Job(
         origin,
-        model if isinstance(model, SourceModel) else None,
+        source,
         recipe,
         aims,
         given and given.subset(recipe.calibration, recipe.seed),
@@ -174,7 +182,11 @@ def export(
         missing = [file for file in wanted if file not in results]
         if missing:
             start = perf_counter()
-            with quiet(verbose), closing(job.run(missing, folder, verbose, tell)) as made:
+            with ExitStack() as stack:
+                stack.enter_context(quiet(verbose))
+                if source is not None:
+                    stack.enter_context(unchanged(source))
+                made = stack.enter_context(closing(job.run(missing, folder, verbose, tell)))
                 for file, result in made:
                     results[file] = result
                     say(file, result, f"after {perf_counter() - start:.1f} s")
