@@ -19,7 +19,8 @@ from edgekit.convert.folder import move, workshop
 from edgekit.convert.job import Job, Result
 from edgekit.convert.making import CALIBRATED, Wanted
 from edgekit.convert.quiet import loud, quiet
-from edgekit.errors import ExportError, UsageError
+from edgekit.drift.golden import Golden
+from edgekit.errors import DocumentError, ExportError, UsageError
 from edgekit.files import refuse_existing
 from edgekit.manifest import MANIFEST_NAME, Manifest
 from edgekit.models.objects import from_object, unchanged
@@ -51,6 +52,7 @@ def export(
     calibration: Samples | str | os.PathLike[str] | None = None,
     validation: Samples | str | os.PathLike[str] | None = None,
     data: Samples | str | os.PathLike[str] | None = None,
+    golden: Golden | str | os.PathLike[str] | None = None,
     recipe: ExportRecipe | None = None,
     overwrite: bool = False,
     trust_code: bool = False,
@@ -81,6 +83,8 @@ def export(
         validation: samples like those that the model will get, to hold against the ranges; as
             many are drawn as for the calibration.
         data: labelled samples to fine-tune with, where `recipe` prunes.
+        golden: the golden file of the same model, whose hash each file then holds: `edgekit.compare`
+            compares it with no other.
         recipe: everything else that can be chosen; its `schemes` and `formats` give way
             to the arguments of those names.
         overwrite: replace files that exist.
@@ -98,6 +102,7 @@ def export(
         ExportError: nothing could be made, or a file made does not load.
         ChildError: a process that converts died.
         TensorError: the samples do not fit the model's inputs.
+        DocumentError: `golden` or the manifest in `out` is of another model, or unreadable.
     """
     recipe = replace(recipe or ExportRecipe(), schemes=tuple(schemes), formats=tuple(formats))
     out = Path(out)
@@ -132,6 +137,7 @@ def export(
 
     # Asked now, so that nothing is converted for a folder that holds another model's files.
     Manifest({"sha256": origin.sha256}, {}).merged_into(out, overwrite=overwrite)
+    golden_sha256 = None if golden is None else _golden_sha256(golden, origin)
     given, held = _samples(calibration), _samples(validation)
     job = Job(
         origin,
@@ -143,6 +149,7 @@ def export(
         held and held.subset(recipe.calibration, recipe.seed),
         _samples(data),
         trust_code,
+        golden_sha256,
     )
     versions = _versions()
 
@@ -214,6 +221,20 @@ def export(
         document.write(folder / MANIFEST_NAME, manifest.to_json())
         move(folder, out, [*(row["path"] for row in rows), MANIFEST_NAME])
     return [Artifact(str(out / f.name), f.format, f.scheme) for f in wanted if results[f].row]
+
+
+def _golden_sha256(golden: Golden | str | os.PathLike[str], origin: Artifact) -> str:
+    """The hash of a golden file that holds the answers of `origin`."""
+    loaded = golden if isinstance(golden, Golden) else Golden.load(golden)
+    if loaded.sha256 is None:
+        raise UsageError("golden: received one that is no file yet. Save it, and give the file.")
+    if loaded.reference["sha256"] != origin.sha256:
+        raise DocumentError(
+            f"golden: holds the answers of {loaded.reference['path']} with sha256 "
+            f"{loaded.reference['sha256']}, expected those of {origin.name} with {origin.sha256}. Make "
+            "it anew with: edgekit golden"
+        )
+    return loaded.sha256
 
 
 def _samples(given: Samples | str | os.PathLike[str] | None) -> Samples | None:
