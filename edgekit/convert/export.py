@@ -22,6 +22,7 @@ from edgekit.errors import ExportError, UsageError
 from edgekit.files import refuse_existing
 from edgekit.manifest import MANIFEST_NAME, Manifest
 from edgekit.models.source import SourceModel
+from edgekit.optimize.chain import suffix
 from edgekit.recipe import ExportRecipe
 from edgekit.samples import Samples, load_samples
 
@@ -111,8 +112,7 @@ def export(
         )
     path = model.path if isinstance(model, SourceModel) else Path(model)
     stem = path.stem if path.is_file() else path.name
-    if recipe.prune:
-        stem += f".prune{round(recipe.prune.sparsity * 100)}"
+    stem += suffix(recipe)
     wanted = [
         Wanted(format, scheme, f"{stem}.{scheme}{FORMATS[format]}")
         for format in dict.fromkeys(recipe.formats)

@@ -11,13 +11,14 @@ from edgekit.errors import RecipeError
 from edgekit.recipe.data import DataRecipe
 from edgekit.recipe.export import CALIBRATION_METHODS, ExportRecipe
 from edgekit.recipe.model import ModelRecipe
-from edgekit.recipe.optimize import PruneRecipe
+from edgekit.recipe.optimize import ClusterRecipe, PruneRecipe
 from edgekit.recipe.training import LOSSES, OPTIMIZERS, TrainingRecipe
 
 __all__ = [
     "CALIBRATION_METHODS",
     "LOSSES",
     "OPTIMIZERS",
+    "ClusterRecipe",
     "DataRecipe",
     "ExportRecipe",
     "ModelRecipe",

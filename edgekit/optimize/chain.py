@@ -1,0 +1,99 @@
+"""Chain: everything that is done to a model before it is exported, in the order that works.
+
+Channels first, since what is removed needs no other treatment; zeros; shared weights, which keep
+the zeros; quantisation-aware training last, which keeps both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from edgekit.models.source import SourceModel
+from edgekit.optimize.prune import prune
+from edgekit.recipe import ExportRecipe
+from edgekit.samples import Samples
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Optimized:
+    """A model that went through the chain.
+
+    Attributes:
+        source: of the flavour that went in.
+        report: what each step was asked for and came to, by its table's name in the recipe.
+    """
+
+    source: SourceModel
+    report: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One treatment.
+
+    Attributes:
+        name: as it stands in names of files, such as ``prune50``.
+        table: the key of its table in the export recipe.
+        asked: what was asked for; decides about the result, together with model and data.
+        run: does it; gives the model and what it came to.
+    """
+
+    name: str
+    table: str
+    asked: dict[str, Any]
+    run: Callable[[SourceModel, Samples | None, Progress], tuple[SourceModel, dict[str, Any]]]
+
+
+def steps(recipe: ExportRecipe) -> list[Step]:
+    """The steps that a recipe asks for, in order."""
+    asked = []
+    if recipe.prune and recipe.prune.sparsity is not None:
+        settings = recipe.prune
+
+        def run(
+            source: SourceModel, data: Samples | None, tell: Progress
+        ) -> tuple[SourceModel, dict[str, Any]]:
+            tell(f"prune to {settings.sparsity:.0%} and fine-tune")
+            pruned = prune(source, settings, data, tell)
+            return pruned.source, {"sparsity_by_layer": pruned.sparsity}
+
+        name = f"prune{round((settings.sparsity or 0) * 100)}"
+        asked.append(Step(name, "prune", asdict(settings), run))
+    return asked
+
+
+def suffix(recipe: ExportRecipe) -> str:
+    """What the steps add to a file's stem, such as ``.prune50.cluster16``."""
+    return "".join(f".{step.name}" for step in steps(recipe))
+
+
+def optimize(
+    source: SourceModel,
+    recipe: ExportRecipe,
+    data: Samples | None,
+    *,
+    progress: Progress | None = None,
+) -> Optimized:
+    """Do what `recipe` asks for to the model in `source`.
+
+    Args:
+        source: the model; changed in place unless channels are removed.
+        recipe: its `prune` is read.
+        data: labelled samples to fine-tune with.
+        progress: called with a line of text for each step and epoch.
+
+    Raises:
+        UsageError: a step has no labels, or speaks of a layer that is not there.
+        BridgeError: a Keras 3 model that cannot be carried to tf_keras and back.
+        TrainingError: the loss is no number any more, or a step did not reach its aim.
+    """
+    tell = progress or (lambda _: None)
+    report: dict[str, Any] = {}
+    for step in steps(recipe):
+        source, reached = step.run(source, data, tell)
+        report[step.table] = {**report.get(step.table, {}), **step.asked, **reached}
+    return Optimized(source, report)
