@@ -21,6 +21,15 @@ _BASE = "tensorflow_model_optimization.python.core"
 # Integers of weights are symmetric, -127 to 127: a sign flips without loss, as folding may ask.
 _BITS = 8
 
+# Layers in a file that tell of quantisation-aware training.
+QUANTIZING_LAYERS = {
+    "QuantizeLayer",
+    "QuantizeWrapper",
+    "QuantizeWrapperV2",
+    "EdgekitQuantizeActivation",
+    "EdgekitQuantizeLayer",
+}
+
 
 @contextmanager
 def keras_kept() -> Iterator[None]:
@@ -39,32 +48,38 @@ def keras_kept() -> Iterator[None]:
             os.environ["TF_USE_LEGACY_KERAS"] = before
 
 
-def known_objects() -> dict[str, Any]:
-    """By name, every class that a file of a quantisation-aware model may mention: tfmot's and ours."""
+@contextmanager
+def quantizers_known() -> Iterator[None]:
+    """Let tf_keras load files of quantisation-aware models, with tfmot's classes or with ours."""
     with keras_kept():
         quantize = require(f"{_BASE}.quantization.keras.quantize", "export", _PURPOSE)
-        cluster = f"{_BASE}.quantization.keras.collab_opts.cluster_preserve"
-        prune = f"{_BASE}.quantization.keras.collab_opts.prune_preserve"
+        base = f"{_BASE}.quantization.keras.collab_opts"
         registries = [
-            require(f"{cluster}.cluster_preserve_quantize_registry", "export", _PURPOSE),
-            require(f"{prune}.prune_preserve_quantize_registry", "export", _PURPOSE),
+            require(f"{base}.{option}_preserve.{option}_preserve_quantize_registry", "export", _PURPOSE)
+            for option in ("cluster", "prune")
         ]
     tf_keras = require("tf_keras", "export", _PURPOSE)
-    with quantize.quantize_scope():
-        found = dict(tf_keras.utils.get_custom_objects())
-    base = quantizer_classes()
-    for registry in registries:
-        for name, value in vars(registry).items():
-            if isinstance(value, type) and value.__module__ == registry.__name__:
-                found[name] = value
-    return {**found, **vars(base)}
+    # Those of tfmot's preserving variants, which its own scope leaves out.
+    found = {
+        name: value
+        for registry in registries
+        for name, value in vars(registry).items()
+        if isinstance(value, type) and value.__module__ == registry.__name__
+    }
+    ours = quantizer_classes()
+    found.update((cls.__name__, cls) for cls in vars(ours).values())
+    # tfmot's own in all but that it can be loaded from a .keras file.
+    found["QuantizeLayer"] = ours.activation
+    with quantize.quantize_scope(), tf_keras.utils.custom_object_scope(found):
+        yield
 
 
 @cache
 def quantizer_classes() -> SimpleNamespace:
-    """The classes `Range`, `Weights` and `LayerConfig`, and tfmot's `QuantizeLayer`, `QuantizeWrapperV2`.
+    """Ours, which derive from tfmot's and are made when they are first needed.
 
-    They derive from tfmot's, which is imported when they are first needed.
+    `range` and `weights` are quantisers, `config` says what of a layer is quantised, `activation` and
+    `layer` are the layers that do it.
     """
     tf = require("tensorflow", "export", _PURPOSE)
     with keras_kept():
@@ -212,13 +227,39 @@ def quantizer_classes() -> SimpleNamespace:
                 "quantizer": {"class_name": "Weights", "config": self.quantizer.get_config()},
             }
 
+    class Activation(parts["quantize_layer"].QuantizeLayer):  # type: ignore[misc,name-defined]
+        """Rounds a tensor, and hands on the mask that came with it."""
+
+        def __init__(self, quantizer: Any, **kwargs: Any) -> None:
+            super().__init__(quantizer, **kwargs)
+            self.supports_masking = True
+
+        def build(self, input_shape: Any) -> None:
+            super().build(input_shape)
+            # tfmot forgets it, and so builds twice what comes from a .keras file, which then has
+            # more variables than the file.
+            self.built = True
+
+    class Layer(parts["quantize_wrapper"].QuantizeWrapperV2):  # type: ignore[misc,name-defined]
+        """Rounds the kernel of the layer inside, and hands on the mask where that layer does."""
+
+        def __init__(self, layer: Any, quantize_config: Any, **kwargs: Any) -> None:
+            super().__init__(layer, quantize_config, **kwargs)
+            self.supports_masking = layer.supports_masking
+
+        def build(self, input_shape: Any) -> None:
+            # Built first and listed once: else a file's variables stand in an order that depends on
+            # whether the layer had been used before.
+            if not self.layer.built:
+                self.layer.build(input_shape)
+                self.layer.built = True
+            super().build(input_shape)
+            self._trainable_weights = self._dedup_weights(self._trainable_weights)
+
     # Names in files, so that nobody's own class of such a name is taken for ours.
-    for cls in (Range, Weights, LayerConfig):
-        cls.__name__ = cls.__qualname__ = f"Edgekit{cls.__name__}"
+    classes = (Range, Weights, LayerConfig, Activation, Layer)
+    for cls in classes:
+        cls.__name__ = cls.__qualname__ = f"EdgekitQuantize{cls.__name__}"
     return SimpleNamespace(
-        EdgekitRange=Range,
-        EdgekitWeights=Weights,
-        EdgekitLayerConfig=LayerConfig,
-        QuantizeLayer=parts["quantize_layer"].QuantizeLayer,
-        QuantizeWrapperV2=parts["quantize_wrapper"].QuantizeWrapperV2,
+        range=Range, weights=Weights, config=LayerConfig, activation=Activation, layer=Layer
     )
