@@ -212,7 +212,9 @@ def _variant(
         elif file.format == "onnx":
             samples, held = _samples(given.calibration), _samples(given.validation)
             assert samples is not None, "export() asks for calibration first"
-            content, ranges = int8_onnx(content, samples, _method(recipe), recipe.seed, held, given.learned)
+            content, ranges = int8_onnx(
+                content, samples, _method(recipe), recipe.seed, held, given.learned
+            )
         else:
             if file.scheme in CALIBRATED:
                 ranges = _ranges(path, given, _method(recipe), recipe.seed)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgekit.convert.calibration.learned import Learned
-from edgekit.convert.calibration.methods import MIN_MAX, Method
+from edgekit.convert.calibration.methods import MIN_MAX, Interval, Method
 from edgekit.convert.calibration.observe import observe
 from edgekit.convert.calibration.probes import OnnxProbe
 from edgekit.convert.calibration.ranges import Ranges
@@ -103,7 +103,7 @@ def int8_onnx(
             tensors_range=calibrate.TensorsData(
                 calibrate.CalibrationMethod.MinMax,
                 {
-                    name: (np.float32(lowest), np.float32(highest))
+                    name: (np.float32(_unsigned(lowest, ranges.seen[name])), np.float32(highest))
                     for name, (lowest, highest) in ranges.of("int8").items()
                 },
             ),
@@ -118,6 +118,14 @@ def int8_onnx(
         raise ExportError(f"scheme 'int8': onnxruntime refuses: {one_line(error)}") from error
     content: bytes = quantizer.model.model.SerializeToString(deterministic=True)
     return content, ranges
+
+
+def _unsigned(lowest: float, seen: Interval) -> float:
+    """Zero for a tensor that is never negative, as behind a ReLU, whatever range it was trained with.
+
+    onnxruntime takes a ReLU out and leaves it to the range to cut what is negative.
+    """
+    return max(lowest, min(seen.lowest, 0.0))
 
 
 def float16_onnx(float_file: bytes) -> bytes:

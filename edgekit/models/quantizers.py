@@ -55,7 +55,9 @@ def quantizers_known() -> Iterator[None]:
         quantize = require(f"{_BASE}.quantization.keras.quantize", "export", _PURPOSE)
         base = f"{_BASE}.quantization.keras.collab_opts"
         registries = [
-            require(f"{base}.{option}_preserve.{option}_preserve_quantize_registry", "export", _PURPOSE)
+            require(
+                f"{base}.{option}_preserve.{option}_preserve_quantize_registry", "export", _PURPOSE
+            )
             for option in ("cluster", "prune")
         ]
     tf_keras = require("tf_keras", "export", _PURPOSE)

@@ -26,7 +26,9 @@ def in_parts(graph: LayerGraph) -> tuple[LayerGraph, dict[int, list[Any]]]:
     """
     weights: dict[int, list[Any]] = {}
     made: dict[int, list[Any]] = {}
-    numbers = count(1 + max([n for _, n in graph.inputs] + [n for s in graph.steps for n in s.outputs]))
+    numbers = count(
+        1 + max([n for _, n in graph.inputs] + [n for s in graph.steps for n in s.outputs])
+    )
     steps: list[Step] = []
     for step in graph.steps:
         if id(step.layer) not in made:

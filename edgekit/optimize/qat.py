@@ -46,14 +46,23 @@ class QuantizeAware:
     in_float: dict[str, str]
     tensors: int
 
+    @property
+    def remarks(self) -> list[str]:
+        """A line for each layer that was not trained for integers."""
+        return [
+            f"layer {name!r} ({kind}) was trained in float: edgekit knows no rounding for it"
+            for name, kind in self.in_float.items()
+        ]
+
     def to_json(self) -> dict[str, Any]:
-        row: dict[str, Any] = {"kernels": len(self.kernels), "tensors": self.tensors}
-        if self.in_float:
-            row["in_float"] = [
-                f"{name} ({kind}): no integer form is known for it, it was trained in float"
+        return {
+            "quantized_layers": list(self.kernels),
+            "quantized_tensors": self.tensors,
+            "in_float": [
+                {"layer": name, "kind": kind, "reason": "edgekit knows no rounding for it"}
                 for name, kind in self.in_float.items()
-            ]
-        return row
+            ],
+        }
 
 
 def quantize_aware(
@@ -160,9 +169,7 @@ def _plain_call(weights: dict[int, list[Any]]) -> Any:
     return call
 
 
-def _call(
-    step: Step, layer: Any, weights: dict[int, list[Any]], args: Any, kwargs: Any
-) -> Any:
+def _call(step: Step, layer: Any, weights: dict[int, list[Any]], args: Any, kwargs: Any) -> Any:
     """Call `layer`, which is the step's own or holds it, and give it its weights when it is built."""
     if step.kind == "BatchNormalization":
         kwargs = {**kwargs, "training": False}
