@@ -127,7 +127,9 @@ def test_a_loss_that_is_no_number_leaves_no_file(
         return model
 
     monkeypatch.setattr(planning, "build", broken)
-    with pytest.raises(TrainingError, match=r"no number any more at step 1 \(epoch 1, step 1 of 9\).*learning rate"):
+    with pytest.raises(
+        TrainingError, match=r"no number any more at step 1 \(epoch 1, step 1 of 9\).*learning rate"
+    ):
         train(splits(), RECIPE, tmp_path / "m.keras")
     assert list(tmp_path.iterdir()) == []
 
