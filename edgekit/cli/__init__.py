@@ -20,6 +20,7 @@ from edgekit.files import refuse_existing
 # Command: its module in this folder and what it does.
 COMMANDS = {
     "train": "train a network on labelled samples",
+    "tune": "search hyperparameters, for accuracy and for what will be deployed",
     "export": "make TFLite and ONNX files of a Keras model",
     "golden": "freeze samples and what the original model answers",
     "evaluate": "score a model or a file on labelled samples",

@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from edgekit.errors import SamplesError, require
+from edgekit.errors import require
 from edgekit.files import refuse_existing
-from edgekit.recipe import DataRecipe, Recipe
-from edgekit.samples import Samples, load_samples
+from edgekit.recipe import Recipe
+from edgekit.samples import Splits, load_splits
 from edgekit.train import fitting
 from edgekit.train.checkpoint import Checkpoint, State
 from edgekit.train.feeding import Feed
@@ -23,37 +22,9 @@ from edgekit.train.planning import Plan, plan, scorer
 from edgekit.train.result import Training
 from edgekit.train.targets import Targets
 
+__all__ = ["Splits", "Training", "load_splits", "train"]
+
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Splits:
-    """Disjoint labelled samples.
-
-    Attributes:
-        validation: guides the training; also what golden files and budgets may be made from
-            where there is no test set.
-        test: None where the recipe names none.
-    """
-
-    train: Samples
-    validation: Samples
-    test: Samples | None
-
-
-def load_splits(recipe: DataRecipe) -> Splits:
-    """Read the data a recipe names; validation is split off the training samples, stratified and seeded.
-
-    Raises:
-        SamplesError: unreadable, or without class labels.
-    """
-    samples = load_samples(recipe.train)
-    if samples.class_labels is None:
-        raise SamplesError(
-            f"{recipe.train}: has no class labels to train on (whole numbers, array 'y')."
-        )
-    train, validation = samples.split([1 - recipe.validation, recipe.validation], recipe.seed)
-    return Splits(train, validation, load_samples(recipe.test) if recipe.test else None)
 
 
 def train(
