@@ -80,7 +80,8 @@ def export(
         formats: of ``tflite``, ``onnx``. ONNX takes ``float32``, ``float16``, ``dynamic`` and
             ``int8``; other combinations are listed in the manifest as skipped, with the reason.
         calibration: samples from which int8 and int16x8 find the ranges of activations;
-            labels are not needed.
+            labels are not needed. Like all samples here, raw data: they are prepared as the model
+            says. Of a recipe file, that part of its data is taken which is kept for this.
         validation: samples like those that the model will get, to hold against the ranges; as
             many are drawn as for the calibration.
         data: labelled samples to fine-tune with, where `recipe` prunes, clusters or trains for int8;
@@ -143,7 +144,7 @@ def export(
     # Asked now, so that nothing is converted for a folder that holds another model's files.
     Manifest({"sha256": origin.sha256}, {}).merged_into(out, overwrite=overwrite)
     golden_sha256 = None if golden is None else _golden_sha256(golden, origin)
-    given, held = _samples(calibration), _samples(validation)
+    given, held = _samples(calibration, "calibration"), _samples(validation, "validation")
     job = Job(
         origin,
         source,
@@ -152,7 +153,7 @@ def export(
         given and given.subset(recipe.calibration, recipe.seed),
         len(given or ()),
         held and held.subset(recipe.calibration, recipe.seed),
-        _samples(data),
+        _samples(data, "train"),
         trust_code,
         golden_sha256,
     )
@@ -242,8 +243,8 @@ def _golden_sha256(golden: Golden | str | os.PathLike[str], origin: Artifact) ->
     return loaded.sha256
 
 
-def _samples(given: Samples | str | os.PathLike[str] | None) -> Samples | None:
-    return given if given is None or isinstance(given, Samples) else load_samples(given)
+def _samples(given: Samples | str | os.PathLike[str] | None, part: str) -> Samples | None:
+    return given if given is None or isinstance(given, Samples) else load_samples(given, part=part)
 
 
 def _versions() -> dict[str, str]:
