@@ -39,6 +39,7 @@ ROOMS = (
     ("report",),
     ("models",),
     ("train", "optimize", "convert"),
+    ("tune",),
     ("pipeline",),
     ("cli", "__main__"),
 )
