@@ -9,7 +9,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from edgekit.cli.arguments import add_json
+from edgekit.cli.arguments import add_json, add_trust_code
 from edgekit.cli.console import INTERRUPTED, Console
 from edgekit.errors import UsageError
 from edgekit.files import refuse_existing
@@ -19,7 +19,7 @@ from edgekit.recipe import DataRecipe, Recipe, read_recipe
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", nargs="?", metavar="RECIPE.toml", help="data, model and training")
     parser.add_argument(
-        "--model", metavar="NAME", help="a reference architecture: cnn, resnet8, mlp"
+        "--model", metavar="NAME", help="a reference architecture, such as cnn or ds_cnn"
     )
     parser.add_argument("--data", metavar="SAMPLES", help="labelled samples to train on")
     parser.add_argument("--test", metavar="SAMPLES", help="labelled samples kept apart to the end")
@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, metavar="N", help="of splits, weights and shuffling")
     parser.add_argument("--tensorboard", metavar="DIR", help="write logs for TensorBoard to DIR")
     parser.add_argument("-o", "--output", required=True, metavar="MODEL.keras")
+    add_trust_code(parser)
     add_json(parser)
 
 
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             f"--output: received {args.output!r}, expected a name that ends in .keras."
         )
     assert recipe.data is not None, "_recipe() sees to it"
-    from edgekit.models.architectures import check_name
+    from edgekit.models.architectures import check_recipe as check_model
     from edgekit.train.checkpoint import Checkpoint
     from edgekit.train.planning import check_recipe
     from edgekit.train.trainer import load_splits, train
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     checkpoint = Checkpoint(Path(args.output))
     if not checkpoint.may_replace_output():
         refuse_existing([args.output], args.overwrite)
-    check_name(recipe.model.name)
+    check_model(recipe.model)
     check_recipe(recipe)
     try:
         training = train(
@@ -55,6 +56,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             overwrite=args.overwrite,
             progress=console.tell,
             live=console.live,
+            trust_code=args.trust_code,
         )
     except KeyboardInterrupt:
         if not checkpoint.exists():

@@ -11,6 +11,8 @@ from typing import Any
 
 from edgekit.errors import require
 from edgekit.files import refuse_existing
+from edgekit.metadata import Metadata
+from edgekit.models.metadata import write as write_metadata
 from edgekit.recipe import Recipe
 from edgekit.samples import Splits, load_splits
 from edgekit.train import fitting
@@ -37,6 +39,7 @@ def train(
     on_epoch: Callable[[dict[str, float]], None] | None = None,
     live: Progress | None = None,
     model: Any = None,
+    trust_code: bool = False,
 ) -> Training:
     """Train the architecture that `recipe` names, or `model`, and save it whole.
 
@@ -49,18 +52,20 @@ def train(
     ``<output's stem>.log.csv``.
 
     Args:
-        splits: images as (samples, height, width, channels); labels are class numbers (samples,),
-            or have the shape of the model's output. Without labels, the model learns to give its
-            input once more.
-        recipe: `model`, `training` and `augmentation` are read.
+        splits: raw samples, images as (samples, height, width, channels); labels are class numbers
+            (samples,), or have the shape of the model's output. Without labels, the model learns to
+            give its input once more. What the recipe's pre-processing learns is learned from `train`
+            and stored with the model.
+        recipe: `preprocessing`, `model`, `training` and `augmentation` are read.
         output: the ``.keras`` file to write.
         overwrite: replace it if it exists, and the checkpoint of another training.
         progress: called with a line of text for each epoch.
         on_epoch: called with the numbers of each epoch, after its checkpoint; what it raises ends
             the training, which the same call takes up again.
         live: called within an epoch with a line of text, up to ten times a second.
-        model: a Keras 3 model, Functional or Sequential, in place of the recipe's; its weights are
-            changed. To be taken up in another process, it has to begin with the same weights there.
+        model: a Keras 3 model in place of the recipe's; its weights are changed. To be taken up in
+            another process, it has to begin with the same weights there.
+        trust_code: let code that the recipe's model file holds run.
 
     Raises:
         OutputExistsError: `output` exists, or the checkpoint of another training, and `overwrite`
@@ -76,7 +81,7 @@ def train(
     # TensorFlow reads this once, on its first import: oneDNN's sums differ with the order of threads.
     os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
     parts = [part for part in (splits.train, splits.validation, splits.test) if part is not None]
-    planned = plan(parts, recipe, model)
+    planned = plan(parts, recipe, model, trust_code=trust_code)
     key = fingerprint(recipe, planned.model, planned.feeds[:2])
     state = fitting.begin(planned.trainee, checkpoint.load(key, overwrite))
     before, start = sum(row["seconds"] for row in state.history), perf_counter()
@@ -95,7 +100,7 @@ def train(
         seconds = before + perf_counter() - start
         model = scorer(planned, recipe)
         scores = [_scores(model, feed, planned.targets) for feed in planned.feeds[1:]]
-        _save(planned.model, checkpoint)
+        _save(planned, checkpoint)
     finally:
         if not checkpoint.exists():
             checkpoint.remove()
@@ -180,10 +185,12 @@ def _scores(model: Any, feed: Feed, targets: Targets) -> dict[str, float]:
     return scores
 
 
-def _save(model: Any, checkpoint: Checkpoint) -> None:
+def _save(planned: Plan, checkpoint: Checkpoint) -> None:
     path = checkpoint.folder / "model.keras"
     try:
-        model.save(path)
+        planned.model.save(path)
+        if planned.metadata != Metadata():
+            write_metadata(path, planned.metadata)
         checkpoint.publish(path)
     except OSError as error:
         raise checkpoint.unwritable("the model", error) from error
