@@ -95,18 +95,18 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from edgekit.convert.export import export
     from edgekit.convert.making import CALIBRATED
 
-    calibration = args.calibration
-    if not calibration and args.recipe and set(recipe.schemes) & set(CALIBRATED):
-        # The recipe's own data, if it names any, keep a part for this.
-        calibration = args.recipe if read_recipe(args.recipe).data else None
+    # A recipe that names data keeps a part of them for this.
+    own = args.recipe if args.recipe and read_recipe(args.recipe).data else None
+    calibrated = bool(set(recipe.schemes) & set(CALIBRATED))
+    tuned = bool(recipe.prune or recipe.cluster or recipe.qat)
     export(
         args.model,
         out=args.output,
         schemes=recipe.schemes,
         formats=recipe.formats,
-        calibration=calibration,
+        calibration=args.calibration or (own if calibrated else None),
         validation=args.validation,
-        data=args.data,
+        data=args.data or (own if tuned else None),
         golden=args.golden,
         recipe=recipe,
         overwrite=args.overwrite,
