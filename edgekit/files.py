@@ -92,3 +92,31 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary folder beside `path`, moved there when the block ends well and removed when it does not.
+
+    Whoever looks at `path` sees a whole folder; while another takes its place, for a moment none.
+    """
+    # Boards write no folders, and it is another megabyte.
+    import shutil
+
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary, old = (path.with_name(f".{os.urandom(6).hex()}.{path.name}") for _ in range(2))
+    temporary.mkdir()
+    try:
+        yield temporary
+        if path.exists():
+            path.replace(old)
+        try:
+            temporary.replace(path)
+        except OSError:
+            if old.exists():
+                old.replace(path)
+            raise
+    finally:
+        for folder in (temporary, old):
+            shutil.rmtree(folder, ignore_errors=True)
