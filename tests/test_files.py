@@ -126,7 +126,12 @@ def test_a_folder_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
     target = tmp_path / "folder"
     target.mkdir()
     (target / "old.txt").write_text("old")
-    with pytest.raises(ZeroDivisionError), atomic_folder(target) as folder:
-        (folder / "half").mkdir()
-        raise ZeroDivisionError
+
+    def fail() -> None:
+        with atomic_folder(target) as folder:
+            (folder / "half").mkdir()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert [path.name for path in tmp_path.rglob("*")] == ["folder", "old.txt"]
