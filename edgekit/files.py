@@ -105,18 +105,26 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary, old = (path.with_name(f".{os.urandom(6).hex()}.{path.name}") for _ in range(2))
+    temporary = path.with_name(f".{os.urandom(6).hex()}.{path.name}")
     temporary.mkdir()
     try:
         yield temporary
-        if path.exists():
-            path.replace(old)
-        try:
-            temporary.replace(path)
-        except OSError:
-            if old.exists():
-                old.replace(path)
-            raise
+        replace_folder(temporary, path)
     finally:
-        for folder in (temporary, old):
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def replace_folder(new: Path, path: Path) -> None:
+    """Move the folder `new` to `path`; what was there is removed, or stays where the move fails."""
+    import shutil
+
+    old = path.with_name(f".{os.urandom(6).hex()}.{path.name}")
+    if path.exists():
+        path.replace(old)
+    try:
+        new.replace(path)
+    except OSError:
+        if old.exists():
+            old.replace(path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

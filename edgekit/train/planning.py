@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from edgekit.errors import ArtifactError, SamplesError, TensorError, TrainingError, require
-from edgekit.models.architectures import Task, build
+from edgekit.models import architectures
+from edgekit.models.architectures import Task, adopt, build
 from edgekit.models.source import SourceModel, from_keras
 from edgekit.recipe import Recipe
+from edgekit.recipe.training import VALUE_LOSSES
 from edgekit.samples import Samples
 from edgekit.train import compiling
 from edgekit.train.augmentation import make, varied
@@ -49,21 +52,26 @@ def check_recipe(recipe: Recipe) -> None:
     """Ask this before data is read in vain.
 
     Raises:
-        RecipeError: an option of the optimiser, or an argument of an augmentation, is none.
+        UsageError: there is no such model file.
+        RecipeError: there is no such architecture, module or function; an option of the optimiser, or an argument of an augmentation, is none.
     """
+    architectures.check_recipe(recipe.model)
     keras = require("keras", "export", _PURPOSE)
     compiling.optimizer(keras, recipe.training, 1)
     for each in recipe.augmentation:
         make(each)
 
 
-def plan(parts: list[Samples], recipe: Recipe, model: Any = None) -> Plan:
+def plan(
+    parts: list[Samples], recipe: Recipe, model: Any = None, *, trust_code: bool = False
+) -> Plan:
     """Build the model, unless it is given, and bring it together with its samples.
 
     Args:
         parts: for training, validation and perhaps test.
         recipe: `model`, `training` and `augmentation` are read.
-        model: Functional or Sequential, in place of the recipe's.
+        model: of Keras 3, in place of the recipe's.
+        trust_code: let code in the model file that the recipe goes on from run.
 
     Raises:
         SamplesError: inputs or labels do not fit the model.
@@ -72,9 +80,11 @@ def plan(parts: list[Samples], recipe: Recipe, model: Any = None) -> Plan:
     keras = require("keras", "export", _PURPOSE)
     settings, train = recipe.training, parts[0]
     keras.utils.set_random_seed(settings.seed)
-    rebuilds = model is None and recipe.model.name == "autoencoder"
+    rebuilds = model is None and recipe.model.architecture == "autoencoder"
     if model is None:
-        model = build(_task(train), recipe.model)
+        model = build(_task(train, recipe), recipe.model, trust_code=trust_code)
+    elif not getattr(model, "inputs", None):
+        model = adopt(model, _task(train, recipe, model), "model")
     source = _source(model)
     targets = targets_for(
         train,
@@ -158,23 +168,38 @@ def _trainee(keras: Any, model: Any, precision: str) -> Any:
     return keras.Model(inputs, model.outputs[0])
 
 
-def _task(samples: Samples) -> Task:
+def _task(samples: Samples, recipe: Recipe, model: Any = None) -> Task:
     if len(samples.inputs) != 1:
         raise SamplesError(
-            f"training: received inputs {', '.join(samples.inputs)}, the reference architectures take one."
-        )
-    if not class_count(samples):
-        raise SamplesError(
-            "training: the samples have no class labels (whole numbers, array 'y'), which this "
-            "architecture learns."
+            f"training: received inputs {', '.join(samples.inputs)}, expected one, which is what this "
+            "network takes."
         )
     ((name, x),) = samples.inputs.items()
     largest = max(
         float(np.max(np.abs(np.asarray(batch.inputs[name], np.float64))))
         for batch in samples.batches(_BATCH)
     )
-    classes = class_count(samples)
-    return Task(tuple(x.shape[1:]), classes, 1 / largest if largest else 1.0)
+    architecture = None if model is not None else recipe.model.architecture
+    kind, count = _answers(samples, architecture, recipe.training.loss)
+    return Task(tuple(x.shape[1:]), count, 1 / largest if largest else 1.0, kind)
+
+
+def _answers(samples: Samples, architecture: str | None, loss: str) -> tuple[str, int]:
+    """What the network is to answer, and with how many numbers."""
+    classes, labels = class_count(samples), samples.labels
+    # With a loss that compares values, whole numbers are values too.
+    values = labels is not None and (not classes or (labels.ndim == 1 and loss in VALUE_LOSSES))
+    if architecture == "autoencoder":
+        return "reconstruction", 0
+    # Class numbers are seldom predicted as values: a network of one's own gives its input once more.
+    if architecture is None and (labels is None or (values and classes)):
+        return "reconstruction", 0
+    if labels is None:
+        raise SamplesError(
+            "training: the samples have no class labels (whole numbers, array 'y') and no values to "
+            f"predict, one of which the architecture {architecture!r} learns."
+        )
+    return ("regression", math.prod(labels.shape[1:])) if values else ("classification", classes)
 
 
 def _fitting(samples: Samples, source: SourceModel) -> Samples:
