@@ -72,13 +72,18 @@ def run(args: argparse.Namespace, console: Console) -> int:
     existing(args.model, "model file")
     recipe = _recipe(args)
     from edgekit.convert.export import export
+    from edgekit.convert.making import CALIBRATED
 
+    calibration = args.calibration
+    if not calibration and args.recipe and set(recipe.schemes) & set(CALIBRATED):
+        # The recipe's own data, if it names any, keep a part for this.
+        calibration = args.recipe if read_recipe(args.recipe).data else None
     export(
         args.model,
         out=args.output,
         schemes=recipe.schemes,
         formats=recipe.formats,
-        calibration=args.calibration,
+        calibration=calibration,
         validation=args.validation,
         data=args.data,
         recipe=recipe,

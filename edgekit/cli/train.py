@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     recipe = _recipe(args)
     assert recipe.data is not None, "_recipe() sees to it"
+    from edgekit.models.architectures import check_recipe as check_model
     from edgekit.models.saving import check_path, refuse_saving
     from edgekit.train.checkpoint import Checkpoint
     from edgekit.train.planning import check_recipe
@@ -40,6 +41,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     checkpoint = Checkpoint(check_path(args.output))
     if not checkpoint.may_replace_output():
         refuse_saving(checkpoint.output, args.overwrite)
+    check_model(recipe.model)
     check_recipe(recipe)
     try:
         training = train(

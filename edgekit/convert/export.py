@@ -73,7 +73,8 @@ def export(
         formats: of ``tflite``, ``onnx``. ONNX takes ``float32``, ``float16``, ``dynamic`` and
             ``int8``; other combinations are listed in the manifest as skipped, with the reason.
         calibration: samples from which int8 and int16x8 find the ranges of activations;
-            labels are not needed.
+            labels are not needed. Like all samples here, raw data: they are prepared as the model
+            says. Of a recipe file, that part of its data is taken which is kept for this.
         validation: samples like those that the model will get, to hold against the ranges; as
             many are drawn as for the calibration.
         data: labelled samples to fine-tune with, where `recipe` prunes.
@@ -124,7 +125,7 @@ def export(
     origin = Artifact.of(path)
     # Asked now, so that nothing is converted for a folder that holds another model's files.
     Manifest({"sha256": origin.sha256}, {}).merged_into(out, overwrite=overwrite)
-    given, held = _samples(calibration), _samples(validation)
+    given, held = _samples(calibration, "calibration"), _samples(validation, "validation")
     job = Job(
         origin,
         model if isinstance(model, SourceModel) else None,
@@ -133,7 +134,7 @@ def export(
         given and given.subset(recipe.calibration, recipe.seed),
         len(given or ()),
         held and held.subset(recipe.calibration, recipe.seed),
-        _samples(data),
+        _samples(data, "train"),
         trust_code,
     )
     versions = _versions()
@@ -204,8 +205,8 @@ def export(
     return [Artifact(str(out / f.name), f.format, f.scheme) for f in wanted if results[f].row]
 
 
-def _samples(given: Samples | str | os.PathLike[str] | None) -> Samples | None:
-    return given if given is None or isinstance(given, Samples) else load_samples(given)
+def _samples(given: Samples | str | os.PathLike[str] | None, part: str) -> Samples | None:
+    return given if given is None or isinstance(given, Samples) else load_samples(given, part=part)
 
 
 def _versions() -> dict[str, str]:

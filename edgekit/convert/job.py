@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from edgekit.metadata import Metadata
 from edgekit.models import load
 from edgekit.models.source import SourceModel
 from edgekit.optimize.prune import prune
+from edgekit.preparation import prepared
 from edgekit.recipe import ExportRecipe
 from edgekit.runtime import load as load_runner
 from edgekit.samples import Samples
@@ -102,22 +103,19 @@ class Job:
         """Make `files` in `folder`; gives each when it is done, in no order."""
         source = self.model or load(self.origin.path, trust_code=self.trust_code)
         recipe = self.recipe
-        if recipe.class_names and source.classes not in (None, len(recipe.class_names)):
-            raise UsageError(
-                f"class_names: received {len(recipe.class_names)} names, expected {source.classes}: "
-                "one for each class."
-            )
+        about = self._about(source)
         samples = self.calibration
         notes: dict[str, Any] = {"batch": recipe.batch}
         if samples is not None:
-            samples = samples.for_inputs(source.inputs)
+            samples = prepared(samples, about, source.inputs)
             if any(file.scheme in CALIBRATED for file in files):
                 tell(f"calibrate on {len(samples)} of {self.given} samples")
-        held = self.validation and self.validation.for_inputs(source.inputs)
+        held = self.validation and prepared(self.validation, about, source.inputs)
         flavour = source.flavour
         if recipe.prune:
             tell(f"prune to {recipe.prune.sparsity:.0%} and fine-tune")
-            pruned = prune(source, recipe.prune, self.data, progress=tell)
+            data = self.data and prepared(self.data, about, source.inputs)
+            pruned = prune(source, recipe.prune, data, progress=tell)
             source = pruned.source
             notes["prune"] = {**asdict(recipe.prune), "sparsity_by_layer": pruned.sparsity}
         with closing(
@@ -127,9 +125,8 @@ class Job:
                 if isinstance(made, str):
                     yield file, Result(flavour, reason=made)
                     continue
-                known = Metadata(
-                    class_names=recipe.class_names,
-                    preprocessing=recipe.preprocessing,
+                known = replace(
+                    about,
                     source_sha256=self.origin.sha256,
                     recipe={"scheme": file.scheme, **notes, **made.notes},
                 )
@@ -140,6 +137,18 @@ class Job:
                     yield file, Result(flavour, reason=load_reason(error, file.scheme))
                 else:
                     yield file, Result(flavour, row=finished.to_json())
+
+    def _about(self, source: SourceModel) -> Metadata:
+        """What the files will say about themselves: as the model does, unless the recipe says otherwise."""
+        names = self.recipe.class_names or source.metadata.class_names
+        if names and source.classes not in (None, len(names)):
+            raise UsageError(
+                f"class_names: received {len(names)} names, expected {source.classes}: one for each "
+                "class."
+            )
+        steps = self.recipe.preprocessing or source.metadata.preprocessing
+        inputs = [spec.name for spec in source.inputs]
+        return Metadata(class_names=names, preprocessing=steps).for_inputs(inputs)
 
 
 def _finish(path: Path, made: Made, file: Wanted, known: Metadata) -> ExportedFile:

@@ -12,13 +12,21 @@ from typing import Any
 
 from edgekit.errors import ArtifactError, OutputExistsError, UsageError, require
 from edgekit.files import atomic, atomic_folder, refuse_existing
+from edgekit.metadata import Metadata
+from edgekit.models.metadata import write
 from edgekit.models.source import SourceModel, from_keras
 
 _PURPOSE = "Saving a Keras model"
 _FILES = (".keras", ".h5", ".hdf5")
 
 
-def save(model: Any, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+def save(
+    model: Any,
+    path: str | os.PathLike[str],
+    *,
+    metadata: Metadata | None = None,
+    overwrite: bool = False,
+) -> None:
     """Save a model so that `edgekit.models.load` can read it again.
 
     A name that ends in ``.keras`` or ``.h5`` gives a file with layers and weights. One without an
@@ -28,6 +36,7 @@ def save(model: Any, path: str | os.PathLike[str], *, overwrite: bool = False) -
     Args:
         model: of Keras 3 or tf_keras, or what `edgekit.models.load` gave.
         path: where to. It appears whole or not at all.
+        metadata: what the file is to say about itself; None for what a loaded model's file said.
         overwrite: replace what is there.
 
     Raises:
@@ -47,12 +56,22 @@ def save(model: Any, path: str | os.PathLike[str], *, overwrite: bool = False) -
                 f"{path}: the model is a SavedModel, which has no layers to write to a file. Expected "
                 "a name without an ending, for a folder."
             )
-        with atomic(path) as temporary, _without_advice():
-            keras_model.save(temporary)
+        with atomic(path) as temporary:
+            with _without_advice():
+                keras_model.save(temporary)
+            _describe(temporary, metadata, source)
         return
     source = source or from_keras(path, _flavour(keras_model), keras_model)
     with atomic_folder(path) as folder:
         _write_saved_model(source, folder)
+        _describe(folder, metadata, source)
+
+
+def _describe(path: Path, metadata: Metadata | None, source: SourceModel | None) -> None:
+    if metadata is None and source is not None:
+        metadata = source.metadata
+    if metadata not in (None, Metadata()):
+        write(path, metadata)
 
 
 def check_path(path: str | os.PathLike[str]) -> Path:

@@ -42,8 +42,3 @@ class ModelRecipe:
                 raise RecipeError("function, file: received both, expected one of them.")
         elif self.folder is not None:
             raise RecipeError("folder: received without function, whose module it leads to.")
-
-    @property
-    def architecture(self) -> str | None:
-        """The reference architecture asked for; None for a network of one's own."""
-        return self.name if self.function is None and self.file is None else None

@@ -50,10 +50,11 @@ def train(
     ``<output's stem>.log.csv``.
 
     Args:
-        splits: images as (samples, height, width, channels); labels are class numbers (samples,),
-            or have the shape of the model's output. Without labels, the model learns to give its
-            input once more.
-        recipe: `model`, `training` and `augmentation` are read.
+        splits: raw samples, images as (samples, height, width, channels); labels are class numbers
+            (samples,), or have the shape of the model's output. Without labels, the model learns to
+            give its input once more. What the recipe's pre-processing learns is learned from `train`
+            and stored with the model.
+        recipe: `preprocessing`, `model`, `training` and `augmentation` are read.
         output: the ``.keras`` or ``.h5`` file to write; a name without an ending is a SavedModel folder.
         overwrite: replace it if it exists, and the checkpoint of another training.
         progress: called with a line of text for each epoch.
@@ -63,7 +64,7 @@ def train(
         model: a Keras 3 model in place of the recipe's; its weights are changed. A subclassed one
             becomes a SavedModel. To be taken up in another process, it has to begin with the same
             weights there.
-        trust_code: let code in the model file that the recipe goes on from run.
+        trust_code: let code that the recipe's model file holds run.
 
     Raises:
         UsageError: the model could not be loaded again from such an output.
@@ -101,7 +102,7 @@ def train(
         seconds = before + perf_counter() - start
         model = scorer(planned, recipe)
         scores = [_scores(model, feed, planned.targets) for feed in planned.feeds[1:]]
-        _save(planned.model, checkpoint)
+        _save(planned, checkpoint)
     finally:
         if not checkpoint.exists():
             checkpoint.remove()
@@ -186,10 +187,10 @@ def _scores(model: Any, feed: Feed, targets: Targets) -> dict[str, float]:
     return scores
 
 
-def _save(model: Any, checkpoint: Checkpoint) -> None:
+def _save(planned: Plan, checkpoint: Checkpoint) -> None:
     path = checkpoint.folder / f"model{checkpoint.output.suffix}"
     try:
-        save(model, path, overwrite=True)
+        save(planned.model, path, metadata=planned.metadata, overwrite=True)
         checkpoint.publish(path)
     except OSError as error:
         raise checkpoint.unwritable("the model", error) from error

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from edgekit.errors import ArtifactError, OutputExistsError, UsageError
+from edgekit.metadata import Metadata
 from edgekit.models import load, save
 from edgekit.models.architectures import Task, adopt
 from edgekit.models.saving import check_saving
@@ -85,6 +86,16 @@ def test_a_loaded_model_is_saved_as_another_kind(tmp_path: Path) -> None:
             np.testing.assert_allclose(value, answers(source)[key], atol=1e-6)
     with pytest.raises(UsageError, match="has no layers to write to a file"):
         save(load(tmp_path / "folder"), tmp_path / "m.h5")
+
+
+@pytest.mark.parametrize("name", ["m.keras", "m.h5", "folder"])
+def test_what_a_model_says_about_itself_stays_with_it(tmp_path: Path, name: str) -> None:
+    said = Metadata(class_names=("a", "b", "c"))
+    save(keras_3(), tmp_path / name, metadata=said)
+    source = load(tmp_path / name)
+    assert source.metadata == said
+    save(source, tmp_path / "copy")
+    assert load(tmp_path / "copy").metadata == said
 
 
 @pytest.mark.parametrize("name", ["m.tflite", "m.v2", "m.keras.bak"])

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgekit.errors import OutputExistsError, SamplesError, UsageError
+from edgekit.errors import OutputExistsError, RecipeError, UsageError
 from edgekit.models import load
 from edgekit.recipe import ModelRecipe, Recipe, TrainingRecipe
 from edgekit.samples import Samples, Splits
@@ -140,5 +140,5 @@ def test_an_autoencoder_of_ones_own(tmp_path: Path, own: ModelRecipe) -> None:
 
 
 def test_no_labels_and_nothing_to_reconstruct(tmp_path: Path) -> None:
-    with pytest.raises(SamplesError, match=r"no class labels .* no values to predict.*'mlp'"):
+    with pytest.raises(RecipeError, match=r"'mlp'.*samples without labels.*'autoencoder'"):
         train(splits("none"), RECIPE, tmp_path / "m.keras")
