@@ -97,7 +97,7 @@ def _together(args: argparse.Namespace, recipe: Recipe, cluster: Cluster, consol
     from edgekit.train.trainer import load_splits
 
     training = train_together(
-        load_splits(recipe),
+        load_splits(recipe.data),
         recipe,
         args.output,
         cluster,

@@ -18,6 +18,7 @@ from edgekit.models.bridge import copy_back, to_tf_keras
 from edgekit.models.source import from_keras
 from edgekit.recipe import Recipe
 from edgekit.samples import Samples
+from edgekit.samples.splits import Splits
 from edgekit.train import fitting
 from edgekit.train.cluster import Cluster
 from edgekit.train.data_key import data_key
@@ -26,7 +27,6 @@ from edgekit.train.logs import line
 from edgekit.train.planning import compiled, plan
 from edgekit.train.rendezvous import meet
 from edgekit.train.result import Training
-from edgekit.train.trainer import Splits
 
 Progress = Callable[[str], None]
 _PURPOSE = "Training on several workers"
