@@ -96,6 +96,7 @@ def _together(args: argparse.Namespace, recipe: Recipe, cluster: Cluster, consol
     from edgekit.train.distributed import train_together
     from edgekit.train.trainer import load_splits
 
+    assert recipe.data is not None, "_recipe() sees to it"
     training = train_together(
         load_splits(recipe.data),
         recipe,

@@ -164,9 +164,10 @@ def _train(
         validation.steps(settings.batch_size),
     )
     seconds = perf_counter() - start
+    # Statistics are averaged over the workers when they are read: all of them have to take part.
+    copy_back(twin)
     if not cluster.is_chief:
         return None
-    copy_back(twin)
     scores = [_scores(planned.trainee, feed) for feed in planned.feeds[1:]]
     with atomic(output) as temporary:
         planned.model.save(temporary)
