@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from edgekit.convert.hiding import attention_rules
 from edgekit.convert.lowering import FOR_ALL, lowered
 from edgekit.errors import ExportError, one_line, require
 from edgekit.models.source import SourceModel
@@ -80,7 +81,8 @@ def freeze(source: SourceModel, batch: int | None, folder: Path | None = None) -
     constant = _without_variables(function)
     graph, takes, gives = None, {}, {}
     if constant is not None:
-        graph = lowered(constant.graph.as_graph_def(add_shapes=True), FOR_ALL)
+        plain = constant.graph.as_graph_def(add_shapes=True)
+        graph = lowered(plain, {**FOR_ALL, **attention_rules(plain)})
         # Results of a function stand in the order of a dictionary's sorted keys.
         takes = dict(zip(function.structured_input_signature[1], constant.inputs, strict=True))
         gives = dict(zip(sorted(spec.name for spec in outputs), constant.outputs, strict=True))

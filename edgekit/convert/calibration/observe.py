@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.convert.calibration.histogram import Histogram
+from edgekit.convert.calibration.masks import MARGIN, MARGIN_16, Hidden, saturated
 from edgekit.convert.calibration.methods import MIN_MAX, Interval, Method
 from edgekit.convert.calibration.probes import Probe, batches
 from edgekit.convert.calibration.ranges import Ranges
@@ -76,17 +77,17 @@ def observe(
         validation: samples to hold against the ranges, under the same names.
     """
     halves = [_watch(probe, half, method.counts) for half in _halves(samples, seed)]
-    by_half = tuple(_choose(half, method) for half in halves) if len(halves) > 1 else ()
+    by_half = tuple(_choose(half, method, probe.hidden) for half in halves if len(halves) > 1)
     whole = halves[0]
     for half in halves[1:]:
         for name, seen in half.items():
             whole.setdefault(name, Seen.nothing(method.counts)).merge(seen)
-    chosen = _choose(whole, method)
+    chosen = _choose(whole, method, probe.hidden)
     return Ranges(
         method=method,
         samples=len(samples),
         chosen=chosen,
-        seen=_choose(whole, MIN_MAX),
+        seen=_choose(whole, MIN_MAX, probe.hidden, MARGIN_16),
         halves=by_half,
         resemblance=None if validation is None else resemblance(probe, chosen, validation),
     )
@@ -113,12 +114,16 @@ def _some(values: NDArray[Any]) -> NDArray[Any]:
     return values.reshape(-1)[::stride]
 
 
-def _choose(tensors: dict[str, Seen], method: Method) -> dict[str, Interval]:
-    return {
+def _choose(
+    tensors: dict[str, Seen], method: Method, hidden: Hidden, margin: float = MARGIN
+) -> dict[str, Interval]:
+    known = {name: seen for name, seen in tensors.items() if seen.lowest <= seen.highest}
+    ranges = {
         name: method.choose(Interval(seen.lowest, seen.highest), seen.histogram)
-        for name, seen in tensors.items()
-        if seen.lowest <= seen.highest
+        for name, seen in known.items()
     }
+    lowest = {name: seen.lowest for name, seen in known.items()}
+    return saturated(ranges, hidden, lowest, margin)
 
 
 def _halves(samples: Samples, seed: int) -> list[Samples]:

@@ -68,7 +68,8 @@ def resemblance(probe: Probe, ranges: Mapping[str, Interval], samples: Samples) 
     extremes: dict[str, tuple[float, float]] = {}
 
     def look(name: str, values: NDArray[Any]) -> None:
-        if name not in ranges:
+        # A hidden score lies outside of its range on purpose.
+        if name not in ranges or name in probe.hidden:
             return
         lowest, highest = ranges[name]
         outside[name] += int(np.count_nonzero((values < lowest) | (values > highest)))
