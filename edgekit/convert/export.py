@@ -25,6 +25,7 @@ from edgekit.files import refuse_existing
 from edgekit.manifest import MANIFEST_NAME, Manifest
 from edgekit.models.objects import from_object, unchanged
 from edgekit.models.source import SourceModel
+from edgekit.optimize.chain import suffix
 from edgekit.recipe import ExportRecipe
 from edgekit.samples import Samples, load_samples
 
@@ -82,7 +83,8 @@ def export(
             labels are not needed.
         validation: samples like those that the model will get, to hold against the ranges; as
             many are drawn as for the calibration.
-        data: labelled samples to fine-tune with, where `recipe` prunes.
+        data: labelled samples to fine-tune with, where `recipe` prunes, clusters or trains for int8;
+            for that last they serve as `calibration` too where there is none.
         golden: the golden file of the same model, whose hash each file then holds: `edgekit.compare`
             compares it with no other.
         recipe: everything else that can be chosen; its `schemes` and `formats` give way
@@ -108,15 +110,19 @@ def export(
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out}: is a file, expected a folder to write to.")
+    if recipe.qat and calibration is None:
+        # What the model is trained on shows what it will see.
+        calibration = data
     calibrated = [scheme for scheme in recipe.schemes if scheme in CALIBRATED]
     if calibrated and calibration is None:
         raise UsageError(
             f"schemes {', '.join(calibrated)} need samples to find the ranges of activations: give "
             "--calibration SAMPLES (calibration=samples)."
         )
-    if recipe.prune and data is None:
+    if suffix(recipe) and data is None:
         raise UsageError(
-            "pruning needs labelled samples to fine-tune with: give --data SAMPLES (data=samples)."
+            "pruning, clustering and quantisation-aware training need samples to fine-tune with: give "
+            "--data SAMPLES (data=samples)."
         )
     if isinstance(model, (str, os.PathLike)):
         source, origin = None, Artifact.of(model)
@@ -125,8 +131,7 @@ def export(
         origin = source.artifact
     path = origin.path
     stem = path.stem if origin.format != OBJECT and path.is_file() else path.name
-    if recipe.prune:
-        stem += f".prune{round(recipe.prune.sparsity * 100)}"
+    stem += suffix(recipe)
     wanted = [
         Wanted(format, scheme, f"{stem}.{scheme}{FORMATS[format]}")
         for format in dict.fromkeys(recipe.formats)

@@ -24,7 +24,7 @@ from edgekit.manifest import ExportedFile
 from edgekit.metadata import Metadata
 from edgekit.models import load
 from edgekit.models.source import SourceModel
-from edgekit.optimize.prune import prune
+from edgekit.optimize.chain import optimize, suffix
 from edgekit.recipe import ExportRecipe
 from edgekit.runtime import load as load_runner
 from edgekit.samples import Samples
@@ -81,7 +81,7 @@ class Job:
         common = {
             "source": self.origin.sha256,
             "recipe": {**asdict(self.recipe), "schemes": None, "formats": None},
-            "data": hash_of(self.data) if self.recipe.prune else None,
+            "data": hash_of(self.data) if suffix(self.recipe) else None,
             # Refused samples stay refused, even for a file that they do not change.
             "samples": self.calibration
             and {name: [x.dtype.str, x.shape[1:]] for name, x in self.calibration.inputs.items()},
@@ -118,11 +118,9 @@ class Job:
                 tell(f"calibrate on {len(samples)} of {self.given} samples")
         held = self.validation and self.validation.for_inputs(source.inputs)
         flavour = source.flavour
-        if recipe.prune:
-            tell(f"prune to {recipe.prune.sparsity:.0%} and fine-tune")
-            pruned = prune(source, recipe.prune, self.data, progress=tell)
-            source = pruned.source
-            notes["prune"] = {**asdict(recipe.prune), "sparsity_by_layer": pruned.sparsity}
+        optimized = optimize(source, recipe, self.data, progress=tell)
+        source = optimized.source
+        notes.update(optimized.report)
         with closing(
             make(files, source, samples, held, recipe, self.aims, folder, verbose)
         ) as results:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgekit.artifact import Artifact
-from edgekit.errors import ArtifactError
+from edgekit.errors import ArtifactError, require
+from edgekit.metadata import Metadata
 from edgekit.tensor import TensorSpec
 
 Tensors = Mapping[str, Any]
@@ -30,6 +31,7 @@ class SourceModel:
         call: TensorFlow tensors by input name to tensors by output name, in inference mode;
             works eagerly and inside a `tf.function`.
         variables: the `tf.Variable` objects that `call` reads.
+        metadata: what the file says about itself; empty where it does not.
         origin: what `artifact` is where that is no file.
     """
 
@@ -40,6 +42,7 @@ class SourceModel:
     outputs: tuple[TensorSpec, ...]
     call: Callable[[Tensors], dict[str, Any]]
     variables: tuple[Any, ...]
+    metadata: Metadata = field(default_factory=Metadata)
     origin: Artifact | None = None
 
     @property
@@ -87,6 +90,26 @@ def from_keras(path: Path, flavour: str, model: Any) -> SourceModel:
         if flavour == "keras"
         else tuple(model.variables),
     )
+
+
+def copied(source: SourceModel) -> SourceModel:
+    """The same model with variables of its own, so that one stays as it is while the other learns.
+
+    Raises:
+        ArtifactError: it is a SavedModel, or a subclassed model, whose graph is not known.
+    """
+    model = source.model
+    if source.flavour == "savedmodel" or not (
+        hasattr(model, "_nodes_by_depth") or hasattr(model, "_functional")
+    ):
+        raise ArtifactError(
+            f"{source.path}: expected a Sequential or Functional model, which can be copied layer by "
+            "layer."
+        )
+    keras = require(source.flavour, "export", "Copying a model")
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return from_keras(source.path, source.flavour, copy)
 
 
 def from_saved_model(path: Path, loaded: Any) -> SourceModel:

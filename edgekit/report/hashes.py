@@ -54,10 +54,12 @@ def check_hashes(documents: Sequence[Document]) -> None:
 
     Raises:
         DocumentError: they are of different original models or golden files, compare a file with
-            another golden than it was exported for, give one file name two hashes, or hold a file
-            that neither the manifest nor, without one, a drift knows.
+            another golden than it was exported for, give one file name two hashes, hold a file
+            that neither the manifest nor, without one, a drift knows, or are of a model that is
+            not on the tuning's front.
     """
     _one_original(documents)
+    _from_the_front(documents)
     _one_golden(documents)
     _own_golden(documents)
     _one_hash_a_name(documents)
@@ -74,6 +76,27 @@ def _one_original(documents: Sequence[Document]) -> None:
                 f"of an original model with sha256 {short(expected)}, the {doc.kind} document of "
                 f"one with {short(sha256)}. Make both from the same model."
             )
+
+
+def _from_the_front(documents: Sequence[Document]) -> None:
+    for tuning in documents:
+        if tuning.kind != "tuning":
+            continue
+        known = {row["model"]["sha256"] for row in front_of(tuning.content)}
+        for doc in documents:
+            if doc.original and doc.original["sha256"] not in known:
+                raise DocumentError(
+                    f"{doc.path} and {tuning.path} do not belong together: the {doc.kind} document is "
+                    f"of an original model with sha256 {short(doc.original['sha256'])}, and the "
+                    f"tuning's best models have {', '.join(map(short, sorted(known)))}. Give the "
+                    "documents of a model that the tuning found."
+                )
+
+
+def front_of(tuning: dict[str, Any]) -> list[dict[str, Any]]:
+    """The trials of a tuning document that are on its front and whose model is kept."""
+    chosen = set(tuning["front"])
+    return [row for row in tuning["trials"] if row["number"] in chosen and row["model"]]
 
 
 def _one_golden(documents: Sequence[Document]) -> None:
@@ -151,3 +174,7 @@ def _entries(documents: Sequence[Document]) -> Iterator[tuple[Document, dict[str
             yield doc, doc.original
         for entry in doc.files:
             yield doc, entry
+        if doc.kind == "tuning":
+            for row in front_of(doc.content):
+                for entry in (row["model"], *row["files"]):
+                    yield doc, entry
