@@ -9,8 +9,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.convert.calibration.masks import Hidden, hidden_scores
-from edgekit.convert.compatibility import read_model
 from edgekit.convert.refusals import ranges_reason
 from edgekit.errors import ExportError, require
 from edgekit.samples import Samples
@@ -26,11 +24,9 @@ class Probe(Protocol):
 
     Attributes:
         batch: samples an inference.
-        hidden: see `edgekit.convert.calibration.masks.hidden_scores`.
     """
 
     batch: int
-    hidden: Hidden
 
     def run(self, inputs: dict[str, NDArray[Any]], look: Look) -> None:
         """Run one batch and show each tensor that is no constant, as ``look(name, values)``.
@@ -68,7 +64,6 @@ class TfliteProbe:
                 model_content=content, num_threads=1, experimental_preserve_all_tensors=True
             )
         self._interpreter.allocate_tensors()
-        self.hidden = hidden_scores(read_model(content, "tflite"))
         signature = next(iter(self._interpreter._get_full_signature_list().values()))
         self._inputs = dict(signature["inputs"])
         details = {row["index"]: row for row in self._interpreter.get_tensor_details()}
@@ -126,7 +121,6 @@ class OnnxProbe:
             for value in (*graph.input, *graph.value_info, *graph.output)
             if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
         } - constants
-        self.hidden = hidden_scores(read_model(proto.SerializeToString(), "onnx"))
         shown = {value.name for value in (*graph.input, *graph.output)}
         graph.output.extend(
             onnx.ValueInfoProto(name=name)

@@ -68,8 +68,7 @@ def resemblance(probe: Probe, ranges: Mapping[str, Interval], samples: Samples) 
     extremes: dict[str, tuple[float, float]] = {}
 
     def look(name: str, values: NDArray[Any]) -> None:
-        # A hidden score lies outside of its range on purpose.
-        if name not in ranges or name in probe.hidden:
+        if name not in ranges:
             return
         lowest, highest = ranges[name]
         outside[name] += int(np.count_nonzero((values < lowest) | (values > highest)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +25,6 @@ class Doubler:
 
     def __init__(self, batch: int = 1) -> None:
         self.batch = batch
-        self.hidden: dict[str, tuple[str, ...]] = {}
 
     def run(self, inputs: dict[str, NDArray[Any]], look: Look) -> None:
         assert len(inputs["x"]) == self.batch
@@ -60,7 +59,6 @@ def test_stand_ins_for_infinity_are_no_part_of_a_range(method: Method) -> None:
 
     class File:
         batch = 1
-        hidden: ClassVar[dict[str, tuple[str, ...]]] = {}
 
         def run(self, inputs: dict[str, NDArray[Any]], look: Look) -> None:
             look("masked", x[inputs["row"][0]])
