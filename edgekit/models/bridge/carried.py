@@ -21,12 +21,19 @@ Config = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class _Held:
-    """Kept from tf_keras, which would take layers, lists and dictionaries for its own."""
+class Held:
+    """Kept from Keras, which would take layers, lists and dictionaries for its own."""
 
     config: Config
     made: Any
     template: Any = None
+
+    def filled(self, tensors: list[Any]) -> Any:
+        """The template's ``[args, kwargs]`` with tensors in their places."""
+        leaves = keras.tree.flatten(self.template)
+        for place, tensor in zip(self.config["places"], tensors, strict=True):
+            leaves[place] = tensor
+        return keras.tree.pack_sequence_as(self.template, leaves)
 
 
 @tf_keras.utils.register_keras_serializable("edgekit")
@@ -45,7 +52,7 @@ class Operator(tf_keras.layers.Layer):  # type: ignore[misc]
         super().__init__(**{**kwargs, "autocast": False})
         # Deserialisers take things out of what they are given.
         restore = keras.saving.deserialize_keras_object
-        self._held = _Held(
+        self._held = Held(
             {"operation": operation, "arguments": arguments, "places": places},
             restore(deepcopy(operation)),
             restore(deepcopy(arguments)),
@@ -58,16 +65,18 @@ class Operator(tf_keras.layers.Layer):  # type: ignore[misc]
 
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def _run(self, inputs: Any) -> Any:
-        held = self._held
-        leaves = keras.tree.flatten(held.template)
-        for place, tensor in zip(held.config["places"], tf.nest.flatten(inputs), strict=True):
-            leaves[place] = tensor
-        args, kwargs = keras.tree.pack_sequence_as(held.template, leaves)
-        results = keras.tree.flatten(held.made(*args, **kwargs))
+        args, kwargs = self._held.filled(tf.nest.flatten(inputs))
+        results = keras.tree.flatten(self._held.made(*args, **kwargs))
         return results[0] if len(results) == 1 else results
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> None:  # noqa: ARG002
         return None
+
+    def of_keras(self, tensors: list[Any]) -> Any:
+        """A new node of the operation in a Keras 3 graph."""
+        operation = keras.saving.deserialize_keras_object(deepcopy(self._held.config["operation"]))
+        args, kwargs = self._held.filled(tensors)
+        return operation(*args, **kwargs)
 
     def get_config(self) -> Config:
         return {**super().get_config(), **self._held.config}
@@ -85,7 +94,7 @@ class Carried(tf_keras.layers.Layer):  # type: ignore[misc]
         """Make it anew from the serialised, built layer."""
         super().__init__(**{**kwargs, "autocast": False})
         inner = keras.saving.deserialize_keras_object(deepcopy(layer))
-        self._held = _Held(layer, inner)
+        self._held = Held(layer, inner)
         self.supports_masking = True
         self.carried_weights = [
             self.add_weight(

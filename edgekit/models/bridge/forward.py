@@ -7,7 +7,7 @@ from typing import Any
 from edgekit.errors import BridgeError, one_line, require
 from edgekit.models.bridge import layers, operators, walk, weights
 from edgekit.models.bridge.twin import Twin, unique, wrapped
-from edgekit.models.bridge.verify import Traced, verify
+from edgekit.models.bridge.verify import Traced, tables_of, verify
 from edgekit.models.source import SourceModel
 
 # What layers call the masks that come with tensors; `attention_mask` is always the user's.
@@ -75,12 +75,7 @@ def _bridge(source: SourceModel) -> Twin:
         )
         return results
 
-    tables = {
-        size
-        for layer, _ in build.layers.values()
-        for size in (getattr(layer, "input_dim", None), getattr(layer, "num_tokens", None))
-        if isinstance(size, int)
-    }
+    tables = tables_of(layer for layer, _ in build.layers.values())
     verify(source, twin, Traced(names, original, of_twin), tables)
     return Twin(twin, pairs)
 

@@ -43,11 +43,11 @@ def layer_for(operation: Any, args: Any, kwargs: Any, name: str) -> tuple[Any, A
 
 def key_of(operation: Any, args: Any, kwargs: Any) -> str:
     """What is the same for two calls that one layer can answer."""
-    return json.dumps(_template(operation, args, kwargs)[0])
+    return json.dumps([_serialised(operation), template(args, kwargs)[0]])
 
 
 def is_symbolic(value: Any) -> bool:
-    """Whether it is a tensor of tf_keras' graph, not a constant."""
+    """Whether it is a tensor of a graph, of either flavour, not a constant."""
     return hasattr(value, "_keras_history")
 
 
@@ -120,8 +120,9 @@ def _carried(operation: Any, args: Any, kwargs: Any, name: str) -> Any:
 
     kind = type(operation).__name__
     try:
-        template, places = _template(operation, args, kwargs)
-        return Operator(**template, places=places, name=name)
+        arguments, places = template(args, kwargs)
+        serialised = _serialised(operation)
+        return Operator(operation=serialised, arguments=arguments, places=places, name=name)
     # What an operation's own get_config raises, and what JSON does not hold.
     except (TypeError, ValueError, KeyError, AttributeError, NotImplementedError) as error:
         raise BridgeError(
@@ -130,14 +131,19 @@ def _carried(operation: Any, args: Any, kwargs: Any, name: str) -> Any:
         ) from error
 
 
-def _template(operation: Any, args: Any, kwargs: Any) -> tuple[dict[str, Any], list[int]]:
-    keras = require("keras", "export", "Bridging to tf_keras")
+def template(args: Any, kwargs: Any) -> tuple[Any, list[int]]:
+    """A call's ``[args, kwargs]``, serialised with None where tensors go, and where those are."""
+    keras = require("keras", "export", "Bridging")
     leaves = keras.tree.flatten([list(args), kwargs])
     places = [place for place, leaf in enumerate(leaves) if is_symbolic(leaf)]
-    emptied = [None if place in places else leaf for place, leaf in enumerate(leaves)]
+    emptied = [None if is_symbolic(leaf) else leaf for leaf in leaves]
     arguments = keras.tree.pack_sequence_as([list(args), kwargs], emptied)
-    serialize = keras.saving.serialize_keras_object
-    return {"operation": serialize(operation), "arguments": serialize(arguments)}, places
+    return keras.saving.serialize_keras_object(arguments), places
+
+
+def _serialised(operation: Any) -> Any:
+    keras = require("keras", "export", "Bridging to tf_keras")
+    return keras.saving.serialize_keras_object(operation)
 
 
 def _flat(structure: Any) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -61,6 +61,12 @@ def verify(source: SourceModel, twin: SourceModel, traced: Traced, tables: set[i
             f"{source.path}: the model's answers to random inputs are not finite, so its twin cannot "
             "be verified."
         )
+
+
+def tables_of(layers: Iterable[Any]) -> set[int]:
+    """Sizes of the tables that a model's layers look integers up in."""
+    sizes = {getattr(layer, name, None) for layer in layers for name in ("input_dim", "num_tokens")}
+    return {size for size in sizes if isinstance(size, int)}
 
 
 def close(expected: Any, received: Any) -> bool:
