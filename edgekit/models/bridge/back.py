@@ -47,7 +47,7 @@ def _bridge(source: SourceModel) -> Twin:
     ]
     build = _Builder(*(spec.name for spec in source.inputs))
     outputs = walk_tf.run(source, inputs, build)
-    model = keras.Model(inputs, outputs, name=source.model.name.replace("/", "_"))
+    model = keras.Model(_one(inputs), _one(outputs), name=source.model.name.replace("/", "_"))
     twin = wrapped(source, "keras", model)
     names = [f"{layer.name!r} ({type(layer).__name__})" for layer, _ in build.steps]
 
@@ -131,6 +131,11 @@ def _states_apart(layer: Any, args: Any, kwargs: Any) -> Any:
         first, *states = args[0]
         return (first,), {**kwargs, "initial_state": states}
     return args, kwargs
+
+
+def _one(tensors: list[Any]) -> Any:
+    # As most users build models, and read them.
+    return tensors[0] if len(tensors) == 1 else tensors
 
 
 def _flat(structure: Any) -> list[Any]:

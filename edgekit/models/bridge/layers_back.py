@@ -15,6 +15,7 @@ _DROPPED = {
     "dtype",
     "batch_input_shape",
     "seed",
+    "rng_type",
     "implementation",
     "input_length",
     "input_dim",
