@@ -24,7 +24,7 @@ from edgekit.manifest import ExportedFile
 from edgekit.metadata import Metadata
 from edgekit.models import load
 from edgekit.models.source import SourceModel
-from edgekit.optimize.prune import prune
+from edgekit.optimize.chain import optimize, suffix
 from edgekit.recipe import ExportRecipe
 from edgekit.runtime import load as load_runner
 from edgekit.samples import Samples
@@ -61,6 +61,7 @@ class Job:
         validation: samples to hold against the ranges found.
         data: labelled samples to fine-tune with.
         trust_code: let code that the model file holds run.
+        golden_sha256: of the golden file that the files are to name; None for none.
     """
 
     origin: Artifact
@@ -72,6 +73,7 @@ class Job:
     validation: Samples | None
     data: Samples | None
     trust_code: bool
+    golden_sha256: str | None = None
 
     def keys(self, files: Sequence[Wanted], versions: dict[str, str]) -> dict[Wanted, str]:
         """For each file a key that changes with everything that decides about its bytes."""
@@ -79,11 +81,12 @@ class Job:
         common = {
             "source": self.origin.sha256,
             "recipe": {**asdict(self.recipe), "schemes": None, "formats": None},
-            "data": hash_of(self.data) if self.recipe.prune else None,
+            "data": hash_of(self.data) if suffix(self.recipe) else None,
             # Refused samples stay refused, even for a file that they do not change.
             "samples": self.calibration
             and {name: [x.dtype.str, x.shape[1:]] for name, x in self.calibration.inputs.items()},
             "trust_code": self.trust_code,
+            "golden": self.golden_sha256,
             "versions": versions,
         }
         return {
@@ -115,11 +118,9 @@ class Job:
                 tell(f"calibrate on {len(samples)} of {self.given} samples")
         held = self.validation and self.validation.for_inputs(source.inputs)
         flavour = source.flavour
-        if recipe.prune:
-            tell(f"prune to {recipe.prune.sparsity:.0%} and fine-tune")
-            pruned = prune(source, recipe.prune, self.data, progress=tell)
-            source = pruned.source
-            notes["prune"] = {**asdict(recipe.prune), "sparsity_by_layer": pruned.sparsity}
+        optimized = optimize(source, recipe, self.data, progress=tell)
+        source = optimized.source
+        notes.update(optimized.report)
         with closing(
             make(files, source, samples, held, recipe, self.aims, folder, verbose)
         ) as results:
@@ -131,6 +132,7 @@ class Job:
                     class_names=recipe.class_names,
                     preprocessing=recipe.preprocessing,
                     source_sha256=self.origin.sha256,
+                    golden_sha256=self.golden_sha256,
                     recipe={"scheme": file.scheme, **notes, **made.notes},
                 )
                 path = folder / file.name
@@ -165,5 +167,12 @@ def _finish(path: Path, made: Made, file: Wanted, known: Metadata) -> ExportedFi
     artifact = Artifact(str(path), file.format, file.scheme)
     recipe = dict(known.recipe)
     return ExportedFile(
-        artifact, inputs, outputs, recipe, operators.counts, operators.float_ops, warnings
+        artifact,
+        inputs,
+        outputs,
+        recipe,
+        operators.counts,
+        operators.float_ops,
+        warnings,
+        known.golden_sha256,
     )

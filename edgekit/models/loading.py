@@ -7,6 +7,7 @@ import os
 import re
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from edgekit.errors import (
     one_line,
     require,
 )
+from edgekit.metadata import Metadata
+from edgekit.models.metadata import read
+from edgekit.models.quantizers import QUANTIZING_LAYERS, quantizers_known
 from edgekit.models.source import SourceModel, from_keras, from_saved_model
 
 _PURPOSE = "Loading a Keras model"
@@ -68,6 +72,7 @@ def load(path: str | os.PathLike[str], *, trust_code: bool = False) -> SourceMod
             f"{path}: received a {artifact.format} file, expected a Keras model: .keras, .h5 or a "
             "SavedModel folder."
         )
+    metadata = read(artifact.path) or Metadata()
     config = _read_config(artifact)
     if not trust_code:
         _refuse_code(artifact.path, config)
@@ -79,6 +84,8 @@ def load(path: str | os.PathLike[str], *, trust_code: bool = False) -> SourceMod
         ("keras", "Keras 3", _load_with_keras),
         ("tf_keras", "tf_keras", _load_with_tf_keras),
     )
+    if _mentions_quantizers(config):
+        loaders = (("tf_keras", "tf_keras with tfmot", _load_quantized),)
     for flavour, name, loader in loaders:
         try:
             model = loader(artifact.path, trust_code)
@@ -88,7 +95,7 @@ def load(path: str | os.PathLike[str], *, trust_code: bool = False) -> SourceMod
         except Exception as error:
             reasons.append(f"{name}: {one_line(error)}")
         else:
-            return from_keras(artifact.path, flavour, model)
+            return replace(from_keras(artifact.path, flavour, model), metadata=metadata)
     raise ArtifactError(
         f"{path}: no flavour of Keras can load it. {' '.join(reasons)} If it uses layers of your "
         "own, export a SavedModel from the program that defines them."
@@ -103,6 +110,12 @@ def _load_with_keras(path: Path, trust_code: bool) -> Any:
 def _load_with_tf_keras(path: Path, trust_code: bool) -> Any:
     tf_keras = require("tf_keras", "export", _PURPOSE)
     return tf_keras.models.load_model(path, compile=False, safe_mode=not trust_code)
+
+
+def _load_quantized(path: Path, trust_code: bool) -> Any:
+    """A model with the wrappers of quantisation-aware training, which tf_keras alone does not know."""
+    with quantizers_known():
+        return _load_with_tf_keras(path, trust_code)
 
 
 def _load_saved_model(path: Path, trust_code: bool) -> SourceModel:
@@ -123,7 +136,7 @@ def _load_saved_model(path: Path, trust_code: bool) -> SourceModel:
         raise ArtifactError(
             f"{path}: cannot be loaded as a SavedModel: {one_line(error)}"
         ) from error
-    return from_saved_model(path, loaded)
+    return replace(from_saved_model(path, loaded), metadata=read(path) or Metadata())
 
 
 def _ops_of(proto: Path) -> set[str]:
@@ -162,6 +175,16 @@ def _read_config(artifact: Artifact) -> Any:
         raise ArtifactError(
             f"{path}: not a whole {path.suffix} file ({error}). Save the model again, or copy it anew."
         ) from error
+
+
+def _mentions_quantizers(config: Any) -> bool:
+    """Whether a config holds layers of quantisation-aware training, tfmot's or edgekit's."""
+    if isinstance(config, dict):
+        name = config.get("class_name")
+        if isinstance(name, str) and name.split(">")[-1] in QUANTIZING_LAYERS:
+            return True
+        return any(_mentions_quantizers(value) for value in config.values())
+    return isinstance(config, list) and any(_mentions_quantizers(value) for value in config)
 
 
 def _refuse_code(path: Path, config: Any) -> None:
