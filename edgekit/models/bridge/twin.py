@@ -46,7 +46,14 @@ def wrapped(source: SourceModel, flavour: str, model: Any) -> SourceModel:
         replace(mine, name=spec.name)
         for mine, spec in zip(own.outputs, source.outputs, strict=True)
     )
-    return replace(own, inputs=source.inputs, outputs=outputs, call=call)
+    return replace(
+        own,
+        inputs=source.inputs,
+        outputs=outputs,
+        call=call,
+        metadata=source.metadata,
+        origin=source.origin,
+    )
 
 
 def unique(names: Iterable[str] = ()) -> Callable[[str], str]:
