@@ -31,6 +31,7 @@ ROOMS = (
         "device",
         "preprocess",
         "metadata",
+        "preparation",
     ),
     ("runtime",),
     ("drift",),

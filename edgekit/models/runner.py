@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.errors import UsageError, require
+from edgekit.metadata import Metadata
 from edgekit.models.loading import load
 from edgekit.runtime.runner import Backend, Runner
 from edgekit.tensor import TensorSpec
@@ -53,6 +54,9 @@ class KerasRunner(Runner):
         tensors = [self._tf.constant(x) for x in arrays]
         # numpy() shares memory with a tensor that nobody else holds.
         return [np.asarray(result) for result in self._function(*tensors)]
+
+    def _read_metadata(self) -> Metadata | None:
+        return self._source.metadata
 
     def _close(self) -> None:
         del self._function, self._source

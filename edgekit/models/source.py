@@ -5,13 +5,14 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgekit.errors import ArtifactError
+from edgekit.metadata import Metadata
 from edgekit.tensor import TensorSpec
 
 Tensors = Mapping[str, Any]
@@ -29,6 +30,7 @@ class SourceModel:
         call: TensorFlow tensors by input name to tensors by output name, in inference mode;
             works eagerly and inside a `tf.function`.
         variables: the `tf.Variable` objects that `call` reads.
+        metadata: what the file says about itself; empty where it does not.
     """
 
     path: Path
@@ -38,6 +40,7 @@ class SourceModel:
     outputs: tuple[TensorSpec, ...]
     call: Callable[[Tensors], dict[str, Any]]
     variables: tuple[Any, ...]
+    metadata: Metadata = field(default_factory=Metadata)
 
     @property
     def classes(self) -> int | None:

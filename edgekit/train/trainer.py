@@ -16,25 +16,12 @@ from edgekit.document import tag
 from edgekit.errors import SamplesError, TrainingError, require
 from edgekit.files import atomic, refuse_existing, sha256_of
 from edgekit.models.architectures import Task, build
-from edgekit.recipe import DataRecipe, Recipe
-from edgekit.samples import Samples, load_samples
+from edgekit.recipe import Recipe
+from edgekit.samples import Samples, Splits, load_splits
+
+__all__ = ["Splits", "Training", "load_splits", "train"]
 
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Splits:
-    """Disjoint labelled samples.
-
-    Attributes:
-        validation: guides the training; also what golden files and budgets may be made from
-            where there is no test set.
-        test: None where the recipe names none.
-    """
-
-    train: Samples
-    validation: Samples
-    test: Samples | None
 
 
 @dataclass(frozen=True)
@@ -72,21 +59,6 @@ class Training:
             "test_accuracy": self.test_accuracy,
             "seconds": self.seconds,
         }
-
-
-def load_splits(recipe: DataRecipe) -> Splits:
-    """Read the data a recipe names; validation is split off the training samples, stratified and seeded.
-
-    Raises:
-        SamplesError: unreadable, or without class labels.
-    """
-    samples = load_samples(recipe.train)
-    if samples.class_labels is None:
-        raise SamplesError(
-            f"{recipe.train}: has no class labels to train on (whole numbers, array 'y')."
-        )
-    train, validation = samples.split([1 - recipe.validation, recipe.validation], recipe.seed)
-    return Splits(train, validation, load_samples(recipe.test) if recipe.test else None)
 
 
 def train(

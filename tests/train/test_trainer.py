@@ -236,11 +236,3 @@ def test_load_splits(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.train.inputs["x"], parts.train.inputs["x"])
     assert again.test is not None
     assert len(again.test) == 100
-
-
-def test_load_splits_wants_classes(tmp_path: Path) -> None:
-    made = samples(100)
-    for labels in ({}, {"y": made.inputs["x"][:, 0]}):
-        name = write(tmp_path / "train.npz", x=made.inputs["x"], **labels)
-        with pytest.raises(SamplesError, match=r"train\.npz: has no class labels"):
-            load_splits(DataRecipe(name))
