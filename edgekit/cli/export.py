@@ -12,7 +12,15 @@ from edgekit.cli.arguments import add_json, add_trust_code
 from edgekit.cli.console import Console
 from edgekit.files import existing
 from edgekit.manifest import MANIFEST_NAME
-from edgekit.recipe import CALIBRATION_METHODS, ExportRecipe, PruneRecipe, Recipe, read_recipe
+from edgekit.recipe import (
+    CALIBRATION_METHODS,
+    DistillRecipe,
+    ExportRecipe,
+    PruneRecipe,
+    QatRecipe,
+    Recipe,
+    read_recipe,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--prune", type=float, metavar="SPARSITY", help="share of weights set to zero, in [0, 1)"
+    )
+    parser.add_argument(
+        "--qat", action="store_true", help="train for int8 (quantisation-aware) before the export"
+    )
+    parser.add_argument(
+        "--distill",
+        action="store_true",
+        help="let every fine-tuning imitate the model as it was; then --data needs no labels",
     )
     parser.add_argument("--data", metavar="SAMPLES", help="labelled samples to fine-tune with")
     parser.add_argument(
@@ -99,7 +115,7 @@ def _recipe(args: argparse.Namespace) -> ExportRecipe:
     recipe = (read_recipe(args.recipe) if args.recipe else Recipe()).export
     if args.quantize:
         recipe = replace(recipe, schemes=tuple(args.quantize))
-    elif not args.recipe and not args.calibration:
+    elif not args.recipe and not args.calibration and not args.qat:
         # Without samples there are no ranges: the float file is what can be made.
         recipe = replace(recipe, schemes=("float32",))
     if args.format:
@@ -119,4 +135,8 @@ def _recipe(args: argparse.Namespace) -> ExportRecipe:
     if args.prune is not None:
         prune = recipe.prune or PruneRecipe(args.prune)
         recipe = replace(recipe, prune=replace(prune, sparsity=args.prune))
+    if args.qat:
+        recipe = replace(recipe, qat=recipe.qat or QatRecipe())
+    if args.distill:
+        recipe = replace(recipe, distill=recipe.distill or DistillRecipe())
     return recipe

@@ -77,7 +77,8 @@ def export(
             labels are not needed.
         validation: samples like those that the model will get, to hold against the ranges; as
             many are drawn as for the calibration.
-        data: labelled samples to fine-tune with, where `recipe` prunes.
+        data: labelled samples to fine-tune with, where `recipe` prunes, clusters or trains for int8;
+            for that last they serve as `calibration` too where there is none.
         recipe: everything else that can be chosen; its `schemes` and `formats` give way
             to the arguments of those names.
         overwrite: replace files that exist.
@@ -100,15 +101,19 @@ def export(
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out}: is a file, expected a folder to write to.")
+    if recipe.qat and calibration is None:
+        # What the model is trained on shows what it will see.
+        calibration = data
     calibrated = [scheme for scheme in recipe.schemes if scheme in CALIBRATED]
     if calibrated and calibration is None:
         raise UsageError(
             f"schemes {', '.join(calibrated)} need samples to find the ranges of activations: give "
             "--calibration SAMPLES (calibration=samples)."
         )
-    if recipe.prune and data is None:
+    if suffix(recipe) and data is None:
         raise UsageError(
-            "pruning needs labelled samples to fine-tune with: give --data SAMPLES (data=samples)."
+            "pruning, clustering and quantisation-aware training need samples to fine-tune with: give "
+            "--data SAMPLES (data=samples)."
         )
     path = model.path if isinstance(model, SourceModel) else Path(model)
     stem = path.stem if path.is_file() else path.name

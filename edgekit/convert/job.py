@@ -24,7 +24,7 @@ from edgekit.manifest import ExportedFile
 from edgekit.metadata import Metadata
 from edgekit.models import load
 from edgekit.models.source import SourceModel
-from edgekit.optimize.chain import optimize
+from edgekit.optimize.chain import optimize, suffix
 from edgekit.recipe import ExportRecipe
 from edgekit.runtime import load as load_runner
 from edgekit.samples import Samples
@@ -79,7 +79,7 @@ class Job:
         common = {
             "source": self.origin.sha256,
             "recipe": {**asdict(self.recipe), "schemes": None, "formats": None},
-            "data": hash_of(self.data) if self.recipe.prune else None,
+            "data": hash_of(self.data) if suffix(self.recipe) else None,
             # Refused samples stay refused, even for a file that they do not change.
             "samples": self.calibration
             and {name: [x.dtype.str, x.shape[1:]] for name, x in self.calibration.inputs.items()},

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.convert.calibration.methods import MIN_MAX, Method
+from edgekit.convert.calibration.learned import Learned
+from edgekit.convert.calibration.methods import MIN_MAX, Interval, Method
 from edgekit.convert.calibration.observe import observe
 from edgekit.convert.calibration.probes import OnnxProbe
 from edgekit.convert.calibration.ranges import Ranges
@@ -68,6 +69,7 @@ def int8_onnx(
     method: Method = MIN_MAX,
     seed: int = 0,
     validation: Samples | None = None,
+    learned: Learned | None = None,
 ) -> tuple[bytes, Ranges]:
     """The QDQ int8 file, unsigned activations and signed per-channel weights, and its ranges.
 
@@ -80,6 +82,7 @@ def int8_onnx(
         method: how the range of an activation follows from what was seen.
         seed: of the halves whose ranges are compared.
         validation: samples to hold against the ranges.
+        learned: ranges that the model was trained with.
 
     Raises:
         ExportError: the quantiser cannot treat this model.
@@ -90,7 +93,7 @@ def int8_onnx(
     quantizer_module = require("onnxruntime.quantization.qdq_quantizer", "export", _PURPOSE)
     try:
         prepared = _prepared(float_file)
-        ranges = observe(OnnxProbe(prepared), samples, method, seed, validation)
+        ranges = observe(OnnxProbe(prepared), samples, method, seed, validation, learned)
         quantizer = quantizer_module.QDQQuantizer(
             prepared,
             per_channel=True,
@@ -100,7 +103,7 @@ def int8_onnx(
             tensors_range=calibrate.TensorsData(
                 calibrate.CalibrationMethod.MinMax,
                 {
-                    name: (np.float32(lowest), np.float32(highest))
+                    name: (np.float32(_unsigned(lowest, ranges.seen[name])), np.float32(highest))
                     for name, (lowest, highest) in ranges.of("int8").items()
                 },
             ),
@@ -115,6 +118,14 @@ def int8_onnx(
         raise ExportError(f"scheme 'int8': onnxruntime refuses: {one_line(error)}") from error
     content: bytes = quantizer.model.model.SerializeToString(deterministic=True)
     return content, ranges
+
+
+def _unsigned(lowest: float, seen: Interval) -> float:
+    """Zero for a tensor that is never negative, as behind a ReLU, whatever range it was trained with.
+
+    onnxruntime takes a ReLU out and leaves it to the range to cut what is negative.
+    """
+    return max(lowest, min(seen.lowest, 0.0))
 
 
 def float16_onnx(float_file: bytes) -> bytes:

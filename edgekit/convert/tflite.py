@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from edgekit.convert.calibration.learned import Learned
 from edgekit.convert.calibration.methods import MIN_MAX, Interval, Method
 from edgekit.convert.calibration.observe import observe
 from edgekit.convert.calibration.probes import TfliteProbe
@@ -64,6 +65,7 @@ def find_ranges(
     method: Method = MIN_MAX,
     seed: int = 0,
     validation: Samples | None = None,
+    learned: Learned | None = None,
 ) -> Ranges:
     """The range of every activation, found by running the float file over `samples` once.
 
@@ -73,11 +75,12 @@ def find_ranges(
         method: how a range follows from what was seen.
         seed: of the halves whose ranges are compared.
         validation: samples to hold against the ranges.
+        learned: ranges that the model was trained with.
 
     Raises:
         ExportError: the file holds tensors that cannot be observed.
     """
-    return observe(TfliteProbe(float_file), samples, method, seed, validation)
+    return observe(TfliteProbe(float_file), samples, method, seed, validation, learned)
 
 
 def quantize_tflite(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.errors import ArtifactError
+from edgekit.errors import ArtifactError, require
 from edgekit.metadata import Metadata
 from edgekit.tensor import TensorSpec
 
@@ -82,6 +82,26 @@ def from_keras(path: Path, flavour: str, model: Any) -> SourceModel:
         if flavour == "keras"
         else tuple(model.variables),
     )
+
+
+def copied(source: SourceModel) -> SourceModel:
+    """The same model with variables of its own, so that one stays as it is while the other learns.
+
+    Raises:
+        ArtifactError: it is a SavedModel, or a subclassed model, whose graph is not known.
+    """
+    model = source.model
+    if source.flavour == "savedmodel" or not (
+        hasattr(model, "_nodes_by_depth") or hasattr(model, "_functional")
+    ):
+        raise ArtifactError(
+            f"{source.path}: expected a Sequential or Functional model, which can be copied layer by "
+            "layer."
+        )
+    keras = require(source.flavour, "export", "Copying a model")
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return from_keras(source.path, source.flavour, copy)
 
 
 def from_saved_model(path: Path, loaded: Any) -> SourceModel:

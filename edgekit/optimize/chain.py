@@ -10,9 +10,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from edgekit.models.source import SourceModel
+from edgekit.models.source import SourceModel, copied
+from edgekit.optimize.objective import Teacher
 from edgekit.optimize.prune import prune
-from edgekit.recipe import ExportRecipe
+from edgekit.optimize.qat import quantize_aware
+from edgekit.recipe import ExportRecipe, QatRecipe
 from edgekit.samples import Samples
 
 Progress = Callable[[str], None]
@@ -45,7 +47,10 @@ class Step:
     name: str
     table: str
     asked: dict[str, Any]
-    run: Callable[[SourceModel, Samples | None, Progress], tuple[SourceModel, dict[str, Any]]]
+    run: Callable[
+        [SourceModel, Samples | None, Teacher | None, Progress],
+        tuple[SourceModel, dict[str, Any]],
+    ]
 
 
 def steps(recipe: ExportRecipe) -> list[Step]:
@@ -55,15 +60,38 @@ def steps(recipe: ExportRecipe) -> list[Step]:
         settings = recipe.prune
 
         def run(
-            source: SourceModel, data: Samples | None, tell: Progress
+            source: SourceModel, data: Samples | None, teacher: Teacher | None, tell: Progress
         ) -> tuple[SourceModel, dict[str, Any]]:
             tell(f"prune to {settings.sparsity:.0%} and fine-tune")
-            pruned = prune(source, settings, data, tell)
+            pruned = prune(source, settings, data, tell, teacher=teacher)
             return pruned.source, {"sparsity_by_layer": pruned.sparsity}
 
         name = f"prune{round((settings.sparsity or 0) * 100)}"
         asked.append(Step(name, "prune", asdict(settings), run))
+    if recipe.qat:
+        asked.append(_qat(recipe, recipe.qat))
     return asked
+
+
+def _qat(recipe: ExportRecipe, settings: QatRecipe) -> Step:
+    def run(
+        source: SourceModel, data: Samples | None, teacher: Teacher | None, tell: Progress
+    ) -> tuple[SourceModel, dict[str, Any]]:
+        tell("train for int8")
+        trained = quantize_aware(
+            source,
+            settings,
+            data,
+            preserve_sparsity=recipe.prune is not None,
+            preserve_clusters=recipe.cluster is not None,
+            teacher=teacher,
+            progress=tell,
+        )
+        for line in trained.remarks:
+            tell(line)
+        return trained.source, trained.to_json()
+
+    return Step("qat", "qat", asdict(settings), run)
 
 
 def suffix(recipe: ExportRecipe) -> str:
@@ -82,7 +110,7 @@ def optimize(
 
     Args:
         source: the model; changed in place unless channels are removed.
-        recipe: its `prune` is read.
+        recipe: its `prune`, `cluster`, `qat` and `distill` are read.
         data: labelled samples to fine-tune with.
         progress: called with a line of text for each step and epoch.
 
@@ -93,7 +121,12 @@ def optimize(
     """
     tell = progress or (lambda _: None)
     report: dict[str, Any] = {}
-    for step in steps(recipe):
-        source, reached = step.run(source, data, tell)
+    teacher = None
+    asked = steps(recipe)
+    if recipe.distill and asked:
+        teacher = Teacher(copied(source), recipe.distill.weight, recipe.distill.temperature)
+        report["distill"] = asdict(recipe.distill)
+    for step in asked:
+        source, reached = step.run(source, data, teacher, tell)
         report[step.table] = {**report.get(step.table, {}), **step.asked, **reached}
     return Optimized(source, report)

@@ -14,6 +14,7 @@ from edgekit.recipe.data import DataRecipe
 from edgekit.recipe.export import CALIBRATION_METHODS, ExportRecipe
 from edgekit.recipe.model import ModelRecipe
 from edgekit.recipe.optimize import ClusterRecipe, PruneRecipe
+from edgekit.recipe.qat import DistillRecipe, QatRecipe
 from edgekit.recipe.training import LOSSES, OPTIMIZERS, TrainingRecipe
 
 __all__ = [
@@ -22,9 +23,11 @@ __all__ = [
     "OPTIMIZERS",
     "ClusterRecipe",
     "DataRecipe",
+    "DistillRecipe",
     "ExportRecipe",
     "ModelRecipe",
     "PruneRecipe",
+    "QatRecipe",
     "Recipe",
     "TrainingRecipe",
     "read_recipe",

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.convert.calibration.histogram import Histogram
+from edgekit.convert.calibration.learned import Learned, find_learned
 from edgekit.convert.calibration.methods import MIN_MAX, Interval, Method
 from edgekit.convert.calibration.probes import Probe, batches
 from edgekit.convert.calibration.ranges import Ranges
@@ -65,6 +66,7 @@ def observe(
     method: Method,
     seed: int = 0,
     validation: Samples | None = None,
+    learned: Learned | None = None,
 ) -> Ranges:
     """The ranges of a file's tensors over all samples, and over each half of them, in one pass.
 
@@ -74,6 +76,7 @@ def observe(
         method: how a range follows from what was seen.
         seed: of the division into halves.
         validation: samples to hold against the ranges, under the same names.
+        learned: ranges that the model was trained with, which its tensors keep.
     """
     halves = [_watch(probe, half, method.counts) for half in _halves(samples, seed)]
     by_half = tuple(_choose(half, method) for half in halves) if len(halves) > 1 else ()
@@ -81,13 +84,19 @@ def observe(
     for half in halves[1:]:
         for name, seen in half.items():
             whole.setdefault(name, Seen.nothing(method.counts)).merge(seen)
-    chosen = _choose(whole, method)
+    kept = find_learned(learned, probe, samples) if learned else {}
+    chosen = {**_choose(whole, method), **kept}
+    # What was learned does not hang on the samples.
+    by_half = tuple(
+        {name: interval for name, interval in half.items() if name not in kept} for half in by_half
+    )
     return Ranges(
         method=method,
         samples=len(samples),
         chosen=chosen,
         seen=_choose(whole, MIN_MAX),
         halves=by_half,
+        learned=len(kept),
         resemblance=None if validation is None else resemblance(probe, chosen, validation),
     )
 
