@@ -26,6 +26,7 @@ class ExportedFile:
         ops: how often each operator occurs, by the dtype it computes in.
         float_ops: operators left in float in a quantised file, each with the reason.
         warnings: what to know before the file is put to use.
+        compressed_size_bytes: of the file packed by xz; None where that would take too long.
     """
 
     artifact: Artifact
@@ -35,11 +36,13 @@ class ExportedFile:
     ops: dict[str, dict[str, int]]
     float_ops: list[dict[str, str]]
     warnings: tuple[str, ...] = ()
+    compressed_size_bytes: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
             **self.artifact.to_json(),
             "path": self.artifact.name,
+            "compressed_size_bytes": self.compressed_size_bytes,
             "inputs": [spec.to_json() for spec in self.inputs],
             "outputs": [spec.to_json() for spec in self.outputs],
             "recipe": self.recipe,

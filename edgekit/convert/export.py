@@ -12,7 +12,7 @@ from time import perf_counter
 
 from edgekit import document
 from edgekit.artifact import FORMATS, Artifact
-from edgekit.convert.cache import Cache
+from edgekit.convert.cache import Cache, hash_of, key_of
 from edgekit.convert.fitting import Aim
 from edgekit.convert.folder import move, workshop
 from edgekit.convert.job import Job, Result
@@ -22,7 +22,8 @@ from edgekit.errors import ExportError, UsageError
 from edgekit.files import refuse_existing
 from edgekit.manifest import MANIFEST_NAME, Manifest
 from edgekit.models.source import SourceModel
-from edgekit.optimize.chain import suffix
+from edgekit.optimize.shelf import Shelf
+from edgekit.optimize.steps import suffix
 from edgekit.recipe import ExportRecipe
 from edgekit.samples import Samples, load_samples
 
@@ -61,7 +62,9 @@ def export(
 
     Files are named ``<stem>.<scheme>.<ext>``, those of a pruned model
     ``<stem>.prune50.<scheme>.<ext>``. They appear when all of them are made and each was
-    loaded once; a manifest of the same model that is there already is added to.
+    loaded once; a manifest of the same model that is there already is added to. Each step of an
+    optimisation leaves its model, ``<stem>.prune50.keras``, when it is done: a run that was stopped
+    goes on from there.
 
     What the same edgekit made of the same file with the same recipe, samples and packages is taken
     from the user's cache folder. A model given as an object is made anew each time: whether it is
@@ -116,8 +119,8 @@ def export(
             "--data SAMPLES (data=samples)."
         )
     path = model.path if isinstance(model, SourceModel) else Path(model)
-    stem = path.stem if path.is_file() else path.name
-    stem += suffix(recipe)
+    plain = path.stem if path.is_file() else path.name
+    stem = plain + suffix(recipe)
     wanted = [
         Wanted(format, scheme, f"{stem}.{scheme}{FORMATS[format]}")
         for format in dict.fromkeys(recipe.formats)
@@ -129,7 +132,13 @@ def export(
     origin = Artifact.of(path)
     # Asked now, so that nothing is converted for a folder that holds another model's files.
     Manifest({"sha256": origin.sha256}, {}).merged_into(out, overwrite=overwrite)
-    given, held = _samples(calibration), _samples(validation)
+    given, held, tuned = _samples(calibration), _samples(validation), _samples(data)
+    versions = _versions()
+    shelf = None
+    if suffix(recipe):
+        known = cache and not isinstance(model, SourceModel)
+        begin = key_of(source=origin.sha256, data=hash_of(tuned), versions=versions)
+        shelf = Shelf(out, plain, begin if known else None, overwrite, trust_code)
     job = Job(
         origin,
         model if isinstance(model, SourceModel) else None,
@@ -138,10 +147,10 @@ def export(
         given and given.subset(recipe.calibration, recipe.seed),
         len(given or ()),
         held and held.subset(recipe.calibration, recipe.seed),
-        _samples(data),
+        tuned,
         trust_code,
+        shelf,
     )
-    versions = _versions()
 
     def tell(line: str) -> None:
         if progress is not None:

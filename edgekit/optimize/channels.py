@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from edgekit.errors import UsageError
 from edgekit.models.source import SourceModel
-from edgekit.optimize.costs import Costs, costs_of
+from edgekit.optimize.costs import costs_of
 from edgekit.optimize.coupling import Coupling, couple
+from edgekit.optimize.effects import Effect, of_channels
 from edgekit.optimize.finetune import fine_tune
 from edgekit.optimize.graph import Graph, graph_of
 from edgekit.optimize.names import check_layers
@@ -34,15 +35,14 @@ class Slimmed:
     Attributes:
         source: of the flavour that went in.
         channels: how many each layer had and has, by layer name.
-        before, after: what an inference costs.
-        kept: layer names of channels that all stay, with the kind of layer that needs them.
+        effect: what an inference saves.
+        blocking: layers that take and give all their channels, with their kind.
     """
 
     source: SourceModel
     channels: dict[str, tuple[int, int]]
-    before: Costs
-    after: Costs
-    kept: dict[str, str]
+    effect: Effect
+    blocking: dict[str, str]
 
 
 def prune_channels(
@@ -74,19 +74,9 @@ def prune_channels(
         raise UsageError("pruning: the samples have no labels to fine-tune with (array 'y').")
     small = slim(source, recipe)
     if progress:
-        progress(gain(small))
+        progress(small.effect.text)
     fine_tune(small.source.model, source, data, recipe, teacher=teacher, progress=progress)
     return small
-
-
-def gain(small: Slimmed) -> str:
-    """What fewer channels bring, in one line, known before anything is trained."""
-    before, after = small.before, small.after
-    return (
-        f"channels: {before.macs / 1e6:.2f} to {after.macs / 1e6:.2f} million MACs an inference "
-        f"({before.macs / max(1, after.macs):.1f} times fewer), {before.parameters:,} to "
-        f"{after.parameters:,} parameters; every kernel gains speed, compressed or not"
-    )
 
 
 def slim(source: SourceModel, recipe: PruneRecipe) -> Slimmed:
@@ -103,8 +93,8 @@ def slim(source: SourceModel, recipe: PruneRecipe) -> Slimmed:
     after = rebuild(source, graph, coupling, gone)
     layers = {layer.name: layer for layer in after.model.layers}
     channels = {name: (len(atoms), _width(layers[name])) for name, atoms in coupling.made.items()}
-    kept = dict(coupling.blocking)
-    return Slimmed(after, channels, costs_of(graph), costs_of(graph_of(after)), kept)
+    effect = of_channels(costs_of(graph), costs_of(graph_of(after)))
+    return Slimmed(after, channels, effect, dict(coupling.blocking))
 
 
 def _width(layer: Any) -> int:

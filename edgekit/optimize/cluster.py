@@ -11,6 +11,7 @@ import numpy as np
 from edgekit.errors import TrainingError, UsageError, require
 from edgekit.models.bridge import copy_back, to_tf_keras
 from edgekit.models.source import SourceModel
+from edgekit.optimize.effects import Effect, of_clusters
 from edgekit.optimize.finetune import fine_tune
 from edgekit.optimize.fold import fold_batchnorm, kernel_of, set_offset
 from edgekit.optimize.names import check_layers
@@ -45,10 +46,12 @@ class Clustered:
     Attributes:
         source: of the flavour that went in.
         distinct: how many different values each clustered kernel holds, by layer name.
+        effect: what that brings, as told before.
     """
 
     source: SourceModel
     distinct: dict[str, int]
+    effect: Effect
 
 
 def cluster(
@@ -69,7 +72,7 @@ def cluster(
         source: a model of Keras 3, or tf_keras' own.
         recipe: how many values, which layers not, and the fine-tuning.
         data: samples as `fine_tune` takes them.
-        progress: called with a line of text for each epoch.
+        progress: called with a line of text for what it will bring, and for each epoch.
         teacher: a model to imitate as well.
 
     Raises:
@@ -84,6 +87,9 @@ def cluster(
     twin = to_tf_keras(source)
     model = twin.source.model
     chosen = _chosen(model, recipe)
+    effect = of_clusters(twin.source, chosen, recipe.clusters)
+    if progress:
+        progress(effect.text)
     offsets = fold_batchnorm(twin.source)
     zeros = {name: np.asarray(kernel_of(model.get_layer(name))) == 0 for name in chosen}
     adding = _offset_layer(tf_keras)
@@ -125,7 +131,7 @@ def cluster(
         elif isinstance(layer, adding):
             set_offset(model.get_layer(layer.name), layer.offset.numpy())
     copy_back(twin)
-    return Clustered(source, distinct)
+    return Clustered(source, distinct, effect)
 
 
 def _chosen(model: Any, recipe: ClusterRecipe) -> list[str]:

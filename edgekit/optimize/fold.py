@@ -85,9 +85,9 @@ def _fold(maker: Call, norm: Any) -> NDArray[Any]:
 
 
 def kernel_of(layer: Any) -> Any:
-    """The kernel whose last step makes a layer's channels."""
+    """The kernel whose last step makes a layer's channels; None if it has none."""
     for name in ("pointwise_kernel", "depthwise_kernel", "kernel", "embeddings"):
         kernel = getattr(layer, name, None)
         if kernel is not None:
             return kernel
-    raise TypeError(f"{layer.name}: has no kernel.")
+    return None

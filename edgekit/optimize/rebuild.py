@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ def rebuild(source: SourceModel, graph: Graph, coupling: Coupling, gone: set[int
         if weights:
             cut = _cut(type(old).__name__, weights, taken.get(old.name), made.get(old.name))
             model.get_layer(old.name).set_weights(cut)
-    return from_keras(source.path, source.flavour, model)
+    return replace(from_keras(source.path, source.flavour, model), metadata=source.metadata)
 
 
 def _target(call: Call, taken: Kept) -> list[int]:
