@@ -31,7 +31,11 @@ NATIVE: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     ("Dense", {"units": 4, "activation": "gelu", "kernel_regularizer": "l2"}, VECTOR),
     ("Dense", {"units": 4, "use_bias": False, "kernel_constraint": "max_norm"}, VECTOR),
     ("Dense", {"units": 4, "activation": "hard_sigmoid"}, VECTOR),
-    ("EinsumDense", {"equation": "abc,cd->abd", "output_shape": (None, 4), "bias_axes": "d"}, SERIES),
+    (
+        "EinsumDense",
+        {"equation": "abc,cd->abd", "output_shape": (None, 4), "bias_axes": "d"},
+        SERIES,
+    ),
     ("BatchNormalization", {"momentum": 0.9, "epsilon": 0.01}, IMAGE),
     ("BatchNormalization", {"axis": 1, "center": False}, IMAGE),
     ("LayerNormalization", {"axis": [1, 2], "epsilon": 0.1}, SERIES),
@@ -45,10 +49,24 @@ NATIVE: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     ("Softmax", {"axis": [1, 2]}, IMAGE),
     *[
         ("Activation", {"activation": name}, VECTOR)
-        for name in (
-            "tanh silu relu6 hard_sigmoid hard_silu selu exponential softplus softsign mish gelu "
-            "log_softmax leaky_relu celu hard_tanh squareplus"
-        ).split()
+        for name in [
+            "tanh",
+            "silu",
+            "relu6",
+            "hard_sigmoid",
+            "hard_silu",
+            "selu",
+            "exponential",
+            "softplus",
+            "softsign",
+            "mish",
+            "gelu",
+            "log_softmax",
+            "leaky_relu",
+            "celu",
+            "hard_tanh",
+            "squareplus",
+        ]
     ],
     ("MaxPooling1D", {"pool_size": 2}, SERIES),
     ("MaxPooling2D", {"pool_size": 2}, IMAGE),
@@ -185,9 +203,9 @@ def test_attention(bridged: Bridged, shaken: Any) -> None:
     L = keras.layers
     a, b = keras.Input((5, 4), name="a"), keras.Input((3, 4), name="b")
     may = keras.Input((5, 3), dtype="bool", name="may")
-    scores, weights = L.MultiHeadAttention(2, 3, value_dim=5, output_shape=6, flash_attention=False)(
-        a, b, return_attention_scores=True
-    )
+    scores, weights = L.MultiHeadAttention(
+        2, 3, value_dim=5, output_shape=6, flash_attention=False
+    )(a, b, return_attention_scores=True)
     outputs = [
         scores,
         weights,
@@ -232,9 +250,10 @@ def test_16_bit_models_get_a_float32_twin(bridged: Bridged, shaken: Any) -> None
         keras.layers.Dense(3, dtype="mixed_bfloat16"),
     ]
     model = sequential(shaken, VECTOR, *layers)
+    from pathlib import Path
+
     from edgekit.models.bridge import to_tf_keras
     from edgekit.models.source import from_keras
-    from pathlib import Path
 
     twin = to_tf_keras(from_keras(Path("m.keras"), "keras", model))
     assert twin.source.outputs[0].dtype == "float32"
