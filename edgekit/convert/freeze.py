@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -42,7 +42,7 @@ class Frozen:
     input_tensors: tuple[str, ...] = ()
     output_tensors: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
-    places: Places = Places()
+    places: Places = field(default_factory=Places)
 
 
 @contextmanager
@@ -83,8 +83,8 @@ def freeze(source: SourceModel, batch: int | None, folder: Path | None = None) -
     constant = _without_variables(function)
     graph, takes, gives, places = None, {}, {}, Places()
     if constant is not None:
-        graph, places = without_fake_quant(constant.graph.as_graph_def(add_shapes=True))
-        graph = lowered(graph, FOR_ALL)
+        graph = lowered(constant.graph.as_graph_def(add_shapes=True), FOR_ALL)
+        graph, places = without_fake_quant(graph)
         # Results of a function stand in the order of a dictionary's sorted keys.
         takes = dict(zip(function.structured_input_signature[1], constant.inputs, strict=True))
         gives = dict(zip(sorted(spec.name for spec in outputs), constant.outputs, strict=True))

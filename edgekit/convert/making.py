@@ -119,9 +119,7 @@ def make(
             for format, files in variants.items()
             if files
         }
-        stored = _Given(
-            *(_store(given, folder, word) for given, word in ((samples, "c"), (validation, "v")))
-        )
+        stored = _Given(_store(samples, folder, "c"), _store(validation, folder, "v"))
         contents: dict[str, bytes | str] = {}
         with quiet(verbose), freeze(source, recipe.batch_size, folder) as frozen:
             if samples is not None and frozen.places.tensors:

@@ -90,7 +90,7 @@ def quantizer_classes() -> SimpleNamespace:
             for name in ("quantizers", "quantize_config", "quantize_layer", "quantize_wrapper")
         }
 
-    class Range(parts["quantizers"].Quantizer):  # type: ignore[misc,name-defined]
+    class Range(parts["quantizers"].Quantizer):  # type: ignore[misc]
         """One range for a tensor, which is learned along with the weights.
 
         The ends are those given times e to the power of a trained number each, so that a step of
@@ -128,7 +128,7 @@ def quantizer_classes() -> SimpleNamespace:
         def get_config(self) -> dict[str, Any]:
             return {"lowest": self.lowest, "highest": self.highest, "fixed": self.fixed}
 
-    class Weights(parts["quantizers"].Quantizer):  # type: ignore[misc,name-defined]
+    class Weights(parts["quantizers"].Quantizer):  # type: ignore[misc]
         """A symmetric range for each output channel of a kernel: as far as its weights reach.
 
         Args:
@@ -192,7 +192,7 @@ def quantizer_classes() -> SimpleNamespace:
         def get_config(self) -> dict[str, Any]:
             return {"axes": list(self.axes), "sparse": self.sparse, "clusters": self.clusters}
 
-    class LayerConfig(parts["quantize_config"].QuantizeConfig):  # type: ignore[misc,name-defined]
+    class LayerConfig(parts["quantize_config"].QuantizeConfig):  # type: ignore[misc]
         """What is quantised of a layer: its kernel. Outputs are a `QuantizeLayer`'s matter.
 
         Args:
@@ -229,7 +229,7 @@ def quantizer_classes() -> SimpleNamespace:
                 "quantizer": {"class_name": "Weights", "config": self.quantizer.get_config()},
             }
 
-    class Activation(parts["quantize_layer"].QuantizeLayer):  # type: ignore[misc,name-defined]
+    class Activation(parts["quantize_layer"].QuantizeLayer):  # type: ignore[misc]
         """Rounds a tensor, and hands on the mask that came with it."""
 
         def __init__(self, quantizer: Any, **kwargs: Any) -> None:
@@ -242,7 +242,7 @@ def quantizer_classes() -> SimpleNamespace:
             # more variables than the file.
             self.built = True
 
-    class Layer(parts["quantize_wrapper"].QuantizeWrapperV2):  # type: ignore[misc,name-defined]
+    class Layer(parts["quantize_wrapper"].QuantizeWrapperV2):  # type: ignore[misc]
         """Rounds the kernel of the layer inside, and hands on the mask where that layer does."""
 
         def __init__(self, layer: Any, quantize_config: Any, **kwargs: Any) -> None:
@@ -256,7 +256,8 @@ def quantizer_classes() -> SimpleNamespace:
                 self.layer.build(input_shape)
                 self.layer.built = True
             super().build(input_shape)
-            self._trainable_weights = self._dedup_weights(self._trainable_weights)
+            listed = self._trainable_weights
+            listed[:] = self._dedup_weights(listed)
 
     # Names in files, so that nobody's own class of such a name is taken for ours.
     classes = (Range, Weights, LayerConfig, Activation, Layer)
