@@ -8,6 +8,7 @@ import os
 import sys
 import types
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,15 +30,25 @@ def read_toml(path: str | os.PathLike[str], cls: type[T]) -> T:
         UsageError: nothing is there.
         RecipeError: no TOML, an unknown key, a missing one or a value of the wrong type.
     """
-    path = existing(path, "TOML file")
-    try:
-        table = tomllib.loads(Path(path).read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
-        raise RecipeError(f"{path}: not TOML ({error}).") from error
+    table = read_table(path)
     try:
         return from_table(cls, table)
     except RecipeError as error:
         raise RecipeError(f"{path}: {error}") from error
+
+
+def read_table(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The tables of the TOML file at `path`, as they are.
+
+    Raises:
+        UsageError: nothing is there.
+        RecipeError: no TOML.
+    """
+    path = existing(path, "TOML file")
+    try:
+        return tomllib.loads(Path(path).read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise RecipeError(f"{path}: not TOML ({error}).") from error
 
 
 def from_table(cls: type[T], table: dict[str, Any], where: str = "") -> T:
@@ -65,11 +76,72 @@ def from_table(cls: type[T], table: dict[str, Any], where: str = "") -> T:
         raise RecipeError(f"{where}: {error}" if where else str(error)) from error
 
 
+def leaves(cls: type[Any], where: str = "") -> dict[str, Any]:
+    """The dotted keys of `cls`, and of the tables inside it, that hold one plain value, with its type."""
+    found: dict[str, Any] = {}
+    for key, hint in typing.get_type_hints(cls).items():
+        hint = _without_none(hint)
+        if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+            found |= leaves(hint, _join(where, key))
+        elif hint in (int, float, str, bool):
+            found[_join(where, key)] = hint
+    return found
+
+
+def with_values(table: T, values: Mapping[str, Any], where: str = "") -> T:
+    """A dataclass with other values under dotted keys; tables that it does not have yet are made.
+
+    Raises:
+        RecipeError: a value of the wrong type, or one that the dataclass refuses.
+    """
+    hints = typing.get_type_hints(type(table))
+    changes: dict[str, Any] = {}
+    inner: dict[str, dict[str, Any]] = {}
+    for key, value in values.items():
+        first, dot, rest = key.partition(".")
+        if dot:
+            inner.setdefault(first, {})[rest] = value
+        else:
+            changes[key] = _convert(hints[key], value, _join(where, key))
+    for key, below in inner.items():
+        place, present = _join(where, key), getattr(table, key)
+        changes[key] = (
+            from_table(_without_none(hints[key]), nested(below), place)
+            if present is None
+            else with_values(present, below, place)
+        )
+    try:
+        return dataclasses.replace(table, **changes)  # type: ignore[type-var]
+    except RecipeError as error:
+        raise RecipeError(f"{where}: {error}" if where else str(error)) from error
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables in tables of values under dotted keys."""
+    tree: dict[str, Any] = {}
+    for key, value in values.items():
+        *tables, last = key.split(".")
+        spot = tree
+        for name in tables:
+            spot = spot.setdefault(name, {})
+        spot[last] = value
+    return tree
+
+
+def _without_none(hint: Any) -> Any:
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        kept = [arg for arg in typing.get_args(hint) if arg is not type(None)]
+        return kept[0] if len(kept) == 1 else hint
+    return hint
+
+
 def _join(where: str, key: str) -> str:
     return f"{where}.{key}" if where else key
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
+    if hint is Any:
+        return value
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
         # TOML has no null: an optional value is there or its key is not.

@@ -11,7 +11,7 @@ from typing import Any
 from edgekit.errors import DocumentError, require
 from edgekit.files import atomic, existing
 
-KINDS = ("bench", "drift", "manifest", "training", "host", "evaluation", "inspection")
+KINDS = ("bench", "drift", "manifest", "training", "host", "evaluation", "inspection", "tuning")
 
 
 def tag(kind: str) -> str:

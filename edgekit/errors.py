@@ -76,6 +76,10 @@ class ChildError(EdgekitError):
     """A process that edgekit started ended before its work was done."""
 
 
+class ClusterError(EdgekitError):
+    """Other machines that share the work cannot be reached, or were lost."""
+
+
 class TrainingError(EdgekitError):
     """A training that cannot start or go on."""
 

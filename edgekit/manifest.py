@@ -26,6 +26,7 @@ class ExportedFile:
         ops: how often each operator occurs, by the dtype it computes in.
         float_ops: operators left in float in a quantised file, each with the reason.
         warnings: what to know before the file is put to use.
+        golden_sha256: of the golden file that the file names as its own; None if it names none.
     """
 
     artifact: Artifact
@@ -35,6 +36,7 @@ class ExportedFile:
     ops: dict[str, dict[str, int]]
     float_ops: list[dict[str, str]]
     warnings: tuple[str, ...] = ()
+    golden_sha256: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -46,6 +48,7 @@ class ExportedFile:
             "ops": self.ops,
             "float_ops": self.float_ops,
             "warnings": list(self.warnings),
+            "golden_sha256": self.golden_sha256,
         }
 
 

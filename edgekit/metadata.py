@@ -10,22 +10,23 @@ import json
 import mmap
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from edgekit import document
-from edgekit.errors import ArtifactError, RecipeError, UsageError, nearest
+from edgekit.errors import ArtifactError, RecipeError, TensorError, UsageError, nearest
 from edgekit.flatbuffer import Bytes, Table, number
 from edgekit.preprocess import Preprocessing
+from edgekit.tensor import ANY_INPUT
 
 KEY = "edgekit"
 SCHEMA = document.tag("metadata")
 TFLITE_IDENTIFIER = b"TFL3"
 
 # A file that says more about itself than this wants to fill the memory.
-_MAX_BYTES = 16 << 20
+MAX_BYTES = 16 << 20
 _MAX_ENTRIES = 4096
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -64,12 +65,22 @@ class Metadata:
                     f"preprocessing of input {name!r:.80}: received {steps!r:.80}, expected a "
                     "Preprocessing."
                 )
+            if unfitted := steps.unfitted:
+                raise UsageError(
+                    f"preprocessing of input {name!r:.80}: {unfitted}: has no mean and variance, which "
+                    "are found in training samples. Give them, or name the step in the recipe of a "
+                    "training."
+                )
         for key, value in (
             ("source_sha256", self.source_sha256),
             ("golden_sha256", self.golden_sha256),
         ):
             if value is not None and not (isinstance(value, str) and _SHA256.fullmatch(value)):
                 raise UsageError(f"{key}: received {value!r:.80}, expected 64 hex digits.")
+
+    def for_inputs(self, names: Sequence[str]) -> Metadata:
+        """With pre-processing by the model's own input names, as `by_input` finds them."""
+        return replace(self, preprocessing=by_input(self.preprocessing, names))
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -134,10 +145,8 @@ class Metadata:
             ).encode("ascii")
         except (TypeError, ValueError, RecursionError) as error:
             raise UsageError(f"metadata: cannot be written as JSON: {error}.") from error
-        if len(text) > _MAX_BYTES:
-            raise UsageError(
-                f"metadata: received {len(text)} bytes, expected at most {_MAX_BYTES}."
-            )
+        if len(text) > MAX_BYTES:
+            raise UsageError(f"metadata: received {len(text)} bytes, expected at most {MAX_BYTES}.")
         return text
 
     @classmethod
@@ -147,14 +156,34 @@ class Metadata:
         Raises:
             ArtifactError: as `from_json`; also for what is no JSON.
         """
-        if len(content) > _MAX_BYTES:
+        if len(content) > MAX_BYTES:
             raise ArtifactError(
-                f"metadata: received {len(content)} bytes, expected at most {_MAX_BYTES}."
+                f"metadata: received {len(content)} bytes, expected at most {MAX_BYTES}."
             )
         try:
             return cls.from_json(json.loads(content, parse_constant=_refuse_constant))
         except (ValueError, RecursionError) as error:
             raise ArtifactError(f"metadata: not JSON ({error!s:.200}).") from error
+
+
+def by_input(
+    preprocessing: Mapping[str, Preprocessing], names: Sequence[str]
+) -> dict[str, Preprocessing]:
+    """The steps by the inputs' `names`; ``x``, on either side, stands for the only input.
+
+    Raises:
+        TensorError: steps for an input that is not there.
+    """
+    given = list(preprocessing)
+    if len(given) == len(names) == 1 and ANY_INPUT in (*given, *names):
+        return {names[0]: preprocessing[given[0]]}
+    for name in given:
+        if name not in names:
+            raise TensorError(
+                f"preprocessing: received steps for input {name!r:.80}, expected inputs among "
+                f"{', '.join(map(repr, names))}.{nearest(name[:80], names)}"
+            )
+    return dict(preprocessing)
 
 
 def _refuse_constant(name: str) -> None:
@@ -218,10 +247,10 @@ def find_tflite(data: Bytes) -> bytes | None:
     offset = buffer.number(BUFFER_OFFSET, "Q")
     if offset > 1:
         start, size = offset, buffer.number(BUFFER_SIZE, "Q")
-    if size > _MAX_BYTES or start + size > len(data):
+    if size > MAX_BYTES or start + size > len(data):
         raise ArtifactError(
             f"metadata {KEY!r}: {size} bytes at byte {start} of a file of {len(data)} bytes, "
-            f"expected up to {_MAX_BYTES} bytes in the file."
+            f"expected up to {MAX_BYTES} bytes in the file."
         )
     return bytes(data[start : start + size])
 

@@ -12,6 +12,9 @@ from edgekit.errors import TensorError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+# The name that stands for the only input of a model, whatever that is called.
+ANY_INPUT = "x"
+
 
 @dataclass(frozen=True)
 class QuantParams:

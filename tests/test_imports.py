@@ -31,6 +31,7 @@ ROOMS = (
         "device",
         "preprocess",
         "metadata",
+        "preparation",
     ),
     ("runtime",),
     ("drift",),
@@ -38,6 +39,7 @@ ROOMS = (
     ("report",),
     ("models",),
     ("train", "optimize", "convert"),
+    ("tune",),
     ("pipeline",),
     ("cli", "__main__"),
 )

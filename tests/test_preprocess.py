@@ -14,7 +14,9 @@ from edgekit.errors import RecipeError, TensorError
 from edgekit.preprocess import (
     STEPS,
     CenterCrop,
+    FixedLength,
     LogMel,
+    Mfcc,
     Preprocessing,
     Rescale,
     Resize,
@@ -29,7 +31,9 @@ EXAMPLES = (
     Resize(8, 6),
     Resize(8, 6, "nearest"),
     CenterCrop(5, 7),
+    FixedLength(7),
     LOG_MEL,
+    Mfcc(5),
 )
 sizes = st.integers(1, 24)
 values = st.floats(-1000, 1000, width=32)
@@ -49,6 +53,10 @@ def steps(draw: st.DrawFn) -> Step:
         return Resize(draw(sizes), draw(sizes), draw(st.sampled_from(["bilinear", "nearest"])))
     if kind == "center_crop":
         return CenterCrop(draw(sizes), draw(sizes))
+    if kind == "fixed_length":
+        return FixedLength(draw(sizes))
+    if kind == "mfcc":
+        return Mfcc(draw(sizes))
     fft = draw(st.integers(2, 64))
     frame = draw(st.integers(1, fft))
     return LogMel(8000, frame, draw(sizes), fft, draw(sizes), 100.0, draw(st.floats(200, 4000)))
@@ -115,6 +123,43 @@ def test_rescaling_and_standardizing_by_hand() -> None:
     # Where nothing varied, Keras divides by its epsilon instead of zero.
     assert Standardize((0.0, 255.0), (1.0, 0.0)).apply(x + np.uint8([[0, 0]])).tolist() == [[0, 0]]
     assert np.isfinite(Standardize((0.0,), (0.0,)).apply(x)).all()
+
+
+@given(
+    st.integers(1, 4),
+    st.lists(st.integers(0, 9), min_size=1, max_size=5),
+    st.floats(-1e4, 1e4),
+    st.integers(0, 99),
+)
+def test_fitting_finds_mean_and_variance_however_the_samples_come(
+    channels: int, sizes: list[int], offset: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    parts = [rng.normal(offset, 3, (size + 1, 2, channels)).astype(np.float32) for size in sizes]
+    step = Standardize().fit(iter(parts))
+    rows = np.concatenate(parts).reshape(-1, channels).astype(np.float64)
+    assert np.allclose(step.mean, rows.mean(0), rtol=1e-9, atol=1e-9)
+    assert np.allclose(step.variance, rows.var(0), rtol=1e-6, atol=1e-9)
+
+
+def test_steps_are_fitted_one_after_the_other() -> None:
+    x = np.random.default_rng(0).normal(5, 2, (50, 3)).astype(np.float32)
+    chain = Preprocessing((Rescale(10.0), Standardize(), Rescale(2.0), Standardize()))
+    assert chain.unfitted == "standardize"
+    done = chain.fit(lambda before: [before.apply(x[:20]), before.apply(x[20:])])
+    assert done.unfitted is None
+    assert np.allclose(done.apply(x).mean(0), 0, atol=1e-5)
+    assert np.allclose(done.apply(x).std(0), 1, atol=1e-5)
+    assert np.allclose(done.steps[1].mean, 10 * x.mean(0, dtype=np.float64))
+    with pytest.raises(TensorError, match="has no mean and variance"):
+        chain.apply(x)
+
+
+def test_a_fixed_length_cuts_or_fills_the_end() -> None:
+    x = np.arange(1, 7, dtype=np.int16).reshape(1, 3, 2)
+    assert FixedLength(2).apply(x).tolist() == [[[1, 2], [3, 4]]]
+    assert FixedLength(4).apply(x).tolist() == [[[1, 2], [3, 4], [5, 6], [0, 0]]]
+    assert FixedLength(2).output_shape((None, None)) == (None, 2)
 
 
 def test_cropping_takes_the_middle() -> None:
@@ -199,6 +244,10 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         LOG_MEL.apply(np.zeros((1, 479)))
     with pytest.raises(TensorError, match=r"\[batch, ..., 3\]"):
         Standardize((1.0, 2.0, 3.0), (1.0, 1.0, 1.0)).apply(np.zeros((1, 2)))
+    with pytest.raises(TensorError, match="5 bins to 4096"):
+        Mfcc(5).apply(np.zeros((1, 2, 4)))
+    with pytest.raises(TensorError, match=r"fixed_length: .*\[batch, time"):
+        FixedLength(5).apply(np.zeros(3))
 
 
 @pytest.mark.parametrize(
@@ -209,11 +258,14 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         (Rescale, {"offset": 1e39}, "offset: received 1e.39"),
         (Standardize, {"mean": ()}, "mean: received"),
         (Standardize, {"variance": (1.0,)}, "3 numbers, as many as mean"),
+        (Standardize, {"variance": ()}, "3 numbers, as many as mean"),
         (Standardize, {"variance": (1.0, -1.0, 1.0)}, "numbers from 0"),
         (Resize, {"height": 0}, "height: received 0"),
         (Resize, {"width": 1 << 24}, "width: received 16777216"),
         (Resize, {"method": "biliner"}, "Did you mean 'bilinear'"),
         (CenterCrop, {"width": True}, "width: received True"),
+        (FixedLength, {"length": 0}, "length: received 0"),
+        (Mfcc, {"coefficients": 1 << 13}, "coefficients: received 8192"),
         (LogMel, {"frame_length": 513}, "1 to 512, which is fft_length"),
         (LogMel, {"fft_length": 1 << 17}, "fft_length: received 131072"),
         (LogMel, {"frame_step": 0}, "frame_step: received 0"),

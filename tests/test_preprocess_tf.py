@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgekit.preprocess import CenterCrop, LogMel, Rescale, Resize, Standardize
+from edgekit.preprocess import CenterCrop, LogMel, Mfcc, Rescale, Resize, Standardize
 from edgekit.preprocess.audio import _hann_window, _mel_weights
 
 
@@ -57,6 +57,16 @@ def test_standardize_with_what_adapting_found(keras) -> None:
     twin.adapt(x)
     mean, variance = (tuple(np.ravel(v).tolist()) for v in (twin.mean, twin.variance))
     assert_twins(Standardize(mean, variance).apply(x), twin(x))
+    ours = Standardize().fit([x[:123], x[123:]])
+    np.testing.assert_allclose(ours.mean, mean, rtol=1e-5)
+    np.testing.assert_allclose(ours.variance, variance, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("bins", "coefficients"), [(40, 13), (64, 64), (1, 1), (7, 3)])
+def test_mfcc(tf, bins: int, coefficients: int) -> None:
+    spectrum = np.random.default_rng(0).normal(-4, 3, (2, 9, bins)).astype(np.float32)
+    twin = tf.signal.mfccs_from_log_mel_spectrograms(spectrum)[..., :coefficients]
+    assert_twins(Mfcc(coefficients).apply(spectrum), twin, 1e-5 if bins > 1 else 1e-4)
 
 
 @pytest.mark.parametrize("method", ["bilinear", "nearest"])

@@ -13,13 +13,14 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from edgekit import __version__
-from edgekit.cli.console import Console
+from edgekit.cli.console import INTERRUPTED, Console
 from edgekit.errors import EdgekitError, UsageError, nearest
 from edgekit.files import refuse_existing
 
 # Command: its module in this folder and what it does.
 COMMANDS = {
     "train": "train a network on labelled samples",
+    "tune": "search hyperparameters, for accuracy and for what will be deployed",
     "export": "make TFLite and ONNX files of a Keras model",
     "golden": "freeze samples and what the original model answers",
     "evaluate": "score a model or a file on labelled samples",
@@ -32,8 +33,6 @@ COMMANDS = {
     "doctor": "tell what this machine offers a model",
     "demo": "do all of it on a small real data set",
 }
-
-_INTERRUPTED = 130
 
 
 class _Parser(argparse.ArgumentParser):
@@ -73,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         console.tell("edgekit: interrupted; nothing half-written is left.")
-        return _INTERRUPTED
+        return INTERRUPTED
     except BrokenPipeError:
         return 1
     except OSError as error:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 import tempfile
 import warnings
+from collections.abc import Callable
 from typing import Any, TextIO
 
 from edgekit import document
 from edgekit.errors import RangeWarning
+
+INTERRUPTED = 130
 
 
 class Console:
@@ -28,6 +32,7 @@ class Console:
         self.out: TextIO = os.fdopen(os.dup(1), "w", encoding="utf-8", closefd=True)
         self.err: TextIO = os.fdopen(os.dup(2), "w", encoding="utf-8", buffering=1, closefd=True)
         self._chatter: Any = None
+        self._live = 0
         target = self._saved[1]
         if not verbose:
             self._chatter = tempfile.TemporaryFile()  # noqa: SIM115
@@ -37,6 +42,7 @@ class Console:
 
     def close(self) -> None:
         """Give the descriptors back."""
+        self._wipe()
         sys.stdout.flush()
         sys.stderr.flush()
         for stream in (self.out, self.err):
@@ -52,7 +58,24 @@ class Console:
 
     def tell(self, line: str) -> None:
         """A line for the person who waits."""
+        self._wipe()
         print(line, file=self.err, flush=True)
+
+    @property
+    def live(self) -> Callable[[str], None] | None:
+        """Shows a line in the place of the last one that it showed; None where no terminal is."""
+        return self._show if self.err.isatty() else None
+
+    def _show(self, line: str) -> None:
+        line = line[: shutil.get_terminal_size().columns - 1]
+        self.err.write(f"\r{line.ljust(self._live)}")
+        self.err.flush()
+        self._live = len(line)
+
+    def _wipe(self) -> None:
+        if self._live:
+            self.err.write(f"\r{' ' * self._live}\r")
+            self._live = 0
 
     def warn(
         self,

@@ -56,6 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--data", metavar="SAMPLES", help="labelled samples to fine-tune with")
     parser.add_argument(
+        "--golden",
+        metavar="FILE",
+        help="the model's golden file, for which each file is made: 'compare' takes no other",
+    )
+    parser.add_argument(
         "--io-dtype",
         metavar="DTYPE",
         help="what int8 files take and give: int8 (default) or float32",
@@ -97,6 +102,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         calibration=args.calibration,
         validation=args.validation,
         data=args.data,
+        golden=args.golden,
         recipe=recipe,
         overwrite=args.overwrite,
         trust_code=args.trust_code,

@@ -10,7 +10,10 @@ from edgekit.cli.console import Console
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "documents", nargs="+", metavar="JSON", help="drift, bench, manifest and training documents"
+        "documents",
+        nargs="+",
+        metavar="JSON",
+        help="drift, bench, manifest, training and tuning documents",
     )
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="report.html or .md")
     add_overwrite(parser)

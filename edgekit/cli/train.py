@@ -1,4 +1,7 @@
-"""Train a network on labelled samples and save it as a Keras 3 model."""
+"""Train a network on labelled samples and save it as a Keras 3 model.
+
+A training that was ended goes on where it was when the same command runs again.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgekit.cli.arguments import add_json
-from edgekit.cli.console import Console
+from edgekit.cli.console import INTERRUPTED, Console
 from edgekit.errors import UsageError
 from edgekit.files import refuse_existing
 from edgekit.recipe import DataRecipe, Recipe, read_recipe
@@ -22,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--test", metavar="SAMPLES", help="labelled samples kept apart to the end")
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over the samples")
     parser.add_argument("--seed", type=int, metavar="N", help="of splits, weights and shuffling")
+    parser.add_argument("--tensorboard", metavar="DIR", help="write logs for TensorBoard to DIR")
     parser.add_argument("-o", "--output", required=True, metavar="MODEL.keras")
     add_json(parser)
 
@@ -32,19 +36,43 @@ def run(args: argparse.Namespace, console: Console) -> int:
         raise UsageError(
             f"--output: received {args.output!r}, expected a name that ends in .keras."
         )
-    refuse_existing([args.output], args.overwrite)
     assert recipe.data is not None, "_recipe() sees to it"
     from edgekit.models.architectures import check_name
+    from edgekit.train.checkpoint import Checkpoint
+    from edgekit.train.planning import check_recipe
     from edgekit.train.trainer import load_splits, train
 
+    checkpoint = Checkpoint(Path(args.output))
+    if not checkpoint.may_replace_output():
+        refuse_existing([args.output], args.overwrite)
     check_name(recipe.model.name)
-    splits = load_splits(recipe.data)
-    training = train(splits, recipe, args.output, overwrite=args.overwrite, progress=console.tell)
-    test = training.test_accuracy
+    check_recipe(recipe)
+    try:
+        training = train(
+            load_splits(recipe.data),
+            recipe,
+            args.output,
+            overwrite=args.overwrite,
+            progress=console.tell,
+            live=console.live,
+        )
+    except KeyboardInterrupt:
+        if not checkpoint.exists():
+            raise
+        console.tell(
+            "edgekit: interrupted; the finished epochs are kept: run the same command again to go on."
+        )
+        return INTERRUPTED
+    scores = [("validation", training.validation), ("test", training.test or {})]
+    parts = [
+        f"{part} {name.replace('_', ' ')} {value:.4f}"
+        for part, values in scores
+        for name, value in values.items()
+        if name == "accuracy" or "accuracy" not in values
+    ]
     text = (
-        f"{training.path}: {training.parameters:,} parameters, {training.seconds:.0f} s, validation "
-        f"accuracy {training.validation_accuracy:.4f}"
-        + ("" if test is None else f", test accuracy {test:.4f}")
+        f"{training.path}: {training.parameters:,} parameters, {training.seconds:.0f} s, "
+        f"{', '.join(parts)}"
     )
     console.result(training.to_json(), text, args)
     return 0
@@ -65,6 +93,8 @@ def _recipe(args: argparse.Namespace) -> Recipe:
     training, data = recipe.training, recipe.data
     if args.epochs is not None:
         training = replace(training, epochs=args.epochs)
+    if args.tensorboard is not None:
+        training = replace(training, tensorboard=args.tensorboard)
     if args.seed is not None:
         training = replace(training, seed=args.seed)
         data = replace(data, seed=args.seed)

@@ -5,22 +5,25 @@ from __future__ import annotations
 import importlib.metadata
 import os
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 from edgekit import document
-from edgekit.artifact import FORMATS, Artifact
+from edgekit.artifact import FORMATS, OBJECT, Artifact
 from edgekit.convert.cache import Cache
 from edgekit.convert.fitting import Aim
 from edgekit.convert.folder import move, workshop
 from edgekit.convert.job import Job, Result
 from edgekit.convert.making import CALIBRATED, Wanted
 from edgekit.convert.quiet import loud, quiet
-from edgekit.errors import ExportError, UsageError
+from edgekit.drift.golden import Golden
+from edgekit.errors import DocumentError, ExportError, UsageError
 from edgekit.files import refuse_existing
 from edgekit.manifest import MANIFEST_NAME, Manifest
+from edgekit.models.objects import from_object, unchanged
 from edgekit.models.source import SourceModel
 from edgekit.optimize.chain import suffix
 from edgekit.recipe import ExportRecipe
@@ -42,7 +45,7 @@ Progress = Callable[[str], None]
 
 
 def export(
-    model: str | os.PathLike[str] | SourceModel,
+    model: str | os.PathLike[str] | SourceModel | Any,
     *,
     out: str | os.PathLike[str],
     schemes: Sequence[str] = ExportRecipe.schemes,
@@ -50,6 +53,7 @@ def export(
     calibration: Samples | str | os.PathLike[str] | None = None,
     validation: Samples | str | os.PathLike[str] | None = None,
     data: Samples | str | os.PathLike[str] | None = None,
+    golden: Golden | str | os.PathLike[str] | None = None,
     recipe: ExportRecipe | None = None,
     overwrite: bool = False,
     trust_code: bool = False,
@@ -68,7 +72,9 @@ def export(
     still what its file holds, and what code its layers run, cannot be told from outside.
 
     Args:
-        model: a ``.keras`` or HDF5 file, a SavedModel folder, or one loaded with `edgekit.models.load`.
+        model: a ``.keras`` or HDF5 file, a SavedModel folder, one loaded with `edgekit.models.load`,
+            or a Keras 3 or tf_keras model object, which is left as it is; its files are named
+            after it, and the manifest's ``sha256`` of it is that of its config and weights.
         out: the folder to write to; made if it is not there.
         schemes: of `edgekit.artifact.SCHEMES`.
         formats: of ``tflite``, ``onnx``. ONNX takes ``float32``, ``float16``, ``dynamic`` and
@@ -79,6 +85,8 @@ def export(
             many are drawn as for the calibration.
         data: labelled samples to fine-tune with, where `recipe` prunes, clusters or trains for int8;
             for that last they serve as `calibration` too where there is none.
+        golden: the golden file of the same model, whose hash each file then holds: `edgekit.compare`
+            compares it with no other.
         recipe: everything else that can be chosen; its `schemes` and `formats` give way
             to the arguments of those names.
         overwrite: replace files that exist.
@@ -96,6 +104,7 @@ def export(
         ExportError: nothing could be made, or a file made does not load.
         ChildError: a process that converts died.
         TensorError: the samples do not fit the model's inputs.
+        DocumentError: `golden` or the manifest in `out` is of another model, or unreadable.
     """
     recipe = replace(recipe or ExportRecipe(), schemes=tuple(schemes), formats=tuple(formats))
     out = Path(out)
@@ -115,8 +124,13 @@ def export(
             "pruning, clustering and quantisation-aware training need samples to fine-tune with: give "
             "--data SAMPLES (data=samples)."
         )
-    path = model.path if isinstance(model, SourceModel) else Path(model)
-    stem = path.stem if path.is_file() else path.name
+    if isinstance(model, (str, os.PathLike)):
+        source, origin = None, Artifact.of(model)
+    else:
+        source = model if isinstance(model, SourceModel) else from_object(model)
+        origin = source.artifact
+    path = origin.path
+    stem = path.stem if origin.format != OBJECT and path.is_file() else path.name
     stem += suffix(recipe)
     wanted = [
         Wanted(format, scheme, f"{stem}.{scheme}{FORMATS[format]}")
@@ -126,13 +140,13 @@ def export(
     refuse_existing([out / file.name for file in wanted], overwrite)
     aims = {file.format: Aim.of(recipe, file.format) for file in wanted}
 
-    origin = Artifact.of(path)
     # Asked now, so that nothing is converted for a folder that holds another model's files.
     Manifest({"sha256": origin.sha256}, {}).merged_into(out, overwrite=overwrite)
+    golden_sha256 = None if golden is None else _golden_sha256(golden, origin)
     given, held = _samples(calibration), _samples(validation)
     job = Job(
         origin,
-        model if isinstance(model, SourceModel) else None,
+        source,
         recipe,
         aims,
         given and given.subset(recipe.calibration, recipe.seed),
@@ -140,6 +154,7 @@ def export(
         held and held.subset(recipe.calibration, recipe.seed),
         _samples(data),
         trust_code,
+        golden_sha256,
     )
     versions = _versions()
 
@@ -179,7 +194,11 @@ def export(
         missing = [file for file in wanted if file not in results]
         if missing:
             start = perf_counter()
-            with quiet(verbose), closing(job.run(missing, folder, verbose, tell)) as made:
+            with ExitStack() as stack:
+                stack.enter_context(quiet(verbose))
+                if source is not None:
+                    stack.enter_context(unchanged(source))
+                made = stack.enter_context(closing(job.run(missing, folder, verbose, tell)))
                 for file, result in made:
                     results[file] = result
                     say(file, result, f"after {perf_counter() - start:.1f} s")
@@ -207,6 +226,20 @@ def export(
         document.write(folder / MANIFEST_NAME, manifest.to_json())
         move(folder, out, [*(row["path"] for row in rows), MANIFEST_NAME])
     return [Artifact(str(out / f.name), f.format, f.scheme) for f in wanted if results[f].row]
+
+
+def _golden_sha256(golden: Golden | str | os.PathLike[str], origin: Artifact) -> str:
+    """The hash of a golden file that holds the answers of `origin`."""
+    loaded = golden if isinstance(golden, Golden) else Golden.load(golden)
+    if loaded.sha256 is None:
+        raise UsageError("golden: received one that is no file yet. Save it, and give the file.")
+    if loaded.reference["sha256"] != origin.sha256:
+        raise DocumentError(
+            f"golden: holds the answers of {loaded.reference['path']} with sha256 "
+            f"{loaded.reference['sha256']}, expected those of {origin.name} with {origin.sha256}. Make "
+            "it anew with: edgekit golden"
+        )
+    return loaded.sha256
 
 
 def _samples(given: Samples | str | os.PathLike[str] | None) -> Samples | None:

@@ -61,6 +61,7 @@ class Job:
         validation: samples to hold against the ranges found.
         data: labelled samples to fine-tune with.
         trust_code: let code that the model file holds run.
+        golden_sha256: of the golden file that the files are to name; None for none.
     """
 
     origin: Artifact
@@ -72,6 +73,7 @@ class Job:
     validation: Samples | None
     data: Samples | None
     trust_code: bool
+    golden_sha256: str | None = None
 
     def keys(self, files: Sequence[Wanted], versions: dict[str, str]) -> dict[Wanted, str]:
         """For each file a key that changes with everything that decides about its bytes."""
@@ -84,6 +86,7 @@ class Job:
             "samples": self.calibration
             and {name: [x.dtype.str, x.shape[1:]] for name, x in self.calibration.inputs.items()},
             "trust_code": self.trust_code,
+            "golden": self.golden_sha256,
             "versions": versions,
         }
         return {
@@ -129,6 +132,7 @@ class Job:
                     class_names=recipe.class_names,
                     preprocessing=recipe.preprocessing,
                     source_sha256=self.origin.sha256,
+                    golden_sha256=self.golden_sha256,
                     recipe={"scheme": file.scheme, **notes, **made.notes},
                 )
                 path = folder / file.name
@@ -163,5 +167,12 @@ def _finish(path: Path, made: Made, file: Wanted, known: Metadata) -> ExportedFi
     artifact = Artifact(str(path), file.format, file.scheme)
     recipe = dict(known.recipe)
     return ExportedFile(
-        artifact, inputs, outputs, recipe, operators.counts, operators.float_ops, warnings
+        artifact,
+        inputs,
+        outputs,
+        recipe,
+        operators.counts,
+        operators.float_ops,
+        warnings,
+        known.golden_sha256,
     )

@@ -18,7 +18,7 @@ from edgekit.convert.canonical import make_canonical, rename
 from edgekit.convert.freeze import Frozen
 from edgekit.convert.lowering import FOR_ONNX, lowered
 from edgekit.convert.ordered import ordered_sets
-from edgekit.convert.refusals import Culprit, onnx_reason
+from edgekit.convert.refusals import Culprit, onnx_reason, origin_of
 from edgekit.errors import ExportError, one_line, require
 from edgekit.samples import Samples
 
@@ -58,7 +58,7 @@ def float_onnx(frozen: Frozen) -> bytes:
     proto.ir_version = _IR_VERSION
     _without_negative_pads(proto.graph)
     _rename_ends(proto, frozen)
-    make_canonical(proto)
+    make_canonical(proto, lambda name: origin_of(name, frozen.layers))
     content: bytes = proto.SerializeToString(deterministic=True)
     return content
 
@@ -116,7 +116,10 @@ def int8_onnx(
     # onnxruntime raises whatever it stumbles over.
     except Exception as error:
         raise ExportError(f"scheme 'int8': onnxruntime refuses: {one_line(error)}") from error
-    content: bytes = quantizer.model.model.SerializeToString(deterministic=True)
+    proto = quantizer.model.model
+    # The quantiser appends its nodes at the end; ONNX wants each behind those that it reads from.
+    make_canonical(proto)
+    content: bytes = proto.SerializeToString(deterministic=True)
     return content, ranges
 
 

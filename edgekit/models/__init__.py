@@ -4,5 +4,6 @@ TensorFlow is imported when a model is, not before.
 """
 
 from edgekit.models.loading import load
+from edgekit.models.objects import from_object
 
-__all__ = ["load"]
+__all__ = ["from_object", "load"]

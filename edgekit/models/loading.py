@@ -6,6 +6,7 @@ import json
 import os
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from edgekit.errors import (
     one_line,
     require,
 )
+from edgekit.metadata import Metadata
+from edgekit.models.metadata import read
 from edgekit.models.quantizers import QUANTIZING_LAYERS, quantizers_known
 from edgekit.models.source import SourceModel, from_keras, from_saved_model
 
@@ -54,6 +57,7 @@ def load(path: str | os.PathLike[str], *, trust_code: bool = False) -> SourceMod
             f"{path}: received a {artifact.format} file, expected a Keras model: .keras, .h5 or a "
             "SavedModel folder."
         )
+    metadata = read(artifact.path) or Metadata()
     config = _read_config(artifact)
     if not trust_code:
         _refuse_code(artifact.path, config)
@@ -73,7 +77,7 @@ def load(path: str | os.PathLike[str], *, trust_code: bool = False) -> SourceMod
         except Exception as error:
             reasons.append(f"{name}: {one_line(error)}")
         else:
-            return from_keras(artifact.path, flavour, model)
+            return replace(from_keras(artifact.path, flavour, model), metadata=metadata)
     raise ArtifactError(
         f"{path}: no flavour of Keras can load it. {' '.join(reasons)} If it uses layers of your "
         "own, export a SavedModel from the program that defines them."
@@ -114,7 +118,7 @@ def _load_saved_model(path: Path, trust_code: bool) -> SourceModel:
         raise ArtifactError(
             f"{path}: cannot be loaded as a SavedModel: {one_line(error)}"
         ) from error
-    return from_saved_model(path, loaded)
+    return replace(from_saved_model(path, loaded), metadata=read(path) or Metadata())
 
 
 def _ops_of(proto: Path) -> set[str]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgekit.artifact import Artifact
 from edgekit.errors import ArtifactError, require
+from edgekit.metadata import Metadata
 from edgekit.tensor import TensorSpec
 
 Tensors = Mapping[str, Any]
@@ -22,13 +24,15 @@ class SourceModel:
     """A model to export, optimise or compare against.
 
     Attributes:
-        path: the file or folder it was read from.
+        path: the file or folder it was read from; the name of a model that is an object.
         flavour: ``"keras"`` (Keras 3), ``"tf_keras"`` or ``"savedmodel"``.
         model: the Keras model, or the loaded SavedModel.
         inputs, outputs: names, dtypes and shapes; None for axes left open, the batch first.
         call: TensorFlow tensors by input name to tensors by output name, in inference mode;
             works eagerly and inside a `tf.function`.
         variables: the `tf.Variable` objects that `call` reads.
+        metadata: what the file says about itself; empty where it does not.
+        origin: what `artifact` is where that is no file.
     """
 
     path: Path
@@ -38,6 +42,13 @@ class SourceModel:
     outputs: tuple[TensorSpec, ...]
     call: Callable[[Tensors], dict[str, Any]]
     variables: tuple[Any, ...]
+    metadata: Metadata = field(default_factory=Metadata)
+    origin: Artifact | None = None
+
+    @property
+    def artifact(self) -> Artifact:
+        """What it was made of, with its name and SHA-256."""
+        return self.origin or Artifact.of(self.path)
 
     @property
     def classes(self) -> int | None:

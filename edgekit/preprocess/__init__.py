@@ -3,7 +3,7 @@
 Each step gives what its Keras or tf.signal twin gives, computed in float32 as they do.
 """
 
-from edgekit.preprocess.audio import LogMel
+from edgekit.preprocess.audio import FixedLength, LogMel, Mfcc
 from edgekit.preprocess.chain import STEPS, Preprocessing
 from edgekit.preprocess.images import CenterCrop, Resize
 from edgekit.preprocess.step import Step
@@ -12,7 +12,9 @@ from edgekit.preprocess.values import Rescale, Standardize
 __all__ = [
     "STEPS",
     "CenterCrop",
+    "FixedLength",
     "LogMel",
+    "Mfcc",
     "Preprocessing",
     "Rescale",
     "Resize",

@@ -1,4 +1,4 @@
-"""Steps on audio, (batch, samples)."""
+"""Steps on audio, (batch, samples), and on other series."""
 
 from __future__ import annotations
 
@@ -14,6 +14,38 @@ from edgekit.preprocess.step import Floats, Shape, Step, finite, floats, whole
 # A description comes with a model file, and a file may ask for anything. These bound its cost.
 _MAX_FFT = 1 << 16
 _MAX_WEIGHTS = 1 << 23
+_MAX_LENGTH = 1 << 24
+_MAX_BINS = 1 << 12
+
+
+@dataclass(frozen=True)
+class FixedLength(Step):
+    """Series (batch, time, ...) with exactly `length` values in time.
+
+    Longer ones lose their end, shorter ones are filled up with zeros: keras.ops.pad and a slice.
+
+    Attributes:
+        length: of the result.
+    """
+
+    length: int
+
+    name: ClassVar[str] = "fixed_length"
+
+    def __post_init__(self) -> None:
+        self._check("length", whole(self.length, _MAX_LENGTH), f"1 to {_MAX_LENGTH}")
+
+    def apply(self, x: NDArray[Any]) -> Floats:
+        self.output_shape(x.shape)
+        result = np.zeros((len(x), self.length, *x.shape[2:]), np.float32)
+        kept = min(self.length, x.shape[1])
+        result[:, :kept] = x[:, :kept]
+        return result
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) < 2:
+            raise self._refuse(input_shape, "[batch, time, ...]")
+        return (input_shape[0], self.length, *input_shape[2:])
 
 
 @dataclass(frozen=True)
@@ -82,6 +114,46 @@ class LogMel(Step):
             raise self._refuse(input_shape, f"[batch, samples], {self.frame_length} or more")
         frames = 1 + (samples - self.frame_length) // self.frame_step
         return (input_shape[0], frames, self.mel_bins)
+
+
+@dataclass(frozen=True)
+class Mfcc(Step):
+    """Log mel spectrogram (batch, frames, mel_bins) to its first cepstral coefficients.
+
+    A discrete cosine transform, type 2, over the mel bins, divided by ``sqrt(2 * mel_bins)``:
+    tf.signal.mfccs_from_log_mel_spectrograms, which follows HTK. It comes after ``log_mel``.
+
+    Attributes:
+        coefficients: how many are kept, from the lowest on: (batch, frames, coefficients).
+    """
+
+    coefficients: int = 13
+
+    name: ClassVar[str] = "mfcc"
+
+    def __post_init__(self) -> None:
+        self._check("coefficients", whole(self.coefficients, _MAX_BINS), f"1 to {_MAX_BINS}")
+
+    def apply(self, x: NDArray[Any]) -> Floats:
+        self.output_shape(x.shape)
+        result: Floats = floats(x) @ _cosines(x.shape[2], self.coefficients)
+        return result
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        bins = input_shape[2] if len(input_shape) == 3 else 0
+        if bins is not None and not self.coefficients <= bins <= _MAX_BINS:
+            raise self._refuse(
+                input_shape, f"[batch, frames, mel_bins], {self.coefficients} bins to {_MAX_BINS}"
+            )
+        return (*input_shape[:2], self.coefficients)
+
+
+@lru_cache(maxsize=8)
+def _cosines(bins: int, count: int) -> Floats:
+    """The transform as a matrix: (bins, count)."""
+    turn = np.pi * (np.arange(bins)[:, None] + 0.5) * np.arange(count) / bins
+    matrix: Floats = (2 * np.cos(turn) / np.sqrt(2 * bins)).astype(np.float32)
+    return matrix
 
 
 @lru_cache(maxsize=8)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgekit.config import from_table
 from edgekit.errors import RecipeError, TensorError, nearest
-from edgekit.preprocess.audio import LogMel
+from edgekit.preprocess.audio import FixedLength, LogMel, Mfcc
 from edgekit.preprocess.images import CenterCrop, Resize
 from edgekit.preprocess.step import Floats, Shape, Step, floats
 from edgekit.preprocess.values import Rescale, Standardize
 
 STEPS: dict[str, type[Step]] = {
-    cls.name: cls for cls in (Rescale, Standardize, Resize, CenterCrop, LogMel)
+    cls.name: cls for cls in (Rescale, Standardize, Resize, CenterCrop, FixedLength, LogMel, Mfcc)
 }
 
 
@@ -55,6 +57,28 @@ class Preprocessing:
         for step in self.steps:
             x = step.apply(x)
         return floats(x)
+
+    @property
+    def unfitted(self) -> str | None:
+        """The name of a step that is still to be fitted; None if there is none."""
+        waiting = (s for s in self.steps if isinstance(s, Standardize) and not s.fitted)
+        return next((step.name for step in waiting), None)
+
+    def fit(self, read: Callable[[Preprocessing], Iterable[NDArray[Any]]]) -> Preprocessing:
+        """The same steps, those that learn from data fitted one after the other.
+
+        Args:
+            read: gives all training samples, some at a time, after the steps it is given.
+
+        Raises:
+            TensorError: a step cannot take the data.
+        """
+        done: tuple[Step, ...] = ()
+        for step in self.steps:
+            if isinstance(step, Standardize) and not step.fitted:
+                step = step.fit(read(Preprocessing(done)))
+            done = (*done, step)
+        return Preprocessing(done)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """The shape that `apply` gives, batch axis first; None for an open axis.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.errors import TensorError
 from edgekit.preprocess.step import Floats, Shape, Step, finite, floats
 
 # keras.config.epsilon(), as it comes.
@@ -43,23 +45,58 @@ class Standardize(Step):
     That is keras.layers.Normalization(axis=-1) with Keras' own epsilon.
 
     Attributes:
-        mean, variance: a value for each index of the last axis, or one for all.
+        mean, variance: a value for each index of the last axis, or one for all; without both, they
+            are still to be found in training samples (`fit`).
     """
 
-    mean: tuple[float, ...]
-    variance: tuple[float, ...]
+    mean: tuple[float, ...] = ()
+    variance: tuple[float, ...] = ()
 
     name: ClassVar[str] = "standardize"
 
     def __post_init__(self) -> None:
-        self._check("mean", bool(self.mean) and all(map(finite, self.mean)), "numbers")
+        given = bool(self.mean) or not self.variance
+        self._check("mean", given and all(map(finite, self.mean)), "numbers")
         same = len(self.variance) == len(self.mean)
         self._check("variance", same, f"{len(self.mean)} numbers, as many as mean has")
         valid = all(finite(v) and v >= 0 for v in self.variance)
         self._check("variance", valid, "numbers from 0")
 
+    @property
+    def fitted(self) -> bool:
+        return bool(self.mean)
+
+    def fit(self, blocks: Iterable[NDArray[Any]]) -> Standardize:
+        """This step with the mean and the population variance of each index of the last axis.
+
+        Blocks are merged as in Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm
+        for Computing Sample Variances", 1979; in float64, and without keeping a block.
+
+        Args:
+            blocks: samples first, all of the same last axis; one at least.
+
+        Raises:
+            TensorError: a block without a last axis beside the samples'.
+        """
+        count = 0
+        mean = squares = np.zeros(1)
+        for block in blocks:
+            self.output_shape(block.shape)
+            rows = block.reshape(-1, block.shape[-1]).astype(np.float64)
+            its_mean = rows.mean(axis=0)
+            rows -= its_mean
+            total, apart = count + len(rows), its_mean - mean
+            squares = squares + (rows**2).sum(axis=0) + apart**2 * count * len(rows) / total
+            mean = mean + apart * len(rows) / total
+            count = total
+        return Standardize(tuple(mean.tolist()), tuple((squares / count).tolist()))
+
     def apply(self, x: NDArray[Any]) -> Floats:
         self.output_shape(x.shape)
+        if not self.fitted:
+            raise TensorError(
+                f"{self.name}: has no mean and variance. Fit the step on training samples first."
+            )
         deviation = np.sqrt(np.asarray(self.variance, np.float32))
         result: Floats = floats(x) - np.asarray(self.mean, np.float32)
         result /= np.maximum(deviation, np.float32(_KERAS_EPSILON))

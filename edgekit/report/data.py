@@ -118,6 +118,7 @@ class Report:
         hosts: one for each benchmark.
         measurements: every run of every benchmark, the original's included.
         training: the training document.
+        tuning: the tuning document.
         skipped: what was asked for and not made: ``{"format", "scheme", "reason"}``.
         versions: of the packages that made the files.
         notes: what a reader must know of how the documents were merged.
@@ -136,6 +137,7 @@ class Report:
     versions: dict[str, str]
     notes: tuple[str, ...]
     documents: tuple[str, ...]
+    tuning: dict[str, Any] | None = None
 
     @property
     def host(self) -> dict[str, Any] | None:

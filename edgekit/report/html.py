@@ -9,7 +9,7 @@ from typing import Any
 
 import edgekit
 from edgekit.errors import require
-from edgekit.report import charts, units
+from edgekit.report import charts, tuning, units
 from edgekit.report.data import Report
 from edgekit.report.hashes import short
 from edgekit.report.summary import VERDICT_WORDS, budget_lines, summary
@@ -64,9 +64,21 @@ def to_html(report: Report) -> str:
         drops=charts.whisker_chart(report),
         heat=charts.heat_table(report),
         curves=charts.training_curves(report.training),
+        tuning=_tuning(report.tuning),
         edgekit_version=edgekit.__version__,
     )
     return text
+
+
+def _tuning(content: dict[str, Any] | None) -> dict[str, Any] | None:
+    if content is None:
+        return None
+    return {
+        "counts": tuning.counts(content),
+        "table": tuning.front_table(content),
+        "charts": tuning.scatters(content),
+        "many": len(content["objectives"]) > 1,
+    }
 
 
 def _packaged(name: str) -> str:

@@ -9,6 +9,7 @@ from edgekit.report.charts import heat_table
 from edgekit.report.data import Report
 from edgekit.report.summary import VERDICT_WORDS, budget_lines, summary
 from edgekit.report.table import Table, escape_markdown, rows_table
+from edgekit.report.tuning import counts, front_table
 
 _MAX_CLASSES = 10
 
@@ -31,6 +32,7 @@ def to_markdown(report: Report) -> str:
         ("Left in float", _float_ops(report)),
         ("Asked for and not made", _skipped(report)),
         ("Training", _training(report)),
+        ("Tuning", _tuning(report)),
         ("Measured on", _hosts(report)),
         ("Hashes", _hashes(report)),
     ):
@@ -88,6 +90,12 @@ def _training(report: Report) -> Iterator[str]:
             f"{units.percent(training['validation_accuracy'])} on the validation samples, "
             f"{units.percent(training['test_accuracy'])} on the test samples.\n"
         )
+
+
+def _tuning(report: Report) -> Iterator[str]:
+    if report.tuning:
+        yield f"{counts(report.tuning)}. The best of them:\n\n"
+        yield front_table(report.tuning).to_markdown()
 
 
 def _hosts(report: Report) -> Iterator[str]:

@@ -13,14 +13,15 @@ from edgekit.artifact import FORMATS, SCHEMES
 from edgekit.errors import DocumentError, UsageError
 from edgekit.report.data import VERDICTS, Host, Measurement, Report, Row
 from edgekit.report.hashes import Document, base_name, check_hashes
+from edgekit.report.slower import slower_in_int8
 
-_KINDS = ("bench", "drift", "manifest", "training")
+_KINDS = ("bench", "drift", "manifest", "training", "tuning")
 
 
 def merge(paths: Iterable[str | os.PathLike[str]]) -> Report:
     """Read documents of one model and put together what they say.
 
-    Any number of benchmarks and drifts, and at most one manifest and one training. A file named
+    Any number of benchmarks and drifts, and at most one manifest, training and tuning. A file named
     twice is read once.
 
     Raises:
@@ -35,6 +36,7 @@ def merge(paths: Iterable[str | os.PathLike[str]]) -> Report:
     benches, drifts = by_kind["bench"], by_kind["drift"]
     manifest = by_kind["manifest"][0].content if by_kind["manifest"] else None
     training = by_kind["training"][0].content if by_kind["training"] else None
+    tuning = by_kind["tuning"][0].content if by_kind["tuning"] else None
 
     original = _original(documents)
     sha256 = original["sha256"] if original else None
@@ -46,6 +48,10 @@ def merge(paths: Iterable[str | os.PathLike[str]]) -> Report:
         if entry["sha256"] != sha256
     }
     rows = [_row(entry, drifts, measurements) for entry in entries.values()]
+    rows = [
+        replace(row, warnings=(*row.warnings, *slower_in_int8(row, rows, measurements)))
+        for row in rows
+    ]
     goldens = [doc.content["reference"]["golden_sha256"] for doc in drifts]
     budgets = [_set(doc.content["budget"]) for doc in drifts]
     return Report(
@@ -63,6 +69,7 @@ def merge(paths: Iterable[str | os.PathLike[str]]) -> Report:
         versions=dict(manifest["versions"]) if manifest else {},
         notes=tuple(_notes(drifts, budgets, measurements)),
         documents=tuple(doc.label for doc in documents),
+        tuning=tuning,
     )
 
 
@@ -71,7 +78,7 @@ def _read(paths: Iterable[str | os.PathLike[str]]) -> list[Document]:
     if not unique:
         raise UsageError(
             "report: received no documents, expected at least one JSON file "
-            "that bench, compare, export or train wrote."
+            "that bench, compare, export, train or tune wrote."
         )
     documents: list[Document] = []
     for path in unique.values():
@@ -81,7 +88,7 @@ def _read(paths: Iterable[str | os.PathLike[str]]) -> list[Document]:
                 f"{path}: received a {kind} document, expected one of {', '.join(_KINDS)}."
             )
         same = [doc for doc in documents if doc.kind == kind]
-        if same and kind in ("manifest", "training"):
+        if same and kind in ("manifest", "training", "tuning"):
             raise DocumentError(
                 f"{same[0].path} and {path} are both {kind} documents; give one of them."
             )
@@ -188,7 +195,7 @@ def _row(
         recipe=entry.get("recipe", {}),
         ops=entry.get("ops", {}),
         float_ops=tuple(entry.get("float_ops", ())),
-        warnings=tuple(entry.get("warnings", ())),
+        warnings=(*entry.get("warnings", ()), *drift.get("warnings", ())),
     )
 
 

@@ -23,11 +23,11 @@ def preprocess(runner: Runner, inputs: Arrays) -> dict[str, NDArray[Any]]:
     require_mapping(inputs, runner.inputs)
     specs = {spec.name: spec for spec in runner.inputs}
     prepared = {name: np.asarray(x) for name, x in inputs.items()}
-    for name, steps in runner.metadata.preprocessing.items():
+    for name, steps in runner.metadata.for_inputs(list(specs)).preprocessing.items():
         if name not in prepared:
             continue
         shape = steps.output_shape(prepared[name].shape)
-        if name not in specs or not specs[name].accepts(tuple(n or 1 for n in shape)):
+        if not specs[name].accepts(tuple(n or 1 for n in shape)):
             raise TensorError(
                 f"input {name!r}: the steps stored in the file turn {list(prepared[name].shape)} "
                 f"into {list(shape)}, which the file does not take."

@@ -122,13 +122,14 @@ class Runner(ABC):
             vars(runner).update(made)
             runner._bind(runner.signature)
 
-    def infer(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+    def infer(self, inputs: Arrays, *, preprocess: bool = False) -> dict[str, NDArray[Any]]:
         """Run the model on real values, whatever the file's dtypes are.
 
         Args:
             inputs: an array for each input by name, batch axis first, in the shape the
                 file has (`inputs[i].shape`). Quantised inputs take real values of any
                 numeric dtype; values beyond the quantised range are clipped to it.
+            preprocess: they are raw data, as `Runner.preprocess` takes them.
 
         Returns:
             An array for each output by name; float32 where the file is quantised or float.
@@ -137,6 +138,8 @@ class Runner(ABC):
             TensorError: a name, shape, dtype or value that the input cannot take.
             ArtifactError: the interpreter failed, or the runner is closed.
         """
+        if preprocess:
+            inputs = self.preprocess(inputs)
         arrays = []
         expected = self._expected
         if type(inputs) is dict and len(inputs) == len(expected):

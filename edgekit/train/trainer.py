@@ -2,91 +2,29 @@
 
 from __future__ import annotations
 
-import math
+import contextlib
 import os
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import numpy as np
+from edgekit.errors import require
+from edgekit.files import refuse_existing
+from edgekit.recipe import Recipe
+from edgekit.samples import Splits, load_splits
+from edgekit.train import fitting
+from edgekit.train.checkpoint import Checkpoint, State
+from edgekit.train.feeding import Feed
+from edgekit.train.fingerprint import fingerprint
+from edgekit.train.logs import CsvLog, TensorBoardLog, csv_path, line
+from edgekit.train.planning import Plan, plan, scorer
+from edgekit.train.result import Training
+from edgekit.train.targets import Targets
 
-from edgekit.document import tag
-from edgekit.errors import SamplesError, TrainingError, require
-from edgekit.files import atomic, refuse_existing, sha256_of
-from edgekit.models.architectures import Task, build
-from edgekit.recipe import DataRecipe, Recipe
-from edgekit.samples import Samples, load_samples
+__all__ = ["Splits", "Training", "load_splits", "train"]
 
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Splits:
-    """Disjoint labelled samples.
-
-    Attributes:
-        validation: guides the training; also what golden files and budgets may be made from
-            where there is no test set.
-        test: None where the recipe names none.
-    """
-
-    train: Samples
-    validation: Samples
-    test: Samples | None
-
-
-@dataclass(frozen=True)
-class Training:
-    """What a training came to.
-
-    Attributes:
-        history: one entry an epoch: ``epoch``, ``loss``, ``accuracy``, ``val_loss``,
-            ``val_accuracy``, ``seconds``. Accuracies are fractions.
-        test_accuracy: on the test samples; None without any.
-    """
-
-    path: Path
-    parameters: int
-    recipe: Recipe
-    splits: dict[str, int | None]
-    history: list[dict[str, float]]
-    validation_accuracy: float
-    test_accuracy: float | None
-    seconds: float
-
-    def to_json(self) -> dict[str, Any]:
-        recipe = asdict(self.recipe)
-        return {
-            "schema": tag("training"),
-            "model": {
-                "path": self.path.name,
-                "sha256": sha256_of(self.path),
-                "parameters": self.parameters,
-            },
-            "recipe": {key: recipe[key] for key in ("data", "model", "training")},
-            "splits": self.splits,
-            "history": self.history,
-            "validation_accuracy": self.validation_accuracy,
-            "test_accuracy": self.test_accuracy,
-            "seconds": self.seconds,
-        }
-
-
-def load_splits(recipe: DataRecipe) -> Splits:
-    """Read the data a recipe names; validation is split off the training samples, stratified and seeded.
-
-    Raises:
-        SamplesError: unreadable, or without class labels.
-    """
-    samples = load_samples(recipe.train)
-    if samples.class_labels is None:
-        raise SamplesError(
-            f"{recipe.train}: has no class labels to train on (whole numbers, array 'y')."
-        )
-    train, validation = samples.split([1 - recipe.validation, recipe.validation], recipe.seed)
-    return Splits(train, validation, load_samples(recipe.test) if recipe.test else None)
 
 
 def train(
@@ -96,134 +34,156 @@ def train(
     *,
     overwrite: bool = False,
     progress: Progress | None = None,
+    on_epoch: Callable[[dict[str, float]], None] | None = None,
+    live: Progress | None = None,
+    model: Any = None,
 ) -> Training:
-    """Train the architecture that `recipe` names and save it whole.
+    """Train the architecture that `recipe` names, or `model`, and save it whole.
 
-    The network scales raw samples itself, by the largest magnitude of the training data, so that
-    the model and every file made from it take the data as it is. The weights of the epoch with
-    the best validation accuracy are kept. The same seed gives the same weights on a CPU.
+    A reference network scales raw samples itself, by the largest magnitude of the training data, so
+    that the model and every file made from it take the data as it is. The weights of the best epoch
+    are kept. The same seed gives the same weights on a CPU.
+
+    After each epoch all that is needed to go on is in ``<output>.checkpoint``; the same call goes on
+    from there, to the same weights as a training that nothing ended. What was measured is in
+    ``<output's stem>.log.csv``.
 
     Args:
-        splits: labelled samples, images as (samples, height, width, channels).
-        recipe: `model` and `training` are read.
+        splits: images as (samples, height, width, channels); labels are class numbers (samples,),
+            or have the shape of the model's output. Without labels, the model learns to give its
+            input once more.
+        recipe: `model`, `training` and `augmentation` are read.
         output: the ``.keras`` file to write.
-        overwrite: replace it if it exists.
+        overwrite: replace it if it exists, and the checkpoint of another training.
         progress: called with a line of text for each epoch.
+        on_epoch: called with the numbers of each epoch, after its checkpoint; what it raises ends
+            the training, which the same call takes up again.
+        live: called within an epoch with a line of text, up to ten times a second.
+        model: a Keras 3 model, Functional or Sequential, in place of the recipe's; its weights are
+            changed. To be taken up in another process, it has to begin with the same weights there.
 
     Raises:
-        OutputExistsError: `output` exists and `overwrite` is false.
-        SamplesError: labels are missing or out of range.
-        RecipeError: the architecture does not fit the data.
-        TrainingError: the loss is no number any more.
+        OutputExistsError: `output` exists, or the checkpoint of another training, and `overwrite`
+            is false.
+        SamplesError: labels are missing or out of range, or labels or inputs do not fit the model.
+        RecipeError: the architecture does not fit the data, or a name not the labels.
+        TrainingError: the loss is no number any more, or the disk is full; says what is kept.
     """
     output = Path(output)
-    refuse_existing([output], overwrite)
-    labels = splits.train.class_labels
-    if labels is None:
-        raise SamplesError("training: the samples have no class labels (whole numbers, array 'y').")
-    classes = int(labels.max()) + 1
-    for part in (splits.train, splits.validation, splits.test):
-        if part is not None:
-            part.check_labels(classes)
+    checkpoint = Checkpoint(output)
+    if not checkpoint.may_replace_output():
+        refuse_existing([output], overwrite)
     # TensorFlow reads this once, on its first import: oneDNN's sums differ with the order of threads.
     os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
-    keras = require("keras", "export", "Training a model")
-    settings = recipe.training
-    keras.utils.set_random_seed(settings.seed)
-    task = _task(splits.train, classes)
-    model = build(task, recipe.model)
-    inputs = _inputs(model, splits.train)
-    validation = _inputs(model, splits.validation)
-    test = _inputs(model, splits.test) if splits.test else None
-    steps = math.ceil(len(splits.train) / settings.batch_size) * settings.epochs
-    optimizer = keras.optimizers.get(settings.optimizer)
-    optimizer.learning_rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
-    model.compile(optimizer=optimizer, loss=settings.loss, metrics=["accuracy"])
-    start = perf_counter()
-    log = _epoch_log(keras, settings.epochs, progress or (lambda _: None))
-    callbacks = [keras.callbacks.TerminateOnNaN(), _keep_best(keras, settings.patience), log]
-    model.fit(
-        inputs,
-        splits.train.labels,
-        batch_size=settings.batch_size,
-        epochs=settings.epochs,
-        validation_data=(validation, splits.validation.labels),
-        callbacks=callbacks,
-        verbose=0,
-    )
-    seconds = perf_counter() - start
-    if not all(math.isfinite(row["loss"]) for row in log.rows):
-        raise TrainingError(
-            f"training: the loss is no number any more in epoch {len(log.rows)}. Lower the learning "
-            f"rate (received {settings.learning_rate:g}) or look at the data."
-        )
-    with atomic(output) as temporary:
-        model.save(temporary)
+    parts = [part for part in (splits.train, splits.validation, splits.test) if part is not None]
+    planned = plan(parts, recipe, model)
+    key = fingerprint(recipe, planned.model, planned.feeds[:2])
+    state = fitting.begin(planned.trainee, checkpoint.load(key, overwrite))
+    before, start = sum(row["seconds"] for row in state.history), perf_counter()
+    try:
+        with _logs(output, recipe.training.tensorboard, state) as add:
+
+            def tell(row: dict[str, float]) -> None:
+                add(row)
+                if progress is not None:
+                    progress(line(row, recipe.training.epochs, planned.targets.monitor))
+                if on_epoch is not None:
+                    on_epoch(row)
+
+            watch = fitting.Watch(lambda reached: checkpoint.save(reached, key), tell, live)
+            state = _fit(planned, recipe, state, watch)
+        seconds = before + perf_counter() - start
+        model = scorer(planned, recipe)
+        scores = [_scores(model, feed, planned.targets) for feed in planned.feeds[1:]]
+        _save(planned.model, checkpoint)
+    finally:
+        if not checkpoint.exists():
+            checkpoint.remove()
     return Training(
         path=output,
-        parameters=model.count_params(),
+        parameters=planned.model.count_params(),
         recipe=recipe,
         splits={
             "train": len(splits.train),
             "validation": len(splits.validation),
             "test": len(splits.test) if splits.test else None,
         },
-        history=log.rows,
-        validation_accuracy=_accuracy(model, validation, splits.validation),
-        test_accuracy=_accuracy(model, test, splits.test) if splits.test else None,
+        history=state.history,
+        loss=planned.targets.loss,
+        monitor=planned.targets.monitor,
+        best_epoch=state.best_epoch,
+        stopped=state.stopped,
+        validation=scores[0],
+        test=scores[1] if splits.test else None,
         seconds=seconds,
     )
 
 
-def _task(samples: Samples, classes: int) -> Task:
-    if len(samples.inputs) != 1:
-        raise SamplesError(
-            f"training: received inputs {', '.join(samples.inputs)}, the reference architectures take one."
+@contextlib.contextmanager
+def _logs(
+    output: Path, tensorboard: str | None, state: State
+) -> Iterator[Callable[[dict[str, float]], None]]:
+    """A function that adds a row to all logs, which agree with `state` when it is first called."""
+    csv = CsvLog(csv_path(output))
+    csv.begin(state.history)
+    if tensorboard is None:
+        yield csv.add
+        return
+    board = TensorBoardLog(tensorboard)
+    # All but the last point are there for certain: it is written after its checkpoint.
+    for row in state.history[-1:]:
+        board.add(row)
+
+    def add(row: dict[str, float]) -> None:
+        csv.add(row)
+        board.add(row)
+
+    try:
+        yield add
+    finally:
+        board.close()
+
+
+def _fit(planned: Plan, recipe: Recipe, state: State, watch: fitting.Watch) -> State:
+    keras = require("keras", "export", "Training a model")
+    errors = require("tensorflow", "export", "Training a model").errors
+    settings = recipe.training
+    training, validation = planned.feeds[:2]
+    left = range(len(state.history), settings.epochs)
+    try:
+        return fitting.fit(
+            keras,
+            planned.trainee,
+            training.epochs(settings.batch_size, left, settings.seed, planned.vary),
+            validation.in_order(settings.batch_size),
+            settings,
+            planned.targets,
+            planned.steps,
+            state,
+            watch,
         )
-    x = next(iter(samples.inputs.values()))
-    largest = max(abs(float(x.max())), abs(float(x.min())))
-    return Task(tuple(x.shape[1:]), classes, 1 / largest if largest else 1.0)
+    except errors.OpError as error:
+        # TensorFlow made a text of what reading a file raised.
+        for feed in (training, validation):
+            if feed.error is not None:
+                raise feed.error from error
+        raise
 
 
-def _inputs(model: Any, samples: Samples) -> Any:
-    x = next(iter(samples.inputs.values()))
-    wanted = tuple(model.inputs[0].shape[1:])
-    if x.shape[1:] != wanted:
-        raise SamplesError(
-            f"received samples of shape {list(x.shape[1:])}, expected {list(wanted)} as in training."
-        )
-    return x.astype(np.float32)
+def _scores(model: Any, feed: Feed, targets: Targets) -> dict[str, float]:
+    """Loss and metrics of one pass over the samples."""
+    measured = model.evaluate(feed.in_order(256), return_dict=True, verbose=0)
+    scores = {name: float(value) for name, value in measured.items()}
+    if "accuracy" in scores and len(targets.shape) == 1:
+        # Keras counts in float32; a share of so many samples is known better than that.
+        scores["accuracy"] = round(scores["accuracy"] * feed.count) / feed.count
+    return scores
 
 
-def _accuracy(model: Any, inputs: Any, samples: Samples) -> float:
-    answers = model.predict(inputs, batch_size=256, verbose=0)
-    return float(np.mean(answers.argmax(-1) == samples.labels))
-
-
-def _keep_best(keras: Any, patience: int) -> Any:
-    # EarlyStopping restores the best weights when it stops and, since Keras 3, at the end as well.
-    return keras.callbacks.EarlyStopping(
-        monitor="val_accuracy", mode="max", patience=patience or 10**6, restore_best_weights=True
-    )
-
-
-def _epoch_log(keras: Any, epochs: int, tell: Progress) -> Any:
-    class EpochLog(keras.callbacks.Callback):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.rows: list[dict[str, float]] = []
-
-        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            del epoch, logs
-            self._start = perf_counter()
-
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            row = {key: float(value) for key, value in (logs or {}).items()}
-            row = {"epoch": epoch + 1, **row, "seconds": perf_counter() - self._start}
-            self.rows.append(row)
-            tell(
-                f"epoch {epoch + 1}/{epochs}: loss {row['loss']:.4f}, "
-                f"validation accuracy {row.get('val_accuracy', math.nan):.4f}, {row['seconds']:.1f} s"
-            )
-
-    return EpochLog()
+def _save(model: Any, checkpoint: Checkpoint) -> None:
+    path = checkpoint.folder / "model.keras"
+    try:
+        model.save(path)
+        checkpoint.publish(path)
+    except OSError as error:
+        raise checkpoint.unwritable("the model", error) from error

@@ -22,7 +22,7 @@ from edgekit.recipe import (
     TrainingRecipe,
 )
 from edgekit.samples import Samples
-from edgekit.train import trainer
+from edgekit.train import planning
 from edgekit.train.trainer import Splits, load_splits, train
 
 RECIPE = Recipe(
@@ -126,18 +126,11 @@ def test_a_loss_that_is_no_number_leaves_no_file(
         model.get_layer("logits").set_weights([kernel, bias * np.nan])
         return model
 
-    monkeypatch.setattr(trainer, "build", broken)
-    with pytest.raises(TrainingError, match=r"no number any more in epoch 1.*learning rate"):
+    monkeypatch.setattr(planning, "build", broken)
+    with pytest.raises(
+        TrainingError, match=r"no number any more at step 1 \(epoch 1, step 1 of 9\).*learning rate"
+    ):
         train(splits(), RECIPE, tmp_path / "m.keras")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_an_interruption_leaves_no_file(tmp_path: Path) -> None:
-    def interrupt(_: str) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train(splits(), RECIPE, tmp_path / "m.keras", progress=interrupt)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -187,7 +180,7 @@ def test_samples_that_do_not_fit_are_refused_before_the_work(
     tmp_path: Path, change: Callable[[Splits], Splits], message: str
 ) -> None:
     lines: list[str] = []
-    with pytest.raises(SamplesError, match=message):
+    with pytest.raises((SamplesError, TrainingError), match=message):
         train(change(splits()), RECIPE, tmp_path / "m.keras", progress=lines.append)
     assert lines == []
     assert list(tmp_path.iterdir()) == []
@@ -203,12 +196,15 @@ def test_an_image_network_wants_images(tmp_path: Path) -> None:
     [
         ("optimizer", "adamm", "Did you mean 'adam'"),
         ("optimizer", "", "expected one of adam, "),
-        ("loss", "sparse_crossentropy", "Did you mean 'sparse_categorical_crossentropy'"),
-        ("loss", "categorical_crossentropy", "expected one of sparse_categorical_crossentropy"),
+        ("loss", "sparse_categorical_entropy", "Did you mean 'sparse_categorical_crossentropy'"),
+        ("monitor", "val_acuracy", "Did you mean 'val_accuracy'"),
+        ("metrics", ("acuracy",), "Did you mean 'accuracy'"),
+        ("precision", "bfloat16", "Did you mean 'mixed_bfloat16'"),
     ],
 )
-def test_unknown_names(key: str, value: str, hint: str) -> None:
-    with pytest.raises(RecipeError, match=f"{key}: received '{value}'.*{hint}"):
+def test_unknown_names(key: str, value: Any, hint: str) -> None:
+    name = value[0] if isinstance(value, tuple) else value
+    with pytest.raises(RecipeError, match=f"{key}: received '{name}'.*{hint}"):
         TrainingRecipe(**{key: value})
 
 
@@ -236,11 +232,3 @@ def test_load_splits(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.train.inputs["x"], parts.train.inputs["x"])
     assert again.test is not None
     assert len(again.test) == 100
-
-
-def test_load_splits_wants_classes(tmp_path: Path) -> None:
-    made = samples(100)
-    for labels in ({}, {"y": made.inputs["x"][:, 0]}):
-        name = write(tmp_path / "train.npz", x=made.inputs["x"], **labels)
-        with pytest.raises(SamplesError, match=r"train\.npz: has no class labels"):
-            load_splits(DataRecipe(name))

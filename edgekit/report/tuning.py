@@ -1,0 +1,121 @@
+"""A study in a report: its front as a table, and every trial as a dot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from edgekit.report import units
+from edgekit.report.table import Table
+
+_FORMS: dict[str, tuple[str, Callable[[float | None], str]]] = {
+    "accuracy": ("accuracy", units.percent),
+    "int8_accuracy": ("int8 accuracy", units.percent),
+    "size_bytes": ("size", units.size),
+    "latency_ms": ("latency", units.duration),
+}
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A trial, at percent of the width from the left and of the height from the top."""
+
+    x: float
+    y: float
+    text: str
+    best: bool
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Two objectives of every trial that ended well."""
+
+    title: str
+    dots: tuple[Dot, ...]
+    left: str
+    right: str
+    low: str
+    high: str
+
+
+def front_table(tuning: dict[str, Any]) -> Table:
+    """The trials that no other beats in every objective: what they reached, and with which values."""
+    objectives = [each["name"] for each in tuning["objectives"]]
+    keys = list(tuning["search"])
+    columns = ("trial", *(_FORMS[name][0] for name in objectives), *keys)
+    return Table(
+        columns,
+        tuple(
+            (
+                str(row["number"]),
+                *(_FORMS[name][1](row["values"][name]) for name in objectives),
+                *(_text(row["parameters"][key]) for key in keys),
+            )
+            for row in _ordered(tuning)
+        ),
+    )
+
+
+def counts(tuning: dict[str, Any]) -> str:
+    """How many trials there were, and what became of them: ``"12 trials: 9 complete, 3 pruned"``."""
+    states = [row["state"] for row in tuning["trials"]]
+    parts = [f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states))]
+    return f"{units.plural(len(states), 'trial')}: {', '.join(parts)}"
+
+
+def scatters(tuning: dict[str, Any]) -> list[Scatter]:
+    """A chart for each objective beside the first; of a single one, its course over the trials."""
+    rows = [row for row in tuning["trials"] if row["values"]]
+    if not rows:
+        return []
+    first, *others = [each["name"] for each in tuning["objectives"]]
+    return [_scatter(tuning, rows, first, other) for other in others or [None]]
+
+
+def _scatter(
+    tuning: dict[str, Any], rows: list[dict[str, Any]], first: str, other: str | None
+) -> Scatter:
+    title, form = _FORMS[first]
+    name, form_x = ("trial", _trial) if other is None else _FORMS[other]
+    xs = [float(row["number"] if other is None else row["values"][other]) for row in rows]
+    ys = [row["values"][first] for row in rows]
+    return Scatter(
+        title=f"{title} by {name}",
+        dots=tuple(
+            Dot(
+                x,
+                100 - y,
+                f"trial {row['number']}: {form(row['values'][first])}"
+                + ("" if other is None else f", {form_x(row['values'][other])}"),
+                row["number"] in tuning["front"],
+            )
+            for row, x, y in zip(rows, _placed(xs), _placed(ys), strict=True)
+        ),
+        left=form_x(min(xs)),
+        right=form_x(max(xs)),
+        low=form(min(ys)),
+        high=form(max(ys)),
+    )
+
+
+def _trial(number: float | None) -> str:
+    return f"trial {number:.0f}"
+
+
+def _placed(values: list[float]) -> list[float]:
+    low, high = min(values), max(values)
+    return [100 * (value - low) / (high - low) if high > low else 50.0 for value in values]
+
+
+def _ordered(tuning: dict[str, Any]) -> list[dict[str, Any]]:
+    """The front, the best in the first objective first."""
+    first = tuning["objectives"][0]
+    rows = [row for row in tuning["trials"] if row["number"] in tuning["front"]]
+    return sorted(
+        rows, key=lambda row: row["values"][first["name"]], reverse=first["direction"] == "maximize"
+    )
+
+
+def _text(value: Any) -> str:
+    return units.significant(value) if isinstance(value, float) else str(value)

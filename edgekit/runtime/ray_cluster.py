@@ -1,0 +1,43 @@
+"""A Ray cluster: an optional dependency, connected to for the length of a block."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from edgekit.errors import ClusterError, one_line, require
+
+
+@contextmanager
+def connected(address: str | None, purpose: str) -> Iterator[Any]:
+    """The module `ray`, connected to the cluster at `address`, or to one of this machine's own if None.
+
+    A connection that the program has made already is used and left alone. Nothing is reported to
+    Ray's makers, and a cluster that is started here listens on loopback alone.
+
+    Raises:
+        MissingDependencyError: Ray is not installed.
+        ClusterError: the cluster cannot be reached.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    ray = require("ray", "ray", purpose)
+    if ray.is_initialized():
+        yield ray
+        return
+    options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
+    if address is None:
+        options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    try:
+        ray.init(address="local" if address is None else address, **options)
+    # Ray has no exception of its own for a cluster that does not answer.
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        raise ClusterError(
+            f"Ray: no cluster at {address or 'this machine'} ({one_line(error)}). Start one with "
+            "'ray start --head', and give the address that it prints."
+        ) from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()

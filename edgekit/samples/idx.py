@@ -1,0 +1,56 @@
+"""The IDX format, from the description on the MNIST database's page."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.errors import SamplesError
+
+# By the header's type byte.
+_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
+
+
+def read_idx_pair(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """The images of a file, grey ones as (samples, height, width, 1), and the labels beside it.
+
+    They lie in the file that has ``labels`` and ``idx1`` where this one has ``images`` and ``idx3``.
+
+    Raises:
+        SamplesError: no IDX file, or one that was cut.
+        Exception: what gzip and zlib raise on damaged files.
+    """
+    images = _read(path)
+    if images.ndim == 3:
+        images = images[..., None]
+    twin = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
+    if twin == path or not twin.exists():
+        return images, None
+    return images, _read(twin).astype(np.int64)
+
+
+def _read(path: Path) -> NDArray[Any]:
+    raw = path.read_bytes()
+    if raw[:2] == b"\x1f\x8b":
+        raw = gzip.decompress(raw)
+    if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] not in _TYPES:
+        raise SamplesError(
+            f"{path.name}: no IDX file (its first four bytes are {raw[:4].hex(' ')})."
+        )
+    ndim = raw[3]
+    dtype = np.dtype(_TYPES[raw[2]])
+    header = 4 + 4 * ndim
+    if len(raw) < header:
+        raise SamplesError(f"{path.name}: ends within its header.")
+    shape = tuple(int(n) for n in np.frombuffer(raw, ">u4", ndim, 4))
+    # Python's integers: a product of four sizes read from a file must not wrap around.
+    expected = header + dtype.itemsize * int(np.prod([*map(int, shape), 1], dtype=object))
+    if len(raw) != expected:
+        raise SamplesError(
+            f"{path.name}: received {len(raw)} bytes, expected {expected} for shape {list(shape)}."
+        )
+    return np.frombuffer(raw, dtype, offset=header).reshape(shape).astype(dtype.newbyteorder("="))

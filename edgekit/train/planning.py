@@ -1,0 +1,200 @@
+"""Plan: model, samples and targets brought together, and held against each other before the first step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekit.errors import ArtifactError, SamplesError, TensorError, TrainingError, require
+from edgekit.models.architectures import Task, build
+from edgekit.models.source import SourceModel, from_keras
+from edgekit.recipe import Recipe
+from edgekit.samples import Samples
+from edgekit.train import compiling
+from edgekit.train.augmentation import make, varied
+from edgekit.train.class_weighting import weights_of
+from edgekit.train.feeding import Feed, Vary
+from edgekit.train.precision import in_policy
+from edgekit.train.targets import BINARY, NUMBERS, ONE_HOT, Targets, class_count, targets_for
+
+_PURPOSE = "Training a model"
+_BATCH = 1024
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a training needs, checked.
+
+    Attributes:
+        model: Keras 3, never compiled: what will be saved.
+        trainee: compiled; shares its weights with `model` unless it computes in 16 bits.
+        feeds: of the training samples, the validation samples and, where there are any, the test
+            samples.
+        vary: the augmentation.
+        steps: of an epoch.
+    """
+
+    model: Any
+    trainee: Any
+    targets: Targets
+    feeds: tuple[Feed, ...]
+    vary: Vary | None
+    steps: int
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Ask this before data is read in vain.
+
+    Raises:
+        RecipeError: an option of the optimiser, or an argument of an augmentation, is none.
+    """
+    keras = require("keras", "export", _PURPOSE)
+    compiling.optimizer(keras, recipe.training, 1)
+    for each in recipe.augmentation:
+        make(each)
+
+
+def plan(parts: list[Samples], recipe: Recipe, model: Any = None) -> Plan:
+    """Build the model, unless it is given, and bring it together with its samples.
+
+    Args:
+        parts: for training, validation and perhaps test.
+        recipe: `model`, `training` and `augmentation` are read.
+        model: Functional or Sequential, in place of the recipe's.
+
+    Raises:
+        SamplesError: inputs or labels do not fit the model.
+        RecipeError: the architecture does not fit the data, or a name not the labels.
+    """
+    keras = require("keras", "export", _PURPOSE)
+    settings, train = recipe.training, parts[0]
+    keras.utils.set_random_seed(settings.seed)
+    rebuilds = model is None and recipe.model.name == "autoencoder"
+    if model is None:
+        model = build(_task(train), recipe.model)
+    source = _source(model)
+    targets = targets_for(
+        train,
+        {spec.name: spec.shape[1:] for spec in source.inputs},
+        source.outputs[0].shape[1:],
+        settings,
+        rebuilds=rebuilds,
+    )
+    names = getattr(train, "class_names", ())
+    weights = weights_of(settings.class_weight, train, targets.classes, names)
+    dtypes = {spec.name: spec.dtype for spec in source.inputs}
+    feeds = [
+        Feed(_fitting(part, source), dtypes, targets, None if number else weights)
+        for number, part in enumerate(parts)
+    ]
+    trainee = compiled(keras, _trainee(keras, model, settings.precision), recipe, targets, feeds[0])
+    return Plan(
+        model=model,
+        trainee=trainee,
+        targets=targets,
+        feeds=tuple(feeds),
+        vary=_vary(recipe, source),
+        steps=feeds[0].steps(settings.batch_size),
+    )
+
+
+def compiled(keras: Any, model: Any, recipe: Recipe, targets: Targets, feed: Feed) -> Any:
+    """`model` with the recipe's optimiser, loss and metrics; either flavour of Keras.
+
+    Raises:
+        SamplesError: the model's answer to a class is no share, where the loss needs one.
+        RecipeError: an option of the optimiser is none.
+    """
+    settings = recipe.training
+    logits = targets.form in (NUMBERS, ONE_HOT) and _gives_logits(model)
+    if targets.form == BINARY and _gives_logits(model):
+        raise SamplesError(
+            "training: received a model whose output is linear for labels 0 and 1, expected shares "
+            "between 0 and 1. Give its last layer the activation 'sigmoid'."
+        )
+    model.compile(
+        optimizer=compiling.optimizer(keras, settings, feed.steps(settings.batch_size)),
+        loss=compiling.loss(keras, targets, logits),
+        metrics=compiling.metrics(keras, targets),
+    )
+    return model
+
+
+def scorer(planned: Plan, recipe: Recipe) -> Any:
+    """What measures the model that is saved: its twin in 32 bits, with the trained weights."""
+    if recipe.training.precision == "float32":
+        return planned.trainee
+    keras = require("keras", "export", _PURPOSE)
+    planned.model.set_weights(planned.trainee.get_weights())
+    twin = _trainee(keras, planned.model, "float32")
+    return compiled(keras, twin, recipe, planned.targets, planned.feeds[0])
+
+
+def _source(model: Any) -> SourceModel:
+    try:
+        source = from_keras(Path("model"), "keras", model)
+    except ArtifactError as error:
+        raise TrainingError(
+            "training: the model's inputs are not known. Expected a Sequential or Functional model: "
+            "give it a keras.Input."
+        ) from error
+    if len(source.outputs) != 1:
+        raise TrainingError(
+            f"training: received a model with outputs "
+            f"{', '.join(spec.name for spec in source.outputs)}, expected one output."
+        )
+    return source
+
+
+def _trainee(keras: Any, model: Any, precision: str) -> Any:
+    """What is fitted. `model` itself is never compiled, so that its file holds no optimiser."""
+    if precision != "float32":
+        return in_policy(keras, model, precision)
+    names = [tensor.name for tensor in model.inputs]
+    inputs = dict(zip(names, model.inputs, strict=True)) if len(names) > 1 else model.inputs[0]
+    return keras.Model(inputs, model.outputs[0])
+
+
+def _task(samples: Samples) -> Task:
+    if len(samples.inputs) != 1:
+        raise SamplesError(
+            f"training: received inputs {', '.join(samples.inputs)}, the reference architectures take one."
+        )
+    if not class_count(samples):
+        raise SamplesError(
+            "training: the samples have no class labels (whole numbers, array 'y'), which this "
+            "architecture learns."
+        )
+    ((name, x),) = samples.inputs.items()
+    largest = max(
+        float(np.max(np.abs(np.asarray(batch.inputs[name], np.float64))))
+        for batch in samples.batches(_BATCH)
+    )
+    classes = class_count(samples)
+    return Task(tuple(x.shape[1:]), classes, 1 / largest if largest else 1.0)
+
+
+def _fitting(samples: Samples, source: SourceModel) -> Samples:
+    try:
+        return samples.for_inputs(source.inputs)
+    except TensorError as error:
+        raise SamplesError(f"training: {error}") from error
+
+
+def _gives_logits(model: Any) -> bool:
+    """Whether the output comes of a layer with weights and no activation."""
+    layer = model.outputs[0]._keras_history.operation
+    activation = getattr(layer, "activation", None)
+    return bool(getattr(layer, "weights", [])) and getattr(activation, "__name__", "") == "linear"
+
+
+def _vary(recipe: Recipe, source: SourceModel) -> Vary | None:
+    if recipe.augmentation and len(source.inputs) != 1:
+        raise TrainingError(
+            f"training: augmentation: received a model with inputs "
+            f"{', '.join(spec.name for spec in source.inputs)}, expected one input."
+        )
+    return varied(recipe.augmentation, recipe.training.seed)

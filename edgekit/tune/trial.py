@@ -1,0 +1,108 @@
+"""One trial: a network trained by a recipe, its int8 file, and what both are worth."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from edgekit.artifact import Artifact
+from edgekit.convert.export import export
+from edgekit.errors import TrainingError
+from edgekit.recipe import Recipe
+from edgekit.runtime import load as load_runner
+from edgekit.scoring.evaluation import evaluate
+from edgekit.train.trainer import Splits, train
+
+# What an int8 file has to be made for.
+OF_THE_FILE = ("int8_accuracy", "size_bytes", "latency_ms")
+
+
+class GivenUpError(Exception):
+    """Raised inside a training whose trial is behind the others; never leaves this package."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a trial came to.
+
+    Attributes:
+        values: by objective; ``latency_ms`` is measured by whoever holds the study.
+        model: the Keras model, as a document names a model: path, sha256, parameters.
+        files: entries of the files made of it.
+        epochs: how many it was trained for.
+    """
+
+    values: dict[str, float]
+    model: dict[str, Any]
+    files: tuple[dict[str, Any], ...]
+    epochs: int
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "files": list(self.files)}
+
+
+def run_trial(
+    splits: Splits,
+    recipe: Recipe,
+    folder: Path,
+    stem: str,
+    objectives: Sequence[str],
+    on_epoch: Callable[[Mapping[str, float]], None],
+) -> Outcome:
+    """Train the network that `recipe` names and make its int8 file, if an objective asks for it.
+
+    Args:
+        splits: the data; the test samples are not looked at.
+        recipe: of this trial.
+        folder: gets ``<stem>.keras`` and ``<stem>.int8.tflite``.
+        objectives: of `edgekit.recipe.OBJECTIVES`.
+        on_epoch: called after each epoch with its row; may raise `GivenUpError`.
+
+    Raises:
+        EdgekitError: the training or the export failed.
+    """
+    start = perf_counter()
+    path = folder / f"{stem}.keras"
+    training = train(replace(splits, test=None), recipe, path, on_epoch=on_epoch)
+    if training.validation_accuracy is None:
+        raise TrainingError("tune: the training gave no validation accuracy to judge by.")
+    values: dict[str, float] = {"accuracy": training.validation_accuracy}
+    files = []
+    if any(name in OF_THE_FILE for name in objectives):
+        artifact = _int8_file(path, splits, recipe, folder)
+        files.append({**artifact.to_json(), "path": artifact.name})
+        values["size_bytes"] = artifact.size_bytes
+        if "int8_accuracy" in objectives:
+            with load_runner(artifact.path) as runner:
+                accuracy = evaluate(runner, splits.validation).accuracy
+            if accuracy is None:
+                raise TrainingError("tune: the int8 file is no classifier, it has no accuracy.")
+            values["int8_accuracy"] = accuracy
+    return Outcome(
+        values={name: values[name] for name in objectives if name in values},
+        model=training.to_json()["model"],
+        files=tuple(files),
+        epochs=len(training.history),
+        seconds=perf_counter() - start,
+    )
+
+
+def _int8_file(model: Path, splits: Splits, recipe: Recipe, folder: Path) -> Artifact:
+    made = export(
+        model,
+        out=folder,
+        schemes=("int8",),
+        formats=("tflite",),
+        calibration=splits.train,
+        data=splits.train,
+        recipe=recipe.export,
+        # Nobody asks for the same trial twice.
+        cache=False,
+    )
+    os.remove(folder / "manifest.json")  # noqa: PTH107
+    return made[0]

@@ -1,0 +1,199 @@
+"""Tuning: a study as a document, and the function that runs one."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from edgekit import document
+from edgekit.config import nested, read_table
+from edgekit.errors import TrainingError, UsageError, require
+from edgekit.files import atomic
+from edgekit.recipe import OBJECTIVES, Recipe, read_recipe
+from edgekit.recipe.writing import merged, moved, to_toml
+from edgekit.samples import Samples
+from edgekit.train.trainer import Splits, load_splits
+from edgekit.tune.locks import locked
+from edgekit.tune.processes import helpers
+from edgekit.tune.study import Study, accuracies, check_folder
+from edgekit.tune.worker import Here, Progress, work
+
+DOCUMENT = "tuning.json"
+_STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What a study has come to so far.
+
+    Attributes:
+        folder: of the study.
+        content: the document ``tuning.json``, schema ``edgekit.tuning/1``.
+    """
+
+    folder: Path
+    content: dict[str, Any]
+
+    @property
+    def front(self) -> list[dict[str, Any]]:
+        """The trials that no other beats in every objective; of a single objective, the best one."""
+        chosen = set(self.content["front"])
+        return [row for row in self.content["trials"] if row["number"] in chosen]
+
+    def to_json(self) -> dict[str, Any]:
+        return self.content
+
+
+def tune(
+    recipe: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    trials: int | None = None,
+    workers: int | None = None,
+    executor: str = "processes",
+    address: str | None = None,
+    progress: Progress | None = None,
+) -> Tuning:
+    """Search the hyperparameters that a recipe's ``[tune]`` table names.
+
+    The study lives in `out`. Whoever calls this with the same recipe, data and folder, now or later,
+    here or on another machine that sees the folder, joins it; a process that dies loses the trial
+    that it was running, which is run again.
+
+    Args:
+        recipe: a TOML file with the tables ``[data]`` and ``[tune]``.
+        out: the study's folder; new, empty, or of that study.
+        trials: in all, in place of the recipe's.
+        workers: trials at a time, in place of the recipe's.
+        executor: ``"processes"`` on this machine, or ``"ray"``.
+        address: of a Ray cluster; None starts one on this machine.
+        progress: called with a line of text for each trial that begins or ends.
+
+    Returns:
+        What the study has come to, as written to ``tuning.json``. On the front's trials there are the
+        Keras model, its int8 file where an objective asks for one, and a recipe to train it again, in
+        ``trials/<number>/``.
+
+    Raises:
+        UsageError: unknown executor, no ``[tune]`` or ``[data]`` table, a folder that holds other things.
+        RecipeError: a search key or value that the recipe cannot have; the folder is another study's.
+        SamplesError: the data cannot be used.
+        TrainingError: no trial ended well.
+        MissingDependencyError: Optuna or Ray is not installed.
+    """
+    recipe, out = Path(recipe), Path(out)
+    tell = progress or (lambda _: None)
+    read = _read(recipe, trials, workers)
+    assert read.tune is not None, "_read() sees to it"
+    if executor not in ("processes", "ray"):
+        raise UsageError(f"executor: received {executor!r}, expected 'processes' or 'ray'.")
+    if address is not None and executor != "ray":
+        raise UsageError("address: only the executor 'ray' has one.")
+    require("optuna", "tune", "Tuning")
+    check_folder(out)
+    splits = _splits(read)
+    study = Study(out, read, _hash_of(splits))
+    total, count = read.tune.trials, read.tune.workers
+    start = perf_counter()
+    if executor == "ray":
+        from edgekit.tune.on_ray import work_on_ray
+
+        work_on_ray(study, read, splits, total, count, address, tell)
+    else:
+        here = Here(splits, read.tune.objectives)
+        with helpers(count - 1, recipe, out, total, tell):
+            work(study, read, total, here, tell)
+    tuning = _write(study, recipe, read)
+    if not study.completed():
+        reasons = [row["reason"] for row in tuning.content["trials"] if row["reason"]]
+        raise TrainingError(
+            f"tune: none of {len(tuning.content['trials'])} trials ended well."
+            + (f" The last said: {reasons[-1]}" if reasons else "")
+        )
+    done, every = len(study.completed()), len(study.trials())
+    tell(f"{out}: {done} of {every} trials ended well, {perf_counter() - start:.0f} s")
+    return tuning
+
+
+def _read(path: Path, trials: int | None, workers: int | None) -> Recipe:
+    recipe = read_recipe(path)
+    if recipe.tune is None:
+        raise UsageError(f"{path}: has no [tune] table, which says what to search.")
+    if recipe.data is None:
+        raise UsageError(f"{path}: has no [data] table, which says what to train on.")
+    search = recipe.tune
+    search = search if trials is None else replace(search, trials=trials)
+    search = search if workers is None else replace(search, workers=workers)
+    return replace(recipe, tune=search)
+
+
+def _splits(recipe: Recipe) -> Splits:
+    assert recipe.data is not None, "_read() sees to it"
+    # What chooses between trials must not have seen the test samples.
+    return replace(load_splits(recipe.data), test=None)
+
+
+def _hash_of(splits: Splits) -> str:
+    """Of the validation samples, which are drawn from all that there are, and of the counts."""
+    digest = hashlib.sha256(f"{len(splits.train)} {len(splits.validation)}".encode())
+    for batch in splits.validation.batches(256):
+        for name, x in _arrays(batch):
+            digest.update(f"{name} {x.dtype.str} {x.shape}".encode())
+            digest.update(x.tobytes())
+    return digest.hexdigest()
+
+
+def _arrays(samples: Samples) -> list[tuple[str, Any]]:
+    arrays = sorted(samples.inputs.items())
+    return arrays if samples.labels is None else [*arrays, ("y", samples.labels)]
+
+
+def _write(study: Study, path: Path, recipe: Recipe) -> Tuning:
+    """``tuning.json``, and a recipe beside each model on the front."""
+    with locked(study.folder / "study.lock"):
+        front = study.front()
+        told = read_table(path)
+        told.pop("tune", None)
+        for trial in front:
+            folder = study.trial_folder(trial.number)
+            tables = merged(moved(told, recipe, folder), nested(trial.params))
+            with atomic(folder / "recipe.toml") as temporary:
+                temporary.write_text(to_toml(tables), "utf-8")
+        content = {
+            "schema": document.tag("tuning"),
+            "objectives": [
+                {"name": name, "direction": "maximize" if OBJECTIVES[name] else "minimize"}
+                for name in study.recipe.objectives
+            ],
+            "search": {
+                key: {"choices": list(each.choices)}
+                if each.choices
+                else {"low": each.low, "high": each.high, "log": each.log}
+                for key, each in study.recipe.search.items()
+            },
+            "seed": study.recipe.seed,
+            "trials": [_row(trial, study.recipe.objectives) for trial in study.trials()],
+            "front": [trial.number for trial in front],
+        }
+        document.write(study.folder / DOCUMENT, content)
+    return Tuning(study.folder, content)
+
+
+def _row(trial: Any, objectives: tuple[str, ...]) -> dict[str, Any]:
+    outcome = trial.user_attrs.get("outcome") if trial.values else None
+    lost = "lost" in trial.user_attrs
+    return {
+        "number": trial.number,
+        "state": "lost" if lost else _STATES[trial.state.name],
+        "parameters": dict(trial.params),
+        "values": dict(zip(objectives, trial.values, strict=True)) if trial.values else None,
+        "validation_accuracy": accuracies(trial),
+        "reason": trial.user_attrs.get("reason"),
+        "seconds": outcome["seconds"] if outcome else None,
+        "model": outcome["model"] if outcome else None,
+        "files": outcome["files"] if outcome else [],
+    }

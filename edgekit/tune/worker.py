@@ -1,0 +1,105 @@
+"""Worker: takes trials of a study, one after the other, until there are enough."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+from edgekit.errors import EdgekitError, one_line
+from edgekit.recipe import Recipe
+from edgekit.recipe.tune import trial_recipe
+from edgekit.train.trainer import Splits
+from edgekit.tune.latency import latency_ms
+from edgekit.tune.study import Claim, Study
+from edgekit.tune.trial import GivenUpError, Outcome, run_trial
+
+Progress = Callable[[str], None]
+OnEpoch = Callable[[Mapping[str, float]], None]
+
+
+class Compute(Protocol):
+    """Where a trial is computed: here, or on another machine that hands its files over."""
+
+    def __call__(self, recipe: Recipe, claim: Claim, on_epoch: OnEpoch) -> Outcome:
+        """Fill the claim's workshop.
+
+        Raises:
+            EdgekitError: the trial failed.
+            GivenUpError: `on_epoch` raised it.
+        """
+        ...
+
+
+class Here:
+    """Computes trials in this process."""
+
+    def __init__(self, splits: Splits, objectives: tuple[str, ...]) -> None:
+        self._splits, self._objectives = splits, objectives
+
+    def __call__(self, recipe: Recipe, claim: Claim, on_epoch: OnEpoch) -> Outcome:
+        stem = f"trial-{claim.number:04}"
+        return run_trial(self._splits, recipe, claim.workshop, stem, self._objectives, on_epoch)
+
+
+def work(
+    study: Study,
+    recipe: Recipe,
+    total: int,
+    compute: Compute,
+    tell: Progress,
+    stop: Callable[[], bool] = lambda: False,
+) -> None:
+    """Run trials until as many as `total` are done or running somewhere, or `stop` says so."""
+    begun = time.monotonic()
+    limit = study.recipe.timeout_s
+    while not stop():
+        if limit is not None and time.monotonic() - begun > limit:
+            tell(f"no more trials are begun after {limit:g} s")
+            return
+        claim = study.claim(total)
+        if claim is None:
+            return
+        _run(study, recipe, claim, compute, tell)
+
+
+def _run(study: Study, recipe: Recipe, claim: Claim, compute: Compute, tell: Progress) -> None:
+    name = f"trial {claim.number}"
+    values = ", ".join(f"{key} {_short(value)}" for key, value in claim.values.items())
+    again = f" (attempt {claim.attempt})" if claim.attempt > 1 else ""
+    tell(f"{name}{again}: {values}")
+    epochs = 0
+
+    def on_epoch(row: Mapping[str, float]) -> None:
+        nonlocal epochs
+        epochs = int(row["epoch"])
+        accuracy = row.get("val_accuracy")
+        if accuracy is not None and study.report(claim, epochs, accuracy, own.training.epochs):
+            raise GivenUpError
+
+    try:
+        own = trial_recipe(recipe, claim.values)
+        outcome = compute(own, claim, on_epoch)
+        if "latency_ms" in study.recipe.objectives:
+            file = claim.workshop / outcome.files[0]["path"]
+            values_ = {**outcome.values, "latency_ms": latency_ms(file, study.folder)}
+            outcome = replace(outcome, values=values_)
+    except GivenUpError:
+        study.give_up(claim)
+        tell(f"{name}: given up after epoch {epochs}, it is behind the others")
+    except EdgekitError as error:
+        study.fail(claim, one_line(error))
+        tell(f"{name}: failed: {one_line(error)}")
+    except BaseException:
+        # Ctrl-C: the trial will be found lost, and run again.
+        study.abandon(claim)
+        raise
+    else:
+        study.complete(claim, outcome)
+        told = ", ".join(f"{key} {_short(outcome.values[key])}" for key in study.recipe.objectives)
+        tell(f"{name}: {told}, {outcome.seconds:.1f} s")
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
