@@ -31,6 +31,11 @@ QUANTIZING_LAYERS = {
 }
 
 
+def is_quantized(model: Any) -> bool:
+    """Whether a model was made for quantisation-aware training, by edgekit or with tfmot itself."""
+    return any(type(layer).__name__ in QUANTIZING_LAYERS for layer in getattr(model, "layers", ()))
+
+
 @contextmanager
 def keras_kept() -> Iterator[None]:
     """Import tensorflow-model-optimization without what it does to the process.
