@@ -43,7 +43,7 @@ class Spool:
                 f"{rows.dtype} after {self._count} of {list(self._sample)} and {self._dtype}, expected "
                 "them alike. Resize or pad them in the dataset."
             )
-        self._file.write(np.ascontiguousarray(rows).data.cast("B") if rows.size else b"")
+        self._file.write(rows.tobytes())
         self._count += len(rows)
 
     def array(self) -> NDArray[Any]:
