@@ -13,7 +13,7 @@ from typing import Any
 
 from edgekit import document
 from edgekit.artifact import FORMATS, OBJECT, Artifact
-from edgekit.convert.cache import Cache
+from edgekit.convert.cache import Cache, hash_of, key_of
 from edgekit.convert.fitting import Aim
 from edgekit.convert.folder import move, workshop
 from edgekit.convert.job import Job, Result
@@ -25,7 +25,8 @@ from edgekit.files import refuse_existing
 from edgekit.manifest import MANIFEST_NAME, Manifest
 from edgekit.models.objects import from_object, unchanged
 from edgekit.models.source import SourceModel
-from edgekit.optimize.chain import suffix
+from edgekit.optimize.shelf import Shelf
+from edgekit.optimize.steps import suffix
 from edgekit.recipe import ExportRecipe
 from edgekit.samples import Samples, load_samples
 
@@ -65,7 +66,9 @@ def export(
 
     Files are named ``<stem>.<scheme>.<ext>``, those of a pruned model
     ``<stem>.prune50.<scheme>.<ext>``. They appear when all of them are made and each was
-    loaded once; a manifest of the same model that is there already is added to.
+    loaded once; a manifest of the same model that is there already is added to. Each step of an
+    optimisation leaves its model, ``<stem>.prune50.keras``, when it is done: a run that was stopped
+    goes on from there.
 
     What the same edgekit made of the same file with the same recipe, samples and packages is taken
     from the user's cache folder. A model given as an object is made anew each time: whether it is
@@ -131,8 +134,8 @@ def export(
         source = model if isinstance(model, SourceModel) else from_object(model)
         origin = source.artifact
     path = origin.path
-    stem = path.stem if origin.format != OBJECT and path.is_file() else path.name
-    stem += suffix(recipe)
+    plain = path.stem if origin.format != OBJECT and path.is_file() else path.name
+    stem = plain + suffix(recipe)
     wanted = [
         Wanted(format, scheme, f"{stem}.{scheme}{FORMATS[format]}")
         for format in dict.fromkeys(recipe.formats)
@@ -145,6 +148,13 @@ def export(
     Manifest({"sha256": origin.sha256}, {}).merged_into(out, overwrite=overwrite)
     golden_sha256 = None if golden is None else _golden_sha256(golden, origin)
     given, held = _samples(calibration, "calibration"), _samples(validation, "validation")
+    tuned = _samples(data, "train")
+    versions = _versions()
+    shelf = None
+    if suffix(recipe):
+        known = cache and source is None
+        begin = key_of(source=origin.sha256, data=hash_of(tuned), versions=versions)
+        shelf = Shelf(out, plain, begin if known else None, overwrite, trust_code)
     job = Job(
         origin,
         source,
@@ -153,11 +163,11 @@ def export(
         given and given.subset(recipe.calibration, recipe.seed),
         len(given or ()),
         held and held.subset(recipe.calibration, recipe.seed),
-        _samples(data, "train"),
+        tuned,
         trust_code,
         golden_sha256,
+        shelf,
     )
-    versions = _versions()
 
     def tell(line: str) -> None:
         if progress is not None:

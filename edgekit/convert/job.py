@@ -20,15 +20,21 @@ from edgekit.convert.making import CALIBRATED, Made, Wanted, make
 from edgekit.convert.metadata import write_onnx, write_tflite
 from edgekit.convert.refusals import load_reason
 from edgekit.errors import ArtifactError, ExportError, UsageError
+from edgekit.files import compressed_size
 from edgekit.manifest import ExportedFile
 from edgekit.metadata import Metadata
 from edgekit.models import load
 from edgekit.models.source import SourceModel
-from edgekit.optimize.chain import optimize, suffix
+from edgekit.optimize.chain import optimize
+from edgekit.optimize.shelf import Shelf
+from edgekit.optimize.steps import suffix
 from edgekit.preparation import prepared
 from edgekit.recipe import ExportRecipe
 from edgekit.runtime import load as load_runner
 from edgekit.samples import Samples
+
+# xz takes about a second for this much.
+_PACKED_BYTES = 1 << 20
 
 _WRITERS = {"tflite": write_tflite, "onnx": write_onnx}
 
@@ -63,6 +69,7 @@ class Job:
         data: labelled samples to fine-tune with.
         trust_code: let code that the model file holds run.
         golden_sha256: of the golden file that the files are to name; None for none.
+        shelf: where the models of an optimisation lie between its steps.
     """
 
     origin: Artifact
@@ -75,6 +82,7 @@ class Job:
     data: Samples | None
     trust_code: bool
     golden_sha256: str | None = None
+    shelf: Shelf | None = None
 
     def keys(self, files: Sequence[Wanted], versions: dict[str, str]) -> dict[Wanted, str]:
         """For each file a key that changes with everything that decides about its bytes."""
@@ -116,9 +124,12 @@ class Job:
         held = self.validation and prepared(self.validation, about, source.inputs)
         flavour = source.flavour
         data = self.data and prepared(self.data, about, source.inputs)
-        optimized = optimize(source, recipe, data, progress=tell)
+        optimized = optimize(source, recipe, data, shelf=self.shelf, progress=tell)
         source = optimized.source
-        notes.update(optimized.report)
+        if optimized.steps:
+            # The file says what was done to it, the manifest what that came to: a small file's update
+            # should not carry an account of its layers.
+            notes["optimized"] = list(optimized.steps)
         with closing(
             make(files, source, samples, held, recipe, self.aims, folder, verbose)
         ) as results:
@@ -134,7 +145,7 @@ class Job:
                 )
                 path = folder / file.name
                 try:
-                    finished = _finish(path, made, file, known)
+                    finished = _finish(path, made, file, known, optimized.report)
                 except (ArtifactError, ExportError) as error:
                     yield file, Result(flavour, reason=load_reason(error, file.scheme))
                 else:
@@ -153,8 +164,13 @@ class Job:
         return Metadata(class_names=names, preprocessing=steps).for_inputs(inputs)
 
 
-def _finish(path: Path, made: Made, file: Wanted, known: Metadata) -> ExportedFile:
+def _finish(
+    path: Path, made: Made, file: Wanted, known: Metadata, report: Mapping[str, Any]
+) -> ExportedFile:
     """Write the file with what is known of it, load it as its user will, read what it declares.
+
+    Args:
+        report: what else the manifest says about how it was made.
 
     Raises:
         ArtifactError: it does not load, or not run.
@@ -174,7 +190,9 @@ def _finish(path: Path, made: Made, file: Wanted, known: Metadata) -> ExportedFi
             runner.infer_raw({s.name: np.zeros(s.concrete_shape(), s.dtype) for s in inputs})
     operators = operators_of(read_model(content, file.format), file.scheme)
     artifact = Artifact(str(path), file.format, file.scheme)
-    recipe = dict(known.recipe)
+    recipe = {**known.recipe, **report}
+    # Zeros and shared weights show here alone; packing a large file takes longer than making it.
+    packed = compressed_size(content) if report or len(content) <= _PACKED_BYTES else None
     return ExportedFile(
         artifact,
         inputs,
@@ -184,4 +202,5 @@ def _finish(path: Path, made: Made, file: Wanted, known: Metadata) -> ExportedFi
         operators.float_ops,
         warnings,
         known.golden_sha256,
+        packed,
     )

@@ -120,8 +120,8 @@ def test_its_document_is_valid(tmp_path: Path, test: bool) -> None:
 def test_a_loss_that_is_no_number_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*given: Any) -> Any:
-        model = architectures.build(*given)
+    def broken(*given: Any, **options: Any) -> Any:
+        model = architectures.build(*given, **options)
         kernel, bias = model.get_layer("logits").get_weights()
         model.get_layer("logits").set_weights([kernel, bias * np.nan])
         return model
