@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from edgekit.cli.arguments import add_overwrite, add_trust_code, add_verify
+from edgekit.cli.arguments import SAMPLES_HELP, add_overwrite, add_trust_code, add_verify
 from edgekit.cli.console import Console
 from edgekit.drift.golden import UNLABELLED, Golden
 from edgekit.errors import UsageError
@@ -15,7 +15,7 @@ from edgekit.samples import load_samples
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="the original: .keras, .h5 or a SavedModel")
-    parser.add_argument("--samples", required=True, metavar="SAMPLES", help="labels are optional")
+    parser.add_argument("--samples", required=True, metavar="SAMPLES", help=SAMPLES_HELP)
     parser.add_argument("-o", "--output", required=True, metavar="FILE.npz")
     parser.add_argument("--signature", metavar="NAME", help="of the model's, where it has several")
     add_overwrite(parser)
