@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -21,6 +22,7 @@ from edgekit.errors import (
 )
 from edgekit.metadata import Metadata
 from edgekit.models.metadata import read
+from edgekit.models.quantizers import QUANTIZING_LAYERS, quantizers_known
 from edgekit.models.source import SourceModel, from_keras, from_saved_model
 
 _PURPOSE = "Loading a Keras model"
@@ -30,6 +32,20 @@ _CONFIG_LIMIT_BYTES = 256 << 20
 
 # Operators through which a SavedModel's graph reaches beyond its own tensors.
 _UNSAFE_OPS = {"PyFunc", "EagerPyFunc", "PyFuncStateless", "ReadFile", "WriteFile", "SaveV2"}
+
+
+# Functions of TensorFlow that a tf_keras file may name in place of layers: those that compute with
+# tensors alone. Others read and write files or run Python.
+_SAFE_SYMBOLS = re.compile(
+    r"(__operators__|math|nn|linalg|image|signal|bitwise|random|strings|compat\.v1\.(math|nn|linalg))\.\w+(\.\w+)?"
+    r"|abs|add|argmax|argmin|argsort|boolean_mask|broadcast_to|cast|clip_by_value|concat|cos|cumsum"
+    r"|divide|einsum|equal|exp|expand_dims|fill|floor|gather|gather_nd|greater|greater_equal|identity"
+    r"|less|less_equal|logical_and|logical_not|logical_or|matmul|maximum|minimum|multiply|negative"
+    r"|norm|not_equal|one_hot|ones_like|pad|pow|range|rank|reduce_\w+|repeat|reshape|reverse|roll"
+    r"|round|scalar_mul|shape|sigmoid|sign|sin|slice|sort|split|sqrt|square|squeeze|stack"
+    r"|strided_slice|subtract|tan|tanh|tensordot|tile|transpose|truediv|unstack|where|zeros_like"
+    r"|compat\.v1\.(transpose|gather|squeeze|expand_dims|where)"
+)
 
 
 def load(path: str | os.PathLike[str], *, trust_code: bool = False) -> SourceModel:
@@ -60,11 +76,16 @@ def load(path: str | os.PathLike[str], *, trust_code: bool = False) -> SourceMod
     config = _read_config(artifact)
     if not trust_code:
         _refuse_code(artifact.path, config)
+    if "edgekit>" in json.dumps(config):
+        # Makes known what the bridge gives its twins.
+        require("edgekit.models.bridge.foreign", "export", _PURPOSE)
     reasons = []
     loaders: tuple[tuple[str, str, Callable[..., Any]], ...] = (
         ("keras", "Keras 3", _load_with_keras),
         ("tf_keras", "tf_keras", _load_with_tf_keras),
     )
+    if _mentions_quantizers(config):
+        loaders = (("tf_keras", "tf_keras with tfmot", _load_quantized),)
     for flavour, name, loader in loaders:
         try:
             model = loader(artifact.path, trust_code)
@@ -89,6 +110,12 @@ def _load_with_keras(path: Path, trust_code: bool) -> Any:
 def _load_with_tf_keras(path: Path, trust_code: bool) -> Any:
     tf_keras = require("tf_keras", "export", _PURPOSE)
     return tf_keras.models.load_model(path, compile=False, safe_mode=not trust_code)
+
+
+def _load_quantized(path: Path, trust_code: bool) -> Any:
+    """A model with the wrappers of quantisation-aware training, which tf_keras alone does not know."""
+    with quantizers_known():
+        return _load_with_tf_keras(path, trust_code)
 
 
 def _load_saved_model(path: Path, trust_code: bool) -> SourceModel:
@@ -150,11 +177,22 @@ def _read_config(artifact: Artifact) -> Any:
         ) from error
 
 
+def _mentions_quantizers(config: Any) -> bool:
+    """Whether a config holds layers of quantisation-aware training, tfmot's or edgekit's."""
+    if isinstance(config, dict):
+        name = config.get("class_name")
+        if isinstance(name, str) and name.split(">")[-1] in QUANTIZING_LAYERS:
+            return True
+        return any(_mentions_quantizers(value) for value in config.values())
+    return isinstance(config, list) and any(_mentions_quantizers(value) for value in config)
+
+
 def _refuse_code(path: Path, config: Any) -> None:
     for name in _code_in(config):
         raise UntrustedCodeError(
-            f"{path}: layer {name!r} holds Python code (a Lambda), which would run on loading. If you "
-            "trust its author, give --trust-code (trust_code=True); better, replace it with a layer."
+            f"{path}: layer {name!r} holds Python code (a Lambda), or a call of TensorFlow beyond its "
+            "arithmetic, which would run with the model. If you trust its author, give --trust-code "
+            "(trust_code=True); better, replace it with a layer."
         )
 
 
@@ -165,6 +203,9 @@ def _code_in(config: Any, owner: str = "") -> Iterator[str]:
         if isinstance(inner, dict) and isinstance(inner.get("name"), str):
             owner = inner["name"]
         if config.get("class_name") in ("Lambda", "__lambda__") or "__lambda__" in config:
+            yield owner or "?"
+        called = inner if "OpLambda" in str(config.get("class_name")) else None
+        if isinstance(called, dict) and not _SAFE_SYMBOLS.fullmatch(str(called.get("function"))):
             yield owner or "?"
         for value in config.values():
             yield from _code_in(value, owner)
