@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from edgekit.artifact import Artifact
 from edgekit.errors import (
     ArtifactError,
     MissingDependencyError,
-    UntrustedCodeError,
     UsageError,
     one_line,
     require,
@@ -22,14 +21,12 @@ from edgekit.errors import (
 from edgekit.metadata import Metadata
 from edgekit.models.metadata import read
 from edgekit.models.source import SourceModel, from_keras, from_saved_model
+from edgekit.models.trust import refuse_code, refuse_reaching
 
 _PURPOSE = "Loading a Keras model"
 
 # A config stays far below this; an archive that unpacks to more is not a model.
 _CONFIG_LIMIT_BYTES = 256 << 20
-
-# Operators through which a SavedModel's graph reaches beyond its own tensors.
-_UNSAFE_OPS = {"PyFunc", "EagerPyFunc", "PyFuncStateless", "ReadFile", "WriteFile", "SaveV2"}
 
 
 def load(path: str | os.PathLike[str], *, trust_code: bool = False) -> SourceModel:
@@ -59,7 +56,7 @@ def load(path: str | os.PathLike[str], *, trust_code: bool = False) -> SourceMod
     metadata = read(artifact.path) or Metadata()
     config = _read_config(artifact)
     if not trust_code:
-        _refuse_code(artifact.path, config)
+        refuse_code(artifact.path, config)
     reasons = []
     loaders: tuple[tuple[str, str, Callable[..., Any]], ...] = (
         ("keras", "Keras 3", _load_with_keras),
@@ -97,12 +94,7 @@ def _load_saved_model(path: Path, trust_code: bool) -> SourceModel:
     if not proto.is_file():
         raise ArtifactError(f"{path}: a folder without saved_model.pb, expected a SavedModel.")
     if not trust_code:
-        unsafe = sorted(_ops_of(proto) & _UNSAFE_OPS)
-        if unsafe:
-            raise UntrustedCodeError(
-                f"{path}: its graph holds {', '.join(unsafe)}, which reach beyond the model. If you "
-                "trust its author, give --trust-code (trust_code=True)."
-            )
+        refuse_reaching(path, _read_saved_model(proto))
     try:
         loaded = tf.saved_model.load(str(path))
     except Exception as error:
@@ -112,7 +104,7 @@ def _load_saved_model(path: Path, trust_code: bool) -> SourceModel:
     return replace(from_saved_model(path, loaded), metadata=read(path) or Metadata())
 
 
-def _ops_of(proto: Path) -> set[str]:
+def _read_saved_model(proto: Path) -> Any:
     message = require("google.protobuf.message", "export", _PURPOSE)
     saved_model_pb2 = require("tensorflow.core.protobuf.saved_model_pb2", "export", _PURPOSE)
     saved = saved_model_pb2.SavedModel()
@@ -120,11 +112,7 @@ def _ops_of(proto: Path) -> set[str]:
         saved.ParseFromString(proto.read_bytes())
     except message.DecodeError as error:
         raise ArtifactError(f"{proto}: not a SavedModel ({error}).") from error
-    graphs = [meta.graph_def for meta in saved.meta_graphs]
-    # SaveV2 in the saver's own top-level graph is how every SavedModel is saved.
-    ops = {node.op for graph in graphs for node in graph.node} - {"SaveV2"}
-    functions = [f for graph in graphs for f in graph.library.function]
-    return ops | {node.op for function in functions for node in function.node_def} - {"SaveV2"}
+    return saved
 
 
 def _read_config(artifact: Artifact) -> Any:
@@ -148,26 +136,3 @@ def _read_config(artifact: Artifact) -> Any:
         raise ArtifactError(
             f"{path}: not a whole {path.suffix} file ({error}). Save the model again, or copy it anew."
         ) from error
-
-
-def _refuse_code(path: Path, config: Any) -> None:
-    for name in _code_in(config):
-        raise UntrustedCodeError(
-            f"{path}: layer {name!r} holds Python code (a Lambda), which would run on loading. If you "
-            "trust its author, give --trust-code (trust_code=True); better, replace it with a layer."
-        )
-
-
-def _code_in(config: Any, owner: str = "") -> Iterator[str]:
-    """Names of the layers in a config that carry code."""
-    if isinstance(config, dict):
-        inner = config.get("config")
-        if isinstance(inner, dict) and isinstance(inner.get("name"), str):
-            owner = inner["name"]
-        if config.get("class_name") in ("Lambda", "__lambda__") or "__lambda__" in config:
-            yield owner or "?"
-        for value in config.values():
-            yield from _code_in(value, owner)
-    elif isinstance(config, list):
-        for value in config:
-            yield from _code_in(value, owner)
