@@ -23,6 +23,8 @@ SCHEMES = (
     "int4-blocks",
 )
 FORMATS = {"tflite": ".tflite", "onnx": ".onnx"}
+# The format of a model that is an object of the program and no file.
+OBJECT = "object"
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Artifact:
 
     Attributes:
         file: where it is, as the caller named it.
-        format: ``"tflite"``, ``"onnx"``, ``"keras"``, ``"hdf5"`` or ``"savedmodel"``.
+        format: ``"tflite"``, ``"onnx"``, ``"keras"``, ``"hdf5"``, ``"savedmodel"``, or
+            ``"object"`` for a model of the program itself, whose name stands for the file's.
         scheme: one of `SCHEMES`, or None where the file's name does not say.
     """
 

@@ -27,6 +27,14 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
+def compressed_size(content: bytes) -> int:
+    """How many bytes an update would carry for `content`: packed by xz, as it is without options."""
+    # A board that measures nothing should not wait for it.
+    import lzma
+
+    return len(lzma.compress(content))
+
+
 def cache_folder(purpose: str) -> Path | None:
     """The user's cache folder for `purpose`, which may not exist yet; None where users have none.
 

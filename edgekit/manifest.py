@@ -26,6 +26,8 @@ class ExportedFile:
         ops: how often each operator occurs, by the dtype it computes in.
         float_ops: operators left in float in a quantised file, each with the reason.
         warnings: what to know before the file is put to use.
+        golden_sha256: of the golden file that the file names as its own; None if it names none.
+        compressed_size_bytes: of the file packed by xz; None where that would take too long.
     """
 
     artifact: Artifact
@@ -35,17 +37,21 @@ class ExportedFile:
     ops: dict[str, dict[str, int]]
     float_ops: list[dict[str, str]]
     warnings: tuple[str, ...] = ()
+    golden_sha256: str | None = None
+    compressed_size_bytes: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
             **self.artifact.to_json(),
             "path": self.artifact.name,
+            "compressed_size_bytes": self.compressed_size_bytes,
             "inputs": [spec.to_json() for spec in self.inputs],
             "outputs": [spec.to_json() for spec in self.outputs],
             "recipe": self.recipe,
             "ops": self.ops,
             "float_ops": self.float_ops,
             "warnings": list(self.warnings),
+            "golden_sha256": self.golden_sha256,
         }
 
 

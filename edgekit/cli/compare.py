@@ -62,4 +62,5 @@ def _text(drift: Drift) -> str:
         ]
         lines.append(f"{candidate.artifact.name}: {candidate.verdict}; {', '.join(figures)}")
         lines += [f"  {reason}" for reason in candidate.reasons]
+        lines += [f"  warning: {warning}" for warning in candidate.warnings]
     return "\n".join(lines)

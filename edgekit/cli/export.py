@@ -12,7 +12,16 @@ from edgekit.cli.arguments import add_json, add_trust_code
 from edgekit.cli.console import Console
 from edgekit.files import existing
 from edgekit.manifest import MANIFEST_NAME
-from edgekit.recipe import CALIBRATION_METHODS, ExportRecipe, PruneRecipe, Recipe, read_recipe
+from edgekit.recipe import (
+    CALIBRATION_METHODS,
+    ClusterRecipe,
+    DistillRecipe,
+    ExportRecipe,
+    PruneRecipe,
+    QatRecipe,
+    Recipe,
+    read_recipe,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +47,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prune", type=float, metavar="SPARSITY", help="share of weights set to zero, in [0, 1)"
     )
+    parser.add_argument(
+        "--prune-channels",
+        type=float,
+        metavar="SHARE",
+        help="share of the channels that is removed, in [0, 1): a smaller and faster network",
+    )
+    parser.add_argument(
+        "--cluster", type=int, metavar="N", help="distinct weights that each kernel keeps"
+    )
+    parser.add_argument(
+        "--qat", action="store_true", help="train for int8 (quantisation-aware) before the export"
+    )
+    parser.add_argument(
+        "--distill",
+        action="store_true",
+        help="let every fine-tuning imitate the model as it was; then --data needs no labels",
+    )
     parser.add_argument("--data", metavar="SAMPLES", help="labelled samples to fine-tune with")
+    parser.add_argument(
+        "--golden",
+        metavar="FILE",
+        help="the model's golden file, for which each file is made: 'compare' takes no other",
+    )
     parser.add_argument(
         "--io-dtype",
         metavar="DTYPE",
@@ -74,18 +105,19 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from edgekit.convert.export import export
     from edgekit.convert.making import CALIBRATED
 
-    calibration = args.calibration
-    if not calibration and args.recipe and set(recipe.schemes) & set(CALIBRATED):
-        # The recipe's own data, if it names any, keep a part for this.
-        calibration = args.recipe if read_recipe(args.recipe).data else None
+    # A recipe that names data keeps a part of them for this.
+    own = args.recipe if args.recipe and read_recipe(args.recipe).data else None
+    calibrated = bool(set(recipe.schemes) & set(CALIBRATED))
+    tuned = bool(recipe.prune or recipe.cluster or recipe.qat)
     export(
         args.model,
         out=args.output,
         schemes=recipe.schemes,
         formats=recipe.formats,
-        calibration=calibration,
+        calibration=args.calibration or (own if calibrated else None),
         validation=args.validation,
-        data=args.data,
+        data=args.data or (own if tuned else None),
+        golden=args.golden,
         recipe=recipe,
         overwrite=args.overwrite,
         trust_code=args.trust_code,
@@ -104,7 +136,7 @@ def _recipe(args: argparse.Namespace) -> ExportRecipe:
     recipe = (read_recipe(args.recipe) if args.recipe else Recipe()).export
     if args.quantize:
         recipe = replace(recipe, schemes=tuple(args.quantize))
-    elif not args.recipe and not args.calibration:
+    elif not args.recipe and not args.calibration and not args.qat:
         # Without samples there are no ranges: the float file is what can be made.
         recipe = replace(recipe, schemes=("float32",))
     if args.format:
@@ -121,7 +153,15 @@ def _recipe(args: argparse.Namespace) -> ExportRecipe:
         recipe = replace(recipe, targets=tuple(args.target))
     if args.allow_flex:
         recipe = replace(recipe, allow_flex=True)
-    if args.prune is not None:
-        prune = recipe.prune or PruneRecipe(args.prune)
-        recipe = replace(recipe, prune=replace(prune, sparsity=args.prune))
+    pruning = {"sparsity": args.prune, "channels": args.prune_channels}
+    if given := {key: value for key, value in pruning.items() if value is not None}:
+        prune = replace(recipe.prune, **given) if recipe.prune else PruneRecipe(**given)
+        recipe = replace(recipe, prune=prune)
+    if args.cluster is not None:
+        clusters = recipe.cluster or ClusterRecipe(args.cluster)
+        recipe = replace(recipe, cluster=replace(clusters, clusters=args.cluster))
+    if args.qat:
+        recipe = replace(recipe, qat=recipe.qat or QatRecipe())
+    if args.distill:
+        recipe = replace(recipe, distill=recipe.distill or DistillRecipe())
     return recipe

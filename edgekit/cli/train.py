@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from edgekit.cli.arguments import add_json, add_trust_code
 from edgekit.cli.console import INTERRUPTED, Console
 from edgekit.errors import UsageError
 from edgekit.recipe import DataRecipe, Recipe, read_recipe
+
+if TYPE_CHECKING:
+    from edgekit.train.cluster import Cluster
+    from edgekit.train.result import Training
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over the samples")
     parser.add_argument("--seed", type=int, metavar="N", help="of splits, weights and shuffling")
     parser.add_argument("--tensorboard", metavar="DIR", help="write logs for TensorBoard to DIR")
+    parser.add_argument(
+        "--workers",
+        metavar="HOST:PORT,...",
+        help="train on several machines: all their addresses, the same list on each; or TF_CONFIG",
+    )
+    parser.add_argument("--index", type=int, metavar="K", help="which of --workers this is, from 0")
     parser.add_argument("-o", "--output", required=True, metavar="MODEL.keras")
     add_trust_code(parser)
     add_json(parser)
@@ -38,6 +49,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from edgekit.train.planning import check_recipe
     from edgekit.train.trainer import load_splits, train
 
+    cluster = _cluster(args)
+    if cluster is not None:
+        return _together(args, recipe, cluster, console)
     checkpoint = Checkpoint(check_path(args.output))
     if not checkpoint.may_replace_output():
         refuse_saving(checkpoint.output, args.overwrite)
@@ -60,6 +74,42 @@ def run(args: argparse.Namespace, console: Console) -> int:
             "edgekit: interrupted; the finished epochs are kept: run the same command again to go on."
         )
         return INTERRUPTED
+    console.result(training.to_json(), _text(training), args)
+    return 0
+
+
+def _cluster(args: argparse.Namespace) -> Cluster | None:
+    """Who trains together, by the options or else by TensorFlow's own variable; None for this process alone."""
+    if (args.workers is None) != (args.index is None):
+        raise UsageError("--workers and --index belong together: give both or neither.")
+    from edgekit.train.cluster import Cluster
+
+    if args.workers is None:
+        return Cluster.from_environment()
+    return Cluster(tuple(word.strip() for word in args.workers.split(",")), args.index)
+
+
+def _together(args: argparse.Namespace, recipe: Recipe, cluster: Cluster, console: Console) -> int:
+    from edgekit.train.distributed import train_together
+    from edgekit.train.trainer import load_splits
+
+    assert recipe.data is not None, "_recipe() sees to it"
+    training = train_together(
+        load_splits(recipe.data),
+        recipe,
+        args.output,
+        cluster,
+        overwrite=args.overwrite,
+        progress=console.tell,
+    )
+    if training is None:
+        console.tell(f"worker {cluster.index} is done; {cluster.workers[0]} writes {args.output}")
+    else:
+        console.result(training.to_json(), _text(training), args)
+    return 0
+
+
+def _text(training: Training) -> str:
     scores = [("validation", training.validation), ("test", training.test or {})]
     parts = [
         f"{part} {name.replace('_', ' ')} {value:.4f}"
@@ -67,12 +117,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
         for name, value in values.items()
         if name == "accuracy" or "accuracy" not in values
     ]
-    text = (
+    return (
         f"{training.path}: {training.parameters:,} parameters, {training.seconds:.0f} s, "
         f"{', '.join(parts)}"
     )
-    console.result(training.to_json(), text, args)
-    return 0
 
 
 def _recipe(args: argparse.Namespace) -> Recipe:

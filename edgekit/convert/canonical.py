@@ -6,21 +6,27 @@ texts change with the hash seed and with what the process did before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import Any
 
+from edgekit.convert.origins import Layer, numbered_origin, origins
 
-def make_canonical(proto: Any) -> None:
+
+def make_canonical(proto: Any, layer: Layer = numbered_origin) -> None:
     """Bring a valid ModelProto into its canonical form, in place.
 
     Nodes come in the order in which a depth-first walk from the outputs needs them; inner tensors
-    and nodes are numbered in that order, bodies of Loop, Scan and If included. Inputs and outputs
-    of the model keep their names.
+    and nodes are numbered in that order, bodies of Loop, Scan and If included, with the layer that
+    they come from in front: ``conv/t7_``. Inputs and outputs of the model keep their names.
+
+    Args:
+        proto: the model.
+        layer: finds a layer in the names that `proto` has; by default, in those given here before.
     """
     graph = proto.graph
     kept = {value.name: value.name for value in [*graph.input, *graph.output]}
-    _rewrite(graph, kept, count())
+    _rewrite(graph, kept, count(), origins(graph, layer))
 
 
 def rename(graph: Any, renames: dict[str, str]) -> None:
@@ -34,7 +40,9 @@ def rename(graph: Any, renames: dict[str, str]) -> None:
         named.name = renames.get(named.name, named.name)
 
 
-def _rewrite(graph: Any, outer: dict[str, str], numbers: Iterator[int]) -> None:
+def _rewrite(
+    graph: Any, outer: dict[str, str], numbers: Iterator[int], layers: Mapping[str, str]
+) -> None:
     graph.ClearField("doc_string")
     names = dict(outer)
 
@@ -43,16 +51,18 @@ def _rewrite(graph: Any, outer: dict[str, str], numbers: Iterator[int]) -> None:
         if name and name not in names:
             # The end matters: onnxruntime's quantiser copies a bias that two operators share and
             # calls the copy by the bias's name with a number after it, whoever has that name.
-            names[name] = f"t{next(numbers)}_"
+            layer = f"{layers[name]}/" if name in layers else ""
+            names[name] = f"{layer}t{next(numbers)}_"
         return names.get(name, name)
 
     for value in graph.input:
         value.name = named(value.name)
     nodes = _ordered(graph)
     for position, node in enumerate(nodes):
+        layer = next((f"{layers[name]}/" for name in node.output if name in layers), "")
         node.input[:] = [named(name) for name in node.input]
         node.output[:] = [named(name) for name in node.output]
-        node.name = f"{node.op_type}_{position}"
+        node.name = f"{layer}{node.op_type}_{position}"
         node.ClearField("doc_string")
         if not node.domain:
             # Written or left out, it means the same: ONNX's own operators.
@@ -64,7 +74,7 @@ def _rewrite(graph: Any, outer: dict[str, str], numbers: Iterator[int]) -> None:
             for name in _free_names(body):
                 named(name)
             _without_identities(body)
-            _rewrite(body, names, numbers)
+            _rewrite(body, names, numbers, layers)
             body.name = node.name
     del graph.node[:]
     graph.node.extend(nodes)

@@ -5,23 +5,28 @@ from __future__ import annotations
 import importlib.metadata
 import os
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 from edgekit import document
-from edgekit.artifact import FORMATS, Artifact
-from edgekit.convert.cache import Cache
+from edgekit.artifact import FORMATS, OBJECT, Artifact
+from edgekit.convert.cache import Cache, hash_of, key_of
 from edgekit.convert.fitting import Aim
 from edgekit.convert.folder import move, workshop
 from edgekit.convert.job import Job, Result
 from edgekit.convert.making import CALIBRATED, Wanted
 from edgekit.convert.quiet import loud, quiet
-from edgekit.errors import ExportError, UsageError
+from edgekit.drift.golden import Golden
+from edgekit.errors import DocumentError, ExportError, UsageError
 from edgekit.files import refuse_existing
 from edgekit.manifest import MANIFEST_NAME, Manifest
+from edgekit.models.objects import from_object, unchanged
 from edgekit.models.source import SourceModel
+from edgekit.optimize.shelf import Shelf
+from edgekit.optimize.steps import suffix
 from edgekit.recipe import ExportRecipe
 from edgekit.samples import Samples, load_samples
 
@@ -41,7 +46,7 @@ Progress = Callable[[str], None]
 
 
 def export(
-    model: str | os.PathLike[str] | SourceModel,
+    model: str | os.PathLike[str] | SourceModel | Any,
     *,
     out: str | os.PathLike[str],
     schemes: Sequence[str] = ExportRecipe.schemes,
@@ -49,6 +54,7 @@ def export(
     calibration: Samples | str | os.PathLike[str] | None = None,
     validation: Samples | str | os.PathLike[str] | None = None,
     data: Samples | str | os.PathLike[str] | None = None,
+    golden: Golden | str | os.PathLike[str] | None = None,
     recipe: ExportRecipe | None = None,
     overwrite: bool = False,
     trust_code: bool = False,
@@ -60,14 +66,18 @@ def export(
 
     Files are named ``<stem>.<scheme>.<ext>``, those of a pruned model
     ``<stem>.prune50.<scheme>.<ext>``. They appear when all of them are made and each was
-    loaded once; a manifest of the same model that is there already is added to.
+    loaded once; a manifest of the same model that is there already is added to. Each step of an
+    optimisation leaves its model, ``<stem>.prune50.keras``, when it is done: a run that was stopped
+    goes on from there.
 
     What the same edgekit made of the same file with the same recipe, samples and packages is taken
     from the user's cache folder. A model given as an object is made anew each time: whether it is
     still what its file holds, and what code its layers run, cannot be told from outside.
 
     Args:
-        model: a ``.keras`` or HDF5 file, a SavedModel folder, or one loaded with `edgekit.models.load`.
+        model: a ``.keras`` or HDF5 file, a SavedModel folder, one loaded with `edgekit.models.load`,
+            or a Keras 3 or tf_keras model object, which is left as it is; its files are named
+            after it, and the manifest's ``sha256`` of it is that of its config and weights.
         out: the folder to write to; made if it is not there.
         schemes: of `edgekit.artifact.SCHEMES`.
         formats: of ``tflite``, ``onnx``. ONNX takes ``float32``, ``float16``, ``dynamic`` and
@@ -77,7 +87,10 @@ def export(
             says. Of a recipe file, that part of its data is taken which is kept for this.
         validation: samples like those that the model will get, to hold against the ranges; as
             many are drawn as for the calibration.
-        data: labelled samples to fine-tune with, where `recipe` prunes.
+        data: labelled samples to fine-tune with, where `recipe` prunes, clusters or trains for int8;
+            for that last they serve as `calibration` too where there is none.
+        golden: the golden file of the same model, whose hash each file then holds: `edgekit.compare`
+            compares it with no other.
         recipe: everything else that can be chosen; its `schemes` and `formats` give way
             to the arguments of those names.
         overwrite: replace files that exist.
@@ -95,25 +108,34 @@ def export(
         ExportError: nothing could be made, or a file made does not load.
         ChildError: a process that converts died.
         TensorError: the samples do not fit the model's inputs.
+        DocumentError: `golden` or the manifest in `out` is of another model, or unreadable.
     """
     recipe = replace(recipe or ExportRecipe(), schemes=tuple(schemes), formats=tuple(formats))
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out}: is a file, expected a folder to write to.")
+    if recipe.qat and calibration is None:
+        # What the model is trained on shows what it will see.
+        calibration = data
     calibrated = [scheme for scheme in recipe.schemes if scheme in CALIBRATED]
     if calibrated and calibration is None:
         raise UsageError(
             f"schemes {', '.join(calibrated)} need samples to find the ranges of activations: give "
             "--calibration SAMPLES (calibration=samples)."
         )
-    if recipe.prune and data is None:
+    if suffix(recipe) and data is None:
         raise UsageError(
-            "pruning needs labelled samples to fine-tune with: give --data SAMPLES (data=samples)."
+            "pruning, clustering and quantisation-aware training need samples to fine-tune with: give "
+            "--data SAMPLES (data=samples)."
         )
-    path = model.path if isinstance(model, SourceModel) else Path(model)
-    stem = path.stem if path.is_file() else path.name
-    if recipe.prune:
-        stem += f".prune{round(recipe.prune.sparsity * 100)}"
+    if isinstance(model, (str, os.PathLike)):
+        source, origin = None, Artifact.of(model)
+    else:
+        source = model if isinstance(model, SourceModel) else from_object(model)
+        origin = source.artifact
+    path = origin.path
+    plain = path.stem if origin.format != OBJECT and path.is_file() else path.name
+    stem = plain + suffix(recipe)
     wanted = [
         Wanted(format, scheme, f"{stem}.{scheme}{FORMATS[format]}")
         for format in dict.fromkeys(recipe.formats)
@@ -122,22 +144,30 @@ def export(
     refuse_existing([out / file.name for file in wanted], overwrite)
     aims = {file.format: Aim.of(recipe, file.format) for file in wanted}
 
-    origin = Artifact.of(path)
     # Asked now, so that nothing is converted for a folder that holds another model's files.
     Manifest({"sha256": origin.sha256}, {}).merged_into(out, overwrite=overwrite)
+    golden_sha256 = None if golden is None else _golden_sha256(golden, origin)
     given, held = _samples(calibration, "calibration"), _samples(validation, "validation")
+    tuned = _samples(data, "train")
+    versions = _versions()
+    shelf = None
+    if suffix(recipe):
+        known = cache and source is None
+        begin = key_of(source=origin.sha256, data=hash_of(tuned), versions=versions)
+        shelf = Shelf(out, plain, begin if known else None, overwrite, trust_code)
     job = Job(
         origin,
-        model if isinstance(model, SourceModel) else None,
+        source,
         recipe,
         aims,
         given and given.subset(recipe.calibration, recipe.seed),
         len(given or ()),
         held and held.subset(recipe.calibration, recipe.seed),
-        _samples(data, "train"),
+        tuned,
         trust_code,
+        golden_sha256,
+        shelf,
     )
-    versions = _versions()
 
     def tell(line: str) -> None:
         if progress is not None:
@@ -175,7 +205,11 @@ def export(
         missing = [file for file in wanted if file not in results]
         if missing:
             start = perf_counter()
-            with quiet(verbose), closing(job.run(missing, folder, verbose, tell)) as made:
+            with ExitStack() as stack:
+                stack.enter_context(quiet(verbose))
+                if source is not None:
+                    stack.enter_context(unchanged(source))
+                made = stack.enter_context(closing(job.run(missing, folder, verbose, tell)))
                 for file, result in made:
                     results[file] = result
                     say(file, result, f"after {perf_counter() - start:.1f} s")
@@ -203,6 +237,20 @@ def export(
         document.write(folder / MANIFEST_NAME, manifest.to_json())
         move(folder, out, [*(row["path"] for row in rows), MANIFEST_NAME])
     return [Artifact(str(out / f.name), f.format, f.scheme) for f in wanted if results[f].row]
+
+
+def _golden_sha256(golden: Golden | str | os.PathLike[str], origin: Artifact) -> str:
+    """The hash of a golden file that holds the answers of `origin`."""
+    loaded = golden if isinstance(golden, Golden) else Golden.load(golden)
+    if loaded.sha256 is None:
+        raise UsageError("golden: received one that is no file yet. Save it, and give the file.")
+    if loaded.reference["sha256"] != origin.sha256:
+        raise DocumentError(
+            f"golden: holds the answers of {loaded.reference['path']} with sha256 "
+            f"{loaded.reference['sha256']}, expected those of {origin.name} with {origin.sha256}. Make "
+            "it anew with: edgekit golden"
+        )
+    return loaded.sha256
 
 
 def _samples(given: Samples | str | os.PathLike[str] | None, part: str) -> Samples | None:

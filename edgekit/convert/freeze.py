@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from edgekit.convert.fake_quant import Places, without_fake_quant
+from edgekit.convert.hiding import attention_rules
 from edgekit.convert.lowering import FOR_ALL, lowered
 from edgekit.errors import ExportError, one_line, require
 from edgekit.models.source import SourceModel
@@ -31,6 +33,7 @@ class Frozen:
         inputs, outputs: with the batch that was fixed, or None for an open one.
         input_tensors, output_tensors: what they are called in `graph`, in the same order.
         layers: the names of the model's Keras layers, those inside of layers too.
+        places: where `graph` was rounded in quantisation-aware training; it is real numbers here.
     """
 
     saved_model: Path
@@ -40,6 +43,7 @@ class Frozen:
     input_tensors: tuple[str, ...] = ()
     output_tensors: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
+    places: Places = field(default_factory=Places)
 
 
 @contextmanager
@@ -78,15 +82,17 @@ def freeze(source: SourceModel, batch: int | None, folder: Path | None = None) -
         for name, tensor in function.structured_outputs.items()
     )
     constant = _without_variables(function)
-    graph, takes, gives = None, {}, {}
+    graph, takes, gives, places = None, {}, {}, Places()
     if constant is not None:
-        graph = lowered(constant.graph.as_graph_def(add_shapes=True), FOR_ALL)
+        graph = constant.graph.as_graph_def(add_shapes=True)
+        graph = lowered(graph, {**FOR_ALL, **attention_rules(graph)})
+        graph, places = without_fake_quant(graph)
         # Results of a function stand in the order of a dictionary's sorted keys.
         takes = dict(zip(function.structured_input_signature[1], constant.inputs, strict=True))
         gives = dict(zip(sorted(spec.name for spec in outputs), constant.outputs, strict=True))
     with TemporaryDirectory(prefix="edgekit-", dir=folder) as name:
         place = Path(name)
-        if graph is None or _names_an_operator(function):
+        if graph is None or (_names_an_operator(function) and not places.tensors):
             module = tf.Module()
             module.tracked = (list(source.variables), source.model)
             tf.saved_model.save(module, place, signatures={SIGNATURE: function})
@@ -100,6 +106,7 @@ def freeze(source: SourceModel, batch: int | None, folder: Path | None = None) -
             tuple(takes[spec.name].name for spec in inputs if takes),
             tuple(gives[spec.name].name for spec in outputs if gives),
             tuple(layer.name for layer in _layers(source)),
+            places,
         )
 
 

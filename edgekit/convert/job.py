@@ -20,15 +20,21 @@ from edgekit.convert.making import CALIBRATED, Made, Wanted, make
 from edgekit.convert.metadata import write_onnx, write_tflite
 from edgekit.convert.refusals import load_reason
 from edgekit.errors import ArtifactError, ExportError, UsageError
+from edgekit.files import compressed_size
 from edgekit.manifest import ExportedFile
 from edgekit.metadata import Metadata
 from edgekit.models import load
 from edgekit.models.source import SourceModel
-from edgekit.optimize.prune import prune
+from edgekit.optimize.chain import optimize
+from edgekit.optimize.shelf import Shelf
+from edgekit.optimize.steps import suffix
 from edgekit.preparation import prepared
 from edgekit.recipe import ExportRecipe
 from edgekit.runtime import load as load_runner
 from edgekit.samples import Samples
+
+# xz takes about a second for this much.
+_PACKED_BYTES = 1 << 20
 
 _WRITERS = {"tflite": write_tflite, "onnx": write_onnx}
 
@@ -62,6 +68,8 @@ class Job:
         validation: samples to hold against the ranges found.
         data: labelled samples to fine-tune with.
         trust_code: let code that the model file holds run.
+        golden_sha256: of the golden file that the files are to name; None for none.
+        shelf: where the models of an optimisation lie between its steps.
     """
 
     origin: Artifact
@@ -73,6 +81,8 @@ class Job:
     validation: Samples | None
     data: Samples | None
     trust_code: bool
+    golden_sha256: str | None = None
+    shelf: Shelf | None = None
 
     def keys(self, files: Sequence[Wanted], versions: dict[str, str]) -> dict[Wanted, str]:
         """For each file a key that changes with everything that decides about its bytes."""
@@ -80,11 +90,12 @@ class Job:
         common = {
             "source": self.origin.sha256,
             "recipe": {**asdict(self.recipe), "schemes": None, "formats": None},
-            "data": hash_of(self.data) if self.recipe.prune else None,
+            "data": hash_of(self.data) if suffix(self.recipe) else None,
             # Refused samples stay refused, even for a file that they do not change.
             "samples": self.calibration
             and {name: [x.dtype.str, x.shape[1:]] for name, x in self.calibration.inputs.items()},
             "trust_code": self.trust_code,
+            "golden": self.golden_sha256,
             "versions": versions,
         }
         return {
@@ -112,12 +123,13 @@ class Job:
                 tell(f"calibrate on {len(samples)} of {self.given} samples")
         held = self.validation and prepared(self.validation, about, source.inputs)
         flavour = source.flavour
-        if recipe.prune:
-            tell(f"prune to {recipe.prune.sparsity:.0%} and fine-tune")
-            data = self.data and prepared(self.data, about, source.inputs)
-            pruned = prune(source, recipe.prune, data, progress=tell)
-            source = pruned.source
-            notes["prune"] = {**asdict(recipe.prune), "sparsity_by_layer": pruned.sparsity}
+        data = self.data and prepared(self.data, about, source.inputs)
+        optimized = optimize(source, recipe, data, shelf=self.shelf, progress=tell)
+        source = optimized.source
+        if optimized.steps:
+            # The file says what was done to it, the manifest what that came to: a small file's update
+            # should not carry an account of its layers.
+            notes["optimized"] = list(optimized.steps)
         with closing(
             make(files, source, samples, held, recipe, self.aims, folder, verbose)
         ) as results:
@@ -128,11 +140,12 @@ class Job:
                 known = replace(
                     about,
                     source_sha256=self.origin.sha256,
+                    golden_sha256=self.golden_sha256,
                     recipe={"scheme": file.scheme, **notes, **made.notes},
                 )
                 path = folder / file.name
                 try:
-                    finished = _finish(path, made, file, known)
+                    finished = _finish(path, made, file, known, optimized.report)
                 except (ArtifactError, ExportError) as error:
                     yield file, Result(flavour, reason=load_reason(error, file.scheme))
                 else:
@@ -151,8 +164,13 @@ class Job:
         return Metadata(class_names=names, preprocessing=steps).for_inputs(inputs)
 
 
-def _finish(path: Path, made: Made, file: Wanted, known: Metadata) -> ExportedFile:
+def _finish(
+    path: Path, made: Made, file: Wanted, known: Metadata, report: Mapping[str, Any]
+) -> ExportedFile:
     """Write the file with what is known of it, load it as its user will, read what it declares.
+
+    Args:
+        report: what else the manifest says about how it was made.
 
     Raises:
         ArtifactError: it does not load, or not run.
@@ -172,7 +190,17 @@ def _finish(path: Path, made: Made, file: Wanted, known: Metadata) -> ExportedFi
             runner.infer_raw({s.name: np.zeros(s.concrete_shape(), s.dtype) for s in inputs})
     operators = operators_of(read_model(content, file.format), file.scheme)
     artifact = Artifact(str(path), file.format, file.scheme)
-    recipe = dict(known.recipe)
+    recipe = {**known.recipe, **report}
+    # Zeros and shared weights show here alone; packing a large file takes longer than making it.
+    packed = compressed_size(content) if report or len(content) <= _PACKED_BYTES else None
     return ExportedFile(
-        artifact, inputs, outputs, recipe, operators.counts, operators.float_ops, warnings
+        artifact,
+        inputs,
+        outputs,
+        recipe,
+        operators.counts,
+        operators.float_ops,
+        warnings,
+        known.golden_sha256,
+        packed,
     )

@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from edgekit.convert.calibration.learned import Learned
 from edgekit.convert.calibration.methods import Method
 from edgekit.convert.calibration.ranges import Ranges
+from edgekit.convert.fake_quant import learn
 from edgekit.convert.fitting import Aim, Remake, fit
 from edgekit.convert.freeze import Frozen, freeze
 from edgekit.convert.onnx import dynamic_onnx, float16_onnx, float_onnx, int8_onnx
@@ -117,11 +119,11 @@ def make(
             for format, files in variants.items()
             if files
         }
-        stored = _Given(
-            *(_store(given, folder, word) for given, word in ((samples, "c"), (validation, "v")))
-        )
+        stored = _Given(_store(samples, folder, "c"), _store(validation, folder, "v"))
         contents: dict[str, bytes | str] = {}
         with quiet(verbose), freeze(source, recipe.batch_size, folder) as frozen:
+            if samples is not None and frozen.places.tensors:
+                stored = replace(stored, learned=_learned(frozen, samples))
             layers = (tuple(frozen.layers), tuple(sorted(spec.name for spec in frozen.outputs)))
             ends = frozen.inputs, frozen.outputs
             for format in _FLOATS:
@@ -155,6 +157,14 @@ def make(
                     del waiting[worker]
 
 
+def _learned(frozen: Frozen, samples: Samples) -> Learned:
+    names = {
+        spec.name: tensor for spec, tensor in zip(frozen.inputs, frozen.input_tensors, strict=True)
+    }
+    batch = (frozen.inputs[0].shape[0] if frozen.inputs[0].shape else None) or 1
+    return learn(frozen.graph, names, frozen.places, samples, batch)
+
+
 def _content(
     convert: Callable[[Frozen, ExportRecipe], bytes], frozen: Frozen, recipe: ExportRecipe
 ) -> bytes | str:
@@ -174,6 +184,7 @@ class _Given:
 
     calibration: _Stored | None
     validation: _Stored | None
+    learned: Learned | None = None
 
 
 def _store(samples: Samples | None, folder: Path, word: str) -> _Stored | None:
@@ -199,7 +210,9 @@ def _variant(
         elif file.format == "onnx":
             samples, held = _samples(given.calibration), _samples(given.validation)
             assert samples is not None, "export() asks for calibration first"
-            content, ranges = int8_onnx(content, samples, _method(recipe), recipe.seed, held)
+            content, ranges = int8_onnx(
+                content, samples, _method(recipe), recipe.seed, held, given.learned
+            )
         else:
             if file.scheme in CALIBRATED:
                 ranges = _ranges(path, given, _method(recipe), recipe.seed)
@@ -254,4 +267,4 @@ def _ranges(path: str, given: _Given, method: Method, seed: int) -> Ranges:
     """One calibration pass for all schemes that need it."""
     samples, held = _samples(given.calibration), _samples(given.validation)
     assert samples is not None, "export() asks for calibration first"
-    return find_ranges(_read(path), samples, method, seed, held)
+    return find_ranges(_read(path), samples, method, seed, held, given.learned)

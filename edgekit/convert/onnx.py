@@ -9,15 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.convert.calibration.methods import MIN_MAX, Method
+from edgekit.convert.calibration.learned import Learned
+from edgekit.convert.calibration.masks import hidden_scores
+from edgekit.convert.calibration.methods import MIN_MAX, Interval, Method
 from edgekit.convert.calibration.observe import observe
 from edgekit.convert.calibration.probes import OnnxProbe
 from edgekit.convert.calibration.ranges import Ranges
 from edgekit.convert.canonical import make_canonical, rename
+from edgekit.convert.compatibility import read_model
 from edgekit.convert.freeze import Frozen
 from edgekit.convert.lowering import FOR_ONNX, lowered
 from edgekit.convert.ordered import ordered_sets
-from edgekit.convert.refusals import Culprit, onnx_reason
+from edgekit.convert.refusals import Culprit, onnx_reason, origin_of
 from edgekit.errors import ExportError, one_line, require
 from edgekit.samples import Samples
 
@@ -57,7 +60,7 @@ def float_onnx(frozen: Frozen) -> bytes:
     proto.ir_version = _IR_VERSION
     _without_negative_pads(proto.graph)
     _rename_ends(proto, frozen)
-    make_canonical(proto)
+    make_canonical(proto, lambda name: origin_of(name, frozen.layers))
     content: bytes = proto.SerializeToString(deterministic=True)
     return content
 
@@ -68,6 +71,7 @@ def int8_onnx(
     method: Method = MIN_MAX,
     seed: int = 0,
     validation: Samples | None = None,
+    learned: Learned | None = None,
 ) -> tuple[bytes, Ranges]:
     """The QDQ int8 file, unsigned activations and signed per-channel weights, and its ranges.
 
@@ -80,6 +84,7 @@ def int8_onnx(
         method: how the range of an activation follows from what was seen.
         seed: of the halves whose ranges are compared.
         validation: samples to hold against the ranges.
+        learned: ranges that the model was trained with.
 
     Raises:
         ExportError: the quantiser cannot treat this model.
@@ -90,7 +95,8 @@ def int8_onnx(
     quantizer_module = require("onnxruntime.quantization.qdq_quantizer", "export", _PURPOSE)
     try:
         prepared = _prepared(float_file)
-        ranges = observe(OnnxProbe(prepared), samples, method, seed, validation)
+        hidden = hidden_scores(read_model(prepared.SerializeToString(), "onnx"))
+        ranges = observe(OnnxProbe(prepared), samples, method, seed, validation, learned, hidden)
         quantizer = quantizer_module.QDQQuantizer(
             prepared,
             per_channel=True,
@@ -100,7 +106,7 @@ def int8_onnx(
             tensors_range=calibrate.TensorsData(
                 calibrate.CalibrationMethod.MinMax,
                 {
-                    name: (np.float32(lowest), np.float32(highest))
+                    name: (np.float32(_unsigned(lowest, ranges.seen[name])), np.float32(highest))
                     for name, (lowest, highest) in ranges.of("int8").items()
                 },
             ),
@@ -113,8 +119,19 @@ def int8_onnx(
     # onnxruntime raises whatever it stumbles over.
     except Exception as error:
         raise ExportError(f"scheme 'int8': onnxruntime refuses: {one_line(error)}") from error
-    content: bytes = quantizer.model.model.SerializeToString(deterministic=True)
+    proto = quantizer.model.model
+    # The quantiser appends its nodes at the end; ONNX wants each behind those that it reads from.
+    make_canonical(proto)
+    content: bytes = proto.SerializeToString(deterministic=True)
     return content, ranges
+
+
+def _unsigned(lowest: float, seen: Interval) -> float:
+    """Zero for a tensor that is never negative, as behind a ReLU, whatever range it was trained with.
+
+    onnxruntime takes a ReLU out and leaves it to the range to cut what is negative.
+    """
+    return max(lowest, min(seen.lowest, 0.0))
 
 
 def float16_onnx(float_file: bytes) -> bytes:

@@ -61,18 +61,32 @@ def layer_of(origin: str, layers: Sequence[str]) -> str:
         origin: path of scopes in the trace; TensorFlow numbers scopes that it meets again.
         layers: the model's layers, by name.
     """
+    layer = _known(origin, layers)
+    return f"operation {origin!r}" if layer is None else f"layer {layer!r}"
+
+
+def origin_of(origin: str, layers: Sequence[str]) -> str | None:
+    """The layer's name, or the operation's own where it stands in none; None for no path of scopes."""
+    if "/" not in origin:
+        return None
+    return _known(origin, layers) or origin.rsplit("/", 1)[1].partition(":")[0]
+
+
+def _known(origin: str, layers: Sequence[str]) -> str | None:
     for scope in reversed(origin.split("/")):
         for name in (scope, re.sub(r"_\d+$", "", scope)):
             if name in layers:
-                return f"layer {name!r}"
-    return f"operation {origin!r}"
+                return name
+    # tf_keras has let layers' names be paths themselves.
+    paths = [name for name in layers if "/" in name and f"/{name}/" in f"/{origin}/"]
+    return max(paths, key=len, default=None)
 
 
 def place(tensor: str, layers: Sequence[str], outputs: Sequence[str]) -> str:
     """Where in the model an operator of a converted file stands, by the name of its first output.
 
     Args:
-        tensor: such as ``model/conv_1/Relu;model/conv_1/convolution``.
+        tensor: such as ``model/conv_1/Relu;model/conv_1/convolution``, or ``conv/t7_`` in ONNX.
         layers: the model's layers, by name.
         outputs: the model's outputs, sorted; those without a name of their own have their layer's.
     """
@@ -80,7 +94,9 @@ def place(tensor: str, layers: Sequence[str], outputs: Sequence[str]) -> str:
     given = re.fullmatch(r"(?:Stateful)?PartitionedCall(?:_\d+)?:(\d+)", tensor)
     if given and int(given[1]) < len(outputs):
         return f"the layer that gives {outputs[int(given[1])]!r}"
-    return layer_of(tensor.split(";")[0], layers)
+    if tensor in outputs and tensor not in layers:
+        return f"the layer that gives {tensor!r}"
+    return layer_of(re.sub(r"/t\d+_$", "", tensor.split(";")[0]), layers)
 
 
 def tflite_reason(message: str, layers: Sequence[str]) -> str | None:

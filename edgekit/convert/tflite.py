@@ -11,10 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from edgekit.convert.calibration.learned import Learned
+from edgekit.convert.calibration.masks import hidden_scores
 from edgekit.convert.calibration.methods import MIN_MAX, Interval, Method
 from edgekit.convert.calibration.observe import observe
 from edgekit.convert.calibration.probes import TfliteProbe
 from edgekit.convert.calibration.ranges import Ranges
+from edgekit.convert.compatibility import read_model
 from edgekit.convert.freeze import SIGNATURE, Frozen
 from edgekit.convert.refusals import tflite_reason
 from edgekit.errors import ExportError, one_line, require
@@ -64,6 +67,7 @@ def find_ranges(
     method: Method = MIN_MAX,
     seed: int = 0,
     validation: Samples | None = None,
+    learned: Learned | None = None,
 ) -> Ranges:
     """The range of every activation, found by running the float file over `samples` once.
 
@@ -73,11 +77,13 @@ def find_ranges(
         method: how a range follows from what was seen.
         seed: of the halves whose ranges are compared.
         validation: samples to hold against the ranges.
+        learned: ranges that the model was trained with.
 
     Raises:
         ExportError: the file holds tensors that cannot be observed.
     """
-    return observe(TfliteProbe(float_file), samples, method, seed, validation)
+    hidden = hidden_scores(read_model(float_file, "tflite"))
+    return observe(TfliteProbe(float_file), samples, method, seed, validation, learned, hidden)
 
 
 def quantize_tflite(

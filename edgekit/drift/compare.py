@@ -14,7 +14,7 @@ from edgekit.drift import metrics
 from edgekit.drift.budget import DriftBudget, worst
 from edgekit.drift.golden import Golden
 from edgekit.drift.task import TaskDrift, measure_task, reference_accuracy
-from edgekit.errors import TensorError, UsageError
+from edgekit.errors import DocumentError, TensorError, UsageError
 from edgekit.runtime.runner import Backend, Runner
 
 
@@ -59,6 +59,7 @@ class Candidate:
         verdict: ``"pass"``, ``"fail"``, ``"inconclusive"``, or ``"none"`` without a budget.
         reasons: a sentence for each limit that led to the verdict.
         layers: where along the model the drift arises, if that was looked at.
+        warnings: what makes the comparison less than it seems.
     """
 
     artifact: Artifact
@@ -68,6 +69,7 @@ class Candidate:
     verdict: str = "none"
     reasons: tuple[str, ...] = ()
     layers: tuple[dict[str, Any], ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def accuracy(self) -> float | None:
@@ -109,6 +111,7 @@ class Candidate:
             "layers": list(self.layers),
             "verdict": self.verdict,
             "reasons": list(self.reasons),
+            "warnings": list(self.warnings),
         }
 
 
@@ -159,6 +162,7 @@ def compare(
 
     Raises:
         UsageError: there is no runner, or a limit cannot be judged with this golden.
+        DocumentError: a file was exported for another golden file.
         TensorError: a runner's inputs or outputs are not those of the reference.
         ArtifactError: a runner fails.
     """
@@ -182,6 +186,7 @@ def compare(
 
 
 def _candidate(golden: Golden, runner: Runner, budget: DriftBudget) -> Candidate:
+    warnings = _check_origin(golden, runner)
     names = _match_outputs(golden, runner)
     samples = golden.samples.for_inputs(runner.inputs)
     raw = runner.infer_batch(samples.inputs)
@@ -209,11 +214,33 @@ def _candidate(golden: Golden, runner: Runner, budget: DriftBudget) -> Candidate
             for name, answer in answers.items()
         ),
         task=measure_task(golden, None if golden.task_output in unmeasured else task_answer),
+        warnings=warnings,
     )
     if broken:
         return replace(candidate, verdict="fail", reasons=tuple(text for _, text in broken))
     verdict, reasons = budget.judge(candidate)
     return replace(candidate, verdict=verdict, reasons=tuple(reasons))
+
+
+def _check_origin(golden: Golden, runner: Runner) -> tuple[str, ...]:
+    """Hold what the file says of its origin against the golden; gives what to warn of.
+
+    Another golden of the file's own ends it: the proof that was meant is another. Another model may be
+    compared on purpose, such as one that was trained further.
+    """
+    known, reference = runner.metadata, golden.reference
+    if golden.sha256 and known.golden_sha256 not in (None, golden.sha256):
+        raise DocumentError(
+            f"{runner.artifact.name}: was exported for the golden file with sha256 "
+            f"{known.golden_sha256}, received one with {golden.sha256}. Give that golden file, or "
+            "export for this one (--golden) or for none."
+        )
+    if known.source_sha256 in (None, reference["sha256"]):
+        return ()
+    return (
+        f"was made of a model with sha256 {known.source_sha256}, and the golden file holds the "
+        f"answers of another, {reference['path']} with {reference['sha256']}",
+    )
 
 
 def _match_outputs(golden: Golden, runner: Runner) -> dict[str, str]:

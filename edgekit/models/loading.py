@@ -20,8 +20,9 @@ from edgekit.errors import (
 )
 from edgekit.metadata import Metadata
 from edgekit.models.metadata import read
+from edgekit.models.quantizers import QUANTIZING_LAYERS, quantizers_known
 from edgekit.models.source import SourceModel, from_keras, from_saved_model
-from edgekit.models.trust import refuse_code, refuse_reaching
+from edgekit.models.trust import refuse_code, refuse_reaching, refuse_strangers
 
 _PURPOSE = "Loading a Keras model"
 
@@ -55,6 +56,9 @@ def load(path: str | os.PathLike[str], *, trust_code: bool = False) -> SourceMod
         )
     metadata = read(artifact.path) or Metadata()
     config = _read_config(artifact)
+    if "edgekit>" in json.dumps(config):
+        # Makes known what the bridge gives its twins.
+        require("edgekit.models.bridge.foreign", "export", _PURPOSE)
     if not trust_code:
         refuse_code(artifact.path, config)
     reasons = []
@@ -62,9 +66,11 @@ def load(path: str | os.PathLike[str], *, trust_code: bool = False) -> SourceMod
         ("keras", "Keras 3", _load_with_keras),
         ("tf_keras", "tf_keras", _load_with_tf_keras),
     )
+    if _mentions_quantizers(config):
+        loaders = (("tf_keras", "tf_keras with tfmot", _load_quantized),)
     for flavour, name, loader in loaders:
         try:
-            model = loader(artifact.path, trust_code)
+            model = loader(artifact.path, config, trust_code)
         except MissingDependencyError:
             raise
         # Deserialisers of untrusted files raise whatever the file provokes.
@@ -78,14 +84,24 @@ def load(path: str | os.PathLike[str], *, trust_code: bool = False) -> SourceMod
     )
 
 
-def _load_with_keras(path: Path, trust_code: bool) -> Any:
+def _load_with_keras(path: Path, config: Any, trust_code: bool) -> Any:
     keras = require("keras", "export", _PURPOSE)
+    if not trust_code:
+        refuse_strangers(config, keras)
     return keras.saving.load_model(path, compile=False, safe_mode=not trust_code)
 
 
-def _load_with_tf_keras(path: Path, trust_code: bool) -> Any:
+def _load_with_tf_keras(path: Path, config: Any, trust_code: bool) -> Any:
     tf_keras = require("tf_keras", "export", _PURPOSE)
+    if not trust_code:
+        refuse_strangers(config, tf_keras)
     return tf_keras.models.load_model(path, compile=False, safe_mode=not trust_code)
+
+
+def _load_quantized(path: Path, config: Any, trust_code: bool) -> Any:
+    """A model with the wrappers of quantisation-aware training, which tf_keras alone does not know."""
+    with quantizers_known():
+        return _load_with_tf_keras(path, config, trust_code)
 
 
 def _load_saved_model(path: Path, trust_code: bool) -> SourceModel:
@@ -136,3 +152,13 @@ def _read_config(artifact: Artifact) -> Any:
         raise ArtifactError(
             f"{path}: not a whole {path.suffix} file ({error}). Save the model again, or copy it anew."
         ) from error
+
+
+def _mentions_quantizers(config: Any) -> bool:
+    """Whether a config holds layers of quantisation-aware training, tfmot's or edgekit's."""
+    if isinstance(config, dict):
+        name = config.get("class_name")
+        if isinstance(name, str) and name.split(">")[-1] in QUANTIZING_LAYERS:
+            return True
+        return any(_mentions_quantizers(value) for value in config.values())
+    return isinstance(config, list) and any(_mentions_quantizers(value) for value in config)

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from edgekit.errors import UsageError, require
 from edgekit.metadata import Metadata
 from edgekit.models.loading import load
+from edgekit.models.objects import ModelObject, from_object
 from edgekit.runtime.runner import Backend, Runner
 from edgekit.tensor import TensorSpec
 
 
 class KerasRunner(Runner):
-    """A ``.keras`` or HDF5 file, or a SavedModel folder, compiled with `tf.function`.
+    """A ``.keras`` or HDF5 file, a SavedModel folder, or a model object, compiled with `tf.function`.
 
     That is the fastest way TensorFlow offers to call a model again and again on a CPU.
     `threads` is TensorFlow's own affair: it is set for the process, before its first work.
@@ -27,7 +28,10 @@ class KerasRunner(Runner):
         tf = require("tensorflow", "export", "Running a Keras model")
         if self.options.weight_cache or self.options.delegate is not None:
             raise UsageError("delegate, weight_cache: TensorFlow takes none. Leave them out.")
-        source = load(self.artifact.path, trust_code=self.options.trust_code)
+        if isinstance(self.artifact, ModelObject):
+            source = from_object(self.artifact.model)
+        else:
+            source = load(self.artifact.path, trust_code=self.options.trust_code)
         self._source = source
         self._names = [spec.name for spec in source.inputs]
         self._tf = tf

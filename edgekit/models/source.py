@@ -5,14 +5,17 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgekit.errors import ArtifactError
+from edgekit.artifact import Artifact
+from edgekit.errors import ArtifactError, require
 from edgekit.metadata import Metadata
+from edgekit.models.quantizers import is_quantized, quantizers_known
 from edgekit.tensor import TensorSpec
 
 Tensors = Mapping[str, Any]
@@ -23,7 +26,7 @@ class SourceModel:
     """A model to export, optimise or compare against.
 
     Attributes:
-        path: the file or folder it was read from.
+        path: the file or folder it was read from; the name of a model that is an object.
         flavour: ``"keras"`` (Keras 3), ``"tf_keras"`` or ``"savedmodel"``.
         model: the Keras model, or the loaded SavedModel.
         inputs, outputs: names, dtypes and shapes; None for axes left open, the batch first.
@@ -31,6 +34,7 @@ class SourceModel:
             works eagerly and inside a `tf.function`.
         variables: the `tf.Variable` objects that `call` reads.
         metadata: what the file says about itself; empty where it does not.
+        origin: what `artifact` is where that is no file.
     """
 
     path: Path
@@ -41,6 +45,12 @@ class SourceModel:
     call: Callable[[Tensors], dict[str, Any]]
     variables: tuple[Any, ...]
     metadata: Metadata = field(default_factory=Metadata)
+    origin: Artifact | None = None
+
+    @property
+    def artifact(self) -> Artifact:
+        """What it was made of, with its name and SHA-256."""
+        return self.origin or Artifact.of(self.path)
 
     @property
     def classes(self) -> int | None:
@@ -82,6 +92,27 @@ def from_keras(path: Path, flavour: str, model: Any) -> SourceModel:
         if flavour == "keras"
         else tuple(model.variables),
     )
+
+
+def copied(source: SourceModel) -> SourceModel:
+    """The same model with variables of its own, so that one stays as it is while the other learns.
+
+    Raises:
+        ArtifactError: it is a SavedModel, or a subclassed model, whose graph is not known.
+    """
+    model = source.model
+    if source.flavour == "savedmodel" or not (
+        hasattr(model, "_nodes_by_depth") or hasattr(model, "_functional")
+    ):
+        raise ArtifactError(
+            f"{source.path}: expected a Sequential or Functional model, which can be copied layer by "
+            "layer."
+        )
+    keras = require(source.flavour, "export", "Copying a model")
+    with quantizers_known() if is_quantized(model) else nullcontext():
+        copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return from_keras(source.path, source.flavour, copy)
 
 
 def from_saved_model(path: Path, loaded: Any) -> SourceModel:

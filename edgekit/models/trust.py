@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edgekit.errors import ArtifactError, UntrustedCodeError, require
+from edgekit.errors import ArtifactError, UntrustedCodeError
 
 # Layers that hold code, or that are another way to it.
 _CODE = {
@@ -39,24 +39,30 @@ _PLACE = r"(tf_)?keras(\.src|\._legacy)?(\.({})(\.\w+)*)?"
 _FUNCTION_PLACE = re.compile(_PLACE.format(_FUNCTIONS))
 _CLASS_PLACE = re.compile(rf"{_PLACE.format(_CLASSES)}|keras_(hub|cv|nlp)(\.\w+)*")
 
-# TensorFlow's functions by which tf_keras keeps `x + 1` and the like; most others are no computation.
+# Functions of TensorFlow that a tf_keras file may name in place of layers: those that compute with
+# tensors alone. Others read and write files or run Python.
 _TF_FUNCTION = re.compile(
-    r"__operators__\.\w+|(math|nn|linalg|signal|strings|keras\.(activations|backend))\.\w+|"
-    r"image\.(?!decode_)\w+|"
-    r"(?!py_func|numpy_function|load_|print|function|Module|Variable|Assert)\w+"
+    r"(__operators__|math|nn|linalg|image|signal|bitwise|random|strings|compat\.v1\.(math|nn|linalg))\.\w+(\.\w+)?"
+    r"|abs|add|argmax|argmin|argsort|boolean_mask|broadcast_to|cast|clip_by_value|concat|cos|cumsum"
+    r"|divide|einsum|equal|exp|expand_dims|fill|floor|gather|gather_nd|greater|greater_equal|identity"
+    r"|less|less_equal|logical_and|logical_not|logical_or|matmul|maximum|minimum|multiply|negative"
+    r"|norm|not_equal|one_hot|ones_like|pad|pow|range|rank|reduce_\w+|repeat|reshape|reverse|roll"
+    r"|round|scalar_mul|shape|sigmoid|sign|sin|slice|sort|split|sqrt|square|squeeze|stack"
+    r"|strided_slice|subtract|tan|tanh|tensordot|tile|transpose|truediv|unstack|where|zeros_like"
+    r"|compat\.v1\.(transpose|gather|squeeze|expand_dims|where)"
+    r"|keras\.(activations|backend)\.\w+"
 )
 
 
 def refuse_code(path: Path, config: Any) -> None:
-    """Refuse an architecture that carries code or names what is none of Keras' own.
+    """Refuse an architecture that carries code.
 
     Args:
         path: of its file, for messages.
         config: the architecture as JSON; it need not be trusted.
 
     Raises:
-        UntrustedCodeError: a layer that holds code; it is named.
-        ArtifactError: a class or function that is neither Keras' own nor registered in this process.
+        UntrustedCodeError: names the layer that holds code.
     """
     for found, owner in _objects(config, "?"):
         code = _code(found)
@@ -65,13 +71,25 @@ def refuse_code(path: Path, config: Any) -> None:
                 f"{path}: layer {owner!r:.200} holds {code}, which would run on loading. If you trust "
                 "its author, give --trust-code (trust_code=True); better, replace it with a layer."
             )
-        stranger = _stranger(found)
+
+
+def refuse_strangers(config: Any, flavour: Any) -> None:
+    """Refuse an architecture that names what is none of Keras' own.
+
+    Args:
+        config: as for `refuse_code`.
+        flavour: the module ``keras`` or ``tf_keras`` that is to load it, where a class or function of
+            one's own may be registered.
+
+    Raises:
+        ArtifactError: names the layer and what it asks for.
+    """
+    for found, owner in _objects(config, "?"):
+        stranger = _stranger(found, flavour)
         if stranger is not None:
             raise ArtifactError(
-                f"{path}: layer {owner!r:.200} asks for {stranger!r:.200}, which is none of Keras' own "
-                "and not registered here. If these are layers of your own, export a SavedModel from the "
-                "program that defines them, or register them there where they are loaded "
-                "(keras.saving.register_keras_serializable)."
+                f"layer {owner!r:.100} asks for {stranger!r:.100}, which is none of Keras' own and not "
+                f"registered ({flavour.__name__}.saving.register_keras_serializable)."
             )
 
 
@@ -115,29 +133,22 @@ def _code(found: dict[str, Any]) -> str | None:
     return None
 
 
-def _stranger(found: dict[str, Any]) -> str | None:
+def _stranger(found: dict[str, Any], flavour: Any) -> str | None:
     """The name of what is none of Keras' own, as far as the object asks for something by its module."""
     module, name = found.get("module"), found.get("class_name")
     if module is None or name is None:
         return None
-    is_function = name == "function"
-    if is_function:
-        name = found.get("config")
-    place = _FUNCTION_PLACE if is_function else _CLASS_PLACE
+    # The name by which both flavours look for what was registered, before they look for the module.
+    key = found.get("registered_name", name)
+    place = _CLASS_PLACE
+    if name == "function":
+        name = key = found.get("config")
+        place = _FUNCTION_PLACE
     if isinstance(module, str) and isinstance(name, str):
         own = not hasattr(builtins, name) if module == "builtins" else place.fullmatch(module)
-        registered = (found.get("registered_name"), name)
-        if own or any(_is_registered(key) for key in registered if isinstance(key, str)):
+        if own or (isinstance(key, str) and flavour.saving.get_registered_object(key) is not None):
             return None
     return f"{module}.{name}"
-
-
-def _is_registered(name: str) -> bool:
-    return any(
-        require(flavour, "export", "Loading a Keras model").saving.get_registered_object(name)
-        is not None
-        for flavour in ("keras", "tf_keras")
-    )
 
 
 # Operators by which a graph reaches beyond its own tensors: Python, files, other machines.

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,11 +11,20 @@ import numpy as np
 from edgekit.errors import TrainingError, UsageError, require
 from edgekit.models.bridge import copy_back, to_tf_keras
 from edgekit.models.source import SourceModel
+from edgekit.optimize.effects import Effect, of_zeros
+from edgekit.optimize.finetune import fine_tune, steps_of
+from edgekit.optimize.names import check_layers
+from edgekit.optimize.objective import Teacher
+from edgekit.optimize.tfmot import tfmot
 from edgekit.recipe import PruneRecipe
 from edgekit.samples import Samples
 
+_PURPOSE = "Pruning"
+
 # Layers whose kernels are pruned. Depthwise kernels hold few weights and lose much: they stay.
-_PRUNED = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "Dense")
+PRUNED = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "Dense")
+
+_TOO_SHORT = "Train for more epochs, or let the schedule begin and end earlier."
 
 
 @dataclass(frozen=True)
@@ -28,10 +34,15 @@ class Pruned:
     Attributes:
         source: of the flavour that went in.
         sparsity: share of zeros in each pruned layer's kernel, by layer name.
+        effect: what that brings, as told before.
+        by_weight: layers whose weights were chosen one by one although blocks were asked for:
+            their kernels have more than two axes.
     """
 
     source: SourceModel
     sparsity: dict[str, float]
+    effect: Effect
+    by_weight: tuple[str, ...] = ()
 
 
 def prune(
@@ -39,134 +50,121 @@ def prune(
     recipe: PruneRecipe,
     data: Samples | None,
     progress: Callable[[str], None] | None = None,
+    *,
+    teacher: Teacher | None = None,
 ) -> Pruned:
     """Set the smallest weights of each kernel to zero while fine-tuning the others.
 
-    Sparsity rises from zero along the cubic schedule of Zhu and Gupta, "To prune, or not to
-    prune", 2017, and is held for the last third of the training. The model in `source`
-    is changed in place.
+    A polynomial schedule raises the sparsity from zero along the cubic curve of Zhu and Gupta, "To
+    prune, or not to prune", 2017, and holds it for the rest of the training. The model in
+    `source` is changed in place.
 
     Args:
-        source: a classifier with class labels, or any model with labels shaped as its output.
-        recipe: sparsity in [0, 1) and the fine-tuning.
-        data: labelled samples.
-        progress: called with a line of text for each epoch.
+        source: a model of Keras 3, or tf_keras' own.
+        recipe: `sparsity` is set; which layers, when, and the fine-tuning.
+        data: samples as `fine_tune` takes them.
+        progress: called with a line of text for what it will bring, and for each epoch.
+        teacher: a model to imitate as well.
 
     Raises:
-        UsageError: there are no labels.
+        UsageError: there are no labels, no layer to prune or none of a name given, or the
+            schedule is longer than the training.
         BridgeError: a Keras 3 model that cannot be carried to tf_keras and back.
         TrainingError: the loss is no number any more, or the sparsity was not reached.
     """
-    if data is None or data.labels is None:
+    if data is None or (data.labels is None and teacher is None):
         raise UsageError("pruning: the samples have no labels to fine-tune with (array 'y').")
-    if source.classes is not None:
-        # A single score tells two classes apart.
-        data.check_labels(max(2, source.classes))
-    tf_keras, pruning = _libraries()
-    data = data.for_inputs(source.inputs)
-    tf_keras.utils.set_random_seed(recipe.seed)
+    assert recipe.sparsity is not None
+    steps = steps_of(data, recipe)
+    end = recipe.end or max(recipe.begin + 1, steps * 2 // 3)
+    _check_schedule(recipe, end, steps)
+    tf_keras = require("tf_keras", "export", _PURPOSE)
+    wrapper = tfmot("sparsity.keras.pruning_wrapper", _PURPOSE)
+    callbacks = tfmot("sparsity.keras.pruning_callbacks", _PURPOSE)
     twin = to_tf_keras(source)
-    steps = math.ceil(len(data) / recipe.batch_size) * recipe.epochs
-    schedule = pruning.schedule.PolynomialDecay(
-        initial_sparsity=0.0,
-        final_sparsity=recipe.sparsity,
-        begin_step=0,
-        end_step=max(1, steps * 2 // 3),
-        frequency=max(1, steps // 50),
-    )
+    wanted = _wanted(twin.source.model, recipe)
+    effect = of_zeros(twin.source, wanted)
+    if progress:
+        progress(effect.text)
+    frequency = recipe.frequency or max(1, (end - recipe.begin) // 50)
 
     def wrap(layer: Any) -> Any:
-        if type(layer).__name__ not in _PRUNED:
+        if layer.name not in wanted:
             return layer
-        return pruning.wrapper.PruneLowMagnitude(layer, pruning_schedule=schedule)
+        return wrapper.PruneLowMagnitude(
+            layer,
+            pruning_schedule=_schedule(recipe, wanted[layer.name], end, frequency),
+            block_size=recipe.block,
+            block_pooling_type="MAX" if recipe.block_pooling == "max" else "AVG",
+            sparsity_m_by_n=(2, 4) if recipe.pattern else None,
+        )
 
     model = tf_keras.models.clone_model(twin.source.model, clone_function=wrap)
-    model.compile(
-        optimizer=tf_keras.optimizers.Adam(recipe.learning_rate), loss=_loss(tf_keras, source, data)
+    fine_tune(
+        model,
+        twin.source,
+        data,
+        recipe,
+        callbacks=[callbacks.UpdatePruningStep()],
+        teacher=teacher,
+        progress=progress,
     )
-    callbacks = [
-        pruning.callbacks.UpdatePruningStep(),
-        tf_keras.callbacks.TerminateOnNaN(),
-    ]
-    if progress:
-        callbacks.append(_tell(tf_keras, recipe.epochs, progress))
-    inputs = [data.inputs[spec.name] for spec in source.inputs]
-    history = model.fit(
-        inputs,
-        data.labels,
-        batch_size=recipe.batch_size,
-        epochs=recipe.epochs,
-        callbacks=callbacks,
-        verbose=0,
-    )
-    if not np.isfinite(history.history["loss"][-1]):
-        raise TrainingError(
-            "pruning: the loss is no number any more. Lower the learning rate of the fine-tuning "
-            f"(received {recipe.learning_rate:g})."
-        )
     # The wrappers hold the twin's own layers: unwrapping leaves the twin pruned.
-    sparsity = {}
+    sparsity, by_weight = {}, []
     for layer in model.layers:
-        if isinstance(layer, pruning.wrapper.PruneLowMagnitude):
-            kernel = layer.layer.kernel
+        if isinstance(layer, wrapper.PruneLowMagnitude):
             for weights, mask, _ in layer.pruning_vars:
                 weights.assign(weights * mask)
-            sparsity[layer.layer.name] = float(np.mean(kernel.numpy() == 0))
-    _check_reached(sparsity, recipe.sparsity, twin.source.model)
+            kernel = layer.layer.kernel.numpy()
+            name = layer.layer.name
+            sparsity[name] = float(np.mean(kernel == 0))
+            _check_reached(name, kernel, wanted[name], recipe)
+            if np.squeeze(kernel).ndim != 2 and (recipe.block != (1, 1)):
+                by_weight.append(name)
     copy_back(twin)
-    return Pruned(source, sparsity)
+    return Pruned(source, sparsity, effect, tuple(by_weight))
 
 
-def _check_reached(sparsity: dict[str, float], wanted: float, model: Any) -> None:
-    if not sparsity:
+def _check_schedule(recipe: PruneRecipe, end: int, steps: int) -> None:
+    last = end if recipe.schedule == "polynomial" else recipe.begin + 1
+    if last >= steps:
         raise UsageError(
-            f"pruning: {model.name!r} has no layer to prune, expected one of {', '.join(_PRUNED)}."
+            f"pruning: the schedule reaches its sparsity at step {last}, the training has {steps} steps "
+            f"({recipe.epochs} epochs, batches of {recipe.batch_size}). {_TOO_SHORT}"
         )
-    for name, reached in sparsity.items():
-        size = int(np.prod(model.get_layer(name).kernel.shape))
-        # A kernel's zeros come in whole weights.
-        if reached < wanted - 1 / size - 1e-6:
-            raise TrainingError(
-                f"pruning: layer {name!r} reached {reached:.3f}, expected {wanted:.3f}. Train for "
-                "more epochs."
-            )
 
 
-def _libraries() -> tuple[Any, Any]:
-    """tf_keras, and tfmot's pruning modules under one roof."""
-    # tfmot switches the whole process to legacy Keras when it is imported. tf_keras is named
-    # outright here, and Keras 3 has to stay what it is for everybody else.
-    before = os.environ.get("TF_USE_LEGACY_KERAS")
-    tf_keras = require("tf_keras", "export", "Pruning")
-    base = "tensorflow_model_optimization.python.core.sparsity.keras"
-    try:
-        modules = {
-            part: require(f"{base}.pruning_{part}", "export", "Pruning")
-            for part in ("schedule", "wrapper", "callbacks")
-        }
-    finally:
-        if before is None:
-            os.environ.pop("TF_USE_LEGACY_KERAS", None)
-        else:
-            os.environ["TF_USE_LEGACY_KERAS"] = before
-    return tf_keras, SimpleNamespace(**modules)
+def _wanted(model: Any, recipe: PruneRecipe) -> dict[str, float]:
+    """The sparsity that each layer gets, by name."""
+    known = [layer.name for layer in model.layers if type(layer).__name__ in PRUNED]
+    if not known:
+        raise UsageError(
+            f"pruning: {model.name!r} has no layer to prune, expected one of {', '.join(PRUNED)}."
+        )
+    check_layers("prune.layers", recipe.layers, known)
+    check_layers("prune.exclude", recipe.exclude, known)
+    wanted = {
+        name: recipe.layers.get(name, recipe.sparsity or 0.0)
+        for name in known
+        if name not in recipe.exclude
+    }
+    if not wanted:
+        raise UsageError("pruning: prune.exclude leaves no layer to prune.")
+    return wanted
 
 
-def _loss(tf_keras: Any, source: SourceModel, data: Samples) -> Any:
-    if data.class_labels is None:
-        return "mean_squared_error"
-    first = {s.name: data.inputs[s.name][:64].astype(s.dtype) for s in source.inputs}
-    answers = np.asarray(next(iter(source.call(first).values())))
-    if source.classes == 1:
-        logits = bool(answers.min() < 0 or answers.max() > 1)
-        return tf_keras.losses.BinaryCrossentropy(from_logits=logits)
-    # A classifier's answers are probabilities, or logits if they do not add up to one.
-    logits = bool(np.abs(answers.sum(-1) - 1).max() > 1e-3 or answers.min() < 0)
-    return tf_keras.losses.SparseCategoricalCrossentropy(from_logits=logits)
+def _schedule(recipe: PruneRecipe, sparsity: float, end: int, frequency: int) -> Any:
+    schedules = tfmot("sparsity.keras.pruning_schedule", _PURPOSE)
+    if recipe.schedule == "constant":
+        return schedules.ConstantSparsity(sparsity, recipe.begin, frequency=frequency)
+    return schedules.PolynomialDecay(0.0, sparsity, recipe.begin, end, frequency=frequency)
 
 
-def _tell(tf_keras: Any, epochs: int, progress: Callable[[str], None]) -> Any:
-    def line(epoch: int, logs: dict[str, float]) -> None:
-        progress(f"fine-tune epoch {epoch + 1}/{epochs}: loss {logs['loss']:.4f}")
-
-    return tf_keras.callbacks.LambdaCallback(on_epoch_end=line)
+def _check_reached(name: str, kernel: Any, wanted: float, recipe: PruneRecipe) -> None:
+    # Zeros come in whole weights, or blocks.
+    grain = recipe.block[0] * recipe.block[1] / kernel.size
+    reached = float(np.mean(kernel == 0))
+    if reached < wanted - grain - 1e-6:
+        raise TrainingError(
+            f"pruning: layer {name!r} reached {reached:.3f}, expected {wanted:.3f}. {_TOO_SHORT}"
+        )

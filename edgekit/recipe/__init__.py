@@ -15,7 +15,8 @@ from edgekit.recipe.class_weights import ClassWeights
 from edgekit.recipe.data import DataRecipe
 from edgekit.recipe.export import CALIBRATION_METHODS, ExportRecipe
 from edgekit.recipe.model import ModelRecipe
-from edgekit.recipe.optimize import PruneRecipe
+from edgekit.recipe.optimize import ClusterRecipe, PruneRecipe
+from edgekit.recipe.qat import DistillRecipe, QatRecipe
 from edgekit.recipe.schedule import SCHEDULES, ScheduleRecipe
 from edgekit.recipe.training import LOSSES, METRICS, OPTIMIZERS, TrainingRecipe
 from edgekit.recipe.tune import OBJECTIVES, Dimension, TuneRecipe, check_search
@@ -30,11 +31,14 @@ __all__ = [
     "SCHEDULES",
     "AugmentationRecipe",
     "ClassWeights",
+    "ClusterRecipe",
     "DataRecipe",
     "Dimension",
+    "DistillRecipe",
     "ExportRecipe",
     "ModelRecipe",
     "PruneRecipe",
+    "QatRecipe",
     "Recipe",
     "ScheduleRecipe",
     "TrainingRecipe",

@@ -9,7 +9,8 @@ from edgekit.artifact import FORMATS, SCHEMES
 from edgekit.errors import RecipeError
 from edgekit.preprocess import Preprocessing
 from edgekit.recipe.checks import check, check_name
-from edgekit.recipe.optimize import PruneRecipe
+from edgekit.recipe.optimize import ClusterRecipe, PruneRecipe
+from edgekit.recipe.qat import DistillRecipe, QatRecipe
 
 # How the range of an activation follows from the values seen of it.
 CALIBRATION_METHODS = ("min-max", "percentile", "entropy", "mse")
@@ -36,6 +37,9 @@ class ExportRecipe:
             that turn raw data into what the model takes. In TOML, a list of tables each:
             ``[[export.preprocessing.image]]`` with a key ``step`` and the step's own.
         prune: how the model is pruned before; None for not.
+        cluster: how its weights are shared, after that; None for not.
+        qat: how it is trained for int8, last of all; None for not.
+        distill: how every fine-tuning imitates the model as it was; None for not.
     """
 
     formats: tuple[str, ...] = ("tflite",)
@@ -52,6 +56,9 @@ class ExportRecipe:
     class_names: tuple[str, ...] = ()
     preprocessing: Mapping[str, Preprocessing] = field(default_factory=dict)
     prune: PruneRecipe | None = None
+    cluster: ClusterRecipe | None = None
+    qat: QatRecipe | None = None
+    distill: DistillRecipe | None = None
 
     def __post_init__(self) -> None:
         for key, values, known in (

@@ -2,29 +2,116 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from edgekit.recipe.checks import check
+from edgekit.errors import RecipeError
+from edgekit.recipe.checks import check, check_name
+
+# How sparsity rises: along a cubic curve, or all at once.
+SCHEDULES = ("polynomial", "constant")
+
+# Zeros in four consecutive weights of a dense kernel.
+PATTERNS = ("2:4",)
+
+# What tells how much a channel matters.
+CRITERIA = ("batchnorm", "l1", "l2")
 
 
 @dataclass(frozen=True)
 class PruneRecipe:
-    """Magnitude pruning with fine-tuning.
+    """Pruning with fine-tuning: of single weights (`sparsity`), of whole channels, or of both.
 
     Attributes:
         sparsity: share of each kernel's weights set to zero, in [0, 1).
-        epochs: passes of fine-tuning; sparsity is reached after two thirds of them.
-        learning_rate: of the fine-tuning.
+        epochs: passes of fine-tuning.
+        batch_size: samples a step.
+        learning_rate: of the fine-tuning at its start; falls to zero along half a cosine.
+        seed: of shuffling and dropout.
+        schedule: of `SCHEDULES`.
+        begin: the step of fine-tuning at which zeros begin to be set.
+        end: the step at which a polynomial schedule reaches its sparsity; after two thirds of the
+            training if None.
+        frequency: steps from one choice of zeros to the next; 50 choices in all if None.
+        layers: sparsity of single layers, by name.
+        exclude: names of layers that are left as they are.
+        block: height and width of the blocks that are set to zero together, in kernels of two axes.
+        block_pooling: what stands for a block: ``"average"`` or ``"max"`` of its magnitudes.
+        pattern: ``"2:4"``: two zeros in four consecutive weights; the sparsity is 0.5.
+        channels: share of the channels of each group of layers that is removed, in [0, 1).
+        criterion: of `CRITERIA`.
+        multiple: channels that stay are a multiple of this, as far as there are as many.
     """
 
-    sparsity: float
+    sparsity: float | None = None
     epochs: int = 4
     batch_size: int = 64
     learning_rate: float = 0.0005
     seed: int = 0
+    schedule: str = "polynomial"
+    begin: int = 0
+    end: int | None = None
+    frequency: int | None = None
+    layers: Mapping[str, float] = field(default_factory=dict)
+    exclude: tuple[str, ...] = ()
+    block: tuple[int, ...] = (1, 1)
+    block_pooling: str = "average"
+    pattern: str | None = None
+    channels: float | None = None
+    criterion: str = "l2"
+    multiple: int = 8
 
     def __post_init__(self) -> None:
-        check("sparsity", self.sparsity, lambda v: 0 <= v < 1, "a share in [0, 1)")
-        check("epochs", self.epochs, lambda v: v >= 1, "at least 1")
-        check("batch_size", self.batch_size, lambda v: v >= 1, "at least 1")
-        check("learning_rate", self.learning_rate, lambda v: 0 < v < 10, "a number in (0, 10)")
+        if self.pattern is not None:
+            check_name("pattern", self.pattern, PATTERNS)
+            if self.sparsity is None:
+                object.__setattr__(self, "sparsity", 0.5)
+            check("sparsity", self.sparsity, lambda v: v == 0.5, "0.5 with the pattern '2:4'")
+        if self.sparsity is None and self.channels is None:
+            raise RecipeError("key 'sparsity' is missing, or 'channels'.")
+        for key, share in (("sparsity", self.sparsity), ("channels", self.channels)):
+            check(key, share, lambda v: v is None or 0 <= v < 1, "a share in [0, 1)")
+        for name, share in self.layers.items():
+            check(f"layers.{name}", share, lambda v: 0 <= v < 1, "a share in [0, 1)")
+        _check_training(self.epochs, self.batch_size, self.learning_rate)
+        check_name("schedule", self.schedule, SCHEDULES)
+        check("begin", self.begin, lambda v: v >= 0, "at least 0")
+        check("end", self.end, lambda v: v is None or v > self.begin, f"above begin {self.begin}")
+        check("frequency", self.frequency, lambda v: v is None or v >= 1, "at least 1")
+        two = len(self.block) == 2 and min(self.block, default=0) >= 1
+        check("block", self.block, lambda _: two, "two numbers of at least 1")
+        check_name("block_pooling", self.block_pooling, ("average", "max"))
+        check_name("criterion", self.criterion, CRITERIA)
+        check("multiple", self.multiple, lambda v: v >= 1, "at least 1")
+
+
+@dataclass(frozen=True)
+class ClusterRecipe:
+    """Weight sharing: each kernel holds a few distinct values, found by k-means++, then fine-tuned.
+
+    Attributes:
+        clusters: distinct values in each kernel.
+        epochs: passes of fine-tuning.
+        batch_size: samples a step.
+        learning_rate: of the fine-tuning at its start; falls to zero along half a cosine.
+        seed: of the first centroids, shuffling and dropout.
+        exclude: names of layers that are left as they are.
+    """
+
+    clusters: int
+    epochs: int = 2
+    batch_size: int = 64
+    learning_rate: float = 0.0002
+    seed: int = 0
+    exclude: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        # One value is no network, and three are what is left when zero must be among them.
+        check("clusters", self.clusters, lambda v: 3 <= v <= 256, "a number from 3 to 256")
+        _check_training(self.epochs, self.batch_size, self.learning_rate)
+
+
+def _check_training(epochs: int, batch_size: int, learning_rate: float) -> None:
+    check("epochs", epochs, lambda v: v >= 1, "at least 1")
+    check("batch_size", batch_size, lambda v: v >= 1, "at least 1")
+    check("learning_rate", learning_rate, lambda v: 0 < v < 10, "a number in (0, 10)")

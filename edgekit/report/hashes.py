@@ -53,13 +53,15 @@ def check_hashes(documents: Sequence[Document]) -> None:
     """Refuse documents that are not of one model and its files.
 
     Raises:
-        DocumentError: they are of different original models or golden files, give one file name two
-            hashes, hold a file that neither the manifest nor, without one, a drift knows, or are of
-            a model that is not on the tuning's front.
+        DocumentError: they are of different original models or golden files, compare a file with
+            another golden than it was exported for, give one file name two hashes, hold a file
+            that neither the manifest nor, without one, a drift knows, or are of a model that is
+            not on the tuning's front.
     """
     _one_original(documents)
     _from_the_front(documents)
     _one_golden(documents)
+    _own_golden(documents)
     _one_hash_a_name(documents)
     _no_strangers(documents)
 
@@ -113,6 +115,26 @@ def _one_golden(documents: Sequence[Document]) -> None:
                 f"golden files with sha256 {short(expected)} and {short(received)}, so their "
                 "accuracies are of different samples. Compare both with the same golden file."
             )
+
+
+def _own_golden(documents: Sequence[Document]) -> None:
+    named = {
+        entry["sha256"]: (doc, entry)
+        for doc in documents
+        if doc.kind == "manifest"
+        for entry in doc.files
+        if entry.get("golden_sha256") is not None
+    }
+    for doc in documents:
+        received = doc.content["reference"]["golden_sha256"] if doc.kind == "drift" else None
+        for manifest, entry in [named[e["sha256"]] for e in doc.files if e["sha256"] in named]:
+            if received not in (None, entry["golden_sha256"]):
+                raise DocumentError(
+                    f"{manifest.path} and {doc.path} do not belong together: "
+                    f"{base_name(entry['path'])} was exported for the golden file with sha256 "
+                    f"{short(entry['golden_sha256'])} and compared with {short(received)}. Compare "
+                    "it with its own golden file."
+                )
 
 
 def _one_hash_a_name(documents: Sequence[Document]) -> None:

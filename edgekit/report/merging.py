@@ -13,6 +13,7 @@ from edgekit.artifact import FORMATS, SCHEMES
 from edgekit.errors import DocumentError, UsageError
 from edgekit.report.data import VERDICTS, Host, Measurement, Report, Row
 from edgekit.report.hashes import Document, base_name, check_hashes
+from edgekit.report.slower import slower_in_int8
 
 _KINDS = ("bench", "drift", "manifest", "training", "tuning")
 
@@ -47,6 +48,10 @@ def merge(paths: Iterable[str | os.PathLike[str]]) -> Report:
         if entry["sha256"] != sha256
     }
     rows = [_row(entry, drifts, measurements) for entry in entries.values()]
+    rows = [
+        replace(row, warnings=(*row.warnings, *slower_in_int8(row, rows, measurements)))
+        for row in rows
+    ]
     goldens = [doc.content["reference"]["golden_sha256"] for doc in drifts]
     budgets = [_set(doc.content["budget"]) for doc in drifts]
     return Report(
@@ -190,7 +195,7 @@ def _row(
         recipe=entry.get("recipe", {}),
         ops=entry.get("ops", {}),
         float_ops=tuple(entry.get("float_ops", ())),
-        warnings=tuple(entry.get("warnings", ())),
+        warnings=(*entry.get("warnings", ()), *drift.get("warnings", ())),
     )
 
 

@@ -6,6 +6,7 @@ import importlib
 import os
 from collections.abc import Mapping
 from importlib.util import find_spec
+from typing import Any
 
 from edgekit.artifact import FORMATS, Artifact
 from edgekit.errors import MissingDependencyError, UsageError, nearest
@@ -17,6 +18,7 @@ from edgekit.runtime.runner import Runner
 # Modules are named, not imported: loading a .tflite file must not pull in onnxruntime or Keras.
 _TFLITE = "edgekit.runtime.tflite:TfliteRunner"
 _KERAS = ("keras", "keras", "edgekit.models.runner:KerasRunner", "export")
+_DESCRIBE_OBJECT = "edgekit.models.objects:artifact_of"
 _BACKENDS = {
     "tflite": [
         ("litert", "ai_edge_litert", _TFLITE, ""),
@@ -28,13 +30,14 @@ _BACKENDS = {
     "keras": [_KERAS],
     "hdf5": [_KERAS],
     "savedmodel": [_KERAS],
+    "object": [_KERAS],
 }
 
 BACKENDS = tuple(dict.fromkeys(name for rows in _BACKENDS.values() for name, *_ in rows))
 
 
 def load(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | Any,
     *,
     backend: str | None = None,
     threads: int | None = None,
@@ -48,7 +51,8 @@ def load(
     """Load a model file, ready to run.
 
     Args:
-        path: a ``.tflite``, ``.onnx``, ``.keras`` or ``.h5`` file, or a SavedModel folder.
+        path: a ``.tflite``, ``.onnx``, ``.keras`` or ``.h5`` file, a SavedModel folder, or a Keras
+            model object.
         backend: ``"litert"``, ``"litert-compiled"``, ``"tflite-runtime"``, ``"tensorflow"``,
             ``"onnxruntime"`` or ``"keras"``; the first one installed that runs the file if None.
             The runner's `backend` says which it is.
@@ -69,7 +73,10 @@ def load(
         MissingDependencyError: the backend is not installed.
         ArtifactError: the backend cannot load the file, or the trial failed.
     """
-    artifact = Artifact.of(path)
+    if isinstance(path, (str, os.PathLike)):
+        artifact = Artifact.of(path)
+    else:
+        artifact = _find(_DESCRIBE_OBJECT)(path)
     if device is not None:
         from edgekit.device import detect_device, load_device
 
@@ -96,9 +103,7 @@ def load(
         if backend in (None, name) and find_spec(package) is not None:
             if verify and artifact.format in FORMATS:
                 importlib.import_module("edgekit.runtime.verify").verify(artifact, name, options)
-            module, cls = runner.split(":")
-            make = getattr(importlib.import_module(module), cls)
-            found: Runner = make(artifact, name, options)
+            found: Runner = _find(runner)(artifact, name, options)
             return found
     extra = next(extra for name, _, _, extra in candidates if backend in (None, name))
     what = f"edgekit[{extra}]" if extra else "edgekit"
@@ -106,3 +111,9 @@ def load(
         f"{artifact.path}: no backend for {artifact.format} files is installed "
         f"(looked for {backend or ', '.join(names)}). Install one with: pip install '{what}'"
     )
+
+
+def _find(name: str) -> Any:
+    """What ``"module:name"`` stands for."""
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.artifact import OBJECT
 from edgekit.document import tag
 from edgekit.errors import UsageError
 from edgekit.runtime.host import HostState
@@ -136,6 +137,12 @@ def benchmark(
             f"benchmark: received {len(runners)} runners and {seconds} seconds, expected at least "
             "one runner and a positive time."
         )
+    for runner in runners:
+        if runner.artifact.format == OBJECT:
+            raise UsageError(
+                f"benchmark: received the model object {runner.artifact.name!r}, expected files: a "
+                "process of its own loads each to time that. Save the model and load the file."
+            )
     tell = progress or (lambda _: None)
     cold = []
     for runner in runners:

@@ -43,8 +43,8 @@ def load_splits(recipe: DataRecipe) -> Splits:
     Raises:
         UsageError: a file or folder is not there.
         RecipeError: `test_pattern` fits none of the files, or all.
-        SamplesError: unreadable, too few samples, one class only, or a class in the test samples
-            that the training samples do not have.
+        SamplesError: unreadable, too few samples, one named class only, or a class in the test
+            samples that the training samples do not have.
     """
     samples, test = _read(recipe.train, recipe), None
     if recipe.test is not None:
@@ -53,11 +53,10 @@ def load_splits(recipe: DataRecipe) -> Splits:
         samples, test = _by_name(samples, recipe.test_pattern)
     elif recipe.test_share:
         samples, test = samples.split([1 - recipe.test_share, recipe.test_share], recipe.seed)
-    labels = samples.class_labels
-    if labels is not None and (labels == labels[0]).all():
-        name = samples.class_names[labels[0]] if samples.class_names else labels[0]
+    if len(samples.class_names) == 1:
         raise SamplesError(
-            f"{recipe.train}: all samples are of one class, {name!r}, expected two classes at least."
+            f"{recipe.train}: all samples are of one class, {samples.class_names[0]!r}, expected two "
+            "classes at least. Where there is nothing to tell apart, leave labels and class folders out."
         )
     shares = [1 - recipe.validation - recipe.calibration, recipe.validation, recipe.calibration]
     parts = samples.split([share for share in shares if share], recipe.seed)

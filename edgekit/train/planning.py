@@ -210,7 +210,9 @@ def _fitting(samples: Samples, source: SourceModel) -> Samples:
 
 def _gives_logits(model: Any) -> bool:
     """Whether the output comes of a layer with weights and no activation."""
-    layer = model.outputs[0]._keras_history.operation
+    history = model.outputs[0]._keras_history
+    # tf_keras calls it a layer.
+    layer = getattr(history, "operation", None) or history.layer
     activation = getattr(layer, "activation", None)
     return bool(getattr(layer, "weights", [])) and getattr(activation, "__name__", "") == "linear"
 

@@ -228,6 +228,24 @@ def test_an_operator_that_a_target_has_not_is_left_in_float(tmp_path: Path) -> N
     assert recipe["ways_down"] == ["TRANSPOSE_CONV left in float for tflite-runtime==2.14.0"]
 
 
+def test_an_int8_onnx_file_is_valid_and_made_for_the_oldest_onnxruntime(tmp_path: Path) -> None:
+    import onnx
+
+    model = saved(tmp_path, lambda layers, x: layers.Dense(3)(layers.Conv1D(4, 3)(x)))
+    (file,) = edgekit.export(
+        model,
+        out=tmp_path / "out",
+        schemes=["int8"],
+        formats=["onnx"],
+        calibration=calibration(),
+        recipe=ExportRecipe(targets=("onnxruntime==1.16.3",)),
+    )
+    onnx.checker.check_model(onnx.load(file.path), full_check=True)
+    assert loadable_by(file.path.read_bytes(), "onnx")["onnxruntime"] == tuple(
+        VERSIONS["onnxruntime"]
+    )
+
+
 def test_without_a_target_nothing_is_changed(tmp_path: Path) -> None:
     model = saved(tmp_path, lambda layers, x: layers.Conv1DTranspose(3, 3, name="up")(x))
     (file,) = edgekit.export(model, out=tmp_path / "out", schemes=["dynamic"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ import edgekit
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.compare import compare
 from edgekit.drift.golden import Golden
-from edgekit.errors import TensorError, UsageError
+from edgekit.errors import DocumentError, TensorError, UsageError
+from edgekit.metadata import Metadata
 from edgekit.runtime.runner import Runner
 from edgekit.samples import Samples
 
@@ -278,3 +280,30 @@ def test_a_binary_candidate_is_asked_the_references_question(
 def test_the_public_names() -> None:
     assert edgekit.compare is compare
     assert edgekit.Golden is Golden
+
+
+def test_a_file_is_compared_with_its_own_golden_alone(
+    golden: Golden, make_runner: MakeRunner, weights: Floats, tmp_path: Path
+) -> None:
+    golden.save(tmp_path / "golden.npz")
+    saved = Golden.load(tmp_path / "golden.npz")
+    runner = make_runner(lambda x: {"scores": x @ weights})
+    vars(runner)["metadata"] = Metadata(golden_sha256=saved.sha256)
+    assert compare(saved, runner).candidates[0].warnings == ()
+    vars(runner)["metadata"] = Metadata(golden_sha256="ab" * 32)
+    with pytest.raises(DocumentError, match=rf"{'ab' * 32}, received one with {saved.sha256}"):
+        compare(saved, runner)
+    # A golden that was never a file is none that a file could name.
+    assert compare(golden, runner).candidates[0].warnings == ()
+
+
+def test_a_file_of_another_model_is_warned_of(
+    golden: Golden, make_runner: MakeRunner, weights: Floats, validate: Validate
+) -> None:
+    runner = make_runner(lambda x: {"scores": x @ weights})
+    vars(runner)["metadata"] = Metadata(source_sha256="ab" * 32)
+    (row,) = validate(compare(golden, runner).to_json())["candidates"]
+    assert len(row["warnings"]) == 1
+    assert f"was made of a model with sha256 {'ab' * 32}" in row["warnings"][0]
+    vars(runner)["metadata"] = Metadata(source_sha256=golden.reference["sha256"])
+    assert compare(golden, runner).candidates[0].warnings == ()

@@ -117,6 +117,10 @@ def _other_golden(documents: Documents) -> None:
     documents["second"]["reference"]["golden_sha256"] = OTHER
 
 
+def _golden_of_its_own(documents: Documents) -> None:
+    documents["manifest"]["files"][0]["golden_sha256"] = OTHER
+
+
 def _other_source(documents: Documents) -> None:
     documents["manifest"]["source"]["sha256"] = OTHER
 
@@ -147,6 +151,7 @@ def _stranger_without_manifest(documents: Documents) -> None:
     [
         (_other_reference, "drift.json", "second.json", "kws.keras"),
         (_other_golden, "drift.json", "second.json", "golden"),
+        (_golden_of_its_own, "manifest.json", "drift.json", "golden"),
         (_other_source, "drift.json", "manifest.json", "kws.keras"),
         (_other_training, "drift.json", "training.json", "kws.keras"),
         (_same_name_other_hash, "bench.json", "drift.json", "kws.int8.tflite"),
@@ -169,6 +174,17 @@ def test_documents_that_do_not_belong_together_are_refused(
         merge(write(documents))
     for part in (first, second, OTHER[:12], digest(known)[:12]):
         assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(("p50_ms", "said"), [(0.1483, False), (0.2, True)])
+def test_an_int8_file_that_is_slower_than_float_is_told(
+    documents: Documents, write: Write, p50_ms: float, said: bool
+) -> None:
+    documents["bench"]["runs"][2]["latency"]["p50_ms"] = p50_ms
+    row = next(row for row in merge(write(documents)).rows if row.name == "kws.int8.tflite")
+    lines = [line for line in row.warnings if "is slower than kws.float32.tflite" in line]
+    assert len(lines) == said
+    assert all("200 us against 148 us" in line for line in lines)
 
 
 @pytest.mark.parametrize("kind", ["manifest", "training"])

@@ -56,6 +56,7 @@ class Ranges:
         seen: smallest and largest value.
         halves: what the method chose for either half of the samples; empty for a single sample.
         resemblance: how validation samples lie in the ranges, if there were any.
+        learned: how many of the ranges chosen are those that the model was trained with.
     """
 
     method: Method
@@ -64,6 +65,7 @@ class Ranges:
     seen: Mapping[str, Interval]
     halves: tuple[Mapping[str, Interval], ...] = ()
     resemblance: Resemblance | None = None
+    learned: int = 0
 
     @property
     def warnings(self) -> list[str]:
@@ -85,6 +87,8 @@ class Ranges:
         row: dict[str, Any] = {"samples": self.samples, "method": self.method.name}
         if self.method.name == "percentile":
             row["percentile"] = self.method.percentile
+        if self.learned:
+            row["learned"] = self.learned
         if self.stability is not None:
             row["halves"] = self.stability.to_json()
         if self.resemblance is not None:

@@ -1,0 +1,47 @@
+"""Training a model for the integers of its int8 file, and imitating another model meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgekit.recipe.checks import check
+
+
+@dataclass(frozen=True)
+class QatRecipe:
+    """Quantisation-aware training.
+
+    Attributes:
+        epochs: passes of fine-tuning with quantised weights and activations.
+        batch_size: samples a step.
+        learning_rate: at the start; falls to zero along half a cosine.
+        seed: of the order of the samples and of those that ranges are first measured on.
+    """
+
+    epochs: int = 3
+    batch_size: int = 64
+    learning_rate: float = 0.0005
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check("epochs", self.epochs, lambda v: v >= 1, "at least 1")
+        check("batch_size", self.batch_size, lambda v: v >= 1, "at least 1")
+        check("learning_rate", self.learning_rate, lambda v: 0 < v < 10, "a number in (0, 10)")
+
+
+@dataclass(frozen=True)
+class DistillRecipe:
+    """Learning from the answers of the model as it was, beside the labels.
+
+    Attributes:
+        temperature: divides the logits of both, so that the order of wrong classes counts as well.
+        weight: share of the imitation in the loss, in (0, 1]; the labels have the rest. Samples
+            without labels count on the imitation alone.
+    """
+
+    temperature: float = 2.0
+    weight: float = 0.5
+
+    def __post_init__(self) -> None:
+        check("temperature", self.temperature, lambda v: 0 < v <= 100, "a number in (0, 100]")
+        check("weight", self.weight, lambda v: 0 < v <= 1, "a share in (0, 1]")
