@@ -112,10 +112,13 @@ class _Builder:
 
     def _call_layer(self, layer: Any, args: Any, kwargs: Any) -> Any:
         fresh = id(layer) not in self.layers
+        automatic = operators.is_masked(_flat([args, kwargs]))
         if fresh:
-            self.layers[id(layer)] = (layer, layers.rebuild(layer, self._name(layer.name)))
+            masked = automatic or "attention_mask" in kwargs or not _MASKS.isdisjoint(kwargs)
+            made = layers.rebuild(layer, self._name(layer.name), masked)
+            self.layers[id(layer)] = (layer, made)
         twin = self.layers[id(layer)][1]
-        if operators.is_masked(_flat([args, kwargs])):
+        if automatic:
             # Keras 3 writes down the masks that tensors bring along; tf_keras finds them itself.
             kwargs = {key: value for key, value in kwargs.items() if key not in _MASKS}
         if not layer.supports_masking:
