@@ -120,10 +120,10 @@ def test_weights_that_keras_3_has_no_layer_for_are_refused() -> None:
 def test_wrappers_of_a_training_are_refused() -> None:
     import tf_keras
 
-    from edgekit.optimize.tfmot import pruning
+    from edgekit.optimize.tfmot import tfmot
 
-    wrapper = pruning().wrapper.PruneLowMagnitude
-    layer = wrapper(tf_keras.layers.Dense(3, name="dense"))
+    wrapper = tfmot("sparsity.keras.pruning_wrapper", "A test")
+    layer = wrapper.PruneLowMagnitude(tf_keras.layers.Dense(3, name="dense"))
     with pytest.raises(BridgeError, match=r"\(PruneLowMagnitude\) is still wrapped for training"):
         to_keras(of_tf_keras(layer))
 

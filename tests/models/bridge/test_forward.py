@@ -72,6 +72,44 @@ def test_what_was_nested_stands_among_the_others(bridged: Bridged, shaken: Any) 
     assert {layer.name for layer in layers} >= {"one", "one_1"}
 
 
+def test_tfmot_wraps_strips_and_quantises_a_twin(alike: Callable[..., None]) -> None:
+    """Of a model that is nested and holds operations, which tfmot knows neither of."""
+    import keras
+    import tf_keras
+
+    from edgekit.optimize.tfmot import tfmot
+
+    L = keras.layers
+    block = keras.Sequential([L.Dense(4, name="one"), L.ReLU()], name="block")
+    x = keras.Input((4,), name="x")
+    y = L.Dense(3, name="last")(keras.ops.exp(block(x * 0.1)) + block(x))
+    source = from_keras(Path("m.keras"), "keras", keras.Model(x, y))
+    twin = to_tf_keras(source).source
+    prune = tfmot("sparsity.keras.prune", "A test")
+
+    def wrapped(layer: Any) -> Any:
+        return prune.prune_low_magnitude(layer) if layer.name in ("one", "last") else layer
+
+    pruned = tf_keras.models.clone_model(twin.model, clone_function=wrapped)
+    stripped = prune.strip_pruning(pruned)
+    alike(source, wrapped_back(twin, stripped))
+    quantize = tfmot("quantization.keras.quantize", "A test")
+
+    def annotated(layer: Any) -> Any:
+        return quantize.quantize_annotate_layer(layer) if layer.name == "last" else layer
+
+    aware = quantize.quantize_apply(
+        tf_keras.models.clone_model(twin.model, clone_function=annotated)
+    )
+    assert aware.get_layer("quant_last").trainable
+
+
+def wrapped_back(twin: Any, model: Any) -> Any:
+    again = from_keras(twin.path, "tf_keras", model)
+    assert [spec.name for spec in again.outputs] == [spec.name for spec in twin.outputs]
+    return again
+
+
 def test_large_tables_are_looked_up_to_their_ends(reloaded: Reloaded) -> None:
     """A fault in the last row of the larger of two tables is found."""
     import keras
