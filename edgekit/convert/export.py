@@ -162,7 +162,13 @@ def export(
     shelf = None
     if suffix(recipe):
         known = cache and source is None
-        begin = key_of(source=origin.sha256, data=hash_of(tuned), versions=versions)
+        begin = key_of(
+            source=origin.sha256,
+            data=hash_of(tuned),
+            preprocessing={name: steps.to_json() for name, steps in recipe.preprocessing.items()},
+            class_names=recipe.class_names,
+            versions=versions,
+        )
         shelf = Shelf(out, plain, begin if known else None, overwrite, trust_code)
     job = Job(
         origin,
