@@ -100,12 +100,14 @@ def quantize_aware(
             "quantisation-aware training needs samples to train on: give --data SAMPLES "
             "(data=samples)."
         )
+    tf_keras = require("tf_keras", "export", _PURPOSE)
     data = data.for_inputs(source.inputs)
     twin = to_tf_keras(source).source
     if is_quantized(twin.model):
-        twin = copied(twin)
-        fine_tune(twin.model, source, data, recipe, teacher=teacher, progress=progress)
-        return QuantizeAware(twin, *_found(twin.model))
+        copy = copied(twin).model
+        model = tf_keras.Model(copy.inputs, list(copy.outputs), name=copy.name)
+        fine_tune(model, source, data, recipe, teacher=teacher, progress=progress)
+        return QuantizeAware(_as_source(source, model), *_found(model))
     graph, weights = in_parts(layer_graph(twin.model))
     placement = place(graph)
     kernels = tuple(dict.fromkeys(step.name for step in graph.steps if step.kind in KERNELS))
