@@ -132,7 +132,7 @@ def test_the_twin_gives_the_same(digits_model: Path, digits: Any) -> None:
     assert agreement(answers(one, x), answers(other, x)) >= 0.995
 
 
-def hardened(path: Path, factor: float = 100.0) -> SourceModel:
+def hardened(path: Path, factor: float = 300.0) -> SourceModel:
     """The same function with channels whose ranges differ by `factor`.
 
     Behind the ReLU a channel is `s` times as large, and the next layer takes it 1/s times as much.
@@ -154,20 +154,19 @@ def hardened(path: Path, factor: float = 100.0) -> SourceModel:
 def test_a_model_that_is_hard_to_quantize_recovers(
     digits_model: Path, digits: Any, tmp_path: Path
 ) -> None:
-    """At least half of the signal that post-training int8 loses against float comes back."""
+    """At least half of what post-training int8 loses comes back."""
     source = hardened(digits_model)
     x = digits.test.inputs["image"]
     wanted = answers(load(digits_model), x)
     np.testing.assert_allclose(answers(source, x), wanted, atol=1e-4)
     settings = {"schemes": ["int8"], "calibration": digits.train}
     (plain,) = edgekit.export(source, out=tmp_path / "plain", **settings)
-    result = quantize_aware(source, QatRecipe(epochs=3, batch_size=32, learning_rate=0.001), digits.train)
+    result = quantize_aware(source, QatRecipe(epochs=2, batch_size=32, learning_rate=0.001), digits.train)
     (aware,) = edgekit.export(result.source, out=tmp_path / "aware", **settings)
     right = digits.test.labels
     float_, ptq, qat = (
         float(np.mean(a.argmax(-1) == right))
         for a in (wanted, answers_of_file(plain.path, x), answers_of_file(aware.path, x))
     )
-    print(float_, ptq, qat)
-    assert ptq < float_
+    assert ptq < float_ - 0.05
     assert qat - ptq >= 0.5 * (float_ - ptq)
