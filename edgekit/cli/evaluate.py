@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 
 from edgekit.cli.arguments import add_json, add_runner, load_runner
 from edgekit.cli.console import Console
+from edgekit.errors import UsageError
 from edgekit.samples import load_samples
 from edgekit.scoring.evaluation import Evaluation, evaluate
 
@@ -13,13 +15,28 @@ from edgekit.scoring.evaluation import Evaluation, evaluate
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("artifact", metavar="MODEL|ARTIFACT", help=".tflite, .onnx or Keras")
     parser.add_argument("--samples", required=True, metavar="SAMPLES", help="with labels")
+    parser.add_argument(
+        "--executor",
+        choices=("here", "ray"),
+        default="here",
+        help="where samples are answered: here (default), or on a Ray cluster",
+    )
+    parser.add_argument(
+        "--address", metavar="ADDRESS", help="of the Ray cluster; without it, one is started here"
+    )
     add_runner(parser)
     add_json(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
     samples = load_samples(args.samples)
-    with load_runner(args, args.artifact) as runner:
+    if args.address is not None and args.executor != "ray":
+        raise UsageError("--address: only the executor 'ray' has one: give --executor ray.")
+    with load_runner(args, args.artifact) as runner, ExitStack() as stack:
+        if args.executor == "ray":
+            from edgekit.scoring.cluster import on_cluster
+
+            runner = stack.enter_context(on_cluster(runner, args.address))
         evaluation = evaluate(runner, samples)
     console.result(evaluation.to_json(), _text(evaluation), args)
     return 0

@@ -68,6 +68,7 @@ def fit(
     steps: int,
     state: State,
     watch: Watch,
+    validation_steps: int | None = None,
 ) -> State:
     """Train until the last epoch or until patience runs out; the model ends with its best weights.
 
@@ -81,6 +82,7 @@ def fit(
         steps: of an epoch.
         state: where the training stands.
         watch: who is told.
+        validation_steps: of a validation whose end cannot be seen, as of a distributed one.
 
     Raises:
         TrainingError: the loss, or a weight, is no finite number any more; says at which step.
@@ -94,6 +96,7 @@ def fit(
             initial_epoch=done,
             steps_per_epoch=steps,
             validation_data=validation,
+            validation_steps=validation_steps,
             callbacks=[watcher],
             shuffle=False,
             verbose=0,
@@ -139,13 +142,13 @@ def _watcher(keras: Any) -> Any:
             del logs
             if getattr(self.model.optimizer, "use_ema", False):
                 variables = self.model.trainable_variables
-                self._raw = [np.array(variable) for variable in variables]
+                self._raw = [variable.numpy() for variable in variables]
                 self.model.optimizer.finalize_variable_values(variables)
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             row = {key: float(value) for key, value in (logs or {}).items()}
             optimizer = self.model.optimizer
-            rate = float(np.array(optimizer.learning_rate))
+            rate = float(optimizer.learning_rate.numpy())
             row = {
                 "epoch": epoch + 1,
                 **row,
@@ -159,7 +162,7 @@ def _watcher(keras: Any) -> Any:
                 self._raw = None
             if not math.isfinite(row["val_loss"]):
                 raise self._broken("the validation loss is no number", self._steps)
-            variables = [np.array(variable) for variable in self.model.variables]
+            variables = [variable.numpy() for variable in self.model.variables]
             if not all(np.isfinite(x).all() for x in variables if x.dtype.kind == "f"):
                 raise self._broken("a weight is no number any more", self._steps)
             self.state = self._advanced(row, measured)
@@ -167,7 +170,7 @@ def _watcher(keras: Any) -> Any:
                 self.state,
                 groups={
                     MODEL: variables,
-                    OPTIMIZER: [np.array(variable) for variable in optimizer.variables],
+                    OPTIMIZER: [variable.numpy() for variable in optimizer.variables],
                     BEST: self.state.groups[BEST],
                 },
             )

@@ -12,7 +12,7 @@ from typing import Any
 from edgekit.errors import ClusterError, EdgekitError, TrainingError, one_line
 from edgekit.recipe import Recipe
 from edgekit.runtime.ray_cluster import connected
-from edgekit.train.trainer import Splits
+from edgekit.samples.splits import Splits
 from edgekit.tune.study import Claim, Study
 from edgekit.tune.trial import GivenUpError, Outcome, run_trial
 from edgekit.tune.worker import OnEpoch, Progress, work

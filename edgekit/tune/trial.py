@@ -14,8 +14,9 @@ from edgekit.convert.export import export
 from edgekit.errors import TrainingError
 from edgekit.recipe import Recipe
 from edgekit.runtime import load as load_runner
+from edgekit.samples.splits import Splits
 from edgekit.scoring.evaluation import evaluate
-from edgekit.train.trainer import Splits, train
+from edgekit.train.trainer import train
 
 # What an int8 file has to be made for.
 OF_THE_FILE = ("int8_accuracy", "size_bytes", "latency_ms")
@@ -98,7 +99,7 @@ def _int8_file(model: Path, splits: Splits, recipe: Recipe, folder: Path) -> Art
         out=folder,
         schemes=("int8",),
         formats=("tflite",),
-        calibration=splits.train,
+        calibration=splits.calibration or splits.train,
         data=splits.train,
         recipe=recipe.export,
         # Nobody asks for the same trial twice.

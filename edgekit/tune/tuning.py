@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,8 +14,8 @@ from edgekit.errors import TrainingError, UsageError, require
 from edgekit.files import atomic
 from edgekit.recipe import OBJECTIVES, Recipe, read_recipe
 from edgekit.recipe.writing import merged, moved, to_toml
-from edgekit.samples import Samples
-from edgekit.train.trainer import Splits, load_splits
+from edgekit.samples.splits import Splits, load_splits
+from edgekit.train.data_key import data_key
 from edgekit.tune.locks import locked
 from edgekit.tune.processes import helpers
 from edgekit.tune.study import Study, accuracies, check_folder
@@ -96,7 +95,7 @@ def tune(
     require("optuna", "tune", "Tuning")
     check_folder(out)
     splits = _splits(read)
-    study = Study(out, read, _hash_of(splits))
+    study = Study(out, read, data_key(splits.train, splits.validation))
     total, count = read.tune.trials, read.tune.workers
     start = perf_counter()
     if executor == "ray":
@@ -135,21 +134,6 @@ def _splits(recipe: Recipe) -> Splits:
     assert recipe.data is not None, "_read() sees to it"
     # What chooses between trials must not have seen the test samples.
     return replace(load_splits(recipe.data), test=None)
-
-
-def _hash_of(splits: Splits) -> str:
-    """Of the validation samples, which are drawn from all that there are, and of the counts."""
-    digest = hashlib.sha256(f"{len(splits.train)} {len(splits.validation)}".encode())
-    for batch in splits.validation.batches(256):
-        for name, x in _arrays(batch):
-            digest.update(f"{name} {x.dtype.str} {x.shape}".encode())
-            digest.update(x.tobytes())
-    return digest.hexdigest()
-
-
-def _arrays(samples: Samples) -> list[tuple[str, Any]]:
-    arrays = sorted(samples.inputs.items())
-    return arrays if samples.labels is None else [*arrays, ("y", samples.labels)]
 
 
 def _write(study: Study, path: Path, recipe: Recipe) -> Tuning:

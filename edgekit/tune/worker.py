@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from edgekit.errors import EdgekitError, one_line
 from edgekit.recipe import Recipe
 from edgekit.recipe.tune import trial_recipe
-from edgekit.train.trainer import Splits
+from edgekit.samples.splits import Splits
 from edgekit.tune.latency import latency_ms
 from edgekit.tune.study import Claim, Study
 from edgekit.tune.trial import GivenUpError, Outcome, run_trial

@@ -1,0 +1,144 @@
+"""Whole studies: trained, exported, measured, written down, and run again."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from edgekit import document
+from edgekit.cli import main
+from edgekit.errors import TrainingError, UsageError
+from edgekit.recipe import read_recipe
+from edgekit.report import write_report
+from edgekit.train.trainer import load_splits, train
+from edgekit.tune.tuning import tune
+
+Write = Callable[..., Path]
+
+
+def test_a_study_is_run_written_and_gone_on_with(recipe: Write, tmp_path: Path) -> None:
+    lines: list[str] = []
+    tuning = tune(recipe(), tmp_path / "s", progress=lines.append)
+    assert lines[0].startswith("trial 0: training.learning_rate ")
+    kind, content = document.read(tmp_path / "s" / "tuning.json")
+    assert (kind, content) == ("tuning", tuning.to_json())
+    assert [row["state"] for row in content["trials"]] == ["complete"] * 3
+    (best,) = tuning.front
+    assert best["values"]["accuracy"] == max(row["values"]["accuracy"] for row in content["trials"])
+
+    # The recipe beside the best model makes that model again.
+    folder = tmp_path / "s" / "trials" / f"{best['number']:04}"
+    found = read_recipe(folder / "recipe.toml")
+    assert found.tune is None
+    assert found.model.width == best["parameters"]["model.width"]
+    again = train(load_splits(found.data), found, tmp_path / "again.keras")  # type: ignore[arg-type]
+    assert again.validation_accuracy == best["values"]["accuracy"]
+
+    lines.clear()
+    assert tune(recipe(), tmp_path / "s", progress=lines.append).content == content
+    assert len(lines) == 1
+    more = tune(recipe(), tmp_path / "s", trials=4)
+    assert more.content["trials"][:3] == content["trials"]
+    assert len(more.content["trials"]) == 4
+
+
+def test_what_will_be_deployed(recipe: Write, tmp_path: Path) -> None:
+    objectives = ["int8_accuracy", "size_bytes", "latency_ms"]
+    tuning = tune(recipe(f"objectives = {json.dumps(objectives)}"), tmp_path / "s")
+    content = json.loads(document.dumps(tuning.to_json()))
+    jsonschema.validate(content, document.json_schema("tuning"))
+    assert tuning.front
+    for row in tuning.front:
+        folder = tmp_path / "s" / "trials" / f"{row['number']:04}"
+        (file,) = row["files"]
+        assert (folder / file["path"]).stat().st_size == row["values"]["size_bytes"]
+        assert (folder / row["model"]["path"]).exists()
+        assert 0.2 < row["values"]["int8_accuracy"] <= 1
+        assert row["values"]["latency_ms"] > 0
+    path = tmp_path / "s" / "tuning.json"
+    report = write_report([path], tmp_path / "report.html")
+    assert report.tuning == content
+
+
+def test_a_trial_that_fails_is_told_and_the_study_goes_on(recipe: Write, tmp_path: Path) -> None:
+    path = recipe(trials=2)
+    broken = path.read_text().replace("low = 1e-3, high = 3e-2", "low = 8, high = 9.5")
+    path.write_text(broken.replace("batch_size = 32", 'batch_size = 4\noptimizer = "sgd"'))
+    with pytest.raises(TrainingError, match=r"none of 2 trials ended well.*no (finite )?number"):
+        tune(path, tmp_path / "s")
+    _, content = document.read(tmp_path / "s" / "tuning.json")
+    assert [row["state"] for row in content["trials"]] == ["failed"] * 2
+    assert content["front"] == []
+
+
+def test_two_processes_share_the_trials(recipe: Write, tmp_path: Path) -> None:
+    lines: list[str] = []
+    tuning = tune(recipe(trials=4), tmp_path / "s", workers=2, progress=lines.append)
+    assert [row["state"] for row in tuning.content["trials"]] == ["complete"] * 4
+    assert not any("edgekit: " in line for line in lines)
+
+
+def test_an_interrupted_study_is_kept(recipe: Write, tmp_path: Path) -> None:
+    words = ["tune", str(recipe("pruning = false", epochs=100_000)), "-o", str(tmp_path / "s")]
+    with subprocess.Popen(
+        [sys.executable, "-m", "edgekit", *words], stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stderr is not None
+            assert process.stderr.readline().startswith("trial 0: ")
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert (tmp_path / "s" / "study.journal").exists()
+    assert list((tmp_path / "s" / "trials").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "telling"),
+    [
+        ([], "has no [tune] table"),
+        (["--executor", "rya"], "rya"),
+        (["--address", "127.0.0.1:1"], "only the executor 'ray' has one"),
+        (["--trials", "0"], "trials: received 0"),
+    ],
+)
+def test_wrong_usage(
+    recipe: Write,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    words: list[str],
+    telling: str,
+) -> None:
+    path = recipe()
+    if not words:
+        path.write_text(path.read_text().split("[tune]")[0])
+    assert main(["tune", str(path), "-o", str(tmp_path / "s"), *words]) == 2
+    assert telling in capfd.readouterr().err
+    assert not (tmp_path / "s").exists()
+
+
+def test_without_optuna_the_extra_is_named(
+    recipe: Write,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    assert main(["tune", str(recipe()), "-o", str(tmp_path / "s")]) == 4
+    assert "edgekit[tune]" in capfd.readouterr().err
+    assert not (tmp_path / "s").exists()
+
+
+def test_an_unknown_executor(recipe: Write, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="'processes' or 'ray'"):
+        tune(recipe(), tmp_path / "s", executor="threads")
