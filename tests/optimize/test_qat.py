@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 import edgekit
 from edgekit import document
-from edgekit.errors import RecipeError, UsageError
+from edgekit.errors import UsageError
 from edgekit.models import load
 from edgekit.models.bridge import to_tf_keras
 from edgekit.models.source import SourceModel, copied, from_keras
@@ -161,7 +160,9 @@ def test_a_model_that_is_hard_to_quantize_recovers(
     np.testing.assert_allclose(answers(source, x), wanted, atol=1e-4)
     settings = {"schemes": ["int8"], "calibration": digits.train}
     (plain,) = edgekit.export(source, out=tmp_path / "plain", **settings)
-    result = quantize_aware(source, QatRecipe(epochs=2, batch_size=32, learning_rate=0.001), digits.train)
+    result = quantize_aware(
+        source, QatRecipe(epochs=2, batch_size=32, learning_rate=0.001), digits.train
+    )
     (aware,) = edgekit.export(result.source, out=tmp_path / "aware", **settings)
     right = digits.test.labels
     float_, ptq, qat = (
