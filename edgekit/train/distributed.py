@@ -197,23 +197,22 @@ def _scores(model: Any, feed: Feed) -> dict[str, float]:
 
 
 def _share(tf: Any, feed: Feed, recipe: Recipe, vary: Vary | None, cluster: Cluster) -> Any:
-    """This worker's rows of every batch, as many on each worker, with weights.
+    """This worker's rows of every batch, weighted so that the workers' means add up to the batch's.
 
-    TensorFlow averages each worker's loss over its rows and then over the workers. What is short of a
-    full share is filled up with rows of weight 0, and all others weigh more by as much, so
-    that the sum is the mean over the batch.
+    TensorFlow averages each worker's loss over its rows and then over the workers, whose shares may
+    differ by a row. A worker without a row takes one with weight 0.
     """
     settings, count = recipe.training, len(cluster.workers)
     batches = feed.epochs(settings.batch_size, range(settings.epochs), settings.seed, vary)
 
     def share(inputs: Any, targets: Any, weights: Any = None) -> Any:
         total = tf.shape(targets)[0]
-        size = -(-total // count)
-        rows = tf.range(cluster.index * size, (cluster.index + 1) * size)
-        there = tf.cast(rows < total, tf.float32) * tf.cast(count * size, tf.float32)
-        rows = tf.minimum(rows, total - 1)
-        scale = there / tf.cast(total, tf.float32)
-        weights = scale if weights is None else scale * tf.gather(weights, rows)
+        first, after = (total * n // count for n in (cluster.index, cluster.index + 1))
+        rows = tf.range(first, after)
+        rows = tf.cond(first < after, lambda: rows, lambda: tf.zeros(1, rows.dtype))
+        scale = tf.cast((after - first) * count, tf.float32) / tf.cast(total, tf.float32)
+        given = 1.0 if weights is None else tf.gather(weights, rows)
+        weights = tf.fill(tf.shape(rows), scale) * given
         return (
             tf.nest.map_structure(lambda x: tf.gather(x, rows), inputs),
             tf.gather(targets, rows),

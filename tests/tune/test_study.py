@@ -125,7 +125,7 @@ def test_a_line_that_was_half_written_goes(tmp_path: Path) -> None:
 
 def test_another_recipe_and_other_data_are_refused(recipe: Write, tmp_path: Path) -> None:
     Study(tmp_path / "s", read_recipe(recipe()), "data")
-    with pytest.raises(RecipeError, match="training.epochs is 2 there and 3 here"):
+    with pytest.raises(RecipeError, match=r"training\.epochs is 2 there and 3 here"):
         Study(tmp_path / "s", read_recipe(recipe(epochs=3)), "data")
     with pytest.raises(RecipeError, match="data is 'data' there and 'other' here"):
         Study(tmp_path / "s", read_recipe(recipe()), "other")
@@ -137,7 +137,7 @@ def test_a_folder_of_other_things_is_refused(recipe: Write, tmp_path: Path) -> N
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
     for path in (tmp_path / "mine", recipe()):
-        with pytest.raises(OutputExistsError, match="holds files and no study|is a file"):
+        with pytest.raises(OutputExistsError, match=r"holds files and no study|is a file"):
             Study(path, read_recipe(recipe()), "data")
 
 
