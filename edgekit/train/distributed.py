@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -17,6 +16,7 @@ from edgekit.files import atomic, refuse_existing
 from edgekit.models.bridge import copy_back, to_tf_keras
 from edgekit.models.source import from_keras
 from edgekit.recipe import Recipe
+from edgekit.recipe.comparing import comparable
 from edgekit.samples import Samples
 from edgekit.samples.splits import Splits
 from edgekit.train import fitting
@@ -112,9 +112,7 @@ def _strategy(cluster: Cluster) -> tuple[Any, Any]:
 
 
 def _key(splits: Splits, recipe: Recipe) -> str:
-    tables = asdict(recipe)
-    told = [tables[key] for key in ("model", "training", "augmentation", "preprocessing")]
-    text = json.dumps([edgekit.__version__, told], default=repr, sort_keys=True)
+    text = json.dumps([edgekit.__version__, comparable(recipe)], sort_keys=True)
     data = data_key(splits.train, splits.validation)
     return hashlib.sha256(f"{text} {data}".encode()).hexdigest()
 
