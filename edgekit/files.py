@@ -27,6 +27,14 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
+def compressed_size(content: bytes) -> int:
+    """How many bytes an update would carry for `content`: packed by xz, as it is without options."""
+    # A board that measures nothing should not wait for it.
+    import lzma
+
+    return len(lzma.compress(content))
+
+
 def cache_folder(purpose: str) -> Path | None:
     """The user's cache folder for `purpose`, which may not exist yet; None where users have none.
 
@@ -92,3 +100,39 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary folder beside `path`, moved there when the block ends well and removed when it does not.
+
+    Whoever looks at `path` sees a whole folder; while another takes its place, for a moment none.
+    """
+    # Boards write no folders, and it is another megabyte.
+    import shutil
+
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{os.urandom(6).hex()}.{path.name}")
+    temporary.mkdir()
+    try:
+        yield temporary
+        replace_folder(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def replace_folder(new: Path, path: Path) -> None:
+    """Move the folder `new` to `path`; what was there is removed, or stays where the move fails."""
+    import shutil
+
+    old = path.with_name(f".{os.urandom(6).hex()}.{path.name}")
+    if path.exists():
+        path.replace(old)
+    try:
+        new.replace(path)
+    except OSError:
+        if old.exists():
+            old.replace(path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -27,6 +27,7 @@ class ExportedFile:
         float_ops: operators left in float in a quantised file, each with the reason.
         warnings: what to know before the file is put to use.
         golden_sha256: of the golden file that the file names as its own; None if it names none.
+        compressed_size_bytes: of the file packed by xz; None where that would take too long.
     """
 
     artifact: Artifact
@@ -37,11 +38,13 @@ class ExportedFile:
     float_ops: list[dict[str, str]]
     warnings: tuple[str, ...] = ()
     golden_sha256: str | None = None
+    compressed_size_bytes: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
             **self.artifact.to_json(),
             "path": self.artifact.name,
+            "compressed_size_bytes": self.compressed_size_bytes,
             "inputs": [spec.to_json() for spec in self.inputs],
             "outputs": [spec.to_json() for spec in self.outputs],
             "recipe": self.recipe,

@@ -47,6 +47,21 @@ def prepared(
     return samples if specs is None else samples.for_inputs(specs)
 
 
+def learned(preprocessing: Mapping[str, Preprocessing], samples: Samples) -> Metadata:
+    """What a model that is trained on `samples` says about itself: fitted steps and class names.
+
+    Its steps go by the samples' input names: `Metadata.for_inputs` gives them the model's.
+
+    Args:
+        preprocessing: as `fitted` takes it.
+        samples: raw ones, of the training split alone.
+
+    Raises:
+        TensorError: as `fitted`.
+    """
+    return Metadata(class_names=samples.class_names, preprocessing=fitted(preprocessing, samples))
+
+
 def fitted(
     preprocessing: Mapping[str, Preprocessing], samples: Samples
 ) -> dict[str, Preprocessing]:

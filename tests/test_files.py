@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgekit.errors import OutputExistsError, UsageError
-from edgekit.files import atomic, existing, refuse_existing, sha256_of
+from edgekit.files import atomic, atomic_folder, existing, refuse_existing, sha256_of
 
 
 def names(folder: Path) -> list[str]:
@@ -109,3 +109,29 @@ def test_a_folder_and_a_place_below_a_file_are_refused_before_the_work(tmp_path)
     for path in (tmp_path, tmp_path / "file" / "out.json"):
         with pytest.raises(UsageError, match="is a f"):
             refuse_existing([path], overwrite=True)
+
+
+def test_a_folder_appears_whole(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "folder"
+    with atomic_folder(target) as folder:
+        (folder / "new.txt").write_text("new")
+        assert not target.exists()
+    with atomic_folder(target) as folder:
+        (folder / "newer.txt").write_text("newer")
+    assert [path.name for path in target.iterdir()] == ["newer.txt"]
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_folder_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
+    target = tmp_path / "folder"
+    target.mkdir()
+    (target / "old.txt").write_text("old")
+
+    def fail() -> None:
+        with atomic_folder(target) as folder:
+            (folder / "half").mkdir()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder", "old.txt"]

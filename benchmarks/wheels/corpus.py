@@ -1,6 +1,8 @@
 """The corpus: every model of the zoo and every raw operator, in every scheme, as small files with inputs.
 
-    python benchmarks/wheels/corpus.py FOLDER [SHARD/SHARDS]
+    python benchmarks/wheels/corpus.py FOLDER [SHARD/SHARDS [SCHEME.FORMAT ...]]
+
+Files of the kinds named alone, such as ``float16.onnx``; all where none is.
 
 Weights get channels of very different sizes first: where an interpreter mixes up the scales of
 channels, networks fresh from their initialisers hide it.
@@ -10,7 +12,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,7 @@ import numpy as np
 from zoo import ENTRIES
 
 from edgekit.convert.freeze import freeze
-from edgekit.convert.onnx import float_onnx, int8_onnx
+from edgekit.convert.onnx import dynamic_onnx, float16_onnx, float_onnx, int8_onnx
 from edgekit.convert.tflite import find_ranges, float_tflite, quantize_tflite
 from edgekit.errors import EdgekitError
 from edgekit.models.source import from_keras
@@ -42,18 +45,22 @@ _OTHERS = {
 }
 
 
-def build(entry: Any, folder: Path) -> None:
-    """Write the files of one model, and beside each what it is fed: ``<file>.npz``."""
+def build(entry: Any, folder: Path, kinds: Sequence[str] = ()) -> None:
+    """Write the files of one model, of these `kinds`, and beside each what it is fed: ``<file>.npz``."""
     samples = raw.draw(entry, CALIBRATION, 0)
     tried = raw.draw(entry, TRIED, 1)
     source = entry.source() if isinstance(entry, raw.Raw) else _source(entry)
     folder.mkdir(parents=True, exist_ok=True)
     seen = set()
-    for batch, ending in ((1, ""), (None, "-open")):
+    # Only float32 files are made with an open batch.
+    batches = (1, None) if not kinds or any(k.startswith("float32.") for k in kinds) else (1,)
+    for batch in batches:
+        ending = "-open" if batch is None else ""
         try:
             with freeze(source, batch) as frozen:
-                for scheme, format, content in _files(frozen, Samples(samples), batch is None):
-                    if content in seen:
+                made = _files(frozen, Samples(samples), batch is None, kinds)
+                for scheme, format, content in made:
+                    if content in seen or (kinds and f"{scheme}.{format}" not in kinds):
                         continue
                     seen.add(content)
                     path = folder / f"{scheme}{ending}.{format}"
@@ -76,12 +83,14 @@ def _source(entry: Any) -> Any:
     return from_keras(Path(entry.name), "keras", model)
 
 
-def _files(frozen: Any, samples: Samples, open_batch: bool) -> Iterator[tuple[str, str, bytes]]:
+def _files(
+    frozen: Any, samples: Samples, open_batch: bool, kinds: Sequence[str]
+) -> Iterator[tuple[str, str, bytes]]:
     """(scheme, format, content); a scheme that a model cannot take is left out."""
-    try:
-        content = float_tflite(frozen)
-    except EdgekitError:
-        content = b""
+    content = b""
+    if not kinds or any(kind.endswith(".tflite") for kind in kinds):
+        with suppress(EdgekitError):
+            content = float_tflite(frozen)
     if content:
         yield "float32", "tflite", content
     if content and not open_batch:
@@ -101,10 +110,17 @@ def _files(frozen: Any, samples: Samples, open_batch: bool) -> Iterator[tuple[st
     try:
         content = float_onnx(frozen)
         yield "float32", "onnx", content
-        if not open_batch:
-            yield "int8", "onnx", int8_onnx(content, samples)
     except EdgekitError:
         return
+    makers = {
+        "int8": lambda: int8_onnx(content, samples)[0],
+        "float16": lambda: float16_onnx(content),
+        "dynamic": lambda: dynamic_onnx(content),
+    }
+    for scheme, make in makers.items() if not open_batch else ():
+        if not kinds or f"{scheme}.onnx" in kinds:
+            with suppress(EdgekitError):
+                yield scheme, "onnx", make()
 
 
 def _other(content: bytes, kind: str, bits: int, granularity: str) -> bytes:
@@ -164,7 +180,7 @@ def _inputs(path: Path) -> Iterator[tuple[str, Any, Any]]:
         yield names[detail["index"]], detail["dtype"], encode
 
 
-def main(folder: str, shard: str = "0/1") -> None:
+def main(folder: str, shard: str = "0/1", *kinds: str) -> None:
     number, shards = map(int, shard.split("/"))
     entries = [*raw.entries(), *ENTRIES]
     for entry in entries[number::shards]:
@@ -172,7 +188,7 @@ def main(folder: str, shard: str = "0/1") -> None:
         if target.exists():
             continue
         try:
-            build(entry, target)
+            build(entry, target, kinds)
         except Exception as error:
             print(f"{entry.name}: {type(error).__name__} {error}"[:300], file=sys.stderr)
         print(entry.name, flush=True)

@@ -14,6 +14,7 @@ from edgekit.files import existing
 from edgekit.manifest import MANIFEST_NAME
 from edgekit.recipe import (
     CALIBRATION_METHODS,
+    ClusterRecipe,
     DistillRecipe,
     ExportRecipe,
     PruneRecipe,
@@ -45,6 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--prune", type=float, metavar="SPARSITY", help="share of weights set to zero, in [0, 1)"
+    )
+    parser.add_argument(
+        "--prune-channels",
+        type=float,
+        metavar="SHARE",
+        help="share of the channels that is removed, in [0, 1): a smaller and faster network",
+    )
+    parser.add_argument(
+        "--cluster", type=int, metavar="N", help="distinct weights that each kernel keeps"
     )
     parser.add_argument(
         "--qat", action="store_true", help="train for int8 (quantisation-aware) before the export"
@@ -93,15 +103,20 @@ def run(args: argparse.Namespace, console: Console) -> int:
     existing(args.model, "model file")
     recipe = _recipe(args)
     from edgekit.convert.export import export
+    from edgekit.convert.making import CALIBRATED
 
+    # A recipe that names data keeps a part of them for this.
+    own = args.recipe if args.recipe and read_recipe(args.recipe).data else None
+    calibrated = bool(set(recipe.schemes) & set(CALIBRATED))
+    tuned = bool(recipe.prune or recipe.cluster or recipe.qat)
     export(
         args.model,
         out=args.output,
         schemes=recipe.schemes,
         formats=recipe.formats,
-        calibration=args.calibration,
+        calibration=args.calibration or (own if calibrated else None),
         validation=args.validation,
-        data=args.data,
+        data=args.data or (own if tuned else None),
         golden=args.golden,
         recipe=recipe,
         overwrite=args.overwrite,
@@ -138,9 +153,13 @@ def _recipe(args: argparse.Namespace) -> ExportRecipe:
         recipe = replace(recipe, targets=tuple(args.target))
     if args.allow_flex:
         recipe = replace(recipe, allow_flex=True)
-    if args.prune is not None:
-        prune = recipe.prune or PruneRecipe(args.prune)
-        recipe = replace(recipe, prune=replace(prune, sparsity=args.prune))
+    pruning = {"sparsity": args.prune, "channels": args.prune_channels}
+    if given := {key: value for key, value in pruning.items() if value is not None}:
+        prune = replace(recipe.prune, **given) if recipe.prune else PruneRecipe(**given)
+        recipe = replace(recipe, prune=prune)
+    if args.cluster is not None:
+        clusters = recipe.cluster or ClusterRecipe(args.cluster)
+        recipe = replace(recipe, cluster=replace(clusters, clusters=args.cluster))
     if args.qat:
         recipe = replace(recipe, qat=recipe.qat or QatRecipe())
     if args.distill:

@@ -8,6 +8,7 @@ from edgekit.cli.arguments import add_overwrite, add_runner, load_runner
 from edgekit.cli.console import Console
 from edgekit.errors import UsageError
 from edgekit.files import refuse_existing
+from edgekit.preparation import prepared
 from edgekit.samples import load_samples, save_npz
 
 
@@ -27,7 +28,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     samples = load_samples(args.input)
     with load_runner(args, args.artifact) as loaded:
         runner = loaded.with_signature(args.signature) if args.signature else loaded
-        outputs = runner.infer_batch(samples.for_inputs(runner.inputs).inputs)
+        fitting = prepared(samples, runner.metadata, runner.inputs)
+        outputs = runner.infer_batch(fitting.inputs)
         console.tell(f"{runner.artifact.name} on {runner.backend.name} {runner.backend.version}")
     save_npz(args.output, outputs)
     shapes = ", ".join(f"{name} {list(x.shape)}" for name, x in outputs.items())

@@ -1,4 +1,4 @@
-"""Train a network on labelled samples and save it as a Keras 3 model.
+"""Train a network on labelled samples and save it: a .keras or .h5 file, or a SavedModel folder.
 
 A training that was ended goes on where it was when the same command runs again.
 """
@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgekit.cli.arguments import add_json
+from edgekit.cli.arguments import add_json, add_trust_code
 from edgekit.cli.console import INTERRUPTED, Console
 from edgekit.errors import UsageError
-from edgekit.files import refuse_existing
 from edgekit.recipe import DataRecipe, Recipe, read_recipe
 
 if TYPE_CHECKING:
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", nargs="?", metavar="RECIPE.toml", help="data, model and training")
     parser.add_argument(
-        "--model", metavar="NAME", help="a reference architecture: cnn, resnet8, mlp"
+        "--model", metavar="NAME", help="a reference architecture, such as cnn, ds_cnn or conv1d"
     )
     parser.add_argument("--data", metavar="SAMPLES", help="labelled samples to train on")
     parser.add_argument("--test", metavar="SAMPLES", help="labelled samples kept apart to the end")
@@ -38,17 +36,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--index", type=int, metavar="K", help="which of --workers this is, from 0")
     parser.add_argument("-o", "--output", required=True, metavar="MODEL.keras")
+    add_trust_code(parser)
     add_json(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
     recipe = _recipe(args)
-    if Path(args.output).suffix != ".keras":
-        raise UsageError(
-            f"--output: received {args.output!r}, expected a name that ends in .keras."
-        )
     assert recipe.data is not None, "_recipe() sees to it"
-    from edgekit.models.architectures import check_name
+    from edgekit.models.architectures import check_recipe as check_model
+    from edgekit.models.saving import check_path, refuse_saving
     from edgekit.train.checkpoint import Checkpoint
     from edgekit.train.planning import check_recipe
     from edgekit.train.trainer import load_splits, train
@@ -56,10 +52,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
     cluster = _cluster(args)
     if cluster is not None:
         return _together(args, recipe, cluster, console)
-    checkpoint = Checkpoint(Path(args.output))
+    checkpoint = Checkpoint(check_path(args.output))
     if not checkpoint.may_replace_output():
-        refuse_existing([args.output], args.overwrite)
-    check_name(recipe.model.name)
+        refuse_saving(checkpoint.output, args.overwrite)
+    check_model(recipe.model)
     check_recipe(recipe)
     try:
         training = train(
@@ -69,6 +65,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             overwrite=args.overwrite,
             progress=console.tell,
             live=console.live,
+            trust_code=args.trust_code,
         )
     except KeyboardInterrupt:
         if not checkpoint.exists():
@@ -135,7 +132,8 @@ def _recipe(args: argparse.Namespace) -> Recipe:
     elif args.test and recipe.data:
         recipe = replace(recipe, data=replace(recipe.data, test=args.test))
     if args.model:
-        recipe = replace(recipe, model=replace(recipe.model, name=args.model))
+        named = replace(recipe.model, name=args.model, function=None, file=None, folder=None)
+        recipe = replace(recipe, model=named)
     if recipe.data is None:
         raise UsageError("no data: give a RECIPE.toml with a [data] table, or --data SAMPLES.")
     training, data = recipe.training, recipe.data

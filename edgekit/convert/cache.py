@@ -15,7 +15,7 @@ import numpy as np
 
 import edgekit
 from edgekit.files import atomic, cache_folder, sha256_of
-from edgekit.samples import Samples
+from edgekit.samples import Samples, blocks
 
 _LIMIT_BYTES = 1 << 30
 
@@ -92,7 +92,8 @@ def hash_of(samples: Samples | None) -> str | None:
     for name, array in arrays:
         if array is not None:
             digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
-            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+            for block in blocks(array):
+                digest.update(np.ascontiguousarray(block).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 

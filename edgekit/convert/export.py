@@ -13,7 +13,7 @@ from typing import Any
 
 from edgekit import document
 from edgekit.artifact import FORMATS, OBJECT, Artifact
-from edgekit.convert.cache import Cache
+from edgekit.convert.cache import Cache, hash_of, key_of
 from edgekit.convert.fitting import Aim
 from edgekit.convert.folder import move, workshop
 from edgekit.convert.job import Job, Result
@@ -25,7 +25,8 @@ from edgekit.files import refuse_existing
 from edgekit.manifest import MANIFEST_NAME, Manifest
 from edgekit.models.objects import from_object, unchanged
 from edgekit.models.source import SourceModel
-from edgekit.optimize.chain import suffix
+from edgekit.optimize.shelf import Shelf
+from edgekit.optimize.steps import suffix
 from edgekit.recipe import ExportRecipe
 from edgekit.samples import Samples, load_samples
 
@@ -65,7 +66,9 @@ def export(
 
     Files are named ``<stem>.<scheme>.<ext>``, those of a pruned model
     ``<stem>.prune50.<scheme>.<ext>``. They appear when all of them are made and each was
-    loaded once; a manifest of the same model that is there already is added to.
+    loaded once; a manifest of the same model that is there already is added to. Each step of an
+    optimisation leaves its model, ``<stem>.prune50.keras``, when it is done: a run that was stopped
+    goes on from there.
 
     What the same edgekit made of the same file with the same recipe, samples and packages is taken
     from the user's cache folder. A model given as an object is made anew each time: whether it is
@@ -80,7 +83,8 @@ def export(
         formats: of ``tflite``, ``onnx``. ONNX takes ``float32``, ``float16``, ``dynamic`` and
             ``int8``; other combinations are listed in the manifest as skipped, with the reason.
         calibration: samples from which int8 and int16x8 find the ranges of activations;
-            labels are not needed.
+            labels are not needed. Like all samples here, raw data: they are prepared as the model
+            says. Of a recipe file, that part of its data is taken which is kept for this.
         validation: samples like those that the model will get, to hold against the ranges; as
             many are drawn as for the calibration.
         data: labelled samples to fine-tune with, where `recipe` prunes, clusters or trains for int8;
@@ -130,8 +134,8 @@ def export(
         source = model if isinstance(model, SourceModel) else from_object(model)
         origin = source.artifact
     path = origin.path
-    stem = path.stem if origin.format != OBJECT and path.is_file() else path.name
-    stem += suffix(recipe)
+    plain = path.stem if origin.format != OBJECT and path.is_file() else path.name
+    stem = plain + suffix(recipe)
     wanted = [
         Wanted(format, scheme, f"{stem}.{scheme}{FORMATS[format]}")
         for format in dict.fromkeys(recipe.formats)
@@ -143,7 +147,14 @@ def export(
     # Asked now, so that nothing is converted for a folder that holds another model's files.
     Manifest({"sha256": origin.sha256}, {}).merged_into(out, overwrite=overwrite)
     golden_sha256 = None if golden is None else _golden_sha256(golden, origin)
-    given, held = _samples(calibration), _samples(validation)
+    given, held = _samples(calibration, "calibration"), _samples(validation, "validation")
+    tuned = _samples(data, "train")
+    versions = _versions()
+    shelf = None
+    if suffix(recipe):
+        known = cache and source is None
+        begin = key_of(source=origin.sha256, data=hash_of(tuned), versions=versions)
+        shelf = Shelf(out, plain, begin if known else None, overwrite, trust_code)
     job = Job(
         origin,
         source,
@@ -152,11 +163,11 @@ def export(
         given and given.subset(recipe.calibration, recipe.seed),
         len(given or ()),
         held and held.subset(recipe.calibration, recipe.seed),
-        _samples(data),
+        tuned,
         trust_code,
         golden_sha256,
+        shelf,
     )
-    versions = _versions()
 
     def tell(line: str) -> None:
         if progress is not None:
@@ -242,8 +253,8 @@ def _golden_sha256(golden: Golden | str | os.PathLike[str], origin: Artifact) ->
     return loaded.sha256
 
 
-def _samples(given: Samples | str | os.PathLike[str] | None) -> Samples | None:
-    return given if given is None or isinstance(given, Samples) else load_samples(given)
+def _samples(given: Samples | str | os.PathLike[str] | None, part: str) -> Samples | None:
+    return given if given is None or isinstance(given, Samples) else load_samples(given, part=part)
 
 
 def _versions() -> dict[str, str]:

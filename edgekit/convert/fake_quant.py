@@ -109,9 +109,16 @@ def _evaluated(
 def _run(tf: Any, graph_def: Any, wanted: Sequence[str], feeds: Mapping[str, Any]) -> list[Any]:
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(graph_def, name="")
-        with tf.compat.v1.Session(graph=graph) as session:
+        with _session(tf, graph) as session:
             results: list[Any] = session.run(list(wanted), dict(feeds))
     return results
+
+
+def _session(tf: Any, graph: Any) -> Any:
+    """One that computes the graph as it stands: TensorFlow fuses away even what was asked for."""
+    config = tf.compat.v1.ConfigProto()
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    return tf.compat.v1.Session(graph=graph, config=config)
 
 
 def _make_constant(tf: Any, node: Any, value: NDArray[Any]) -> None:
@@ -172,7 +179,7 @@ def learn(
     sizes = [0] * len(places.tensors)
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(graph_def, name="")
-        with tf.compat.v1.Session(graph=graph) as session:
+        with _session(tf, graph) as session:
             for given in batches(samples[: RUNS * batch], batch):
                 feeds = {inputs[name]: values for name, values in given.items()}
                 for i, values in enumerate(session.run(list(places.tensors), feeds)):

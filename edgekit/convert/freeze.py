@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from edgekit.convert.fake_quant import Places, without_fake_quant
+from edgekit.convert.hiding import attention_rules
 from edgekit.convert.lowering import FOR_ALL, lowered
 from edgekit.errors import ExportError, one_line, require
 from edgekit.models.source import SourceModel
@@ -83,8 +84,9 @@ def freeze(source: SourceModel, batch: int | None, folder: Path | None = None) -
     constant = _without_variables(function)
     graph, takes, gives, places = None, {}, {}, Places()
     if constant is not None:
-        graph, places = without_fake_quant(constant.graph.as_graph_def(add_shapes=True))
-        graph = lowered(graph, FOR_ALL)
+        graph = constant.graph.as_graph_def(add_shapes=True)
+        graph = lowered(graph, {**FOR_ALL, **attention_rules(graph)})
+        graph, places = without_fake_quant(graph)
         # Results of a function stand in the order of a dictionary's sorted keys.
         takes = dict(zip(function.structured_input_signature[1], constant.inputs, strict=True))
         gives = dict(zip(sorted(spec.name for spec in outputs), constant.outputs, strict=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,21 @@ from edgekit.convert.making import CALIBRATED, Made, Wanted, make
 from edgekit.convert.metadata import write_onnx, write_tflite
 from edgekit.convert.refusals import load_reason
 from edgekit.errors import ArtifactError, ExportError, UsageError
+from edgekit.files import compressed_size
 from edgekit.manifest import ExportedFile
 from edgekit.metadata import Metadata
 from edgekit.models import load
 from edgekit.models.source import SourceModel
-from edgekit.optimize.chain import optimize, suffix
+from edgekit.optimize.chain import optimize
+from edgekit.optimize.shelf import Shelf
+from edgekit.optimize.steps import suffix
+from edgekit.preparation import prepared
 from edgekit.recipe import ExportRecipe
 from edgekit.runtime import load as load_runner
 from edgekit.samples import Samples
+
+# xz takes about a second for this much.
+_PACKED_BYTES = 1 << 20
 
 _WRITERS = {"tflite": write_tflite, "onnx": write_onnx}
 
@@ -62,6 +69,7 @@ class Job:
         data: labelled samples to fine-tune with.
         trust_code: let code that the model file holds run.
         golden_sha256: of the golden file that the files are to name; None for none.
+        shelf: where the models of an optimisation lie between its steps.
     """
 
     origin: Artifact
@@ -74,6 +82,7 @@ class Job:
     data: Samples | None
     trust_code: bool
     golden_sha256: str | None = None
+    shelf: Shelf | None = None
 
     def keys(self, files: Sequence[Wanted], versions: dict[str, str]) -> dict[Wanted, str]:
         """For each file a key that changes with everything that decides about its bytes."""
@@ -105,22 +114,22 @@ class Job:
         """Make `files` in `folder`; gives each when it is done, in no order."""
         source = self.model or load(self.origin.path, trust_code=self.trust_code)
         recipe = self.recipe
-        if recipe.class_names and source.classes not in (None, len(recipe.class_names)):
-            raise UsageError(
-                f"class_names: received {len(recipe.class_names)} names, expected {source.classes}: "
-                "one for each class."
-            )
+        about = self._about(source)
         samples = self.calibration
         notes: dict[str, Any] = {"batch": recipe.batch}
         if samples is not None:
-            samples = samples.for_inputs(source.inputs)
+            samples = prepared(samples, about, source.inputs)
             if any(file.scheme in CALIBRATED for file in files):
                 tell(f"calibrate on {len(samples)} of {self.given} samples")
-        held = self.validation and self.validation.for_inputs(source.inputs)
+        held = self.validation and prepared(self.validation, about, source.inputs)
         flavour = source.flavour
-        optimized = optimize(source, recipe, self.data, progress=tell)
+        data = self.data and prepared(self.data, about, source.inputs)
+        optimized = optimize(source, recipe, data, shelf=self.shelf, progress=tell)
         source = optimized.source
-        notes.update(optimized.report)
+        if optimized.steps:
+            # The file says what was done to it, the manifest what that came to: a small file's update
+            # should not carry an account of its layers.
+            notes["optimized"] = list(optimized.steps)
         with closing(
             make(files, source, samples, held, recipe, self.aims, folder, verbose)
         ) as results:
@@ -128,24 +137,40 @@ class Job:
                 if isinstance(made, str):
                     yield file, Result(flavour, reason=made)
                     continue
-                known = Metadata(
-                    class_names=recipe.class_names,
-                    preprocessing=recipe.preprocessing,
+                known = replace(
+                    about,
                     source_sha256=self.origin.sha256,
                     golden_sha256=self.golden_sha256,
                     recipe={"scheme": file.scheme, **notes, **made.notes},
                 )
                 path = folder / file.name
                 try:
-                    finished = _finish(path, made, file, known)
+                    finished = _finish(path, made, file, known, optimized.report)
                 except (ArtifactError, ExportError) as error:
                     yield file, Result(flavour, reason=load_reason(error, file.scheme))
                 else:
                     yield file, Result(flavour, row=finished.to_json())
 
+    def _about(self, source: SourceModel) -> Metadata:
+        """What the files will say about themselves: as the model does, unless the recipe says otherwise."""
+        names = self.recipe.class_names or source.metadata.class_names
+        if names and source.classes not in (None, len(names)):
+            raise UsageError(
+                f"class_names: received {len(names)} names, expected {source.classes}: one for each "
+                "class."
+            )
+        steps = self.recipe.preprocessing or source.metadata.preprocessing
+        inputs = [spec.name for spec in source.inputs]
+        return Metadata(class_names=names, preprocessing=steps).for_inputs(inputs)
 
-def _finish(path: Path, made: Made, file: Wanted, known: Metadata) -> ExportedFile:
+
+def _finish(
+    path: Path, made: Made, file: Wanted, known: Metadata, report: Mapping[str, Any]
+) -> ExportedFile:
     """Write the file with what is known of it, load it as its user will, read what it declares.
+
+    Args:
+        report: what else the manifest says about how it was made.
 
     Raises:
         ArtifactError: it does not load, or not run.
@@ -165,7 +190,9 @@ def _finish(path: Path, made: Made, file: Wanted, known: Metadata) -> ExportedFi
             runner.infer_raw({s.name: np.zeros(s.concrete_shape(), s.dtype) for s in inputs})
     operators = operators_of(read_model(content, file.format), file.scheme)
     artifact = Artifact(str(path), file.format, file.scheme)
-    recipe = dict(known.recipe)
+    recipe = {**known.recipe, **report}
+    # Zeros and shared weights show here alone; packing a large file takes longer than making it.
+    packed = compressed_size(content) if report or len(content) <= _PACKED_BYTES else None
     return ExportedFile(
         artifact,
         inputs,
@@ -175,4 +202,5 @@ def _finish(path: Path, made: Made, file: Wanted, known: Metadata) -> ExportedFi
         operators.float_ops,
         warnings,
         known.golden_sha256,
+        packed,
     )

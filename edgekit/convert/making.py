@@ -29,7 +29,7 @@ from edgekit.convert.worker import Worker, first_done
 from edgekit.errors import ExportError
 from edgekit.models.source import SourceModel
 from edgekit.recipe import ExportRecipe
-from edgekit.samples import Samples
+from edgekit.samples import Samples, save_npy
 from edgekit.tensor import TensorSpec
 
 CALIBRATED = ("int8", "int16x8")
@@ -193,7 +193,7 @@ def _store(samples: Samples | None, folder: Path, word: str) -> _Stored | None:
     stored = []
     for number, (name, array) in enumerate(samples.inputs.items()):
         path = folder / f"{word}{number}.npy"
-        np.save(path, array)
+        save_npy(path, array)
         stored.append((name, str(path)))
     return tuple(stored)
 

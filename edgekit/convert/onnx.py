@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from edgekit.convert.calibration.learned import Learned
+from edgekit.convert.calibration.masks import hidden_scores
 from edgekit.convert.calibration.methods import MIN_MAX, Interval, Method
 from edgekit.convert.calibration.observe import observe
 from edgekit.convert.calibration.probes import OnnxProbe
 from edgekit.convert.calibration.ranges import Ranges
 from edgekit.convert.canonical import make_canonical, rename
+from edgekit.convert.compatibility import read_model
 from edgekit.convert.freeze import Frozen
 from edgekit.convert.lowering import FOR_ONNX, lowered
 from edgekit.convert.ordered import ordered_sets
@@ -93,7 +95,8 @@ def int8_onnx(
     quantizer_module = require("onnxruntime.quantization.qdq_quantizer", "export", _PURPOSE)
     try:
         prepared = _prepared(float_file)
-        ranges = observe(OnnxProbe(prepared), samples, method, seed, validation, learned)
+        hidden = hidden_scores(read_model(prepared.SerializeToString(), "onnx"))
+        ranges = observe(OnnxProbe(prepared), samples, method, seed, validation, learned, hidden)
         quantizer = quantizer_module.QDQQuantizer(
             prepared,
             per_channel=True,

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from edgekit.convert.calibration.learned import Learned
+from edgekit.convert.calibration.masks import hidden_scores
 from edgekit.convert.calibration.methods import MIN_MAX, Interval, Method
 from edgekit.convert.calibration.observe import observe
 from edgekit.convert.calibration.probes import TfliteProbe
 from edgekit.convert.calibration.ranges import Ranges
+from edgekit.convert.compatibility import read_model
 from edgekit.convert.freeze import SIGNATURE, Frozen
 from edgekit.convert.refusals import tflite_reason
 from edgekit.errors import ExportError, one_line, require
@@ -80,7 +82,8 @@ def find_ranges(
     Raises:
         ExportError: the file holds tensors that cannot be observed.
     """
-    return observe(TfliteProbe(float_file), samples, method, seed, validation, learned)
+    hidden = hidden_scores(read_model(float_file, "tflite"))
+    return observe(TfliteProbe(float_file), samples, method, seed, validation, learned, hidden)
 
 
 def quantize_tflite(

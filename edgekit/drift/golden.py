@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from edgekit.drift.metrics import class_count, non_finite
 from edgekit.errors import DocumentError, SamplesError, TensorError
 from edgekit.files import existing, refuse_existing, sha256_of
+from edgekit.preparation import prepared
 from edgekit.runtime.runner import Runner
 from edgekit.samples import Samples, save_npz
 
@@ -56,7 +57,7 @@ class Golden:
     """What the original model answers.
 
     Attributes:
-        samples: inputs under the original model's names, and the labels.
+        samples: inputs under the original model's names, prepared as it takes them, and the labels.
         outputs: the original model's answers by output name, samples first; real values.
         reference: ``{"path", "sha256", "format", "size_bytes", "backend": {"name", "version"}}``
             of the original model; `path` is the file's name alone.
@@ -89,7 +90,8 @@ class Golden:
 
     @classmethod
     def of(cls, runner: Runner, samples: Samples) -> Golden:
-        """Ask the original model all samples.
+        """Ask the original model all samples, which are raw data: what it says of their preparation
+        is done first, and the golden holds its result.
 
         Class labels and an output of (samples, classes), (samples, 1) or (samples,) make a
         classification; float labels in the shape of an output, or whole numbers beyond 0 and 1
@@ -100,7 +102,7 @@ class Golden:
             SamplesError: a label is a class that the model does not have.
             ArtifactError: the model fails.
         """
-        samples = samples.for_inputs(runner.inputs)
+        samples = prepared(samples, runner.metadata, runner.inputs)
         outputs = runner.infer_batch(samples.inputs)
         task, task_output = _decide_task(samples, outputs)
         if task == REGRESSION and samples.labels is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -31,6 +32,20 @@ _CONFIG_LIMIT_BYTES = 256 << 20
 
 # Operators through which a SavedModel's graph reaches beyond its own tensors.
 _UNSAFE_OPS = {"PyFunc", "EagerPyFunc", "PyFuncStateless", "ReadFile", "WriteFile", "SaveV2"}
+
+
+# Functions of TensorFlow that a tf_keras file may name in place of layers: those that compute with
+# tensors alone. Others read and write files or run Python.
+_SAFE_SYMBOLS = re.compile(
+    r"(__operators__|math|nn|linalg|image|signal|bitwise|random|strings|compat\.v1\.(math|nn|linalg))\.\w+(\.\w+)?"
+    r"|abs|add|argmax|argmin|argsort|boolean_mask|broadcast_to|cast|clip_by_value|concat|cos|cumsum"
+    r"|divide|einsum|equal|exp|expand_dims|fill|floor|gather|gather_nd|greater|greater_equal|identity"
+    r"|less|less_equal|logical_and|logical_not|logical_or|matmul|maximum|minimum|multiply|negative"
+    r"|norm|not_equal|one_hot|ones_like|pad|pow|range|rank|reduce_\w+|repeat|reshape|reverse|roll"
+    r"|round|scalar_mul|shape|sigmoid|sign|sin|slice|sort|split|sqrt|square|squeeze|stack"
+    r"|strided_slice|subtract|tan|tanh|tensordot|tile|transpose|truediv|unstack|where|zeros_like"
+    r"|compat\.v1\.(transpose|gather|squeeze|expand_dims|where)"
+)
 
 
 def load(path: str | os.PathLike[str], *, trust_code: bool = False) -> SourceModel:
@@ -61,6 +76,9 @@ def load(path: str | os.PathLike[str], *, trust_code: bool = False) -> SourceMod
     config = _read_config(artifact)
     if not trust_code:
         _refuse_code(artifact.path, config)
+    if "edgekit>" in json.dumps(config):
+        # Makes known what the bridge gives its twins.
+        require("edgekit.models.bridge.foreign", "export", _PURPOSE)
     reasons = []
     loaders: tuple[tuple[str, str, Callable[..., Any]], ...] = (
         ("keras", "Keras 3", _load_with_keras),
@@ -172,8 +190,9 @@ def _mentions_quantizers(config: Any) -> bool:
 def _refuse_code(path: Path, config: Any) -> None:
     for name in _code_in(config):
         raise UntrustedCodeError(
-            f"{path}: layer {name!r} holds Python code (a Lambda), which would run on loading. If you "
-            "trust its author, give --trust-code (trust_code=True); better, replace it with a layer."
+            f"{path}: layer {name!r} holds Python code (a Lambda), or a call of TensorFlow beyond its "
+            "arithmetic, which would run with the model. If you trust its author, give --trust-code "
+            "(trust_code=True); better, replace it with a layer."
         )
 
 
@@ -184,6 +203,9 @@ def _code_in(config: Any, owner: str = "") -> Iterator[str]:
         if isinstance(inner, dict) and isinstance(inner.get("name"), str):
             owner = inner["name"]
         if config.get("class_name") in ("Lambda", "__lambda__") or "__lambda__" in config:
+            yield owner or "?"
+        called = inner if "OpLambda" in str(config.get("class_name")) else None
+        if isinstance(called, dict) and not _SAFE_SYMBOLS.fullmatch(str(called.get("function"))):
             yield owner or "?"
         for value in config.values():
             yield from _code_in(value, owner)

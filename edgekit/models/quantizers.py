@@ -31,6 +31,11 @@ QUANTIZING_LAYERS = {
 }
 
 
+def is_quantized(model: Any) -> bool:
+    """Whether a model was made for quantisation-aware training, by edgekit or with tfmot itself."""
+    return any(type(layer).__name__ in QUANTIZING_LAYERS for layer in getattr(model, "layers", ()))
+
+
 @contextmanager
 def keras_kept() -> Iterator[None]:
     """Import tensorflow-model-optimization without what it does to the process.
@@ -171,23 +176,32 @@ def quantizer_classes() -> SimpleNamespace:
         def __call__(self, inputs: Any, training: bool, weights: dict[str, Any], **_: Any) -> Any:
             del training
             kernel = self.effective(inputs, weights)
-            rank = len(kernel.shape)
-            order = [axis for axis in range(rank) if axis not in self.axes] + list(self.axes)
-            moved = tf.transpose(kernel, order)
-            channels = 1
-            for axis in self.axes:
-                channels *= kernel.shape[axis]
-            flat = tf.reshape(moved, (-1, channels))
+            axes = range(len(kernel.shape))
+            order = [axis for axis in axes if axis not in self.axes] + list(self.axes)
+            # TensorFlow rounds by the last axis. What is in place already stays as it is, which is
+            # also what TensorFlow's own converter can follow.
+            in_place = order == list(axes) and len(self.axes) == 1 and len(axes) in (2, 4)
+            moved = kernel if in_place else tf.transpose(kernel, order)
+            flat = moved if in_place else self._by_channel(moved)
             # A channel of zeros has a range all the same.
-            reach = tf.maximum(tf.reduce_max(tf.abs(tf.stop_gradient(flat)), 0), 1e-9)
+            reach = tf.reduce_max(tf.abs(tf.stop_gradient(flat)), list(range(len(flat.shape) - 1)))
             if self.clusters:
                 # One grid for the kernel: shared values stay shared.
                 reach = tf.fill(reach.shape, tf.reduce_max(reach))
+            reach = tf.maximum(reach, 1e-9)
             rounded = tf.quantization.fake_quant_with_min_max_vars_per_channel(
                 flat, -reach, reach, num_bits=_BITS, narrow_range=True
             )
-            back = [order.index(axis) for axis in range(rank)]
+            if in_place:
+                return rounded
+            back = [order.index(axis) for axis in axes]
             return tf.transpose(tf.reshape(rounded, moved.shape), back)
+
+        def _by_channel(self, moved: Any) -> Any:
+            channels = 1
+            for size in moved.shape[len(moved.shape) - len(self.axes) :]:
+                channels *= size
+            return tf.reshape(moved, (-1, channels))
 
         def get_config(self) -> dict[str, Any]:
             return {"axes": list(self.axes), "sparse": self.sparse, "clusters": self.clusters}
@@ -256,8 +270,8 @@ def quantizer_classes() -> SimpleNamespace:
                 self.layer.build(input_shape)
                 self.layer.built = True
             super().build(input_shape)
-            listed = vars(self)["_trainable_weights"]
-            self._trainable_weights = self._dedup_weights(listed)
+            listed = self._trainable_weights
+            listed[:] = self._dedup_weights(listed)
 
     # Names in files, so that nobody's own class of such a name is taken for ours.
     classes = (Range, Weights, LayerConfig, Activation, Layer)

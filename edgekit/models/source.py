@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 from edgekit.artifact import Artifact
 from edgekit.errors import ArtifactError, require
 from edgekit.metadata import Metadata
+from edgekit.models.quantizers import is_quantized, quantizers_known
 from edgekit.tensor import TensorSpec
 
 Tensors = Mapping[str, Any]
@@ -107,7 +109,8 @@ def copied(source: SourceModel) -> SourceModel:
             "layer."
         )
     keras = require(source.flavour, "export", "Copying a model")
-    copy = keras.models.clone_model(model)
+    with quantizers_known() if is_quantized(model) else nullcontext():
+        copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
     return from_keras(source.path, source.flavour, copy)
 

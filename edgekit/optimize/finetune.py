@@ -53,7 +53,7 @@ def fine_tune(
 
     Args:
         model: of either flavour of Keras, with the inputs and outputs of `source`, in their order.
-        source: says what goes in and out, and whether scores are logits: before it is trained.
+        source: says what goes in and out.
         data: samples for the inputs of `source`; labels may be missing where `teacher` is given.
         settings: epochs, batch size, learning rate and seed.
         callbacks: of the model's flavour, called as `fit` does.
@@ -75,7 +75,7 @@ def fine_tune(
             "fine-tuning needs samples to train on: give --data SAMPLES (data=samples)."
         )
     data = data.for_inputs(source.inputs)
-    aim = objective(source, data, teacher)
+    aim = objective(model, source, data, teacher)
     keras = keras_of(model)
     keras.utils.set_random_seed(settings.seed)
     steps = steps_of(data, settings)
@@ -86,6 +86,8 @@ def fine_tune(
         _batches(source, data, aim, settings),
         epochs=settings.epochs,
         callbacks=[*callbacks, _watch(keras, settings, steps, progress)],
+        # The data set has an order of its own in each epoch.
+        shuffle=False,
         verbose=0,
     )
     return [float(loss) for loss in history.history["loss"]]
@@ -105,7 +107,8 @@ def _batches(source: SourceModel, data: Samples, aim: Objective, settings: Setti
     def one(index: Any) -> tuple[Any, Any]:
         batch = data[index]
         inputs = {s.name: np.asarray(batch.inputs[s.name]).astype(s.dtype) for s in source.inputs}
-        return tuple(inputs.values()), aim.targets(batch, inputs)
+        given = tuple(inputs.values())
+        return given if len(given) > 1 else given[0], aim.targets(batch, inputs)
 
     def epoch() -> Iterator[tuple[Any, Any]]:
         order = rng.permutation(len(data))

@@ -48,8 +48,16 @@ class Objective:
     targets: Callable[[Samples, Inputs], tuple[NDArray[Any], ...]]
 
 
-def objective(source: SourceModel, data: Samples, teacher: Teacher | None = None) -> Objective:
-    """The objective for `source`, trained on `data`, whose inputs bear the model's names.
+def objective(
+    model: Any, source: SourceModel, data: Samples, teacher: Teacher | None = None
+) -> Objective:
+    """The objective for `model`, which takes and gives what `source` says.
+
+    Args:
+        model: is asked whether it answers with probabilities or with logits.
+        source: names, shapes and dtypes.
+        data: samples whose inputs bear the model's names.
+        teacher: a model to imitate as well.
 
     Raises:
         UsageError: no labels, no teacher, and the model does not answer in its input's shape.
@@ -71,7 +79,7 @@ def objective(source: SourceModel, data: Samples, teacher: Teacher | None = None
         return Objective([_squared] * count, lambda _, inputs: _answers(teacher.source, inputs))
     kind = _kind(source, data)
     answer = {"classes": _class_loss, "score": _score_loss, "values": _value_loss}[kind]
-    logits = kind != "values" and _answers_logits(source, data)
+    logits = kind != "values" and _answers_logits(model, source, data)
 
     def targets(batch: Samples, inputs: Inputs) -> tuple[NDArray[Any], ...]:
         parts = []
@@ -123,10 +131,13 @@ def _answers(source: SourceModel, inputs: Inputs) -> tuple[NDArray[Any], ...]:
     return tuple(np.asarray(answer, np.float32) for answer in source.call(inputs).values())
 
 
-def _answers_logits(source: SourceModel, data: Samples) -> bool:
+def _answers_logits(model: Any, source: SourceModel, data: Samples) -> bool:
     first = data[:64]
-    inputs = {s.name: np.asarray(first.inputs[s.name]).astype(s.dtype) for s in source.inputs}
-    answers = _answers(source, inputs)[0]
+    inputs = [np.asarray(first.inputs[s.name]).astype(s.dtype) for s in source.inputs]
+    result = model(inputs if len(inputs) > 1 else inputs[0], training=False)
+    while isinstance(result, (dict, list, tuple)):
+        (result,) = result.values() if isinstance(result, dict) else result
+    answers = np.asarray(result, np.float32)
     if source.classes == 1:
         return bool(answers.min() < 0 or answers.max() > 1)
     # A classifier's answers are probabilities, or logits if they do not add up to one.

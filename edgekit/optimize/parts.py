@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
+from edgekit.convert.freeze import UNROLLED_STEPS
 from edgekit.errors import require
 from edgekit.optimize.layer_graph import LayerGraph, Step
 from edgekit.optimize.placement import KERNELS, activation_of
 
 # What an interpreter computes in one with a kernel.
 _FUSED_ACTIVATIONS = {"linear", "relu", "relu6"}
+
+# Where a Bidirectional keeps its layers.
+_LOOPS_IN = ("layer", "backward_layer")
 
 
 def in_parts(graph: LayerGraph) -> tuple[LayerGraph, dict[int, list[Any]]]:
@@ -59,6 +63,11 @@ def _parts(step: Step, weights: dict[int, list[Any]]) -> Iterator[Any]:
     function = activation_of(step.layer)
     apart = function not in _FUSED_ACTIVATIONS and step.kind in (*KERNELS, "SeparableConv2D")
     first = {**config, "activation": "linear", "name": f"{step.name}_linear"} if apart else config
+    if _is_short_loop(step.layer):
+        # A loop hides its tensors from calibration; the same steps written out do not.
+        for loop in [first, *(first[key]["config"] for key in _LOOPS_IN if first.get(key))]:
+            if "unroll" in loop:
+                loop["unroll"] = True
     if step.kind == "SeparableConv2D":
         yield from _separated(layers, first, given, weights)
     else:
@@ -67,6 +76,15 @@ def _parts(step: Step, weights: dict[int, list[Any]]) -> Iterator[Any]:
         yield layer
     if apart:
         yield layers.Activation(step.layer.activation, name=step.name)
+
+
+def _is_short_loop(layer: Any) -> bool:
+    """Whether a layer is recurrent, over a known and small number of steps, and forgets them."""
+    loop = getattr(layer, "forward_layer", layer)
+    if getattr(loop, "unroll", None) is not False or loop.stateful or loop.return_state:
+        return False
+    steps = layer.input_shape[1] if isinstance(layer.input_shape, tuple) else None
+    return steps is not None and steps <= UNROLLED_STEPS
 
 
 def _separated(

@@ -105,7 +105,7 @@ def place(graph: LayerGraph) -> Placement:
     fixed: dict[int, tuple[float, float]] = {}
     in_float: dict[str, str] = {}
     for step in graph.steps:
-        if not _known(step.kind):
+        if not known(step.kind):
             in_float[step.name] = step.kind
             # A state or a mask beside the output is no activation of the integer graph.
             learned.update(n for n in step.outputs[:1] if not _stays_float(graph, n))
@@ -141,14 +141,15 @@ def folds_into(step: Step, graph: LayerGraph) -> bool:
     )
 
 
-def _known(kind: str) -> bool:
+def known(kind: str) -> bool:
+    """Whether layers of a kind are rounded in training, or need not be."""
     return kind in KERNELS or kind in _HANDING_ON or kind in _OUTPUT_ONLY
 
 
 def _stays_float(graph: LayerGraph, tensor: int) -> bool:
     """Whether layers that stay float alone read a tensor."""
     readers = graph.readers(tensor)
-    return bool(readers) and not any(_known(step.kind) for step in readers)
+    return bool(readers) and not any(known(step.kind) for step in readers)
 
 
 def _fuses(graph: LayerGraph, step: Step) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from edgekit.errors import TrainingError, UsageError, require
 from edgekit.models.bridge import copy_back, to_tf_keras
 from edgekit.models.source import SourceModel
+from edgekit.optimize.effects import Effect, of_zeros
 from edgekit.optimize.finetune import fine_tune, steps_of
 from edgekit.optimize.names import check_layers
 from edgekit.optimize.objective import Teacher
@@ -33,12 +34,14 @@ class Pruned:
     Attributes:
         source: of the flavour that went in.
         sparsity: share of zeros in each pruned layer's kernel, by layer name.
-        by_weight: layers whose weights were chosen one by one although blocks or a pattern were
-            asked for: their kernels have more than two axes.
+        effect: what that brings, as told before.
+        by_weight: layers whose weights were chosen one by one although blocks were asked for:
+            their kernels have more than two axes.
     """
 
     source: SourceModel
     sparsity: dict[str, float]
+    effect: Effect
     by_weight: tuple[str, ...] = ()
 
 
@@ -60,7 +63,7 @@ def prune(
         source: a model of Keras 3, or tf_keras' own.
         recipe: `sparsity` is set; which layers, when, and the fine-tuning.
         data: samples as `fine_tune` takes them.
-        progress: called with a line of text for each epoch.
+        progress: called with a line of text for what it will bring, and for each epoch.
         teacher: a model to imitate as well.
 
     Raises:
@@ -80,6 +83,9 @@ def prune(
     callbacks = tfmot("sparsity.keras.pruning_callbacks", _PURPOSE)
     twin = to_tf_keras(source)
     wanted = _wanted(twin.source.model, recipe)
+    effect = of_zeros(twin.source, wanted)
+    if progress:
+        progress(effect.text)
     frequency = recipe.frequency or max(1, (end - recipe.begin) // 50)
 
     def wrap(layer: Any) -> Any:
@@ -116,7 +122,7 @@ def prune(
             if np.squeeze(kernel).ndim != 2 and (recipe.block != (1, 1)):
                 by_weight.append(name)
     copy_back(twin)
-    return Pruned(source, sparsity, tuple(by_weight))
+    return Pruned(source, sparsity, effect, tuple(by_weight))
 
 
 def _check_schedule(recipe: PruneRecipe, end: int, steps: int) -> None:

@@ -13,13 +13,13 @@ from edgekit.convert.calibration.methods import Interval, Method
 from edgekit.convert.calibration.observe import observe
 from edgekit.errors import UsageError, require
 from edgekit.models.bridge import to_tf_keras
-from edgekit.models.quantizers import quantizer_classes
-from edgekit.models.source import SourceModel, from_keras
+from edgekit.models.quantizers import QUANTIZING_LAYERS, is_quantized, quantizer_classes
+from edgekit.models.source import SourceModel, copied, from_keras
 from edgekit.optimize.finetune import fine_tune
 from edgekit.optimize.layer_graph import LayerGraph, Step, layer_graph
 from edgekit.optimize.objective import Teacher
 from edgekit.optimize.parts import in_parts
-from edgekit.optimize.placement import KERNELS, Placement, place
+from edgekit.optimize.placement import KERNELS, Placement, known, place
 from edgekit.recipe import QatRecipe
 from edgekit.samples import Samples
 
@@ -38,13 +38,11 @@ class QuantizeAware:
         source: of tf_keras, with tfmot's wrappers; `export` keeps the ranges that it learned.
         kernels: names of the layers whose kernels were rounded in training.
         in_float: layers that were not, with their kind.
-        tensors: how many activations were rounded.
     """
 
     source: SourceModel
     kernels: tuple[str, ...]
     in_float: dict[str, str]
-    tensors: int
 
     @property
     def remarks(self) -> list[str]:
@@ -57,7 +55,6 @@ class QuantizeAware:
     def to_json(self) -> dict[str, Any]:
         return {
             "quantized_layers": list(self.kernels),
-            "quantized_tensors": self.tensors,
             "in_float": [
                 {"layer": name, "kind": kind, "reason": "edgekit knows no rounding for it"}
                 for name, kind in self.in_float.items()
@@ -85,7 +82,7 @@ def quantize_aware(
 
     Args:
         source: a Sequential or Functional model of either flavour; it stays as it is. One that has
-            been trained so before is trained on.
+            been trained so before, with edgekit or with tfmot itself, is trained on as it is.
         recipe: the fine-tuning.
         data: samples to train on, labelled unless there is a teacher.
         preserve_sparsity: weights that are zero stay zero.
@@ -105,6 +102,10 @@ def quantize_aware(
         )
     data = data.for_inputs(source.inputs)
     twin = to_tf_keras(source).source
+    if is_quantized(twin.model):
+        twin = copied(twin)
+        fine_tune(twin.model, source, data, recipe, teacher=teacher, progress=progress)
+        return QuantizeAware(twin, *_found(twin.model))
     graph, weights = in_parts(layer_graph(twin.model))
     placement = place(graph)
     kernels = tuple(dict.fromkeys(step.name for step in graph.steps if step.kind in KERNELS))
@@ -118,9 +119,19 @@ def quantize_aware(
         graph, weights, placement, ranges, source, preserve_sparsity, preserve_clusters
     )
     fine_tune(model, source, data, recipe, teacher=teacher, progress=progress)
-    return QuantizeAware(
-        _as_source(source, model), kernels, placement.in_float, len(ranges) + len(placement.fixed)
-    )
+    return QuantizeAware(_as_source(source, model), kernels, placement.in_float)
+
+
+def _found(model: Any) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Of a model with quantisers: the layers whose kernels they round, and those without any."""
+    rounded = tuple(layer.name for layer in model.layers if getattr(layer, "_weight_vars", None))
+    kinds = {layer.name: type(layer).__name__ for layer in model.layers}
+    left = {
+        name: kind
+        for name, kind in kinds.items()
+        if kind not in QUANTIZING_LAYERS and not known(kind)
+    }
+    return rounded, left
 
 
 class _KerasProbe:

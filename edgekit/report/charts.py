@@ -100,13 +100,17 @@ class Line:
 
 @dataclass(frozen=True)
 class Curve:
-    """Lines over epochs in a box of 100 by 100, y downwards; `low` and `high` are its edges."""
+    """Lines over epochs in a box of 100 by 100, y downwards; `low` and `high` are its edges.
+
+    `best` is where the epoch lies whose weights were kept; None where that is not known.
+    """
 
     title: str
     lines: tuple[Line, ...]
     low: str
     high: str
     epochs: int
+    best: float | None
 
 
 def bar_chart(
@@ -207,13 +211,11 @@ def heat_table(report: Report) -> HeatTable | None:
 
 
 def training_curves(training: dict[str, Any] | None) -> list[Curve]:
-    """Accuracy and loss over the epochs, where there are two epochs at least."""
+    """Accuracy, other metrics, loss and learning rate over the epochs, where there are two at least."""
     history = training["history"] if training else []
+    best = training.get("best_epoch") if training else None
     curves = []
-    for title, key, text in (
-        ("Accuracy", "accuracy", units.percent),
-        ("Loss", "loss", units.significant),
-    ):
+    for key in measures(history):
         series = {
             "training": [epoch.get(key) for epoch in history],
             "validation": [epoch.get(f"val_{key}") for epoch in history],
@@ -224,14 +226,34 @@ def training_curves(training: dict[str, Any] | None) -> list[Curve]:
         }
         lines = {name: line for name, line in lines.items() if len(line) > 1}
         if lines:
-            curves.append(_curve(title, lines, len(history), text))
+            text = units.percent if key == "accuracy" else units.significant
+            title = key.replace("_", " ").capitalize()
+            curves.append(_curve(title, lines, len(history), best, text))
     return curves
+
+
+def measures(history: Sequence[dict[str, Any]]) -> list[str]:
+    """What was measured in every epoch: accuracy first, loss and learning rate last."""
+    keys: dict[str, None] = {"accuracy": None}
+    for epoch in history:
+        keys.update(dict.fromkeys(key.removeprefix("val_") for key in epoch))
+    for last in ("loss", "learning_rate"):
+        keys.pop(last, None)
+    names = [*keys, "loss", "learning_rate"]
+
+    def numbers(name: str) -> bool:
+        values = [epoch.get(key) for epoch in history for key in (name, f"val_{name}")]
+        known = [value for value in values if value is not None]
+        return bool(known) and all(type(value) in (int, float) for value in known)
+
+    return [name for name in names if name not in ("epoch", "seconds") and numbers(name)]
 
 
 def _curve(
     title: str,
     lines: dict[str, list[tuple[int, float]]],
     epochs: int,
+    best: int | None,
     text: Callable[[float | None], str],
 ) -> Curve:
     values = [y for line in lines.values() for _, y in line]
@@ -252,6 +274,7 @@ def _curve(
         low=text(low),
         high=text(max(values)),
         epochs=epochs,
+        best=100 * (best - 1) / (epochs - 1) if best and best <= epochs else None,
     )
 
 

@@ -13,6 +13,7 @@ from edgekit.report import charts, tuning, units
 from edgekit.report.data import Report
 from edgekit.report.hashes import short
 from edgekit.report.summary import VERDICT_WORDS, budget_lines, summary
+from edgekit.report.training import training_scores
 
 # A number and its unit stay on one line.
 _BEFORE_UNIT = r"(?<=\d) (?=(?:KB|us|ms|s)\b|%)"
@@ -63,6 +64,7 @@ def to_html(report: Report) -> str:
         ),
         drops=charts.whisker_chart(report),
         heat=charts.heat_table(report),
+        training_scores=training_scores(report.training) if report.training else [],
         curves=charts.training_curves(report.training),
         tuning=_tuning(report.tuning),
         edgekit_version=edgekit.__version__,

@@ -10,6 +10,7 @@ from edgekit.report.charts import heat_table
 from edgekit.report.data import Report
 from edgekit.report.summary import VERDICT_WORDS, budget_lines, summary
 from edgekit.report.table import Table, escape_markdown, rows_table
+from edgekit.report.training import epoch_table, training_scores
 from edgekit.report.tuning import counts, front_table
 
 _MAX_CLASSES = 10
@@ -85,12 +86,15 @@ def _skipped(report: Report) -> Iterator[str]:
 
 
 def _training(report: Report) -> Iterator[str]:
-    if training := report.training:
-        yield (
-            f"{units.plural(len(training['history']), 'epoch')}; accuracy "
-            f"{units.percent(training['validation_accuracy'])} on the validation samples, "
-            f"{units.percent(training['test_accuracy'])} on the test samples.\n"
-        )
+    training = report.training
+    if training is None:
+        return
+    epochs = units.plural(len(training["history"]), "epoch")
+    yield f"{escape_markdown('; '.join((epochs, *training_scores(training))))}.\n"
+    table = epoch_table(training)
+    if table is not None:
+        columns = tuple(map(escape_markdown, table.columns))
+        yield f"\n{Table(columns, table.rows).to_markdown()}"
 
 
 def _tuning(report: Report) -> Iterator[str]:

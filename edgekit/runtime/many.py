@@ -29,7 +29,8 @@ _MAX_WORKERS = 256
 def infer_batch(runner: Runner, inputs: Arrays, workers: int) -> Results:
     """`Runner.infer_batch`."""
     require_mapping(inputs, runner.inputs)
-    inputs = {name: np.asarray(x) for name, x in inputs.items()}
+    # Lazy arrays (`edgekit.samples`) have a shape as well; they are read a batch at a time.
+    inputs = {name: x if hasattr(x, "shape") else np.asarray(x) for name, x in inputs.items()}
     counts = {name: len(x) if x.ndim else 0 for name, x in inputs.items()}
     if len(set(counts.values())) != 1 or not min(counts.values()):
         raise TensorError(
@@ -45,7 +46,7 @@ def infer_batch(runner: Runner, inputs: Arrays, workers: int) -> Results:
 
     def chunks() -> Iterator[Arrays]:
         for start in range(0, total, step):
-            chunk = {name: x[start : start + step] for name, x in inputs.items()}
+            chunk = {name: np.asarray(x[start : start + step]) for name, x in inputs.items()}
             short = step - min(step, total - start)
             if short:
                 # A file with a fixed batch wants it full: the last sample fills it up.

@@ -41,6 +41,7 @@ def load_samples(
     *,
     target: str | None = None,
     label_pattern: str | None = None,
+    part: str = "test",
 ) -> Samples:
     """Read samples from a file, by its ending, or from a folder.
 
@@ -52,7 +53,8 @@ def load_samples(
     time, channels). A folder of class folders with PNG or JPEG images or WAV files, or of such files
     alone; also one such file. Images are uint8 (samples, height, width, 1 or 3); audio is float32 in
     [-1, 1), (samples, time), filled up with zeros to the longest. Their files are read when their
-    values are asked for, so a folder may be larger than the memory.
+    values are asked for, so a folder may be larger than the memory. ``.toml``: a part of the data that
+    a recipe's ``[data]`` table names, divided as for a training.
 
     Labels that are texts, one-hot rows or names of folders become class numbers; names are sorted.
 
@@ -61,9 +63,12 @@ def load_samples(
         target: the column of a ``.csv`` file that holds the labels; ``y`` if None.
         label_pattern: a regular expression for the names of a folder's files, whose first group is
             the class: ``r"^(\\d)_"`` for ``7_george_12.wav``.
+        part: of a recipe's data: ``"test"``, ``"train"``, ``"validation"`` or ``"calibration"``, which
+            is the training samples where the recipe keeps none. Other files have no parts.
 
     Raises:
-        UsageError: nothing is there, or `target` or `label_pattern` do not go with it.
+        UsageError: nothing is there, `target` or `label_pattern` do not go with it, or a recipe without
+            that part.
         SamplesError: the file is not what its ending says, is empty, holds pickled objects
             or values that are not finite.
         MissingDependencyError: images without Pillow.
@@ -71,6 +76,10 @@ def load_samples(
     path = existing(path, "samples")
     suffix = path.suffix.lower()
     _check_options(path, suffix, target, label_pattern)
+    if suffix == ".toml":
+        from edgekit.samples.splits import load_part
+
+        return load_part(path, part)
     try:
         if path.is_dir() or suffix in (".png", ".jpg", ".jpeg", ".wav"):
             from edgekit.samples.folder import read_folder
@@ -94,7 +103,7 @@ def load_samples(
         raise SamplesError(f"{path}: cannot be read as samples ({error}).") from error
     raise SamplesError(
         f"{path}: received the ending {suffix!r}, expected .npz, .npy, .csv, .ts, .png, .jpg, .wav, an "
-        "IDX file (*-ubyte or *-ubyte.gz) or a folder."
+        "IDX file (*-ubyte or *-ubyte.gz), a folder or a recipe (.toml)."
     )
 
 

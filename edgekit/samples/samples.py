@@ -71,6 +71,32 @@ class Samples:
                 )
             self.check_labels(len(self.class_names))
 
+    @classmethod
+    def from_dataset(cls, dataset: Any, *, batched: bool = True) -> Samples:
+        """All samples of a `tf.data.Dataset`, read once and kept in a temporary file.
+
+        The file has no name: it is gone when the arrays are, however the process ends. It lies
+        where `tempfile` puts files (``TMPDIR``) and is mapped into memory, so that the system reads
+        what is looked at.
+
+        Args:
+            dataset: finite; its elements are inputs, or (inputs, labels). Inputs are one tensor, or a
+                dictionary of them by name.
+            batched: elements are batches of samples, as Keras' `fit` takes them; False for single
+                samples.
+
+        Returns:
+            Labels in the forms that `load_samples` understands become class numbers; names come from
+            text labels, or from the `class_names` that Keras' own loaders give a dataset.
+
+        Raises:
+            SamplesError: endless, empty, of another structure, samples that differ in shape, or no
+                room for the file.
+        """
+        from edgekit.samples.dataset import read_dataset
+
+        return cls(*read_dataset(dataset, batched))
+
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
 

@@ -83,13 +83,13 @@ def _read_header(content: Iterator[tuple[int, str]]) -> _Header:
             _check_header(header)
             return header
         try:
-            _read_key(header, key.removeprefix("@") if key.startswith("@") else "", words)
+            _read_key(header, key.removeprefix("@") if key.startswith("@") else "", words, line)
         except SamplesError as error:
             raise SamplesError(f"line {number}: {error}") from error
     raise SamplesError("has no line '@data', expected one between header and samples.")
 
 
-def _read_key(header: _Header, key: str, words: list[str]) -> None:
+def _read_key(header: _Header, key: str, words: list[str], line: str) -> None:
     if key in _WORDS:
         return
     if key in _FLAGS and words and words[0].lower() in ("true", "false"):
@@ -106,8 +106,8 @@ def _read_key(header: _Header, key: str, words: list[str]) -> None:
         header.classes = tuple(names)
     else:
         raise SamplesError(
-            f"received {' '.join(['@' + key, *words])[:80]!r}, expected a known key of a header and its "
-            "value, such as '@equalLength true'."
+            f"received {line[:80]!r}, expected a known key of a header and its value, such as "
+            "'@equalLength true'."
         )
 
 

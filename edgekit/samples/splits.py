@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgekit.errors import RecipeError, SamplesError
+from edgekit.errors import RecipeError, SamplesError, UsageError, nearest
 from edgekit.samples.lazy import FileArray
 from edgekit.samples.reading import load_samples
 from edgekit.samples.samples import Samples
@@ -42,26 +43,55 @@ def load_splits(recipe: DataRecipe) -> Splits:
     Raises:
         UsageError: a file or folder is not there.
         RecipeError: `test_pattern` fits none of the files, or all.
-        SamplesError: unreadable, too few samples, one class only, or a class in the test samples
-            that the training samples do not have.
+        SamplesError: unreadable, too few samples, one named class only, or a class in the test
+            samples that the training samples do not have.
     """
-    options = {"target": recipe.target, "label_pattern": recipe.label_pattern}
-    samples, test = _named(load_samples(recipe.train, **options), recipe), None
+    samples, test = _read(recipe.train, recipe), None
     if recipe.test is not None:
-        test = _named(load_samples(recipe.test, **options), recipe).for_classes(samples.class_names)
+        test = _read(recipe.test, recipe).for_classes(samples.class_names)
     elif recipe.test_pattern is not None:
         samples, test = _by_name(samples, recipe.test_pattern)
     elif recipe.test_share:
         samples, test = samples.split([1 - recipe.test_share, recipe.test_share], recipe.seed)
-    labels = samples.class_labels
-    if labels is not None and (labels == labels[0]).all():
-        name = samples.class_names[labels[0]] if samples.class_names else labels[0]
+    if len(samples.class_names) == 1:
         raise SamplesError(
-            f"{recipe.train}: all samples are of one class, {name!r}, expected two classes at least."
+            f"{recipe.train}: all samples are of one class, {samples.class_names[0]!r}, expected two "
+            "classes at least. Where there is nothing to tell apart, leave labels and class folders out."
         )
     shares = [1 - recipe.validation - recipe.calibration, recipe.validation, recipe.calibration]
     parts = samples.split([share for share in shares if share], recipe.seed)
     return Splits(parts[0], parts[1], test, parts[2] if recipe.calibration else None)
+
+
+def load_part(path: Path, part: str) -> Samples:
+    """One of the splits of the data that a recipe file names; see `load_samples`.
+
+    Raises:
+        RecipeError: no recipe, or one that does not name that part.
+        SamplesError: as `load_splits`.
+    """
+    from edgekit.recipe import read_recipe
+
+    recipe = read_recipe(path).data
+    if recipe is None:
+        raise RecipeError(f"{path}: has no table [data], expected one that names the samples.")
+    splits = load_splits(recipe)
+    known = {
+        "test": splits.test,
+        "train": splits.train,
+        "validation": splits.validation,
+        "calibration": splits.calibration or splits.train,
+    }
+    if part not in known:
+        raise UsageError(
+            f"part: received {part!r}, expected one of {', '.join(known)}.{nearest(part, known)}"
+        )
+    found = known[part]
+    if found is None:
+        raise RecipeError(
+            f"{path}: [data] keeps no test samples apart. Add test, test_pattern or test_share."
+        )
+    return found
 
 
 def _by_name(samples: Samples, pattern: str) -> tuple[Samples, Samples]:
@@ -80,7 +110,10 @@ def _by_name(samples: Samples, pattern: str) -> tuple[Samples, Samples]:
     return samples[~fits], samples[fits]
 
 
-def _named(samples: Samples, recipe: DataRecipe) -> Samples:
+def _read(path: str, recipe: DataRecipe) -> Samples:
+    if path.endswith(".toml"):
+        raise RecipeError(f"data: received {path!r}, expected samples and no other recipe.")
+    samples = load_samples(path, target=recipe.target, label_pattern=recipe.label_pattern)
     if not recipe.class_names:
         return samples
     if samples.class_names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,12 +14,14 @@ from edgekit.document import tag
 from edgekit.drift import metrics
 from edgekit.drift.golden import CLASSIFICATION, REGRESSION, Golden
 from edgekit.errors import SamplesError
+from edgekit.preparation import prepared
 from edgekit.runtime.runner import Runner
 from edgekit.samples import Samples
 from edgekit.scoring import scores
 
 ANOMALY = "anomaly"
 _TOP = 5
+_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -98,17 +101,16 @@ def evaluate(runner: Runner, samples: Samples) -> Evaluation:
 
     Args:
         runner: an original model or a file made from it.
-        samples: with labels.
+        samples: raw data with labels; prepared as the model or file says, a batch at a time.
 
     Raises:
-        SamplesError: no labels, or labels that fit no output.
+        SamplesError: no labels, labels that fit no output, or a class that the model does not have.
         TensorError: the samples do not fit the inputs, or an answer is not finite.
     """
     if samples.labels is None:
         raise SamplesError("evaluate: the samples have no labels, expected one a sample.")
-    fitting = samples.for_inputs(runner.inputs)
     if _rebuilds_its_input(runner) and _binary(samples.labels):
-        return _anomalies(runner, fitting)
+        return _anomalies(runner, prepared(samples, runner.metadata, runner.inputs))
     golden = Golden.of(runner, samples)
     name, labels = golden.task_output, golden.labels
     if name is None or labels is None:
@@ -123,18 +125,17 @@ def evaluate(runner: Runner, samples: Samples) -> Evaluation:
         known["mae"] = scores.mean_absolute_error(answers, labels)
         known["rmse"] = metrics.rmse(labels, answers)
     else:
-        known |= _classes(runner, answers, labels)
+        known |= _classes(runner.metadata.class_names or samples.class_names, answers, labels)
     task = REGRESSION if golden.task == REGRESSION else CLASSIFICATION
     return Evaluation(runner.artifact, _backend(runner), task, **known)
 
 
-def _classes(runner: Runner, answers: NDArray[Any], labels: NDArray[Any]) -> dict[str, Any]:
+def _classes(known: tuple[str, ...], answers: NDArray[Any], labels: NDArray[Any]) -> dict[str, Any]:
     count = metrics.class_count(answers) or 0
     classes = metrics.predicted_classes(answers, metrics.binary_threshold(answers))
     matrix = scores.confusion_matrix(classes, labels, count)
     rows = scores.precision_recall_f1(matrix)
-    stored = runner.metadata.class_names
-    names = stored if len(stored) == count else tuple(map(str, range(count)))
+    names = known if len(known) == count else tuple(map(str, range(count)))
     columns = answers.reshape(len(answers), -1)
     single = columns.shape[1] == 1
     return {
@@ -154,19 +155,24 @@ def _classes(runner: Runner, answers: NDArray[Any], labels: NDArray[Any]) -> dic
 
 def _anomalies(runner: Runner, samples: Samples) -> Evaluation:
     assert samples.labels is not None, "evaluate() asks for labels first"
-    (given,) = samples.inputs.values()
-    ((output, answers),) = runner.infer_batch(samples.inputs).items()
-    errors = scores.reconstruction_errors(answers, given)
+    # A reconstruction is as large as what it is made of: a batch at a time is kept.
+    errors, absolute, squared = [], 0.0, 0.0
+    for batch in samples.batches(_BATCH):
+        (given,) = batch.inputs.values()
+        (answers,) = runner.infer_batch(batch.inputs).values()
+        errors.append(scores.reconstruction_errors(answers, given))
+        absolute += len(batch) * scores.mean_absolute_error(answers, given)
+        squared += len(batch) * metrics.rmse(given, answers) ** 2
     labels = samples.labels.reshape(-1)
     return Evaluation(
         runner.artifact,
         _backend(runner),
         ANOMALY,
-        output,
+        runner.outputs[0].name,
         len(labels),
-        auc=scores.roc_auc(errors, labels == 1),
-        mae=scores.mean_absolute_error(answers, given),
-        rmse=metrics.rmse(given, answers),
+        auc=scores.roc_auc(np.concatenate(errors), labels == 1),
+        mae=absolute / len(labels),
+        rmse=math.sqrt(squared / len(labels)),
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.errors import OutputExistsError, TrainingError
-from edgekit.files import atomic, sha256_of
+from edgekit.files import atomic, replace_folder, sha256_of
 
 _STATE = "state.json"
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
@@ -45,7 +45,7 @@ class Checkpoint:
     """The checkpoint of the training that writes `output`: a folder beside it.
 
     Args:
-        output: the model file that the training ends with.
+        output: the model file, or SavedModel folder, that the training ends with.
     """
 
     def __init__(self, output: Path) -> None:
@@ -130,16 +130,19 @@ class Checkpoint:
 
     def may_replace_output(self) -> bool:
         """Whether the output is this training's own: it was ended just before it could tidy up."""
-        if not (self._published.is_file() and self.output.is_file()):
+        if not (self._published.is_file() and self.output.exists()):
             return False
         return self._published.read_text("ascii") == sha256_of(self.output)
 
     def publish(self, model: Path) -> None:
         """Move the finished model into place and remove the checkpoint."""
         self._published.write_text(sha256_of(model), "ascii")
-        with model.open("rb") as stream:
-            os.fsync(stream.fileno())
-        model.replace(self.output)
+        if model.is_dir():
+            replace_folder(model, self.output)
+        else:
+            with model.open("rb") as stream:
+                os.fsync(stream.fileno())
+            model.replace(self.output)
         self.remove()
 
     def remove(self) -> None:

@@ -49,7 +49,7 @@ class Feed:
     threads, a few batches ahead.
 
     Args:
-        samples: prepared for the model, under its inputs' names.
+        samples: prepared for the model, under its inputs' names; see `kept`.
         dtypes: of the model's inputs, by name.
         targets: what the labels become.
         class_weights: how much the loss of each class counts, one number a class; None for 1.
@@ -63,7 +63,7 @@ class Feed:
         class_weights: Any = None,
     ) -> None:
         self.count = len(samples)
-        self.inputs = [Input(name, dtypes[name], kept(x)) for name, x in samples.inputs.items()]
+        self.inputs = [Input(name, dtypes[name], x) for name, x in samples.inputs.items()]
         self._targets = targets.of(samples)
         self._weights = None
         if class_weights is not None and samples.class_labels is not None:

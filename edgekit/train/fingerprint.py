@@ -31,7 +31,7 @@ def fingerprint(recipe: Recipe, model: Any, feeds: Iterable[Feed]) -> str:
     digest = hashlib.sha256()
     settings = asdict(recipe.training)
     del settings["tensorboard"]
-    config = _nameless(model.get_config())
+    config = _nameless(_config(model))
     told = [settings, [asdict(each) for each in recipe.augmentation], config]
     digest.update(json.dumps(told, sort_keys=True, default=repr).encode())
     for weight in model.get_weights():
@@ -54,6 +54,14 @@ def _add(digest: Any, x: Any) -> None:
     x = np.ascontiguousarray(x)
     digest.update(f"{x.dtype.str}{x.shape}".encode())
     digest.update(x.data if x.size else b"")
+
+
+def _config(model: Any) -> Any:
+    try:
+        return model.get_config()
+    except NotImplementedError:
+        # A class of one's own need not say how it was made; what it is made of has to do.
+        return [type(layer).__qualname__ for layer in model._flatten_layers()]
 
 
 def _nameless(config: Any) -> Any:

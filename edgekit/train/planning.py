@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgekit.errors import ArtifactError, SamplesError, TensorError, TrainingError, require
-from edgekit.models.architectures import Task, build
+from edgekit.metadata import Metadata
+from edgekit.models.architectures import Task, adopt, build
 from edgekit.models.source import SourceModel, from_keras
+from edgekit.preparation import learned, prepared
 from edgekit.recipe import Recipe
 from edgekit.samples import Samples
 from edgekit.train import compiling
 from edgekit.train.augmentation import make, varied
 from edgekit.train.class_weighting import weights_of
-from edgekit.train.feeding import Feed, Vary
+from edgekit.train.feeding import Feed, Vary, kept
 from edgekit.train.precision import in_policy
 from edgekit.train.targets import BINARY, NUMBERS, ONE_HOT, Targets, class_count, targets_for
 
@@ -30,6 +32,7 @@ class Plan:
 
     Attributes:
         model: Keras 3, never compiled: what will be saved.
+        metadata: what is stored with it: class names, and pre-processing as far as it was fitted.
         trainee: compiled; shares its weights with `model` unless it computes in 16 bits.
         feeds: of the training samples, the validation samples and, where there are any, the test
             samples.
@@ -38,6 +41,7 @@ class Plan:
     """
 
     model: Any
+    metadata: Metadata
     trainee: Any
     targets: Targets
     feeds: tuple[Feed, ...]
@@ -57,42 +61,50 @@ def check_recipe(recipe: Recipe) -> None:
         make(each)
 
 
-def plan(parts: list[Samples], recipe: Recipe, model: Any = None) -> Plan:
+def plan(
+    parts: list[Samples], recipe: Recipe, model: Any = None, *, trust_code: bool = False
+) -> Plan:
     """Build the model, unless it is given, and bring it together with its samples.
 
     Args:
-        parts: for training, validation and perhaps test.
-        recipe: `model`, `training` and `augmentation` are read.
-        model: Functional or Sequential, in place of the recipe's.
+        parts: raw, for training, validation and perhaps test.
+        recipe: `preprocessing`, `model`, `training` and `augmentation` are read.
+        model: of Keras 3, in place of the recipe's.
+        trust_code: let code that the recipe's model file holds run.
 
     Raises:
         SamplesError: inputs or labels do not fit the model.
         RecipeError: the architecture does not fit the data, or a name not the labels.
     """
     keras = require("keras", "export", _PURPOSE)
-    settings, train = recipe.training, parts[0]
+    settings = recipe.training
     keras.utils.set_random_seed(settings.seed)
-    rebuilds = model is None and recipe.model.name == "autoencoder"
+    metadata = learned(recipe.preprocessing, parts[0])
+    parts = [_kept(prepared(part, metadata)) for part in parts]
+    rebuilds = model is None and _reference(recipe) == "autoencoder"
     if model is None:
-        model = build(_task(train), recipe.model)
+        model = build(_task(parts[0], rebuilds), recipe.model, trust_code=trust_code)
+    elif not getattr(model, "inputs", None):
+        model = adopt(model, _task(parts[0], False), "model")
     source = _source(model)
+    parts = [_fitting(part, source) for part in parts]
     targets = targets_for(
-        train,
+        parts[0],
         {spec.name: spec.shape[1:] for spec in source.inputs},
         source.outputs[0].shape[1:],
         settings,
         rebuilds=rebuilds,
     )
-    names = getattr(train, "class_names", ())
-    weights = weights_of(settings.class_weight, train, targets.classes, names)
+    weights = weights_of(settings.class_weight, parts[0], targets.classes, metadata.class_names)
     dtypes = {spec.name: spec.dtype for spec in source.inputs}
     feeds = [
-        Feed(_fitting(part, source), dtypes, targets, None if number else weights)
+        Feed(part, dtypes, targets, None if number else weights)
         for number, part in enumerate(parts)
     ]
     trainee = compiled(keras, _trainee(keras, model, settings.precision), recipe, targets, feeds[0])
     return Plan(
         model=model,
+        metadata=metadata.for_inputs([spec.name for spec in source.inputs]),
         trainee=trainee,
         targets=targets,
         feeds=tuple(feeds),
@@ -158,23 +170,35 @@ def _trainee(keras: Any, model: Any, precision: str) -> Any:
     return keras.Model(inputs, model.outputs[0])
 
 
-def _task(samples: Samples) -> Task:
+def _kept(samples: Samples) -> Samples:
+    """The same samples, read from disk once where they are small: all that follows looks at them."""
+    return replace(samples, inputs={name: kept(x) for name, x in samples.inputs.items()})
+
+
+def _reference(recipe: Recipe) -> str | None:
+    """The reference architecture that the recipe names."""
+    own = recipe.model.function is not None or recipe.model.file is not None
+    return None if own else recipe.model.name
+
+
+def _task(samples: Samples, rebuilds: bool) -> Task:
     if len(samples.inputs) != 1:
         raise SamplesError(
-            f"training: received inputs {', '.join(samples.inputs)}, the reference architectures take one."
-        )
-    if not class_count(samples):
-        raise SamplesError(
-            "training: the samples have no class labels (whole numbers, array 'y'), which this "
-            "architecture learns."
+            f"training: received inputs {', '.join(samples.inputs)}, expected one: edgekit's networks "
+            "take one, and so does a function's."
         )
     ((name, x),) = samples.inputs.items()
     largest = max(
         float(np.max(np.abs(np.asarray(batch.inputs[name], np.float64))))
         for batch in samples.batches(_BATCH)
     )
+    shape, scale = tuple(x.shape[1:]), 1 / largest if largest else 1.0
+    if rebuilds or samples.labels is None:
+        return Task(shape, 0, scale, "reconstruction")
     classes = class_count(samples)
-    return Task(tuple(x.shape[1:]), classes, 1 / largest if largest else 1.0)
+    if classes:
+        return Task(shape, classes, scale)
+    return Task(shape, int(np.prod(samples.labels.shape[1:], dtype=int)), scale, "regression")
 
 
 def _fitting(samples: Samples, source: SourceModel) -> Samples:

@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from edgekit.errors import require
-from edgekit.files import refuse_existing
+from edgekit.models.saving import check_path, check_saving, refuse_saving, save
 from edgekit.recipe import Recipe
 from edgekit.samples import Splits, load_splits
 from edgekit.train import fitting
@@ -37,8 +37,9 @@ def train(
     on_epoch: Callable[[dict[str, float]], None] | None = None,
     live: Progress | None = None,
     model: Any = None,
+    trust_code: bool = False,
 ) -> Training:
-    """Train the architecture that `recipe` names, or `model`, and save it whole.
+    """Train the network that `recipe` asks for, or `model`, and save it whole.
 
     A reference network scales raw samples itself, by the largest magnitude of the training data, so
     that the model and every file made from it take the data as it is. The weights of the best epoch
@@ -49,20 +50,24 @@ def train(
     ``<output's stem>.log.csv``.
 
     Args:
-        splits: images as (samples, height, width, channels); labels are class numbers (samples,),
-            or have the shape of the model's output. Without labels, the model learns to give its
-            input once more.
-        recipe: `model`, `training` and `augmentation` are read.
-        output: the ``.keras`` file to write.
+        splits: raw samples, images as (samples, height, width, channels); labels are class numbers
+            (samples,), or have the shape of the model's output. Without labels, the model learns to
+            give its input once more. What the recipe's pre-processing learns is learned from `train`
+            and stored with the model.
+        recipe: `preprocessing`, `model`, `training` and `augmentation` are read.
+        output: the ``.keras`` or ``.h5`` file to write; a name without an ending is a SavedModel folder.
         overwrite: replace it if it exists, and the checkpoint of another training.
         progress: called with a line of text for each epoch.
         on_epoch: called with the numbers of each epoch, after its checkpoint; what it raises ends
             the training, which the same call takes up again.
         live: called within an epoch with a line of text, up to ten times a second.
-        model: a Keras 3 model, Functional or Sequential, in place of the recipe's; its weights are
-            changed. To be taken up in another process, it has to begin with the same weights there.
+        model: a Keras 3 model in place of the recipe's; its weights are changed. A subclassed one
+            becomes a SavedModel. To be taken up in another process, it has to begin with the same
+            weights there.
+        trust_code: let code that the recipe's model file holds run.
 
     Raises:
+        UsageError: the model could not be loaded again from such an output.
         OutputExistsError: `output` exists, or the checkpoint of another training, and `overwrite`
             is false.
         SamplesError: labels are missing or out of range, or labels or inputs do not fit the model.
@@ -71,12 +76,14 @@ def train(
     """
     output = Path(output)
     checkpoint = Checkpoint(output)
+    check_path(output)
     if not checkpoint.may_replace_output():
-        refuse_existing([output], overwrite)
+        refuse_saving(output, overwrite)
     # TensorFlow reads this once, on its first import: oneDNN's sums differ with the order of threads.
     os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
     parts = [part for part in (splits.train, splits.validation, splits.test) if part is not None]
-    planned = plan(parts, recipe, model)
+    planned = plan(parts, recipe, model, trust_code=trust_code)
+    check_saving(planned.model, output)
     key = fingerprint(recipe, planned.model, planned.feeds[:2])
     state = fitting.begin(planned.trainee, checkpoint.load(key, overwrite))
     before, start = sum(row["seconds"] for row in state.history), perf_counter()
@@ -95,7 +102,7 @@ def train(
         seconds = before + perf_counter() - start
         model = scorer(planned, recipe)
         scores = [_scores(model, feed, planned.targets) for feed in planned.feeds[1:]]
-        _save(planned.model, checkpoint)
+        _save(planned, checkpoint)
     finally:
         if not checkpoint.exists():
             checkpoint.remove()
@@ -180,10 +187,10 @@ def _scores(model: Any, feed: Feed, targets: Targets) -> dict[str, float]:
     return scores
 
 
-def _save(model: Any, checkpoint: Checkpoint) -> None:
-    path = checkpoint.folder / "model.keras"
+def _save(planned: Plan, checkpoint: Checkpoint) -> None:
+    path = checkpoint.folder / f"model{checkpoint.output.suffix}"
     try:
-        model.save(path)
+        save(planned.model, path, metadata=planned.metadata, overwrite=True)
         checkpoint.publish(path)
     except OSError as error:
         raise checkpoint.unwritable("the model", error) from error

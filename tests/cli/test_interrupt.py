@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM in the middle of a training or an export: exit code 130, one line, nothing left."""
+"""Ctrl-C and SIGTERM in the middle of a training or an export: exit code 130, one line, whole files."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+CHECKPOINT = "new/m.keras.checkpoint"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
@@ -33,8 +35,17 @@ def test_a_training_that_is_interrupted(
     assert process.returncode == 130, err
     assert out == ""
     lines = [line for line in err.splitlines() if not line.startswith("epoch ")]
-    assert lines == ["edgekit: interrupted; nothing half-written is left."]
-    assert [path.name for path in tmp_path.iterdir()] == [given.name]
+    assert lines == [
+        "edgekit: interrupted; the finished epochs are kept: run the same command again to go on."
+    ]
+    assert {path.name for path in tmp_path.iterdir()} == {given.name, "new"}
+    kept = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")}
+    assert kept == {
+        given.name,
+        "new/m.log.csv",
+        "new/m.keras.checkpoint",
+        f"{CHECKPOINT}/epoch.npz",
+    }
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])

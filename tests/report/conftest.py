@@ -198,10 +198,17 @@ def _training() -> dict[str, Any]:
                 "accuracy": 0.97 - 0.5 / epoch,
                 "val_loss": 1.5 / epoch + 0.17,
                 "val_accuracy": 0.96 - 0.45 / epoch,
+                "learning_rate": 0.002 * (12 - epoch) / 12,
                 "seconds": 8.4,
             }
             for epoch in range(1, 13)
         ],
+        "loss": "sparse_categorical_crossentropy",
+        "monitor": "val_accuracy",
+        "best_epoch": 12,
+        "stopped": False,
+        "validation": {"loss": 0.295, "accuracy": 0.9541},
+        "test": {"loss": 0.301, "accuracy": 0.9528},
         "validation_accuracy": 0.9541,
         "test_accuracy": 0.9528,
         "seconds": 101.2,

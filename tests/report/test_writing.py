@@ -88,11 +88,13 @@ def test_html_holds_the_numbers(documents: Documents, write: Write, tmp_path: Pa
         "ONNX has no such scheme",
         "the CPU governor is 'ondemand'",
         "23,756 parameters",
+        "the weights of epoch 12, the best by val_accuracy",
         "raspberry-pi-4",
         documents["drift"]["reference"]["golden_sha256"],
     ):
         assert part in page.text
-    assert page.tags.count("polyline") == 4
+    # Accuracy and loss of both parts of the data, and the learning rate.
+    assert page.tags.count("polyline") == 5
 
 
 def test_html_needs_nothing_else(documents: Documents, write: Write, tmp_path: Path) -> None:

@@ -120,8 +120,8 @@ def test_its_document_is_valid(tmp_path: Path, test: bool) -> None:
 def test_a_loss_that_is_no_number_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*given: Any) -> Any:
-        model = architectures.build(*given)
+    def broken(*given: Any, **options: Any) -> Any:
+        model = architectures.build(*given, **options)
         kernel, bias = model.get_layer("logits").get_weights()
         model.get_layer("logits").set_weights([kernel, bias * np.nan])
         return model
@@ -169,7 +169,7 @@ def with_two_inputs(parts: Splits) -> Splits:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (without_labels, "no class labels"),
+        (without_labels, "received a reconstruction to learn"),
         (with_a_class_too_many, r"received 3 at sample 0 .* expected 0 to 2"),
         (with_a_negative_class, r"received -1 at sample"),
         (with_other_shapes, r"received samples of shape \[5\], expected \[6\]"),
@@ -180,7 +180,7 @@ def test_samples_that_do_not_fit_are_refused_before_the_work(
     tmp_path: Path, change: Callable[[Splits], Splits], message: str
 ) -> None:
     lines: list[str] = []
-    with pytest.raises((SamplesError, TrainingError), match=message):
+    with pytest.raises((SamplesError, RecipeError), match=message):
         train(change(splits()), RECIPE, tmp_path / "m.keras", progress=lines.append)
     assert lines == []
     assert list(tmp_path.iterdir()) == []

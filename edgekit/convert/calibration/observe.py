@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from edgekit.convert.calibration.histogram import Histogram
 from edgekit.convert.calibration.learned import Learned, find_learned
+from edgekit.convert.calibration.masks import MARGIN, MARGIN_16, Hidden, saturated
 from edgekit.convert.calibration.methods import MIN_MAX, Interval, Method
 from edgekit.convert.calibration.probes import Probe, batches
 from edgekit.convert.calibration.ranges import Ranges
@@ -67,6 +69,7 @@ def observe(
     seed: int = 0,
     validation: Samples | None = None,
     learned: Learned | None = None,
+    hidden: Hidden = MappingProxyType({}),
 ) -> Ranges:
     """The ranges of a file's tensors over all samples, and over each half of them, in one pass.
 
@@ -77,27 +80,30 @@ def observe(
         seed: of the division into halves.
         validation: samples to hold against the ranges, under the same names.
         learned: ranges that the model was trained with, which its tensors keep.
+        hidden: scores that attention masks; see `edgekit.convert.calibration.masks`.
     """
     halves = [_watch(probe, half, method.counts) for half in _halves(samples, seed)]
-    by_half = tuple(_choose(half, method) for half in halves) if len(halves) > 1 else ()
+    by_half = tuple(_choose(half, method, hidden) for half in halves if len(halves) > 1)
     whole = halves[0]
     for half in halves[1:]:
         for name, seen in half.items():
             whole.setdefault(name, Seen.nothing(method.counts)).merge(seen)
     kept = find_learned(learned, probe, samples) if learned else {}
-    chosen = {**_choose(whole, method), **kept}
+    chosen = {**_choose(whole, method, hidden), **kept}
     # What was learned does not hang on the samples.
     by_half = tuple(
         {name: interval for name, interval in half.items() if name not in kept} for half in by_half
     )
+    # What is hidden lies outside of its range on purpose.
+    plain = {name: interval for name, interval in chosen.items() if name not in hidden}
     return Ranges(
         method=method,
         samples=len(samples),
         chosen=chosen,
-        seen=_choose(whole, MIN_MAX),
+        seen=_choose(whole, MIN_MAX, hidden, MARGIN_16),
         halves=by_half,
         learned=len(kept),
-        resemblance=None if validation is None else resemblance(probe, chosen, validation),
+        resemblance=None if validation is None else resemblance(probe, plain, validation),
     )
 
 
@@ -122,12 +128,16 @@ def _some(values: NDArray[Any]) -> NDArray[Any]:
     return values.reshape(-1)[::stride]
 
 
-def _choose(tensors: dict[str, Seen], method: Method) -> dict[str, Interval]:
-    return {
+def _choose(
+    tensors: dict[str, Seen], method: Method, hidden: Hidden, margin: float = MARGIN
+) -> dict[str, Interval]:
+    known = {name: seen for name, seen in tensors.items() if seen.lowest <= seen.highest}
+    ranges = {
         name: method.choose(Interval(seen.lowest, seen.highest), seen.histogram)
-        for name, seen in tensors.items()
-        if seen.lowest <= seen.highest
+        for name, seen in known.items()
     }
+    lowest = {name: seen.lowest for name, seen in known.items()}
+    return saturated(ranges, hidden, lowest, margin)
 
 
 def _halves(samples: Samples, seed: int) -> list[Samples]:

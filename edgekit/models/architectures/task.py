@@ -94,8 +94,9 @@ def finish(x: Any, task: Task, recipe: ModelRecipe) -> Any:
     layers = require("keras", "export", PURPOSE).layers
     if task.kind == "reconstruction":
         raise RecipeError(
-            f"model {recipe.name!r}: received a reconstruction to learn, expected a classification "
-            "or a regression. The architecture 'autoencoder' reconstructs."
+            f"model {recipe.name!r}: received a reconstruction to learn, which is what samples without "
+            "labels ask for, expected class labels (whole numbers, array 'y') or values to predict. The "
+            "architecture 'autoencoder' reconstructs."
         )
     x = layers.Dropout(recipe.dropout, name="dropout")(x)
     if task.kind == "regression":

@@ -12,6 +12,7 @@ import pytest
 from edgekit.errors import BridgeError
 from edgekit.models import load
 from edgekit.models.bridge import TOLERANCE, copy_back, to_tf_keras
+from edgekit.models.source import from_keras
 
 Reloaded = Callable[..., Any]
 IMAGE, SERIES, VECTOR = (8, 8, 3), (5, 3), (6,)
@@ -189,22 +190,30 @@ def test_a_model_of_tf_keras_is_its_own_twin(tmp_path: Path) -> None:
     assert to_tf_keras(source).source is source
 
 
-def test_an_unknown_layer_is_named(reloaded: Reloaded) -> None:
+def test_a_layer_that_cannot_be_made_anew_is_named() -> None:
     import keras
+
+    class Scaled(keras.layers.Layer):
+        def __init__(self, by: Any) -> None:
+            super().__init__(name="mine")
+            self.by = by
+
+        def call(self, x: Any) -> Any:
+            return x * self.by
 
     a = keras.Input((4,), name="a")
-    model = keras.Model(a, keras.layers.Dense(2)(a * 2.0))
-    with pytest.raises(BridgeError, match=r"m\.keras: layer 'multiply.*' \(Multiply\) has no"):
-        to_tf_keras(reloaded(model))
+    model = keras.Model(a, Scaled(keras.ops.ones(4))(a))
+    with pytest.raises(BridgeError, match=r"m\.keras: layer 'mine' \(Scaled\) cannot be carried"):
+        to_tf_keras(from_keras(Path("m.keras"), "keras", model))
 
 
-def test_a_layer_that_cannot_be_rebuilt_is_named(reloaded: Reloaded) -> None:
+def test_a_stateful_layer_is_refused() -> None:
     import keras
 
-    a = keras.Input((5, 8), name="a")
-    attention = keras.layers.MultiHeadAttention(2, 4, name="looks")
-    with pytest.raises(BridgeError, match=r"layer 'looks' \(MultiHeadAttention\)"):
-        to_tf_keras(reloaded(keras.Model(a, attention(a, a))))
+    a = keras.Input(batch_shape=(2, 5, 3), name="a")
+    model = keras.Model(a, keras.layers.LSTM(4, stateful=True, name="keeps")(a))
+    with pytest.raises(BridgeError, match=r"layer 'keeps' \(LSTM\) is stateful"):
+        to_tf_keras(from_keras(Path("m.keras"), "keras", model))
 
 
 def test_the_first_layer_that_answers_differently_is_named(
@@ -212,7 +221,7 @@ def test_the_first_layer_that_answers_differently_is_named(
 ) -> None:
     import keras
 
-    from edgekit.models import bridge
+    from edgekit.models.bridge import activations
 
     layers = keras.layers
     source = reloaded(
@@ -223,8 +232,8 @@ def test_the_first_layer_that_answers_differently_is_named(
             layers.Dense(2, name="after"),
         )
     )
-    # Without its table the bridge takes tf_keras' function of that name, which is another.
-    monkeypatch.setattr(bridge, "_ACTIVATIONS", {})
+    # tf_keras' function of that name is another.
+    monkeypatch.setattr(activations, "_SAME", "linear hard_sigmoid")
     with pytest.raises(BridgeError, match=r"layer 'odd' \(Activation\) answers differently"):
         to_tf_keras(source)
 
