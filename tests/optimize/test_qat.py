@@ -9,14 +9,11 @@ import pytest
 
 import edgekit
 from edgekit import document
-from edgekit.errors import UsageError
 from edgekit.models import load
 from edgekit.models.bridge import to_tf_keras
-from edgekit.models.source import SourceModel, copied, from_keras
-from edgekit.optimize.objective import Teacher
+from edgekit.models.source import SourceModel
 from edgekit.optimize.qat import quantize_aware
-from edgekit.recipe import DistillRecipe, ExportRecipe, QatRecipe
-from edgekit.samples import Samples
+from edgekit.recipe import QatRecipe
 
 RECIPE = QatRecipe(epochs=1, batch_size=32)
 
