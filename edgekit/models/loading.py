@@ -30,7 +30,9 @@ _PURPOSE = "Loading a Keras model"
 _CONFIG_LIMIT_BYTES = 256 << 20
 
 
-def load(path: str | os.PathLike[str], *, trust_code: bool = False) -> SourceModel:
+def load(
+    path: str | os.PathLike[str], *, trust_code: bool = False, signature: str | None = None
+) -> SourceModel:
     """Load a ``.keras`` or HDF5 file, or a SavedModel folder.
 
     Keras 3 is asked first; tf_keras takes the older files that Keras 3 refuses. The result's
@@ -39,16 +41,23 @@ def load(path: str | os.PathLike[str], *, trust_code: bool = False) -> SourceMod
     Args:
         path: the file or folder.
         trust_code: let code that the file holds (Lambda layers, Python functions) run.
+        signature: of a SavedModel, the one to take; ``serving_default`` or the only one if None.
 
     Raises:
-        UsageError: nothing is there, or its ending is no Keras model's.
+        UsageError: nothing is there, its ending is no Keras model's, or it has no such signature.
         UntrustedCodeError: the file holds code and `trust_code` is false.
         ArtifactError: no flavour can read it; says why.
         MissingDependencyError: TensorFlow is not installed.
     """
     artifact = Artifact.of(path)
     if artifact.format == "savedmodel":
-        return _load_saved_model(artifact.path, trust_code)
+        loaded = load_saved_model(artifact.path, trust_code)
+        source = from_saved_model(artifact.path, loaded, signature)
+        return replace(source, metadata=read(artifact.path) or Metadata())
+    if signature is not None:
+        raise UsageError(
+            f"{path}: received the signature {signature!r}, which only SavedModels have. Leave it out."
+        )
     if artifact.format not in ("keras", "hdf5"):
         raise UsageError(
             f"{path}: received a {artifact.format} file, expected a Keras model: .keras, .h5 or a "
@@ -104,7 +113,13 @@ def _load_quantized(path: Path, config: Any, trust_code: bool) -> Any:
         return _load_with_tf_keras(path, config, trust_code)
 
 
-def _load_saved_model(path: Path, trust_code: bool) -> SourceModel:
+def load_saved_model(path: Path, trust_code: bool) -> Any:
+    """What TensorFlow loads of a SavedModel folder, with all its signatures.
+
+    Raises:
+        ArtifactError: it is no SavedModel.
+        UntrustedCodeError: its graph reaches beyond the model and `trust_code` is false.
+    """
     tf = require("tensorflow", "export", _PURPOSE)
     proto = path / "saved_model.pb"
     if not proto.is_file():
@@ -112,12 +127,11 @@ def _load_saved_model(path: Path, trust_code: bool) -> SourceModel:
     if not trust_code:
         refuse_reaching(path, _read_saved_model(proto))
     try:
-        loaded = tf.saved_model.load(str(path))
+        return tf.saved_model.load(str(path))
     except Exception as error:
         raise ArtifactError(
             f"{path}: cannot be loaded as a SavedModel: {one_line(error)}"
         ) from error
-    return replace(from_saved_model(path, loaded), metadata=read(path) or Metadata())
 
 
 def _read_saved_model(proto: Path) -> Any:
