@@ -10,6 +10,7 @@ and for the model's tf_keras twin. TRAIN and TEST are samples with labels.
 from __future__ import annotations
 
 import argparse
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -52,7 +53,7 @@ def hardened(source: SourceModel, factor: float = 100.0, seed: int = 0) -> Sourc
     rng = np.random.default_rng(seed)
     layers = [layer for layer in hard.model.layers if layer.get_weights()]
     changed = 0
-    for layer, following in zip(layers, layers[1:], strict=False):
+    for layer, following in pairwise(layers):
         kinds = type(layer).__name__, type(following).__name__
         if kinds[0] != "BatchNormalization" or kinds[1] not in ("Conv2D", "DepthwiseConv2D"):
             continue

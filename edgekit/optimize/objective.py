@@ -76,17 +76,19 @@ def objective(
                 "labels are for one. Give a teacher to imitate."
             )
         count = len(source.outputs)
-        return Objective([_squared] * count, lambda _, inputs: _answers(teacher.source, inputs))
+        several = _asked(teacher)
+        return Objective([_squared] * count, lambda _, inputs: several(inputs))
     kind = _kind(source, data)
     answer = {"classes": _class_loss, "score": _score_loss, "values": _value_loss}[kind]
+    imitated = _asked(teacher) if teacher else None
     logits = kind != "values" and _answers_logits(model, source, data)
 
     def targets(batch: Samples, inputs: Inputs) -> tuple[NDArray[Any], ...]:
         parts = []
         if not unlabelled:
             parts.append(_labels(batch, inputs))
-        if teacher is not None:
-            parts.append(_answers(teacher.source, inputs)[0])
+        if imitated is not None:
+            parts.append(imitated(inputs)[0])
         # Labels and the teacher's answers travel side by side.
         return (np.concatenate(parts, -1, dtype=np.float32),)
 
@@ -127,8 +129,16 @@ def _labels(batch: Samples, inputs: Inputs) -> NDArray[Any]:
     return labels[:, None] if labels.ndim == 1 else labels
 
 
-def _answers(source: SourceModel, inputs: Inputs) -> tuple[NDArray[Any], ...]:
-    return tuple(np.asarray(answer, np.float32) for answer in source.call(inputs).values())
+def _asked(teacher: Teacher) -> Callable[[Inputs], tuple[NDArray[Any], ...]]:
+    tf = require("tensorflow", "export", "Fine-tuning")
+    # The last batch of an epoch is smaller: shapes are left open, or each is traced anew.
+    call = tf.function(teacher.source.call, reduce_retracing=True)
+
+    def answers(inputs: Inputs) -> tuple[NDArray[Any], ...]:
+        tensors = {name: tf.convert_to_tensor(x) for name, x in inputs.items()}
+        return tuple(np.asarray(answer, np.float32) for answer in call(tensors).values())
+
+    return answers
 
 
 def _answers_logits(model: Any, source: SourceModel, data: Samples) -> bool:

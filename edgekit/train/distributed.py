@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -17,6 +16,7 @@ from edgekit.files import atomic, refuse_existing
 from edgekit.models.bridge import copy_back, to_tf_keras
 from edgekit.models.source import from_keras
 from edgekit.recipe import Recipe
+from edgekit.recipe.comparing import comparable
 from edgekit.samples import Samples
 from edgekit.samples.splits import Splits
 from edgekit.train import fitting
@@ -112,9 +112,7 @@ def _strategy(cluster: Cluster) -> tuple[Any, Any]:
 
 
 def _key(splits: Splits, recipe: Recipe) -> str:
-    tables = asdict(recipe)
-    told = [tables[key] for key in ("model", "training", "augmentation", "preprocessing")]
-    text = json.dumps([edgekit.__version__, told], default=repr, sort_keys=True)
+    text = json.dumps([edgekit.__version__, comparable(recipe)], sort_keys=True)
     data = data_key(splits.train, splits.validation)
     return hashlib.sha256(f"{text} {data}".encode()).hexdigest()
 
@@ -197,23 +195,22 @@ def _scores(model: Any, feed: Feed) -> dict[str, float]:
 
 
 def _share(tf: Any, feed: Feed, recipe: Recipe, vary: Vary | None, cluster: Cluster) -> Any:
-    """This worker's rows of every batch, as many on each worker, with weights.
+    """This worker's rows of every batch, weighted so that the workers' means add up to the batch's.
 
-    TensorFlow averages each worker's loss over its rows and then over the workers. What is short of a
-    full share is filled up with rows of weight 0, and all others weigh more by as much, so
-    that the sum is the mean over the batch.
+    TensorFlow averages each worker's loss over its rows and then over the workers, whose shares may
+    differ by a row. A worker without a row takes one with weight 0.
     """
     settings, count = recipe.training, len(cluster.workers)
     batches = feed.epochs(settings.batch_size, range(settings.epochs), settings.seed, vary)
 
     def share(inputs: Any, targets: Any, weights: Any = None) -> Any:
         total = tf.shape(targets)[0]
-        size = -(-total // count)
-        rows = tf.range(cluster.index * size, (cluster.index + 1) * size)
-        there = tf.cast(rows < total, tf.float32) * tf.cast(count * size, tf.float32)
-        rows = tf.minimum(rows, total - 1)
-        scale = there / tf.cast(total, tf.float32)
-        weights = scale if weights is None else scale * tf.gather(weights, rows)
+        first, after = (total * n // count for n in (cluster.index, cluster.index + 1))
+        rows = tf.range(first, after)
+        rows = tf.cond(first < after, lambda: rows, lambda: tf.zeros(1, rows.dtype))
+        scale = tf.cast((after - first) * count, tf.float32) / tf.cast(total, tf.float32)
+        given = 1.0 if weights is None else tf.gather(weights, rows)
+        weights = tf.fill(tf.shape(rows), scale) * given
         return (
             tf.nest.map_structure(lambda x: tf.gather(x, rows), inputs),
             tf.gather(targets, rows),

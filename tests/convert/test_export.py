@@ -296,7 +296,7 @@ def test_calls_that_are_wrong(tmp_path: Path, digits_model: Path, digits: Any) -
         (UsageError, "does not exist", {"calibration": tmp_path / "missing.npz"}),
         (TensorError, "no such input", {"calibration": Samples({"imago": x})}),
         (TensorError, "channel axis", {"calibration": Samples({"image": x[..., 0]})}),
-        (UsageError, "labelled samples", {"recipe": ExportRecipe(prune=PruneRecipe(0.5))}),
+        (UsageError, "samples to fine-tune with", {"recipe": ExportRecipe(prune=PruneRecipe(0.5))}),
         (
             UsageError,
             "no labels",
@@ -339,7 +339,7 @@ def test_calibration_says_what_the_samples_are_worth(
     tmp_path: Path, digits_model: Path, digits: Any, format: str
 ) -> None:
     lines: list[str] = []
-    scaled = {name: x / 16 for name, x in digits.validation.inputs.items()}
+    scaled = {name: x * 4 for name, x in digits.validation.inputs.items()}
     # A bright and a dark picture: each half knows one of them.
     pictures = digits.train.inputs["image"][:2] * np.float32([1, 0.1]).reshape(2, 1, 1, 1)
     edgekit.export(

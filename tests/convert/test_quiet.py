@@ -52,7 +52,7 @@ def test_an_export_writes_its_own_lines_and_nothing_else(
 ) -> None:
     import numpy as np
 
-    np.savez(tmp_path / "c.npz", x=digits.train.inputs["image"][:20])  # type: ignore[attr-defined]
+    np.savez(tmp_path / "c.npz", x=digits.train.inputs["image"][:300])  # type: ignore[attr-defined]
     done = subprocess.run(
         [sys.executable, "-c", CODE, digits_model, tmp_path / "out", tmp_path / "c.npz"],
         capture_output=True,
@@ -61,7 +61,7 @@ def test_an_export_writes_its_own_lines_and_nothing_else(
     )
     assert done.stderr == ""
     lines = done.stdout.splitlines()
-    assert lines[0] == "calibrate on 20 of 20 samples"
+    assert lines[0] == "calibrate on 300 of 300 samples"
     assert sorted(line.split(":")[0] for line in lines[1:]) == sorted(
         f"digits.{scheme}.{format}"
         for scheme in ("float32", "int8")
