@@ -24,9 +24,7 @@ class Probe:
         self.tensors = tensors
         self.runs = 0
 
-    def run(
-        self, _: dict[str, NDArray[Any]], look: Callable[[str, NDArray[Any]], None]
-    ) -> None:
+    def run(self, _: dict[str, NDArray[Any]], look: Callable[[str, NDArray[Any]], None]) -> None:
         self.runs += 1
         for name, values in self.tensors.items():
             look(name, values * np.float32(self.runs))
