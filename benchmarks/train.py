@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("recipes", nargs="*", type=Path)
     parser.add_argument("--turns", type=int, default=5, help="trainings of each kind (5)")
     parser.add_argument("--epochs", type=int, default=2, help="of each of those (2)")
+    parser.add_argument("--samples", type=int, default=12_000, help="in each of those (12,000)")
     parser.add_argument("--only-overhead", action="store_true", help="leave the whole training out")
     args = parser.parse_args()
     for path in args.recipes or sorted(EXAMPLES.glob("*.toml")):
@@ -48,7 +49,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             if not args.only_overhead:
                 whole(path.stem, splits, recipe, Path(folder, "whole.keras"))
-            overhead(path.stem, splits, recipe, Path(folder), args.turns, args.epochs)
+            short = replace(splits, train=splits.train.subset(args.samples))
+            overhead(path.stem, short, recipe, Path(folder), args.turns, args.epochs)
 
 
 def whole(name: str, splits: Splits, recipe: Recipe, output: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from contextlib import ExitStack
 
-from edgekit.cli.arguments import add_json, add_runner, load_runner
+from edgekit.cli.arguments import SAMPLES_HELP, add_json, add_runner, load_runner
 from edgekit.cli.console import Console
 from edgekit.errors import UsageError
 from edgekit.samples import load_samples
@@ -14,7 +14,7 @@ from edgekit.scoring.evaluation import Evaluation, evaluate
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("artifact", metavar="MODEL|ARTIFACT", help=".tflite, .onnx or Keras")
-    parser.add_argument("--samples", required=True, metavar="SAMPLES", help="with labels")
+    parser.add_argument("--samples", required=True, metavar="SAMPLES", help=SAMPLES_HELP)
     parser.add_argument(
         "--executor",
         choices=("here", "ray"),

@@ -14,7 +14,6 @@ from edgekit.models.source import SourceModel, copied
 from edgekit.optimize.objective import Teacher
 from edgekit.optimize.shelf import Shelf
 from edgekit.optimize.steps import Progress, Step, steps
-from edgekit.preparation import prepared
 from edgekit.recipe import ExportRecipe
 from edgekit.samples import Samples
 
@@ -47,7 +46,8 @@ def optimize(
     Args:
         source: the model; changed in place unless channels are removed first.
         recipe: its `prune`, `cluster`, `qat` and `distill` are read.
-        data: raw samples to fine-tune with; labelled unless `recipe` distils.
+        data: samples to fine-tune with, prepared as the model takes them; labelled unless `recipe`
+            distils.
         shelf: where each step's model is written, and taken from if the same chain made it before;
             None for nowhere.
         progress: called with a line of text for each step and epoch.
@@ -68,8 +68,6 @@ def optimize(
     teacher = None
     if recipe.distill and asked:
         teacher = Teacher(copied(source), recipe.distill.weight, recipe.distill.temperature)
-    if data is not None and asked:
-        data = prepared(data, source.metadata, source.inputs)
     if shelf:
         for count in range(len(asked), 0, -1):
             found = shelf.find(names[:count], keys[count - 1])

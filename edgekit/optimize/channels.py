@@ -89,7 +89,7 @@ def slim(source: SourceModel, recipe: PruneRecipe) -> Slimmed:
             coupling.lock(coupling.made[name])
     gone = _weakest(graph, coupling, recipe)
     if not gone and recipe.channels:
-        raise UsageError(_nothing_to_remove(source, coupling))
+        raise UsageError(_nothing_to_remove(source, coupling, recipe))
     after = rebuild(source, graph, coupling, gone)
     layers = {layer.name: layer for layer in after.model.layers}
     channels = {name: (len(atoms), _width(layers[name])) for name, atoms in coupling.made.items()}
@@ -162,14 +162,18 @@ def _norms(layer: Any, order: int) -> NDArray[Any]:
     return norms
 
 
-def _nothing_to_remove(source: SourceModel, coupling: Coupling) -> str:
+def _nothing_to_remove(source: SourceModel, coupling: Coupling, recipe: PruneRecipe) -> str:
+    made = list(coupling.made.values())
+    free = made and any(
+        not coupling.locked(int(root)) for root in coupling.roots(np.concatenate(made))
+    )
+    if free:
+        return (
+            f"pruning channels: the share {recipe.channels:g} removes none, since what stays is a "
+            f"multiple of {recipe.multiple}. Give a larger share, or a smaller prune.multiple."
+        )
+    reason = "all channels go to its output"
     if coupling.blocking:
         name, kind = coupling.blocking[0]
-        return (
-            f"pruning channels: none can be removed. Layer {name!r} ({kind}) takes all channels as they "
-            "are, and the model's output needs the others."
-        )
-    return (
-        f"pruning channels: {source.model.name!r} has no channels that can be removed: all of them "
-        "go to its output, or there are too few for the share."
-    )
+        reason = f"layer {name!r} ({kind}) takes all channels as they are"
+    return f"pruning channels: {source.model.name!r} has none that can be removed: {reason}."

@@ -76,17 +76,19 @@ def objective(
                 "labels are for one. Give a teacher to imitate."
             )
         count = len(source.outputs)
-        return Objective([_squared] * count, lambda _, inputs: _answers(teacher.source, inputs))
+        several = _asked(teacher)
+        return Objective([_squared] * count, lambda _, inputs: several(inputs))
     kind = _kind(source, data)
     answer = {"classes": _class_loss, "score": _score_loss, "values": _value_loss}[kind]
+    imitated = _asked(teacher) if teacher else None
     logits = kind != "values" and _answers_logits(model, source, data)
 
     def targets(batch: Samples, inputs: Inputs) -> tuple[NDArray[Any], ...]:
         parts = []
         if not unlabelled:
             parts.append(_labels(batch, inputs))
-        if teacher is not None:
-            parts.append(_answers(teacher.source, inputs)[0])
+        if imitated is not None:
+            parts.append(imitated(inputs)[0])
         # Labels and the teacher's answers travel side by side.
         return (np.concatenate(parts, -1, dtype=np.float32),)
 
@@ -127,8 +129,16 @@ def _labels(batch: Samples, inputs: Inputs) -> NDArray[Any]:
     return labels[:, None] if labels.ndim == 1 else labels
 
 
-def _answers(source: SourceModel, inputs: Inputs) -> tuple[NDArray[Any], ...]:
-    return tuple(np.asarray(answer, np.float32) for answer in source.call(inputs).values())
+def _asked(teacher: Teacher) -> Callable[[Inputs], tuple[NDArray[Any], ...]]:
+    tf = require("tensorflow", "export", "Fine-tuning")
+    # The last batch of an epoch is smaller: shapes are left open, or each is traced anew.
+    call = tf.function(teacher.source.call, reduce_retracing=True)
+
+    def answers(inputs: Inputs) -> tuple[NDArray[Any], ...]:
+        tensors = {name: tf.convert_to_tensor(x) for name, x in inputs.items()}
+        return tuple(np.asarray(answer, np.float32) for answer in call(tensors).values())
+
+    return answers
 
 
 def _answers_logits(model: Any, source: SourceModel, data: Samples) -> bool:
@@ -140,8 +150,12 @@ def _answers_logits(model: Any, source: SourceModel, data: Samples) -> bool:
     answers = np.asarray(result, np.float32)
     if source.classes == 1:
         return bool(answers.min() < 0 or answers.max() > 1)
-    # A classifier's answers are probabilities, or logits if they do not add up to one.
-    return bool(np.abs(answers.sum(-1) - 1).max() > 1e-3 or answers.min() < 0)
+    # A classifier's answers are probabilities, or logits if they do not add up to one. What is
+    # trained for int8 gives them in steps of 1/256, each up to half a step off.
+    slack = 1e-3 + answers.shape[-1] / 512
+    return bool(
+        np.abs(answers.sum(-1) - 1).max() > slack or answers.min() < 0 or answers.max() > 1 + 1e-3
+    )
 
 
 def _class_loss(logits: bool, teacher: Teacher | None, unlabelled: bool) -> Any:

@@ -59,7 +59,7 @@ class PruneRecipe:
     pattern: str | None = None
     channels: float | None = None
     criterion: str = "l2"
-    multiple: int = 8
+    multiple: int = 16
 
     def __post_init__(self) -> None:
         if self.pattern is not None:
