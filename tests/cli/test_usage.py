@@ -74,6 +74,8 @@ CASES: list[tuple[tuple[str, ...], str]] = [
     ),
     (("export", "{model}", "-o", "{out}", "--device", "raspberry-pi-4"), "mean 'raspberry-pi-4b'?"),
     (("export", "{missing}", "-o", "{out}"), "missing' does not exist"),
+    (("evaluate", "{tflite}", "--samples", "{missing}", "--address", "a:1"), "give --executor ray"),
+    (("tune", "{missing}", "-o", "{out}"), "missing' does not exist"),
     (("export", "{tflite}", "-o", "{out}"), "received a tflite file, expected a Keras model"),
     (("export", "{model}"), "required: -o"),
     (("bench", "{tflite}", "--backend", "litert2"), "Did you mean 'litert'?"),
