@@ -93,7 +93,7 @@ CASES: list[tuple[tuple[str, ...], str]] = [
     (("train", "-o", "{out}.keras"), "no data: give a RECIPE.toml"),
     (("train", "{missing}", "-o", "{out}.keras"), "does not exist"),
     (("train", "--data", "{missing}", "-o", "{out}.keras"), "does not exist"),
-    (("train", "--data", "{samples}", "-o", "{out}.h5"), "ends in .keras"),
+    (("train", "--data", "{samples}", "-o", "{out}.tflite"), "expected .keras, .h5, or none"),
     (("devices", "show", "raspberry-pi-99"), "Did you mean"),
     (("devices", "shwo"), "invalid choice"),
     # What exists stays, unless --overwrite is given.
