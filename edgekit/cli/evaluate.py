@@ -29,9 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    samples = load_samples(args.samples)
     if args.address is not None and args.executor != "ray":
         raise UsageError("--address: only the executor 'ray' has one: give --executor ray.")
+    samples = load_samples(args.samples)
     with load_runner(args, args.artifact) as runner, ExitStack() as stack:
         if args.executor == "ray":
             from edgekit.scoring.cluster import on_cluster

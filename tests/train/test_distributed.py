@@ -106,7 +106,7 @@ def test_two_workers_give_the_weights_of_one(
     read = read_recipe(path)
     one = train(load_splits(read.data), read, tmp_path / "one.keras")  # type: ignore[arg-type]
     for process in processes:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
         if process is processes[0]:
             document = json.loads(out)
@@ -132,7 +132,7 @@ def test_a_lost_worker_ends_the_others(
     line = chief.stderr.readline()
     assert line.startswith("epoch 1/"), line + chief.stderr.read()
     other.kill()
-    _, err = chief.communicate(timeout=120)
+    _, err = chief.communicate(timeout=300)
     assert chief.returncode == 1, err
     lines = [line for line in err.splitlines() if not line.startswith("epoch ")]
     assert len(lines) == 1
