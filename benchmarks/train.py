@@ -26,8 +26,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
+from edgekit.metadata import Metadata
+from edgekit.preparation import learned, prepared
 from edgekit.recipe import Recipe, read_recipe
 from edgekit.samples import Samples
+from edgekit.train import compiling
 from edgekit.train.trainer import Splits, load_splits, train
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -68,8 +71,9 @@ def overhead(
 ) -> None:
     import keras
 
-    recipe = replace(recipe, training=replace(recipe.training, epochs=epochs), augmentation=())
-    splits = in_memory(splits)
+    splits = in_memory(splits, learned(recipe.preprocessing, splits.train))
+    settings = replace(recipe.training, epochs=epochs, class_weight=None, precision="float32")
+    recipe = replace(recipe, training=settings, augmentation=(), preprocessing={})
     number = 0
 
     def edgekit() -> None:
@@ -89,7 +93,10 @@ def overhead(
         (mine, mine_cpu), (theirs, theirs_cpu) = timed(edgekit), timed(by_hand)
         walls.append(mine / theirs)
         processors.append(mine_cpu / theirs_cpu)
-        print(f"  edgekit {mine:.2f} s ({mine_cpu:.2f}), by hand {theirs:.2f} s ({theirs_cpu:.2f})")
+        print(
+            f"  edgekit {mine:.2f} s ({mine_cpu:.2f}), by hand {theirs:.2f} s ({theirs_cpu:.2f})",
+            flush=True,
+        )
     print(
         f"{name}: edgekit / by hand {statistics.median(walls):.3f} wall, "
         f"{statistics.median(processors):.3f} processor time (median of {turns}, {epochs} epochs)",
@@ -104,7 +111,7 @@ def timed(work: Callable[[], None]) -> tuple[float, float]:
 
 
 def fit_by_hand(keras: Any, model: Any, splits: Splits, recipe: Recipe, output: Path) -> None:
-    """As the guide of Keras has it."""
+    """As the guide of Keras has it, with the recipe's optimiser."""
     settings = recipe.training
     keras.utils.set_random_seed(settings.seed)
     arrays = [
@@ -113,10 +120,7 @@ def fit_by_hand(keras: Any, model: Any, splits: Splits, recipe: Recipe, output: 
         if part is not None
     ]
     (x, y), validation, test = arrays[0], arrays[1], arrays[-1]
-    steps = -(-len(x) // settings.batch_size) * settings.epochs
-    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
-    optimizer = keras.optimizers.get(settings.optimizer)
-    optimizer.learning_rate = rate
+    optimizer = compiling.optimizer(keras, settings, -(-len(x) // settings.batch_size))
     model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(
         x.astype(np.float32),
@@ -131,8 +135,9 @@ def fit_by_hand(keras: Any, model: Any, splits: Splits, recipe: Recipe, output: 
     model.save(output)
 
 
-def in_memory(splits: Splits) -> Splits:
+def in_memory(splits: Splits, metadata: Metadata) -> Splits:
     def read(part: Samples) -> Samples:
+        part = prepared(part, metadata)
         return replace(part, inputs={name: np.asarray(x) for name, x in part.inputs.items()})
 
     test = None if splits.test is None else read(splits.test)

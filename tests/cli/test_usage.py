@@ -95,7 +95,7 @@ CASES: list[tuple[tuple[str, ...], str]] = [
     (("train", "-o", "{out}.keras"), "no data: give a RECIPE.toml"),
     (("train", "{missing}", "-o", "{out}.keras"), "does not exist"),
     (("train", "--data", "{missing}", "-o", "{out}.keras"), "does not exist"),
-    (("train", "--data", "{samples}", "-o", "{out}.h5"), "ends in .keras"),
+    (("train", "--data", "{samples}", "-o", "{out}.pt"), "ends in .pt"),
     (("devices", "show", "raspberry-pi-99"), "Did you mean"),
     (("devices", "shwo"), "invalid choice"),
     # What exists stays, unless --overwrite is given.
@@ -144,7 +144,7 @@ def test_wrong_usage(
         ("[trainng]\n", "Did you mean 'training'?"),
         ("[training]\nepochs = 'many'\n", "received 'many' (str), expected int"),
         ("[training]\noptimizer = 'adamm'\n", "Did you mean 'adam'?"),
-        ("[training]\nloss = 'crossentropy'\n", "expected one of sparse_categorical_crossentropy"),
+        ("[training]\nloss = 'crossentropy'\n", "expected one of auto, sparse_categorical_crossentropy"),
         ("[model]\nwidth = 0\n", "width: received 0"),
         ("[data]\nvalidation = 0.1\n", "'data.train' is missing"),
         ("[data]\ntrain = '$NOWHERE_SET/x.npz'\n", "variable that is not set"),

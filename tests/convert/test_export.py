@@ -67,7 +67,9 @@ def test_every_file_keeps_the_accuracy(
     labels = digits.validation.labels
     with edgekit.load(digits_files.path(format, scheme)) as runner:
         answers = runner.infer_batch(digits.validation.inputs)["probabilities"]
-    assert accuracy(answers, labels) >= accuracy(expected, labels) - 0.01
+    # Sixteen steps for a weight cost more than 256.
+    lost = 0.02 if scheme.startswith("int4") else 0.01
+    assert accuracy(answers, labels) >= accuracy(expected, labels) - lost
 
 
 @pytest.mark.parametrize(("format", "scheme"), MADE)

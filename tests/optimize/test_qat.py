@@ -9,11 +9,14 @@ import pytest
 
 import edgekit
 from edgekit import document
+from edgekit.errors import RecipeError, UsageError
 from edgekit.models import load
 from edgekit.models.bridge import to_tf_keras
-from edgekit.models.source import SourceModel
+from edgekit.models.source import SourceModel, copied, from_keras
+from edgekit.optimize.objective import Teacher
 from edgekit.optimize.qat import quantize_aware
-from edgekit.recipe import QatRecipe
+from edgekit.recipe import DistillRecipe, ExportRecipe, QatRecipe
+from edgekit.samples import Samples
 
 RECIPE = QatRecipe(epochs=1, batch_size=32)
 
@@ -168,3 +171,158 @@ def test_a_model_that_is_hard_to_quantize_recovers(
     )
     assert ptq < float_ - 0.05
     assert qat - ptq >= 0.5 * (float_ - ptq)
+
+
+def test_zeros_and_shared_weights_stay(digits_model: Path, digits: Any) -> None:
+    """A kernel of five values, one of them zero, has five again, in the file's integers too."""
+    source = load(digits_model)
+    shared = {}
+    for layer in source.model.layers:
+        if getattr(layer, "kernel", None) is None:
+            continue
+        kernel, *rest = layer.get_weights()
+        step = np.abs(kernel).max() / 2
+        kernel = np.rint(kernel / step) * step
+        layer.set_weights([kernel, *rest])
+        shared[layer.name] = kernel
+    result = quantize_aware(
+        source, RECIPE, digits.train[:256], preserve_sparsity=True, preserve_clusters=True
+    )
+    assert set(result.kernels) == set(shared)
+    for name, kernel in shared.items():
+        ((weight, quantizer, held),) = result.source.model.get_layer(name)._weight_vars
+        found = quantizer(weight, False, held).numpy()
+        assert 2 <= len(np.unique(found)) <= len(np.unique(kernel)) <= 5
+        assert not found[kernel == 0].any()
+        # Weights that were equal are equal.
+        for value in np.unique(kernel):
+            assert len(np.unique(found[kernel == value])) == 1
+
+
+def test_unlabelled_samples_will_do_with_a_teacher(digits_model: Path, digits: Any) -> None:
+    source = load(digits_model)
+    unlabelled = Samples(digits.train[:320].inputs)
+    with pytest.raises(UsageError, match="no labels"):
+        quantize_aware(source, RECIPE, unlabelled)
+    result = quantize_aware(source, RECIPE, unlabelled, teacher=Teacher(copied(source), 1.0, 2.0))
+    x = digits.test.inputs["image"]
+    assert agreement(answers(source, x), answers(result.source, x)) > 0.97
+
+
+def test_no_samples_and_no_kernels(digits_model: Path, digits: Any) -> None:
+    import keras
+
+    with pytest.raises(UsageError, match="needs samples to train on: give --data"):
+        quantize_aware(load(digits_model), RECIPE, None)
+    image = keras.Input((8, 8, 1), name="image")
+    model = keras.Model(image, keras.layers.GlobalMaxPooling2D()(image))
+    with pytest.raises(UsageError, match="has no layer with a kernel to quantise, expected one of"):
+        quantize_aware(from_keras(Path("m.keras"), "keras", model), RECIPE, digits.train[:32])
+
+
+def every_pattern() -> Any:
+    """What an integer file fuses and what tfmot's own scheme stumbles over, in one network."""
+    import keras
+
+    layers = keras.layers
+    inner = keras.Input((8, 8, 4), name="inner")
+    y = layers.DepthwiseConv2D(3, padding="same", use_bias=False, name="depthwise")(inner)
+    y = layers.ReLU(6.0)(layers.BatchNormalization()(y))
+    y = layers.SeparableConv2D(4, 3, padding="same", activation="tanh", name="separable")(y)
+    block = keras.Model(inner, layers.Add(name="sum")([inner, y]), name="block")
+    image = keras.Input((8, 8, 3), name="image")
+    x = layers.Conv2D(4, 3, padding="same", activation="relu", name="first")(image)
+    x = block(block(x))
+    x = layers.Conv2DTranspose(4, 2, strides=2, name="up")(layers.MaxPooling2D()(x))
+    flat = layers.GlobalAveragePooling2D()(x)
+    dense = layers.Dense(6, name="shared")
+    a = dense(flat)
+    b = dense(layers.GlobalMaxPooling2D()(x))
+    scores = layers.Dense(3, activation="softmax", name="scores")(layers.Concatenate()([a, b]))
+    value = layers.Dense(1, name="value")(layers.LeakyReLU()(a))
+    return keras.Model(image, {"scores": scores, "value": value}, name="patterns")
+
+
+def test_every_pattern_at_once(tmp_path: Path) -> None:
+    """Shared layers, a nested model, separable and transposed convolutions, two outputs."""
+    every_pattern().save(tmp_path / "patterns.keras")
+    source = load(tmp_path / "patterns.keras")
+    x = np.random.default_rng(0).standard_normal((64, 8, 8, 3)).astype(np.float32)
+    given = Samples({"image": x})
+    result = quantize_aware(source, RECIPE, given, teacher=Teacher(source))
+    assert result.in_float == {}
+    assert {"first", "depthwise", "separable_linear", "up", "shared", "scores_linear"} < set(
+        result.kernels
+    )
+    (file,) = edgekit.export(
+        result.source, out=tmp_path / "out", schemes=["int8"], calibration=given
+    )
+    wanted = result.source.call({"image": x})
+    with edgekit.load(file.path) as runner:
+        found = runner.infer_batch({"image": x})
+    assert list(wanted) == ["scores", "value"]
+    for name, values in wanted.items():
+        assert sqnr_db(values, found[name]) > 28
+    result.source.model.save(tmp_path / "again.keras")
+    again = load(tmp_path / "again.keras").call({"image": x})
+    for name, values in wanted.items():
+        np.testing.assert_array_equal(again[name], values)
+
+
+def test_recurrent_and_attention_layers_stay_in_float(tmp_path: Path) -> None:
+    import keras
+
+    layers = keras.layers
+    series = keras.Input((6, 8), name="series")
+    x = layers.MultiHeadAttention(2, 4, name="attention")(series, series)
+    x = layers.LSTM(5, name="memory")(layers.Dense(6, activation="relu", name="dense")(x))
+    model = keras.Model(series, layers.Dense(3, name="scores")(x))
+    model.save(tmp_path / "m.keras")
+    source = load(tmp_path / "m.keras")
+    x = np.random.default_rng(0).standard_normal((64, 6, 8)).astype(np.float32)
+    given = Samples({"series": x})
+    result = quantize_aware(source, RECIPE, given, teacher=Teacher(source))
+    assert result.in_float == {"attention": "MultiHeadAttention", "memory": "LSTM"}
+    assert result.kernels == ("dense", "scores")
+    assert [row["layer"] for row in result.to_json()["in_float"]] == ["attention", "memory"]
+    assert "'memory' (LSTM) was trained in float" in result.remarks[1]
+    (file,) = edgekit.export(
+        result.source, out=tmp_path / "out", schemes=["int8"], calibration=given
+    )
+    assert sqnr_db(answers(result.source, x), answers_of_file(file.path, x)) > 20
+
+
+def test_export_trains_distils_and_says_so(digits_model: Path, digits: Any, tmp_path: Path) -> None:
+    lines: list[str] = []
+    recipe = ExportRecipe(qat=RECIPE, distill=DistillRecipe(temperature=3.0))
+    files = edgekit.export(
+        digits_model,
+        out=tmp_path,
+        schemes=["int8"],
+        # No samples to calibrate with: those to train with show what comes.
+        data=digits.train[:320],
+        recipe=recipe,
+        progress=lines.append,
+    )
+    assert [Path(file.path).name for file in files] == ["digits.qat.int8.tflite"]
+    assert "train for int8" in lines
+    _, manifest = document.read(tmp_path / "manifest.json")
+    (row,) = manifest["files"]
+    assert row["recipe"]["qat"]["quantized_layers"] == ["conv1", "conv2", "conv3", "logits"]
+    assert row["recipe"]["distill"] == {"temperature": 3.0, "weight": 0.5}
+    assert row["recipe"]["calibration"]["learned"] >= 7
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "value"),
+    [
+        (QatRecipe, "epochs", 0),
+        (QatRecipe, "batch_size", 0),
+        (QatRecipe, "learning_rate", 0.0),
+        (DistillRecipe, "temperature", 0.0),
+        (DistillRecipe, "weight", 1.5),
+    ],
+)
+def test_values_that_cannot_be(table: Any, key: str, value: Any) -> None:
+    with pytest.raises(RecipeError, match=f"{key}: received {value}"):
+        table(**{key: value})

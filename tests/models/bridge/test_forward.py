@@ -120,6 +120,34 @@ def test_large_tables_are_looked_up_to_their_ends(reloaded: Reloaded) -> None:
     to_tf_keras(reloaded(model))
 
 
+def test_what_is_frozen_stays_frozen_and_in_order(bridged: Bridged, shaken: Any) -> None:
+    import keras
+
+    L = keras.layers
+    frozen = [
+        L.TimeDistributed(L.BatchNormalization(), name="norm"),
+        L.Bidirectional(L.LSTM(2), name="reads"),
+        L.RMSNormalization(name="rms"),
+    ]
+    for layer in frozen:
+        layer.trainable = False
+    model = keras.Sequential(
+        [keras.Input((3, 4), name="given"), *frozen, L.Dense(2, name="learns")]
+    )
+    twin = bridged(shaken(model)).source.model
+    assert [layer.name for layer in twin.layers if layer.trainable_weights] == ["learns"]
+    assert len(twin.weights) == len(model.weights)
+
+
+def test_text_has_no_probes() -> None:
+    import keras
+
+    x = keras.Input((1,), dtype="string", name="words")
+    model = keras.Model(x, keras.layers.StringLookup(vocabulary=["a", "b"])(x))
+    with pytest.raises(BridgeError, match=r"input 'words' takes text"):
+        to_tf_keras(from_keras(Path("m.keras"), "keras", model))
+
+
 def test_weights_go_back(reloaded: Reloaded) -> None:
     import keras
 

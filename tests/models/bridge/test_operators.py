@@ -139,5 +139,5 @@ def test_a_call_beyond_arithmetic_needs_trust(tmp_path: Path) -> None:
     a = tf_keras.Input((4,), name="a")
     layer = TFOpLambda(tf.debugging.check_numerics, name="looks")
     tf_keras.Model(a, layer(a, "m")).save(tmp_path / "m.h5")
-    with pytest.raises(UntrustedCodeError, match=r"'looks' holds .* a call of TensorFlow"):
+    with pytest.raises(UntrustedCodeError, match=r"'looks' holds a call of TensorFlow"):
         load(tmp_path / "m.h5")
