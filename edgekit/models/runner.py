@@ -38,8 +38,9 @@ class KerasRunner(Runner):
             return Backend(backend, tf.__version__), tuple(self._loaded.signatures)
         else:
             self._source = load(self.artifact.path, trust_code=self.options.trust_code)
-        flavour = require(self._source.flavour, "export", "Running a Keras model")
-        return Backend(backend, flavour.__version__), ()
+        flavour = self._source.flavour
+        version = require(flavour, "export", "Running a Keras model").__version__
+        return Backend(backend, version if flavour == "keras" else f"{version} ({flavour})"), ()
 
     def _choose(
         self, signature: str | None

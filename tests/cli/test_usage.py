@@ -144,7 +144,10 @@ def test_wrong_usage(
         ("[trainng]\n", "Did you mean 'training'?"),
         ("[training]\nepochs = 'many'\n", "received 'many' (str), expected int"),
         ("[training]\noptimizer = 'adamm'\n", "Did you mean 'adam'?"),
-        ("[training]\nloss = 'crossentropy'\n", "expected one of auto, sparse_categorical_crossentropy"),
+        (
+            "[training]\nloss = 'crossentropy'\n",
+            "expected one of auto, sparse_categorical_crossentropy",
+        ),
         ("[model]\nwidth = 0\n", "width: received 0"),
         ("[data]\nvalidation = 0.1\n", "'data.train' is missing"),
         ("[data]\ntrain = '$NOWHERE_SET/x.npz'\n", "variable that is not set"),
