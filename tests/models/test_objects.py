@@ -183,7 +183,7 @@ def test_pruned_files_leave_the_model_as_it_is(tmp_path: Path) -> None:
     before = model.get_weights()
     rng = np.random.default_rng(2)
     data = Samples({"x": rng.standard_normal((20, 4)).astype(np.float32)}, rng.integers(0, 3, 20))
-    recipe = ExportRecipe(prune=PruneRecipe(0.5, epochs=1))
+    recipe = ExportRecipe(prune=PruneRecipe(0.5, epochs=4, batch_size=4))
     (file,) = edgekit.export(model, out=tmp_path, schemes=["float32"], data=data, recipe=recipe)
     assert file.name == "stack.prune50.float32.tflite"
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
