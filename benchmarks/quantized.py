@@ -1,6 +1,6 @@
 """Quantisation-aware training against post-training int8: accuracy, and what the files keep of the model.
 
-    python benchmarks/quantized.py MODEL TRAIN TEST [--epochs N] [--learning-rate F] [--limit N]
+    python benchmarks/quantized.py MODEL TRAIN TEST [--epochs N] [--learning-rate F] [--limit N] [--distill F]
 
 For the model as it is, for one made hard to quantise (channels behind each batch normalisation whose
 ranges differ by 100 times, the next layer the other way round, so that the function is the same),
@@ -21,6 +21,7 @@ import edgekit
 from edgekit.models import load
 from edgekit.models.bridge import to_tf_keras
 from edgekit.models.source import SourceModel, copied
+from edgekit.optimize.objective import Teacher
 from edgekit.optimize.qat import quantize_aware
 from edgekit.recipe import QatRecipe
 from edgekit.samples import Samples, load_samples
@@ -70,7 +71,12 @@ def hardened(source: SourceModel, factor: float = 100.0, seed: int = 0) -> Sourc
 
 
 def compared(
-    title: str, source: SourceModel, recipe: QatRecipe, train: Samples, test: Samples
+    title: str,
+    source: SourceModel,
+    recipe: QatRecipe,
+    train: Samples,
+    test: Samples,
+    distill: float | None,
 ) -> None:
     """Print a line for the float model, its int8 files, and those after training."""
     right = test.labels
@@ -102,7 +108,8 @@ def compared(
             }
 
         plain = int8(source, "post-training", before)
-        trained = quantize_aware(source, recipe, train).source
+        teacher = None if distill is None else Teacher(copied(source), distill)
+        trained = quantize_aware(source, recipe, train, teacher=teacher).source
         after = labels_of(trained, test)
         row("trained for int8, Keras", after)
         aware = int8(trained, "trained", after)
@@ -123,6 +130,7 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=0.0005)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--limit", type=int, help="training samples used")
+    parser.add_argument("--distill", type=float, help="share of imitation in the loss")
     parser.add_argument("--only", choices=["as it is", "hard", "twin"])
     args = parser.parse_args()
     train, test = load_samples(args.train), load_samples(args.test)
@@ -136,7 +144,7 @@ def main() -> None:
         ("twin", lambda: to_tf_keras(source).source),
     ):
         if args.only in (None, title):
-            compared(title, make(), recipe, train, test)
+            compared(title, make(), recipe, train, test, args.distill)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import pytest
 
 from edgekit.errors import RecipeError
 from edgekit.recipe import (
+    ClusterRecipe,
     DataRecipe,
     ExportRecipe,
     ModelRecipe,
@@ -31,12 +32,14 @@ def test_a_whole_recipe(tmp_path: Path) -> None:
         tmp_path,
         '[data]\ntrain = "train.npz"\n[model]\nwidth = 2\n[training]\nepochs = 3\n'
         '[export]\nformats = ["tflite", "onnx"]\nschemes = ["int16x8"]\nbatch = "dynamic"\n'
-        "[export.prune]\nsparsity = 0.5\n",
+        '[export.prune]\nsparsity = 0.5\nexclude = ["a"]\nlayers = { b = 0.9 }\nblock = [1, 4]\n'
+        "[export.cluster]\nclusters = 16\n",
     )
     assert read.data == DataRecipe(str(tmp_path / "train.npz"))
     assert read.model == ModelRecipe(width=2.0)
     assert read.training == TrainingRecipe(epochs=3)
-    assert read.export.prune == PruneRecipe(0.5)
+    assert read.export.prune == PruneRecipe(0.5, exclude=("a",), layers={"b": 0.9}, block=(1, 4))
+    assert read.export.cluster == ClusterRecipe(16)
     assert read.export.batch_size is None
     assert ExportRecipe(batch="4").batch_size == 4
 

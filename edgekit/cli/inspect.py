@@ -22,7 +22,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 
 def _text(found: dict[str, Any]) -> str:
-    lines = []
+    size = found["artifact"]["size_bytes"]
+    lines = [f"{'size':<12} {size:,} bytes, {found['compressed_size_bytes']:,} packed by xz"]
     for side in ("inputs", "outputs"):
         for spec in found[side]:
             lines.append(f"{side[:-1]:<12} {spec['name']} {spec['dtype']} {spec['shape']}")

@@ -15,6 +15,7 @@ from edgekit.convert.compatibility import loadable_by, read_model
 from edgekit.convert.graph import Model, Operator, Tensor
 from edgekit.convert.partitions import Partitions, partitions_of, shapes_of
 from edgekit.errors import ArtifactError, UsageError
+from edgekit.files import compressed_size
 from edgekit.metadata import Metadata, find_tflite
 
 # Operators that carry values between integers and reals and compute nothing.
@@ -117,6 +118,7 @@ class Inspection:
         memory: what flows.
         partitions: of the delegate; its `reason` says why there is nothing to tell.
         loadable_by: versions by interpreter, the oldest first.
+        compressed_size_bytes: of the file packed by xz, as an update would carry it.
     """
 
     artifact: Artifact
@@ -128,6 +130,7 @@ class Inspection:
     memory: costs.Memory
     partitions: Partitions
     loadable_by: dict[str, tuple[str, ...]]
+    compressed_size_bytes: int
 
     @property
     def macs(self) -> int:
@@ -138,6 +141,7 @@ class Inspection:
         return {
             "schema": document.tag("inspection"),
             "artifact": self.artifact.to_json(),
+            "compressed_size_bytes": self.compressed_size_bytes,
             "metadata": self.metadata.to_json() if self.metadata else None,
             "inputs": [_spec(name, t) for name, t in self.model.inputs.items()],
             "outputs": [_spec(name, t) for name, t in self.model.outputs.items()],
@@ -207,6 +211,7 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
         costs.memory(model.graphs),
         partitions_of(artifact, model, len(content)),
         found,
+        compressed_size(content),
     )
 
 

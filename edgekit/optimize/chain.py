@@ -6,6 +6,7 @@ the zeros; quantisation-aware training last, which keeps both.
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -81,7 +82,9 @@ def optimize(
         step, known = asked[i], source.metadata
         source, reached = step.run(source, data, teacher, tell)
         source = replace(source, metadata=known)
-        report[step.table] = {**report.get(step.table, {}), **step.asked, **reached}
+        entry = {**report.get(step.table, {}), **step.asked, **reached}
+        # As it will come back from a file.
+        report[step.table] = json.loads(json.dumps(entry))
         if shelf:
             shelf.put(names[: i + 1], keys[i], source, report)
     return Optimized(source, report, tuple(names))

@@ -35,8 +35,8 @@ class Pruned:
         source: of the flavour that went in.
         sparsity: share of zeros in each pruned layer's kernel, by layer name.
         effect: what that brings, as told before.
-        by_weight: layers whose weights were chosen one by one although blocks were asked for:
-            their kernels have more than two axes.
+        by_weight: layers whose weights were chosen one by one although blocks or a pattern were
+            asked for: their kernels cannot hold them.
     """
 
     source: SourceModel
@@ -86,6 +86,11 @@ def prune(
     effect = of_zeros(twin.source, wanted)
     if progress:
         progress(effect.text)
+    by_weight = tuple(
+        name
+        for name in wanted
+        if not _takes_form(tuple(twin.source.model.get_layer(name).kernel.shape), recipe)
+    )
     frequency = recipe.frequency or max(1, (end - recipe.begin) // 50)
 
     def wrap(layer: Any) -> Any:
@@ -94,9 +99,9 @@ def prune(
         return wrapper.PruneLowMagnitude(
             layer,
             pruning_schedule=_schedule(recipe, wanted[layer.name], end, frequency),
-            block_size=recipe.block,
+            block_size=(1, 1) if layer.name in by_weight else recipe.block,
             block_pooling_type="MAX" if recipe.block_pooling == "max" else "AVG",
-            sparsity_m_by_n=(2, 4) if recipe.pattern else None,
+            sparsity_m_by_n=(2, 4) if recipe.pattern and layer.name not in by_weight else None,
         )
 
     model = tf_keras.models.clone_model(twin.source.model, clone_function=wrap)
@@ -110,7 +115,7 @@ def prune(
         progress=progress,
     )
     # The wrappers hold the twin's own layers: unwrapping leaves the twin pruned.
-    sparsity, by_weight = {}, []
+    sparsity = {}
     for layer in model.layers:
         if isinstance(layer, wrapper.PruneLowMagnitude):
             for weights, mask, _ in layer.pruning_vars:
@@ -119,10 +124,8 @@ def prune(
             name = layer.layer.name
             sparsity[name] = float(np.mean(kernel == 0))
             _check_reached(name, kernel, wanted[name], recipe)
-            if np.squeeze(kernel).ndim != 2 and (recipe.block != (1, 1)):
-                by_weight.append(name)
     copy_back(twin)
-    return Pruned(source, sparsity, effect, tuple(by_weight))
+    return Pruned(source, sparsity, effect, by_weight)
 
 
 def _check_schedule(recipe: PruneRecipe, end: int, steps: int) -> None:
@@ -151,6 +154,14 @@ def _wanted(model: Any, recipe: PruneRecipe) -> dict[str, float]:
     if not wanted:
         raise UsageError("pruning: prune.exclude leaves no layer to prune.")
     return wanted
+
+
+def _takes_form(shape: tuple[int, ...], recipe: PruneRecipe) -> bool:
+    """Whether a kernel can be pruned in the blocks or the pattern asked for, as tfmot does it."""
+    if recipe.pattern:
+        # Fours of input channels.
+        return len(shape) in (2, 4) and shape[-2] % 4 == 0
+    return len(shape) == 2 or recipe.block == (1, 1)
 
 
 def _schedule(recipe: PruneRecipe, sparsity: float, end: int, frequency: int) -> Any:

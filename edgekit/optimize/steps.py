@@ -83,7 +83,7 @@ def _zeros(settings: PruneRecipe, sparsity: float) -> Step:
         tell(f"prune to {sparsity:.0%} and fine-tune")
         pruned = prune(source, settings, data, tell, teacher=teacher)
         for name in pruned.by_weight:
-            tell(f"layer {name!r}: its kernel has more than two axes and was pruned without blocks")
+            tell(f"layer {name!r}: its kernel takes no such blocks, weights were chosen one by one")
         return pruned.source, {
             "sparsity_by_layer": pruned.sparsity,
             "sparsity_expected": pruned.effect.to_json(),

@@ -35,9 +35,11 @@ class PruneRecipe:
         frequency: steps from one choice of zeros to the next; 50 choices in all if None.
         layers: sparsity of single layers, by name.
         exclude: names of layers that are left as they are.
-        block: height and width of the blocks that are set to zero together, in kernels of two axes.
+        block: height and width of the blocks that are set to zero together, in kernels of two axes
+            (inputs, outputs).
         block_pooling: what stands for a block: ``"average"`` or ``"max"`` of its magnitudes.
-        pattern: ``"2:4"``: two zeros in four consecutive weights; the sparsity is 0.5.
+        pattern: ``"2:4"``: two zeros in four consecutive input channels, where their number is a
+            multiple of four; the sparsity is 0.5.
         channels: share of the channels of each group of layers that is removed, in [0, 1).
         criterion: of `CRITERIA`.
         multiple: channels that stay are a multiple of this, as far as there are as many.

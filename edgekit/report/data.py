@@ -48,6 +48,7 @@ class Row:
         budget: the limits that led to the verdict.
         per_class, outputs, layers: as in the drift document.
         recipe, ops, float_ops, warnings: as in the manifest.
+        compressed_size_bytes: of the file packed by xz.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Row:
     recipe: dict[str, Any] = field(default_factory=dict)
     ops: dict[str, dict[str, int]] = field(default_factory=dict)
     float_ops: tuple[dict[str, Any], ...] = ()
+    compressed_size_bytes: int | None = None
     warnings: tuple[str, ...] = ()
 
     @property

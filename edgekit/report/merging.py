@@ -196,6 +196,7 @@ def _row(
         ops=entry.get("ops", {}),
         float_ops=tuple(entry.get("float_ops", ())),
         warnings=(*entry.get("warnings", ()), *drift.get("warnings", ())),
+        compressed_size_bytes=entry.get("compressed_size_bytes"),
     )
 
 

@@ -39,9 +39,24 @@ class Table:
 
 
 def rows_table(report: Report) -> Table:
-    """The original model first, then a row for each exported file."""
+    """The original model first, then a row for each exported file.
+
+    Where one was optimised, a second size says what an update carries: zeros and shared weights show
+    there alone.
+    """
     rows = (*((report.reference,) if report.reference else ()), *report.rows)
-    return Table(COLUMNS, tuple(map(_cells, rows)))
+    table = Table(COLUMNS, tuple(map(_cells, rows)))
+    if not any(row.recipe.get("optimized") for row in rows):
+        return table
+    packed = [units.size(row.compressed_size_bytes) for row in rows]
+    after = COLUMNS.index("size") + 1
+    return Table(
+        (*COLUMNS[:after], "packed", *COLUMNS[after:]),
+        tuple(
+            (*cells[:after], size, *cells[after:])
+            for cells, size in zip(table.rows, packed, strict=True)
+        ),
+    )
 
 
 def printable(text: str) -> str:

@@ -124,13 +124,12 @@ class Study:
         if not self.recipe.pruning:
             return False
         many = len(self.recipe.objectives) > 1
-        done = self.front() if many else self.completed()
         own = [
             claim.trial.user_attrs[f"epoch {n}"]
             for n in range(1, epoch + 1)
             if f"epoch {n}" in claim.trial.user_attrs
         ]
-        return behind(own, [accuracies(trial) for trial in done], epochs, many)
+        return behind(own, [accuracies(trial) for trial in self.completed()], epochs, many)
 
     def complete(self, claim: Claim, outcome: Outcome) -> None:
         """The trial has ended well: its folder is kept while it is on the front."""

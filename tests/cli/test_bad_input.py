@@ -28,6 +28,9 @@ def place(tmp_path, monkeypatch, digits_files, digits_model):
     Path("corrupt.onnx").write_bytes(onnx[:500] + b"\xff" * 200 + onnx[700:])
     Path("truncated.keras").write_bytes(digits_model.read_bytes()[:3000])
     Path("recipe.toml").write_text('[data]\ntrain = "good.npz"\n[training]\nepocs = 3\n')
+    prune = '[export]\nschemes = ["float32"]\n[export.prune]\nsparsity = 0.5\n'
+    Path("prune.toml").write_text(prune + 'exclude = ["covn2"]\n')
+    Path("long.toml").write_text(prune + "end = 90\n")
     arrays = {
         "good": {"x": X, "y": np.arange(4)},
         "nan": {"x": np.where(X == 0, np.nan, X)},
@@ -86,6 +89,31 @@ CASES = {
         ["export", "good.keras", "-o", "new", "--prune", "1.5", "--data", "good.npz"],
         2,
         "[0, 1)",
+    ),
+    "channels": (
+        ["export", "good.keras", "-o", "new", "--prune-channels", "1", "--data", "good.npz"],
+        2,
+        "channels: received 1.0",
+    ),
+    "clusters": (
+        ["export", "good.keras", "-o", "new", "--cluster", "1", "--data", "good.npz"],
+        2,
+        "clusters: received 1, expected a number from 3 to 256",
+    ),
+    "nothing to fine-tune with": (
+        ["export", "good.keras", "-o", "new", "--cluster", "16"],
+        2,
+        "--data",
+    ),
+    "layer": (
+        ["export", "good.keras", "-o", "new", "--recipe", "prune.toml", "--data", "good.npz"],
+        2,
+        "Did you mean 'conv2'?",
+    ),
+    "long schedule": (
+        ["export", "good.keras", "-o", "new", "--recipe", "long.toml", "--data", "good.npz"],
+        2,
+        "the schedule reaches its sparsity at step 90",
     ),
     "recipe key": (["train", "recipe.toml", "-o", "m.keras"], 2, "'epochs'?"),
     "architecture": (

@@ -35,7 +35,7 @@ def kernels(model: Any) -> dict[str, np.ndarray]:
 def pruned(digits_model: Path, digits: Any) -> Any:
     lines: list[str] = []
     result = prune(load(digits_model), RECIPE, digits.train, lines.append)
-    assert len(lines) == RECIPE.epochs
+    assert len(lines) == 1 + RECIPE.epochs
     return result
 
 
@@ -213,3 +213,77 @@ def test_a_loss_that_is_no_number(reloaded: Callable[[Any], Any]) -> None:
     labels = np.full((len(given), 3), 1e38, np.float32)
     with pytest.raises(TrainingError, match="no number any more"):
         prune(source, RECIPE, Samples(given.inputs, labels))
+
+
+def test_sparsity_by_layer_and_layers_left_alone(small: Any, halves: Samples) -> None:
+    recipe = PruneRecipe(
+        0.5, epochs=1, batch_size=32, schedule="constant", layers={"mix": 0.75}, exclude=("scores",)
+    )
+    lines: list[str] = []
+    result = prune(small, recipe, halves, lines.append)
+    assert result.sparsity == pytest.approx({"first": 0.5, "mix": 0.75}, abs=0.01)
+    assert zeros(kernels(small.model)["scores"]) == 0
+    assert lines[0].startswith("expected: ")
+    assert result.effect.figures["zeros_share"] == pytest.approx(
+        (0.5 * 288 + 0.75 * 256) / (288 + 144 + 256 + 128)
+    )
+
+
+def test_two_zeros_in_four(small: Any, halves: Samples) -> None:
+    recipe = PruneRecipe(pattern="2:4", epochs=1, batch_size=32, schedule="constant")
+    result = prune(small, recipe, halves)
+    assert min(result.sparsity.values()) >= 0.5
+    # The first has two input channels only.
+    assert result.by_weight == ("first",)
+    # Along the inputs of each unit, as kernels for it read them.
+    scores = np.asarray(small.model.get_layer("scores").kernel)
+    assert (np.count_nonzero(scores.T.reshape(2, -1, 4) == 0, axis=-1) >= 2).all()
+
+
+def test_blocks(small: Any, halves: Samples) -> None:
+    recipe = PruneRecipe(
+        0.5, epochs=1, batch_size=32, schedule="constant", block=(4, 1), block_pooling="max"
+    )
+    result = prune(small, recipe, halves)
+    assert result.by_weight == ("first", "mix")
+    kernel = np.asarray(small.model.get_layer("scores").kernel)
+    blocks = np.count_nonzero(kernel.reshape(16, 4, 2), axis=1)
+    assert set(np.unique(blocks)) == {0, 4}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"exclude": ("frist",)}, r"prune.exclude: .*'frist'.*Did you mean 'first'\?"),
+        ({"layers": {"mixx": 0.5}}, r"prune.layers: .*'mixx'.*Did you mean 'mix'\?"),
+        ({"exclude": ("each",)}, r"no layer 'each' that this could be done to"),
+        ({"exclude": ("first", "mix", "scores")}, "leaves no layer"),
+        ({"end": 8}, r"at step 8, the training has 8 steps \(1 epochs, batches of 32\)"),
+        ({"schedule": "constant", "begin": 20}, "Train for more epochs"),
+    ],
+)
+def test_what_is_asked_in_vain(
+    small: Any, halves: Samples, change: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(UsageError, match=says):
+        prune(small, PruneRecipe(0.5, epochs=1, batch_size=32, **change), halves)
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({}, "key 'sparsity' is missing, or 'channels'"),
+        ({"channels": 1.0}, r"channels: received 1.0.*\[0, 1\)"),
+        ({"sparsity": 0.5, "layers": {"mix": 2.0}}, r"layers.mix: received 2.0"),
+        ({"sparsity": 0.7, "pattern": "2:4"}, "0.5 with the pattern"),
+        ({"pattern": "1:4"}, "pattern: received '1:4'"),
+        ({"sparsity": 0.5, "schedule": "cubic"}, "schedule: received 'cubic'"),
+        ({"sparsity": 0.5, "begin": 5, "end": 5}, "end: received 5, expected above begin 5"),
+        ({"sparsity": 0.5, "block": (4,)}, "two numbers"),
+        ({"channels": 0.5, "criterion": "l3"}, "expected one of batchnorm, l1, l2"),
+        ({"channels": 0.5, "multiple": 0}, "multiple"),
+    ],
+)
+def test_recipes_that_cannot_be(values: dict[str, Any], says: str) -> None:
+    with pytest.raises(RecipeError, match=says):
+        PruneRecipe(**values)
