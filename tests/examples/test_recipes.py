@@ -91,6 +91,4 @@ def test_fsdd(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.name)
 def test_each_is_read(path: Path) -> None:
-    recipe = read_recipe(path)
-    assert recipe.data is not None
-    assert recipe.data.test or recipe.data.test_pattern
+    assert read_recipe(path).data is not None
