@@ -1,6 +1,9 @@
 """Measures which released interpreters run what, and writes ``edgekit/convert/compatibility.json``.
 
-    python benchmarks/compatibility.py WORK
+    python benchmarks/compatibility.py WORK [SCHEME.FORMAT ...]
+
+With kinds of files, such as ``float16.onnx dynamic.onnx``, these alone are made and tried, and what they
+tell of operators with types that the table does not hold is added to it.
 
 WORK keeps the corpus, the environments and the trials: what is there is not made again. About 40
 minutes and 6 GB the first time. Prints what fails where, and how well a table that never saw the composed
@@ -103,6 +106,41 @@ def main(work: Path) -> None:
     _report("held out", table(seen), unseen, ends, needs)
 
 
+def add(work: Path, kinds: Sequence[str]) -> None:
+    """Try files of these kinds alone, and add to the table what it does not say."""
+    corpus, table = work / "added", json.loads(TABLE.read_text("utf-8"))
+    subprocess.run(
+        [sys.executable, HERE / "wheels" / "corpus.py", corpus, "0/1", *kinds], check=True
+    )
+    builtins = _builtins()
+    needs = {str(p.relative_to(corpus)): _needs(p, builtins) for p in _files(corpus)}
+    operators = {file: [*rest.operators] for file, rest in needs.items()}
+    formats = {kind.rsplit(".", 1)[1] for kind in kinds}
+    names = [n for format in sorted(formats) for n in compatibility.INTERPRETERS[format]]
+    found = list(environments(work / "env", names))
+    trials = [_trial(work / "added-tried", env, corpus) for env in found]
+    # A successor judges where there is no newer one; it comes first in `INTERPRETERS`.
+    judges = {n: _newest(trials, names[0] if n == "tflite-runtime" else n) for n in names}
+    ends = {t.target: verdicts(t, judges[t.target.interpreter], operators) for t in trials}
+    working = {}
+    for target, end in ends.items():
+        rows: dict[str, frozenset[Row]] = {file: rows_of(operators[file]) for file in end}
+        working[target], blamed = working_rows(end, rows)
+        for line in blamed:
+            print(f"{target}: not all of {line}")
+    pythons = {trial.target: trial.python for trial in trials}
+    new = document(pythons, working, {}, {}, set(), builtins)
+    for op, types in new["types"].items():
+        known = table["types"].setdefault(op, {})
+        # What the larger corpus said of a type stands: it saw more of it fail.
+        known.update({kind: rows for kind, rows in types.items() if kind not in known})
+        table["types"][op] = dict(sorted(known.items()))
+    table["types"] = dict(sorted(table["types"].items()))
+    TABLE.write_text(text(table), "utf-8")
+    print(f"wrote {TABLE.name}: {TABLE.stat().st_size} bytes")
+    _report("added files", table, list(needs), ends, needs)
+
+
 def _slower(folder: Path, found: Sequence[Environment]) -> set[Target]:
     """Where int8 takes longer than float, beyond what a busy machine explains."""
     if not folder.exists():
@@ -199,4 +237,7 @@ def _smallest(
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).absolute())
+    if sys.argv[2:]:
+        add(Path(sys.argv[1]).absolute(), sys.argv[2:])
+    else:
+        main(Path(sys.argv[1]).absolute())

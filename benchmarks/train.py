@@ -26,8 +26,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
+from edgekit.metadata import Metadata
+from edgekit.preparation import learned, prepared
 from edgekit.recipe import Recipe, read_recipe
 from edgekit.samples import Samples
+from edgekit.train import compiling
 from edgekit.train.trainer import Splits, load_splits, train
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -38,6 +41,7 @@ def main() -> None:
     parser.add_argument("recipes", nargs="*", type=Path)
     parser.add_argument("--turns", type=int, default=5, help="trainings of each kind (5)")
     parser.add_argument("--epochs", type=int, default=2, help="of each of those (2)")
+    parser.add_argument("--samples", type=int, default=12_000, help="in each of those (12,000)")
     parser.add_argument("--only-overhead", action="store_true", help="leave the whole training out")
     args = parser.parse_args()
     for path in args.recipes or sorted(EXAMPLES.glob("*.toml")):
@@ -48,7 +52,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             if not args.only_overhead:
                 whole(path.stem, splits, recipe, Path(folder, "whole.keras"))
-            overhead(path.stem, splits, recipe, Path(folder), args.turns, args.epochs)
+            short = replace(splits, train=splits.train.subset(args.samples))
+            overhead(path.stem, short, recipe, Path(folder), args.turns, args.epochs)
 
 
 def whole(name: str, splits: Splits, recipe: Recipe, output: Path) -> None:
@@ -66,8 +71,9 @@ def overhead(
 ) -> None:
     import keras
 
-    recipe = replace(recipe, training=replace(recipe.training, epochs=epochs), augmentation=())
-    splits = in_memory(splits)
+    splits = in_memory(splits, learned(recipe.preprocessing, splits.train))
+    settings = replace(recipe.training, epochs=epochs, class_weight=None, precision="float32")
+    recipe = replace(recipe, training=settings, augmentation=(), preprocessing={})
     number = 0
 
     def edgekit() -> None:
@@ -87,7 +93,10 @@ def overhead(
         (mine, mine_cpu), (theirs, theirs_cpu) = timed(edgekit), timed(by_hand)
         walls.append(mine / theirs)
         processors.append(mine_cpu / theirs_cpu)
-        print(f"  edgekit {mine:.2f} s ({mine_cpu:.2f}), by hand {theirs:.2f} s ({theirs_cpu:.2f})")
+        print(
+            f"  edgekit {mine:.2f} s ({mine_cpu:.2f}), by hand {theirs:.2f} s ({theirs_cpu:.2f})",
+            flush=True,
+        )
     print(
         f"{name}: edgekit / by hand {statistics.median(walls):.3f} wall, "
         f"{statistics.median(processors):.3f} processor time (median of {turns}, {epochs} epochs)",
@@ -102,7 +111,7 @@ def timed(work: Callable[[], None]) -> tuple[float, float]:
 
 
 def fit_by_hand(keras: Any, model: Any, splits: Splits, recipe: Recipe, output: Path) -> None:
-    """As the guide of Keras has it."""
+    """As the guide of Keras has it, with the recipe's optimiser."""
     settings = recipe.training
     keras.utils.set_random_seed(settings.seed)
     arrays = [
@@ -111,10 +120,7 @@ def fit_by_hand(keras: Any, model: Any, splits: Splits, recipe: Recipe, output: 
         if part is not None
     ]
     (x, y), validation, test = arrays[0], arrays[1], arrays[-1]
-    steps = -(-len(x) // settings.batch_size) * settings.epochs
-    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
-    optimizer = keras.optimizers.get(settings.optimizer)
-    optimizer.learning_rate = rate
+    optimizer = compiling.optimizer(keras, settings, -(-len(x) // settings.batch_size))
     model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(
         x.astype(np.float32),
@@ -129,8 +135,9 @@ def fit_by_hand(keras: Any, model: Any, splits: Splits, recipe: Recipe, output: 
     model.save(output)
 
 
-def in_memory(splits: Splits) -> Splits:
+def in_memory(splits: Splits, metadata: Metadata) -> Splits:
     def read(part: Samples) -> Samples:
+        part = prepared(part, metadata)
         return replace(part, inputs={name: np.asarray(x) for name, x in part.inputs.items()})
 
     test = None if splits.test is None else read(splits.test)

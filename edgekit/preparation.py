@@ -44,6 +44,9 @@ def prepared(
     for name, steps in by_input(metadata.preprocessing, list(inputs)).items():
         inputs[name] = _mapped(name, inputs[name], steps)
     samples = replace(samples, inputs=inputs).for_classes(metadata.class_names)
+    for name, x in inputs.items():
+        if None in x.shape:
+            raise _differ(name, x)
     return samples if specs is None else samples.for_inputs(specs)
 
 
@@ -95,6 +98,10 @@ def _mapped(name: str, x: Any, steps: Preprocessing) -> Any:
         shape = steps.output_shape(tuple(x.shape))
     except TensorError as error:
         raise TensorError(f"input {name!r}: {error}") from error
-    if None in shape and isinstance(x, LazyArray):
-        raise SamplesError(f"input {name!r}: samples differ in shape. {x.why_open}")
+    if None in shape:
+        raise _differ(name, x)
     return MappedArray(x, steps.apply, shape[1:], "float32")
+
+
+def _differ(name: str, x: LazyArray) -> SamplesError:
+    return SamplesError(f"input {name!r}: samples differ in shape. {x.why_open}")

@@ -304,7 +304,7 @@ def test_text_that_is_none_of_ours_is_refused(content: bytes) -> None:
 
 def test_metadata_have_a_size_limit(saved, monkeypatch) -> None:
     written = write_tflite(TFLITE[0].read_bytes(), EXAMPLE)
-    monkeypatch.setattr("edgekit.metadata._MAX_BYTES", 100)
+    monkeypatch.setattr("edgekit.metadata.MAX_BYTES", 100)
     with pytest.raises(UsageError, match="expected at most 100"):
         EXAMPLE.to_bytes()
     with pytest.raises(ArtifactError, match="expected at most 100"):

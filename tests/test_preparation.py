@@ -178,6 +178,8 @@ def test_images_of_any_size_are_prepared_one_by_one(file: Path, raw: Any, tmp_pa
         module.fromarray(larger if i % 2 else pixels).save(folder / f"{i}.png")
     samples = load_samples(tmp_path / "set")
     assert samples.inputs["x"].shape == (20, None, None, 1)
+    with pytest.raises(SamplesError, match=r"input 'x': samples differ in shape.*'resize'"):
+        prepared(samples, Metadata())
     with edgekit.load(file) as runner:
         assert edgekit.evaluate(runner, samples).accuracy >= 0.9
     with edgekit.load(file) as runner:

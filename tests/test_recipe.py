@@ -93,3 +93,29 @@ def test_a_path_may_name_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(RecipeError, match=says):
         recipe(tmp_path, text)
+
+
+def test_the_documented_recipe_of_a_training_is_one(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[1] / "docs" / "training.md").read_text("utf-8")
+    read = recipe(tmp_path, text.split("```toml\n")[1].split("```")[0])
+    assert read.training.class_weight is not None
+    assert read.training.schedule.warmup_epochs == 2
+    assert read.training.optimizer_options == {"weight_decay": 1e-4, "use_ema": True}
+    assert [each.layer for each in read.augmentation] == ["RandomTimeShift"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('[training]\nmonitr = "val_loss"\n', r"Did you mean 'monitor'\?"),
+        ('[training]\nschedule = "cosin"\n', r"training.*Did you mean 'cosine'\?"),
+        ("[training.schedule]\nwarmup = 1\n", r"schedule.warmup.*Did you mean 'warmup_epochs'\?"),
+        ('[training]\nclass_weight = "even"\n', "expected 'balanced' or a table"),
+        ('[[augmentation]]\nlayer = "RandomFlop"\n', r"Did you mean 'RandomFlip'\?"),
+        ("[[augmentation]]\nfactor = 1\n", "expected a layer's name"),
+        ('[training]\nprecision = "bfloat16"\n', r"Did you mean 'mixed_bfloat16'\?"),
+    ],
+)
+def test_mistakes_in_a_training_are_named(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(RecipeError, match=says):
+        recipe(tmp_path, text)

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,10 +95,10 @@ class Environment:
         )
 
 
-def environments(work: Path) -> Iterator[Environment]:
+def environments(work: Path, names: Collection[str] = tuple(RELEASES)) -> Iterator[Environment]:
     """Install each release for the first Python that has a wheel of it; say which have none."""
-    for interpreter, versions in RELEASES.items():
-        for version in versions:
+    for interpreter in names:
+        for version in RELEASES[interpreter]:
             found = _install(work / f"{interpreter}-{version}", interpreter, version)
             if found is None:
                 print(

@@ -17,8 +17,9 @@ from edgekit.convert.needs import Need
 Row = tuple[str, str, int]
 
 # Largest difference from the newest interpreter, as a share of the output's range over all samples.
-# Kernels differ in float by rounding; in integers by steps, and a step may be wide.
-FLOAT_TOLERANCE, INTEGER_TOLERANCE = 1e-3, 0.1
+# Kernels differ in float by rounding, which is 1/2048 an operator in half precision; in integers by
+# steps, and a step may be wide.
+FLOAT_TOLERANCE, HALF_TOLERANCE, INTEGER_TOLERANCE = 1e-3, 0.01, 0.1
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,13 @@ def difference(found: Trial, newest: Trial, file: str) -> float:
     return worst
 
 
-def is_float(needs: Sequence[Need]) -> bool:
-    """Whether a file computes in floats throughout."""
-    return not any("int8" in n.types or "int4" in n.types or "int16" in n.types for n in needs)
+def tolerance(needs: Sequence[Need]) -> float:
+    """How far answers to a file of these operators may be apart, by the coarsest that it computes in."""
+    if any("int8" in n.types or "int4" in n.types or "int16" in n.types for n in needs):
+        return INTEGER_TOLERANCE
+    # TFLite stores halves, `const float16`, and computes in floats.
+    halves = any("float16" in n.types.replace("const float16", "") for n in needs)
+    return HALF_TOLERANCE if halves else FLOAT_TOLERANCE
 
 
 def verdicts(trial: Trial, newest: Trial, needs: Mapping[str, Sequence[Need]]) -> dict[str, str]:
@@ -90,7 +95,7 @@ def verdicts(trial: Trial, newest: Trial, needs: Mapping[str, Sequence[Need]]) -
             continue
         if end == "runs" and trial is not newest:
             error = difference(trial, newest, file)
-            if error > (FLOAT_TOLERANCE if is_float(needs[file]) else INTEGER_TOLERANCE):
+            if error > tolerance(needs[file]):
                 end = f"wrong: off by {error:.2g} of the range"
         found[file] = end
     return found

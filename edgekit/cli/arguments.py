@@ -9,6 +9,8 @@ from edgekit.errors import UsageError
 from edgekit.runtime import BACKENDS, load
 from edgekit.runtime.runner import Runner
 
+SAMPLES_HELP = "raw data: a file, a folder, or a recipe, whose test samples are taken"
+
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     """``--json``, and ``--overwrite``, which it heeds."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from contextlib import ExitStack
 
-from edgekit.cli.arguments import add_json, add_runner, load_runner
+from edgekit.cli.arguments import SAMPLES_HELP, add_json, add_runner, load_runner
 from edgekit.cli.console import Console
 from edgekit.errors import UsageError
 from edgekit.samples import load_samples
@@ -14,7 +14,7 @@ from edgekit.scoring.evaluation import Evaluation, evaluate
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("artifact", metavar="MODEL|ARTIFACT", help=".tflite, .onnx or Keras")
-    parser.add_argument("--samples", required=True, metavar="SAMPLES", help="with labels")
+    parser.add_argument("--samples", required=True, metavar="SAMPLES", help=SAMPLES_HELP)
     parser.add_argument(
         "--executor",
         choices=("here", "ray"),
@@ -29,9 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    samples = load_samples(args.samples)
     if args.address is not None and args.executor != "ray":
         raise UsageError("--address: only the executor 'ray' has one: give --executor ray.")
+    samples = load_samples(args.samples)
     with load_runner(args, args.artifact) as runner, ExitStack() as stack:
         if args.executor == "ray":
             from edgekit.scoring.cluster import on_cluster

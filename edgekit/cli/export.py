@@ -76,6 +76,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what int8 files take and give: int8 (default) or float32",
     )
     parser.add_argument("--batch", metavar="N", help="samples an inference (1), or 'dynamic'")
+    parser.add_argument(
+        "--signature", metavar="NAME", help="of a SavedModel's, where it has several"
+    )
     parser.add_argument("--device", metavar="ID", help="the board that the files are for")
     parser.add_argument(
         "--target",
@@ -141,6 +144,8 @@ def _recipe(args: argparse.Namespace) -> ExportRecipe:
         recipe = replace(recipe, schemes=("float32",))
     if args.format:
         recipe = replace(recipe, formats=tuple(args.format))
+    if args.signature:
+        recipe = replace(recipe, signature=args.signature)
     if args.io_dtype:
         recipe = replace(recipe, io_dtype=args.io_dtype)
     if args.calibration_method:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from edgekit.cli.arguments import add_overwrite, add_runner, load_runner
+from edgekit.cli.arguments import SAMPLES_HELP, add_overwrite, add_runner, load_runner
 from edgekit.cli.console import Console
 from edgekit.errors import UsageError
 from edgekit.files import refuse_existing
@@ -14,7 +14,7 @@ from edgekit.samples import load_samples, save_npz
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("artifact", metavar="ARTIFACT", help=".tflite, .onnx or a Keras model")
-    parser.add_argument("--input", required=True, metavar="SAMPLES")
+    parser.add_argument("--input", required=True, metavar="SAMPLES", help=SAMPLES_HELP)
     parser.add_argument("-o", "--output", required=True, metavar="OUT.npz")
     parser.add_argument("--signature", metavar="NAME", help="of the file's, where it has several")
     add_runner(parser)

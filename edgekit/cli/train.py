@@ -49,13 +49,14 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from edgekit.train.planning import check_recipe
     from edgekit.train.trainer import load_splits, train
 
-    cluster = _cluster(args)
-    if cluster is not None:
-        return _together(args, recipe, cluster, console)
     checkpoint = Checkpoint(check_path(args.output))
     if not checkpoint.may_replace_output():
         refuse_saving(checkpoint.output, args.overwrite)
     check_model(recipe.model)
+    cluster = _cluster(args)
+    if cluster is not None:
+        # Before anything else uses TensorFlow.
+        return _together(args, recipe, cluster, console)
     check_recipe(recipe)
     try:
         training = train(
@@ -101,6 +102,7 @@ def _together(args: argparse.Namespace, recipe: Recipe, cluster: Cluster, consol
         cluster,
         overwrite=args.overwrite,
         progress=console.tell,
+        trust_code=args.trust_code,
     )
     if training is None:
         console.tell(f"worker {cluster.index} is done; {cluster.workers[0]} writes {args.output}")

@@ -84,10 +84,10 @@ def key_of(**what: Any) -> str:
 
 
 def hash_of(samples: Samples | None) -> str | None:
-    """The SHA-256 of the samples' names, dtypes, shapes and values."""
+    """The SHA-256 of the samples' names, dtypes, shapes and values, and of their classes' names."""
     if samples is None:
         return None
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(json.dumps(samples.class_names).encode())
     arrays = [*sorted(samples.inputs.items()), ("", samples.labels)]
     for name, array in arrays:
         if array is not None:

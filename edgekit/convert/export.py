@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import re
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
@@ -65,7 +66,8 @@ def export(
     """Write a model as TFLite and ONNX files, and ``manifest.json`` beside them.
 
     Files are named ``<stem>.<scheme>.<ext>``, those of a pruned model
-    ``<stem>.prune50.<scheme>.<ext>``. They appear when all of them are made and each was
+    ``<stem>.prune50.<scheme>.<ext>``, those of a signature that the recipe names
+    ``<stem>.<signature>.<scheme>.<ext>``. They appear when all of them are made and each was
     loaded once; a manifest of the same model that is there already is added to. Each step of an
     optimisation leaves its model, ``<stem>.prune50.keras``, when it is done: a run that was stopped
     goes on from there.
@@ -133,8 +135,15 @@ def export(
     else:
         source = model if isinstance(model, SourceModel) else from_object(model)
         origin = source.artifact
+        if recipe.signature is not None:
+            raise UsageError(
+                f"signature: received {recipe.signature!r} for a model that is loaded. Name it where "
+                "the model is loaded: edgekit.models.load(path, signature=...)."
+            )
     path = origin.path
     plain = path.stem if origin.format != OBJECT and path.is_file() else path.name
+    if recipe.signature is not None:
+        plain += f".{re.sub(r'[^A-Za-z0-9_-]', '_', recipe.signature)}"
     stem = plain + suffix(recipe)
     wanted = [
         Wanted(format, scheme, f"{stem}.{scheme}{FORMATS[format]}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,10 +50,11 @@ def operators_of(model: Model, scheme: str | None) -> Operators:
     for operator, dtype in rows:
         counts.setdefault(dtype, Counter())[operator.op] += 1
     quantised = any(dtype in _QUANTIZED and o.op not in _BRIDGES for o, dtype in rows)
+    integer = {o.op for o, dtype in rows if dtype in _QUANTIZED}
     float_ops = []
     if scheme in _INTEGER_SCHEMES or (scheme is None and quantised):
         float_ops = [
-            {"op": o.op, "tensor": o.tensor, "reason": _reason(o, scheme)}
+            {"op": o.op, "tensor": o.tensor, "reason": _reason(o, scheme, integer)}
             for o, dtype in rows
             if dtype == "float32" and o.op not in _BRIDGES
         ]
@@ -60,7 +62,12 @@ def operators_of(model: Model, scheme: str | None) -> Operators:
     return Operators(ordered, float_ops)
 
 
-def _reason(operator: Operator, scheme: str | None) -> str:
+def _reason(operator: Operator, scheme: str | None, integer: Set[str]) -> str:
+    if scheme is not None and operator.op in integer:
+        return (
+            f"the quantiser left this one real, as the input or output next to it is; it knows "
+            f"{operator.op} in {scheme}"
+        )
     if scheme is not None:
         return f"the quantiser has no {scheme} version of {operator.op}"
     held = {t.dtype for t in operator.inputs if t and t.constant and t.grain}

@@ -112,7 +112,9 @@ class Job:
         self, files: Sequence[Wanted], folder: Path, verbose: bool, tell: Callable[[str], None]
     ) -> Generator[tuple[Wanted, Result], None, None]:
         """Make `files` in `folder`; gives each when it is done, in no order."""
-        source = self.model or load(self.origin.path, trust_code=self.trust_code)
+        source = self.model or load(
+            self.origin.path, trust_code=self.trust_code, signature=self.recipe.signature
+        )
         recipe = self.recipe
         about = self._about(source)
         samples = self.calibration

@@ -6,7 +6,7 @@ makes a quantised variant of the float file in milliseconds where the converter 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from edgekit.convert.calibration.probes import TfliteProbe
 from edgekit.convert.calibration.ranges import Ranges
 from edgekit.convert.compatibility import read_model
 from edgekit.convert.freeze import SIGNATURE, Frozen
+from edgekit.convert.one_grid import kernels_on_one_grid
 from edgekit.convert.refusals import tflite_reason
 from edgekit.errors import ExportError, one_line, require
 from edgekit.samples import Samples
@@ -108,7 +109,8 @@ def quantize_tflite(
     """
     quantizer_module = require("ai_edge_quantizer.quantizer", "export", _PURPOSE)
     quantizer = quantizer_module.Quantizer(float_file)
-    manager = _recipe(scheme, io_dtype, in_float)
+    one_grid = kernels_on_one_grid(float_file) if ranges is not None else []
+    manager = _recipe(scheme, io_dtype, in_float, one_grid)
     quantizer.load_quantization_recipe(manager.get_quantization_recipe())
     try:
         result = quantizer.quantize(
@@ -126,7 +128,12 @@ def quantize_tflite(
     return content
 
 
-def _recipe(scheme: str, io_dtype: str, in_float: frozenset[str] = frozenset()) -> Any:
+def _recipe(
+    scheme: str,
+    io_dtype: str,
+    in_float: frozenset[str] = frozenset(),
+    one_grid: Sequence[tuple[str, str]] = (),
+) -> Any:
     manager_module = require("ai_edge_quantizer.recipe_manager", "export", _PURPOSE)
     types = require("ai_edge_quantizer.qtyping", "export", _PURPOSE)
     manager = manager_module.RecipeManager()
@@ -161,6 +168,14 @@ def _recipe(scheme: str, io_dtype: str, in_float: frozenset[str] = frozenset()) 
         manager.add_static_config(
             ".*", operators.ALL_SUPPORTED, activation_num_bits=bits, weight_num_bits=8
         )
+        for name, scope in one_grid:
+            manager.add_static_config(
+                scope,
+                operators[_QUANTIZER_NAMES.get(name, name)],
+                activation_num_bits=bits,
+                weight_num_bits=8,
+                weight_granularity=types.QuantGranularity.TENSORWISE,
+            )
         if io_dtype == "float32":
             for end in (operators.INPUT, operators.OUTPUT):
                 manager.add_quantization_config(

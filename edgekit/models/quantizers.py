@@ -273,6 +273,11 @@ def quantizer_classes() -> SimpleNamespace:
             listed = self._trainable_weights
             listed[:] = self._dedup_weights(listed)
 
+        def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+            # Layers with kernels take no mask; tfmot would give it to them.
+            del mask
+            return super().call(inputs, training=training)
+
     # Names in files, so that nobody's own class of such a name is taken for ours.
     classes = (Range, Weights, LayerConfig, Activation, Layer)
     for cls in classes:

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from edgekit.errors import UsageError, require
 from edgekit.metadata import Metadata
-from edgekit.models.loading import load
+from edgekit.models.loading import load, load_saved_model
+from edgekit.models.metadata import read
 from edgekit.models.objects import ModelObject, from_object
+from edgekit.models.source import from_saved_model
 from edgekit.runtime.runner import Backend, Runner
 from edgekit.tensor import TensorSpec
 
@@ -28,31 +30,33 @@ class KerasRunner(Runner):
         tf = require("tensorflow", "export", "Running a Keras model")
         if self.options.weight_cache or self.options.delegate is not None:
             raise UsageError("delegate, weight_cache: TensorFlow takes none. Leave them out.")
+        self._tf, self._loaded = tf, None
         if isinstance(self.artifact, ModelObject):
-            source = from_object(self.artifact.model)
+            self._source = from_object(self.artifact.model)
+        elif self.artifact.format == "savedmodel":
+            self._loaded = load_saved_model(self.artifact.path, self.options.trust_code)
+            return Backend(backend, tf.__version__), tuple(self._loaded.signatures)
         else:
-            source = load(self.artifact.path, trust_code=self.options.trust_code)
-        self._source = source
-        self._names = [spec.name for spec in source.inputs]
-        self._tf = tf
-        self._dtypes = [tf.dtypes.as_dtype(spec.dtype) for spec in source.inputs]
+            self._source = load(self.artifact.path, trust_code=self.options.trust_code)
+        flavour = self._source.flavour
+        version = require(flavour, "export", "Running a Keras model").__version__
+        return Backend(backend, version if flavour == "keras" else f"{version} ({flavour})"), ()
+
+    def _choose(
+        self, signature: str | None
+    ) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+        if self._loaded is not None:
+            self._source = from_saved_model(self.artifact.path, self._loaded, signature)
+        source = self._source
+        names = [spec.name for spec in source.inputs]
         output_names = [spec.name for spec in source.outputs]
 
         def flat(*tensors: Any) -> list[Any]:
-            results = source.call(dict(zip(self._names, tensors, strict=True)))
+            results = source.call(dict(zip(names, tensors, strict=True)))
             return [results[name] for name in output_names]
 
-        self._function = tf.function(flat, reduce_retracing=True)
-        version = tf.__version__
-        if source.flavour != "savedmodel":
-            version = require(source.flavour, "export", "Running a Keras model").__version__
-        return Backend(backend, version), ()
-
-    def _choose(
-        self,
-        signature: str | None,  # noqa: ARG002
-    ) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-        return self._source.inputs, self._source.outputs
+        self._function = self._tf.function(flat, reduce_retracing=True)
+        return source.inputs, source.outputs
 
     def _run(self, arrays: list[Any]) -> list[NDArray[Any]]:
         tensors = [self._tf.constant(x) for x in arrays]
@@ -60,7 +64,7 @@ class KerasRunner(Runner):
         return [np.asarray(result) for result in self._function(*tensors)]
 
     def _read_metadata(self) -> Metadata | None:
-        return self._source.metadata
+        return self._source.metadata if self._loaded is None else read(self.artifact.path)
 
     def _close(self) -> None:
-        del self._function, self._source
+        del self._function, self._source, self._loaded

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from edgekit.artifact import Artifact
-from edgekit.errors import ArtifactError, require
+from edgekit.errors import ArtifactError, UsageError, nearest, require
 from edgekit.metadata import Metadata
 from edgekit.models.quantizers import is_quantized, quantizers_known
 from edgekit.tensor import TensorSpec
@@ -115,20 +115,27 @@ def copied(source: SourceModel) -> SourceModel:
     return from_keras(source.path, source.flavour, copy)
 
 
-def from_saved_model(path: Path, loaded: Any) -> SourceModel:
-    """Wrap a SavedModel's signature: ``serving_default``, or the only one.
+def from_saved_model(path: Path, loaded: Any, signature: str | None = None) -> SourceModel:
+    """Wrap a SavedModel's signature: the one named, else ``serving_default``, else the only one.
 
     Raises:
+        UsageError: it has no signature of that name; names those it has.
         ArtifactError: it has no signature, or several of which none is the default.
     """
     signatures = dict(loaded.signatures)
-    key = "serving_default" if "serving_default" in signatures else next(iter(signatures), None)
-    if key is None or (key != "serving_default" and len(signatures) > 1):
+    if signature is not None and signature not in signatures:
+        raise UsageError(
+            f"{path}: signature {signature!r} is not in the model, expected one of "
+            f"{', '.join(sorted(signatures)) or 'none: it has no signatures'}."
+            f"{nearest(signature, signatures)}"
+        )
+    only = next(iter(signatures)) if len(signatures) == 1 else "serving_default"
+    function = signatures.get(signature or only)
+    if function is None:
         raise ArtifactError(
             f"{path}: received the signatures {sorted(signatures) or 'none'}, expected "
-            "'serving_default' or a single one."
+            "'serving_default' or a single one. Name one: --signature (signature=)."
         )
-    function = signatures[key]
     inputs = dict(function.structured_input_signature[1])
     outputs = dict(function.structured_outputs)
 

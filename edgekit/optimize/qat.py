@@ -100,12 +100,14 @@ def quantize_aware(
             "quantisation-aware training needs samples to train on: give --data SAMPLES "
             "(data=samples)."
         )
+    tf_keras = require("tf_keras", "export", _PURPOSE)
     data = data.for_inputs(source.inputs)
     twin = to_tf_keras(source).source
     if is_quantized(twin.model):
-        twin = copied(twin)
-        fine_tune(twin.model, source, data, recipe, teacher=teacher, progress=progress)
-        return QuantizeAware(twin, *_found(twin.model))
+        copy = copied(twin).model
+        model = tf_keras.Model(copy.inputs, list(copy.outputs), name=copy.name)
+        fine_tune(model, source, data, recipe, teacher=teacher, progress=progress)
+        return QuantizeAware(_as_source(source, model), *_found(model))
     graph, weights = in_parts(layer_graph(twin.model))
     placement = place(graph)
     kernels = tuple(dict.fromkeys(step.name for step in graph.steps if step.kind in KERNELS))
@@ -118,8 +120,27 @@ def quantize_aware(
     model = _quantized(
         graph, weights, placement, ranges, source, preserve_sparsity, preserve_clusters
     )
-    fine_tune(model, source, data, recipe, teacher=teacher, progress=progress)
+    held = _scales(model) if preserve_clusters else []
+    callbacks = [_hold(tf_keras, held)] if held else []
+    fine_tune(model, source, data, recipe, callbacks=callbacks, teacher=teacher, progress=progress)
     return QuantizeAware(_as_source(source, model), kernels, placement.in_float)
+
+
+def _scales(model: Any) -> list[Any]:
+    """The scales of batch normalisation: folded, they would give each channel values of its own."""
+    kinds = ((layer, type(layer).__name__) for layer in model.layers)
+    return [layer.gamma for layer, kind in kinds if kind == "BatchNormalization" and layer.scale]
+
+
+def _hold(tf_keras: Any, variables: list[Any]) -> Any:
+    """Undoes what the optimiser does to `variables`."""
+    values = [variable.numpy() for variable in variables]
+
+    def restore(*_: Any) -> None:
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+
+    return tf_keras.callbacks.LambdaCallback(on_train_batch_end=restore)
 
 
 def _found(model: Any) -> tuple[tuple[str, ...], dict[str, str]]:

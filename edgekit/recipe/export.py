@@ -31,6 +31,7 @@ class ExportRecipe:
         percentile: for the method of that name, how many values a range keeps, in percent.
         device: the board that the files are for, as `edgekit.device.load_device` knows it.
         targets: interpreters that must run the files, such as ``"tflite-runtime==2.14"``.
+        signature: of a SavedModel, the one to export; ``serving_default`` or the only one if None.
         allow_flex: let TensorFlow's own operators into TFLite files where TFLite has none.
         class_names: stored in the files, for `Runner.classify`; one for each class, or none.
         preprocessing: stored in the files, for `Runner.preprocess`: for inputs by name, the steps
@@ -52,6 +53,7 @@ class ExportRecipe:
     percentile: float = 99.999
     device: str | None = None
     targets: tuple[str, ...] = ()
+    signature: str | None = None
     allow_flex: bool = False
     class_names: tuple[str, ...] = ()
     preprocessing: Mapping[str, Preprocessing] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from edgekit.report import units
 from edgekit.report.charts import heat_table
@@ -99,7 +100,8 @@ def _training(report: Report) -> Iterator[str]:
 def _tuning(report: Report) -> Iterator[str]:
     if report.tuning:
         yield f"{counts(report.tuning)}. The best of them:\n\n"
-        yield front_table(report.tuning).to_markdown()
+        table = front_table(report.tuning)
+        yield replace(table, columns=tuple(map(escape_markdown, table.columns))).to_markdown()
 
 
 def _hosts(report: Report) -> Iterator[str]:

@@ -94,4 +94,4 @@ def _write(stream: IO[bytes], x: Any) -> None:
     }
     np.lib.format.write_array_header_1_0(stream, header)
     for block in blocks(x):
-        stream.write(np.ascontiguousarray(block).data.cast("B"))
+        stream.write(block.tobytes())

@@ -43,7 +43,7 @@ class Spool:
                 f"{rows.dtype} after {self._count} of {list(self._sample)} and {self._dtype}, expected "
                 "them alike. Resize or pad them in the dataset."
             )
-        self._file.write(np.ascontiguousarray(rows).data.cast("B") if rows.size else b"")
+        self._file.write(rows.tobytes())
         self._count += len(rows)
 
     def array(self) -> NDArray[Any]:
@@ -63,36 +63,43 @@ def read_dataset(
         raise SamplesError(f"received {type(dataset).__name__}, expected a tf.data.Dataset.")
     if int(dataset.cardinality()) == _ENDLESS:
         raise SamplesError("the dataset has no end. Call take(n) on it first.")
-    spools: dict[str, Spool] = {}
-    labels: Spool | list[Any] | None = None
     try:
-        for inputs, targets in _elements(dataset, batched):
-            spools = spools or {name: Spool(name) for name in inputs}
-            if spools.keys() != inputs.keys():
-                raise SamplesError("the dataset's elements differ in structure.")
-            for name, spool in spools.items():
-                spool.add(inputs[name])
-            if targets is None:
-                continue
-            if labels is None:
-                labels = [] if targets.dtype.kind in "SUO" else Spool("labels")
-            if isinstance(labels, list):
-                labels.extend(targets.tolist())
-            else:
-                labels.add(targets)
+        arrays, labels = _spooled(dataset, batched)
     except OSError as error:
         raise SamplesError(
             f"the dataset cannot be kept in a temporary file in {tempfile.gettempdir()}: {error}. Set "
             "TMPDIR to a folder with room."
         ) from error
+    if labels is None:
+        return arrays, None, ()
+    numbers, names = understood(labels)
+    return arrays, numbers, names or _stated_names(dataset, numbers)
+
+
+def _spooled(dataset: Any, batched: bool) -> tuple[dict[str, NDArray[Any]], NDArray[Any] | None]:
+    """Inputs by name and labels; text labels stay in memory."""
+    spools: dict[str, Spool] = {}
+    labels: Spool | list[Any] | None = None
+    for inputs, targets in _elements(dataset, batched):
+        spools = spools or {name: Spool(name) for name in inputs}
+        if spools.keys() != inputs.keys():
+            raise SamplesError("the dataset's elements differ in structure.")
+        for name, spool in spools.items():
+            spool.add(inputs[name])
+        if targets is None:
+            continue
+        if labels is None:
+            labels = [] if targets.dtype.kind in "SUO" else Spool("labels")
+        if isinstance(labels, list):
+            labels.extend(targets.tolist())
+        else:
+            labels.add(targets)
     if not spools:
         raise SamplesError("the dataset is empty: expected at least one sample.")
     arrays = {name: spool.array() for name, spool in spools.items()}
-    if labels is None:
-        return arrays, None, ()
-    raw = np.array(labels, object) if isinstance(labels, list) else labels.array()
-    numbers, names = understood(raw)
-    return arrays, numbers, names or _stated_names(dataset, numbers)
+    if isinstance(labels, list):
+        return arrays, np.array(labels, object)
+    return arrays, None if labels is None else labels.array()
 
 
 def _elements(dataset: Any, batched: bool) -> Iterator[tuple[dict[str, Any], Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from functools import partial
@@ -76,10 +77,15 @@ def _litter(path: Path) -> bool:
 
 def _files_in(folder: Path) -> list[str]:
     """The names of the files in a class folder and below it, relative to it."""
-    try:
-        paths = sorted(p for p in folder.rglob("*") if not _litter(p) and not p.is_dir())
-    except OSError as error:
+
+    def refuse(error: OSError) -> None:
         raise SamplesError(f"{folder.name}: cannot be looked into ({error}).") from error
+
+    # Path.rglob would pass over what it may not read.
+    walked = os.walk(folder, onerror=refuse, followlinks=True)
+    paths = sorted(
+        p for where, _, names in walked for p in (Path(where, n) for n in names) if not _litter(p)
+    )
     if not paths:
         raise SamplesError(f"{folder.name}: holds no files, expected some of each class.")
     for path in paths:

@@ -27,9 +27,9 @@ def understood(labels: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Labels of any usual form as `Samples` has them, and the classes' names if they are texts.
 
     Texts become class numbers. So do one-hot rows: (samples, two or more classes), a single 1 in
-    each row and zeros beside it. Whole numbers of (samples, 1) lose that axis. Everything else is
-    left as it is; in particular, whole floats such as 1.0 are quantities and no classes: a
-    regression's labels may well be whole.
+    each row and zeros beside it. So do booleans, one a sample. Whole numbers of (samples, 1) lose that
+    axis. Everything else is left as it is; in particular, whole floats such as 1.0 are quantities and no
+    classes: a regression's labels may well be whole.
 
     Raises:
         SamplesError: texts that are not one a sample, or not UTF-8.
@@ -45,6 +45,8 @@ def understood(labels: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...]]:
             )
         except UnicodeDecodeError as error:
             raise SamplesError(f"labels: received a text that is not UTF-8 ({error}).") from error
+    if labels.ndim == 1 and labels.dtype.kind == "b":
+        return labels.astype(np.int64), ()
     if labels.ndim == 2 and labels.shape[1] == 1 and labels.dtype.kind in "iu":
         return labels[:, 0], ()
     if labels.ndim == 2 and labels.shape[1] > 1 and labels.dtype.kind in "biuf":

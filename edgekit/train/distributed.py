@@ -6,27 +6,27 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import edgekit
 from edgekit.errors import ClusterError, TrainingError, UsageError, one_line, require
-from edgekit.files import atomic, refuse_existing
 from edgekit.models.bridge import copy_back, to_tf_keras
+from edgekit.models.saving import check_path, check_saving, refuse_saving, save
 from edgekit.models.source import from_keras
 from edgekit.recipe import Recipe
-from edgekit.samples import Samples
+from edgekit.recipe.comparing import comparable
 from edgekit.samples.splits import Splits
 from edgekit.train import fitting
 from edgekit.train.cluster import Cluster
 from edgekit.train.data_key import data_key
 from edgekit.train.feeding import Feed, Vary
 from edgekit.train.logs import line
-from edgekit.train.planning import compiled, plan
+from edgekit.train.planning import Plan, compiled, plan
 from edgekit.train.rendezvous import meet
 from edgekit.train.result import Training
+from edgekit.train.trainer import scores_of
 
 Progress = Callable[[str], None]
 _PURPOSE = "Training on several workers"
@@ -40,6 +40,7 @@ def train_together(
     *,
     overwrite: bool = False,
     progress: Progress | None = None,
+    trust_code: bool = False,
 ) -> Training | None:
     """Train as `edgekit.train.trainer.train` does, each step on the workers' shares of one batch.
 
@@ -58,6 +59,7 @@ def train_together(
         cluster: who takes part.
         overwrite: replace the file if it exists.
         progress: called on the first worker with a line of text for each epoch.
+        trust_code: let code that the recipe's model file holds run.
 
     Returns:
         What it came to; None on all workers but the first.
@@ -69,9 +71,9 @@ def train_together(
         BridgeError: a model that cannot be carried to tf_keras.
         SamplesError, RecipeError, TrainingError: as `train`.
     """
-    output, settings = Path(output), recipe.training
+    output, settings = check_path(output), recipe.training
     if cluster.is_chief:
-        refuse_existing([output], overwrite)
+        refuse_saving(output, overwrite)
     if settings.batch_size < len(cluster.workers) or settings.precision != "float32":
         raise UsageError(
             f"training on {len(cluster.workers)} workers: received a batch of {settings.batch_size} and "
@@ -81,7 +83,12 @@ def train_together(
     os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
     tf, strategy = _strategy(cluster)
     try:
-        return _train(tf, strategy, splits, recipe, output, cluster, progress or (lambda _: None))
+        parts = [
+            part for part in (splits.train, splits.validation, splits.test) if part is not None
+        ]
+        planned = plan(parts, recipe, trust_code=trust_code)
+        check_saving(planned.model, output)
+        return _train(tf, strategy, planned, recipe, output, cluster, progress or (lambda _: None))
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
         raise _lost(error) from error
     except tf.errors.OpError as error:
@@ -112,9 +119,7 @@ def _strategy(cluster: Cluster) -> tuple[Any, Any]:
 
 
 def _key(splits: Splits, recipe: Recipe) -> str:
-    tables = asdict(recipe)
-    told = [tables[key] for key in ("model", "training", "augmentation", "preprocessing")]
-    text = json.dumps([edgekit.__version__, told], default=repr, sort_keys=True)
+    text = json.dumps([edgekit.__version__, comparable(recipe)], sort_keys=True)
     data = data_key(splits.train, splits.validation)
     return hashlib.sha256(f"{text} {data}".encode()).hexdigest()
 
@@ -122,7 +127,7 @@ def _key(splits: Splits, recipe: Recipe) -> str:
 def _train(
     tf: Any,
     strategy: Any,
-    splits: Splits,
+    planned: Plan,
     recipe: Recipe,
     output: Path,
     cluster: Cluster,
@@ -130,8 +135,6 @@ def _train(
 ) -> Training | None:
     tf_keras = require("tf_keras", "export", _PURPOSE)
     settings = recipe.training
-    parts: list[Samples] = [splits.train, splits.validation]
-    planned = plan([*parts, splits.test] if splits.test is not None else parts, recipe)
     training, validation = planned.feeds[:2]
     with strategy.scope():
         tf_keras.utils.set_random_seed(settings.seed)
@@ -168,17 +171,16 @@ def _train(
     copy_back(twin)
     if not cluster.is_chief:
         return None
-    scores = [_scores(planned.trainee, feed) for feed in planned.feeds[1:]]
-    with atomic(output) as temporary:
-        planned.model.save(temporary)
+    scores = [scores_of(planned.trainee, feed, planned.targets) for feed in planned.feeds[1:]]
+    save(planned.model, output, metadata=planned.metadata, overwrite=True)
     return Training(
         path=output,
         parameters=planned.model.count_params(),
         recipe=recipe,
         splits={
-            "train": len(splits.train),
-            "validation": len(splits.validation),
-            "test": None if splits.test is None else len(splits.test),
+            "train": training.count,
+            "validation": validation.count,
+            "test": planned.feeds[2].count if len(planned.feeds) > 2 else None,
         },
         history=state.history,
         loss=planned.targets.loss,
@@ -191,29 +193,23 @@ def _train(
     )
 
 
-def _scores(model: Any, feed: Feed) -> dict[str, float]:
-    measured = model.evaluate(feed.in_order(256), return_dict=True, verbose=0)
-    return {name: float(value) for name, value in measured.items()}
-
-
 def _share(tf: Any, feed: Feed, recipe: Recipe, vary: Vary | None, cluster: Cluster) -> Any:
-    """This worker's rows of every batch, as many on each worker, with weights.
+    """This worker's rows of every batch, weighted so that the workers' means add up to the batch's.
 
-    TensorFlow averages each worker's loss over its rows and then over the workers. What is short of a
-    full share is filled up with rows of weight 0, and all others weigh more by as much, so
-    that the sum is the mean over the batch.
+    TensorFlow averages each worker's loss over its rows and then over the workers, whose shares may
+    differ by a row. A worker without a row takes one with weight 0.
     """
     settings, count = recipe.training, len(cluster.workers)
     batches = feed.epochs(settings.batch_size, range(settings.epochs), settings.seed, vary)
 
     def share(inputs: Any, targets: Any, weights: Any = None) -> Any:
         total = tf.shape(targets)[0]
-        size = -(-total // count)
-        rows = tf.range(cluster.index * size, (cluster.index + 1) * size)
-        there = tf.cast(rows < total, tf.float32) * tf.cast(count * size, tf.float32)
-        rows = tf.minimum(rows, total - 1)
-        scale = there / tf.cast(total, tf.float32)
-        weights = scale if weights is None else scale * tf.gather(weights, rows)
+        first, after = (total * n // count for n in (cluster.index, cluster.index + 1))
+        rows = tf.range(first, after)
+        rows = tf.cond(first < after, lambda: rows, lambda: tf.zeros(1, rows.dtype))
+        scale = tf.cast((after - first) * count, tf.float32) / tf.cast(total, tf.float32)
+        given = 1.0 if weights is None else tf.gather(weights, rows)
+        weights = tf.fill(tf.shape(rows), scale) * given
         return (
             tf.nest.map_structure(lambda x: tf.gather(x, rows), inputs),
             tf.gather(targets, rows),

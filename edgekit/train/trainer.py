@@ -101,7 +101,7 @@ def train(
             state = _fit(planned, recipe, state, watch)
         seconds = before + perf_counter() - start
         model = scorer(planned, recipe)
-        scores = [_scores(model, feed, planned.targets) for feed in planned.feeds[1:]]
+        scores = [scores_of(model, feed, planned.targets) for feed in planned.feeds[1:]]
         _save(planned, checkpoint)
     finally:
         if not checkpoint.exists():
@@ -177,7 +177,7 @@ def _fit(planned: Plan, recipe: Recipe, state: State, watch: fitting.Watch) -> S
         raise
 
 
-def _scores(model: Any, feed: Feed, targets: Targets) -> dict[str, float]:
+def scores_of(model: Any, feed: Feed, targets: Targets) -> dict[str, float]:
     """Loss and metrics of one pass over the samples."""
     measured = model.evaluate(feed.in_order(256), return_dict=True, verbose=0)
     scores = {name: float(value) for name, value in measured.items()}

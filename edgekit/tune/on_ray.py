@@ -55,8 +55,11 @@ def work_on_ray(
             finally:
                 # After an exception, Ctrl-C's too, the others end with their current poll.
                 compute.stop.set()
-        for ask in asks:
-            ask.result()
+        errors = [error for ask in asks if (error := ask.exception()) is not None]
+        # Those that were told to stop have nothing to say.
+        errors.sort(key=lambda error: isinstance(error, KeyboardInterrupt))
+        if errors:
+            raise errors[0]
 
 
 class OnRay:

@@ -18,7 +18,7 @@ _TOLD = re.compile(r"trial \d|edgekit: ")
 
 
 @contextmanager
-def helpers(count: int, recipe: Path, folder: Path, total: int, tell: Progress) -> Iterator[None]:
+def joined_by(count: int, recipe: Path, folder: Path, total: int, tell: Progress) -> Iterator[None]:
     """`count` processes that join the study in `folder`, until they find nothing left to do.
 
     Each is the same command as a user on another machine would give. They end with the block: well
@@ -56,7 +56,7 @@ def _start(words: Sequence[str]) -> subprocess.Popen[str]:
         text=True,
         errors="replace",
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        # Ctrl-C is for this process, which ends its helpers.
+        # Ctrl-C is for this process, which ends the others.
         start_new_session=True,
     )
 

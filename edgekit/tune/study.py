@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
 from edgekit.errors import OutputExistsError, RecipeError, require
 from edgekit.recipe import OBJECTIVES, Recipe, TuneRecipe
+from edgekit.recipe.comparing import comparable
 from edgekit.recipe.tune import searchable
 from edgekit.tune.journal import open_storage
 from edgekit.tune.locks import hold, is_held, locked
@@ -125,13 +124,12 @@ class Study:
         if not self.recipe.pruning:
             return False
         many = len(self.recipe.objectives) > 1
-        done = self.front() if many else self.completed()
         own = [
             claim.trial.user_attrs[f"epoch {n}"]
             for n in range(1, epoch + 1)
             if f"epoch {n}" in claim.trial.user_attrs
         ]
-        return behind(own, [accuracies(trial) for trial in done], epochs, many)
+        return behind(own, [accuracies(trial) for trial in self.completed()], epochs, many)
 
     def complete(self, claim: Claim, outcome: Outcome) -> None:
         """The trial has ended well: its folder is kept while it is on the front."""
@@ -262,24 +260,10 @@ def check_folder(folder: Path) -> None:
 
 def _identity(recipe: Recipe, data: str) -> dict[str, Any]:
     """What makes trials comparable, by dotted key."""
-    tables = asdict(recipe)
-    # The same data may lie elsewhere on another machine; its hash says whether it is the same.
-    del tables["data"]
+    known = comparable(recipe)
     for key in _OPEN:
-        del tables["tune"][key]
-    # As it comes back from the journal, which is JSON.
-    known: dict[str, Any] = json.loads(json.dumps(dict(_flat(tables)), default=str))
+        del known[f"tune.{key}"]
     return {**known, "data": data}
-
-
-def _flat(value: Any, where: str = "") -> list[tuple[str, Any]]:
-    if not isinstance(value, Mapping):
-        return [(where, value)]
-    return [
-        pair
-        for key, item in value.items()
-        for pair in _flat(item, f"{where}.{key}" if where else str(key))
-    ]
 
 
 def _distributions(optuna: Any, recipe: Recipe) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from edgekit.artifact import Artifact
 from edgekit.convert.export import export
-from edgekit.errors import TrainingError
+from edgekit.errors import RangeWarning, TrainingError
 from edgekit.recipe import Recipe
 from edgekit.runtime import load as load_runner
 from edgekit.samples.splits import Splits
@@ -69,6 +70,9 @@ def run_trial(
     """
     start = perf_counter()
     path = folder / f"{stem}.keras"
+    if recipe.training.tensorboard is not None:
+        own = f"{recipe.training.tensorboard}/{stem}"
+        recipe = replace(recipe, training=replace(recipe.training, tensorboard=own))
     training = train(replace(splits, test=None), recipe, path, on_epoch=on_epoch)
     if training.validation_accuracy is None:
         raise TrainingError("tune: the training gave no validation accuracy to judge by.")
@@ -79,7 +83,9 @@ def run_trial(
         files.append({**artifact.to_json(), "path": artifact.name})
         values["size_bytes"] = artifact.size_bytes
         if "int8_accuracy" in objectives:
-            with load_runner(artifact.path) as runner:
+            with load_runner(artifact.path) as runner, warnings.catch_warnings():
+                # Its ranges were found in such data; what they clip shows in the accuracy.
+                warnings.simplefilter("ignore", RangeWarning)
                 accuracy = evaluate(runner, splits.validation).accuracy
             if accuracy is None:
                 raise TrainingError("tune: the int8 file is no classifier, it has no accuracy.")

@@ -17,7 +17,7 @@ from edgekit.recipe.writing import merged, moved, to_toml
 from edgekit.samples.splits import Splits, load_splits
 from edgekit.train.data_key import data_key
 from edgekit.tune.locks import locked
-from edgekit.tune.processes import helpers
+from edgekit.tune.processes import joined_by
 from edgekit.tune.study import Study, accuracies, check_folder
 from edgekit.tune.worker import Here, Progress, work
 
@@ -104,7 +104,7 @@ def tune(
         work_on_ray(study, read, splits, total, count, address, tell)
     else:
         here = Here(splits, read.tune.objectives)
-        with helpers(count - 1, recipe, out, total, tell):
+        with joined_by(count - 1, recipe, out, total, tell):
             work(study, read, total, here, tell)
     tuning = _write(study, recipe, read)
     if not study.completed():

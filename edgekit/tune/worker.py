@@ -68,7 +68,6 @@ def _run(study: Study, recipe: Recipe, claim: Claim, compute: Compute, tell: Pro
     name = f"trial {claim.number}"
     values = ", ".join(f"{key} {_short(value)}" for key, value in claim.values.items())
     again = f" (attempt {claim.attempt})" if claim.attempt > 1 else ""
-    tell(f"{name}{again}: {values}")
     epochs = 0
 
     def on_epoch(row: Mapping[str, float]) -> None:
@@ -79,6 +78,7 @@ def _run(study: Study, recipe: Recipe, claim: Claim, compute: Compute, tell: Pro
             raise GivenUpError
 
     try:
+        tell(f"{name}{again}: {values}")
         own = trial_recipe(recipe, claim.values)
         outcome = compute(own, claim, on_epoch)
         if "latency_ms" in study.recipe.objectives:

@@ -79,6 +79,7 @@ def test_the_hash_of_samples() -> None:
         Samples({"x": x + 1}),
         Samples({"x": x[::-1]}),
         Samples({"x": x}, np.arange(3)),
+        Samples({"x": x}, np.arange(3), ("a", "b", "c")),
         Samples({"x": np.array(["a", "b", "c"])}),
         Samples({"x": np.array([True, False, True])}),
     ]

@@ -67,7 +67,9 @@ def test_every_file_keeps_the_accuracy(
     labels = digits.validation.labels
     with edgekit.load(digits_files.path(format, scheme)) as runner:
         answers = runner.infer_batch(digits.validation.inputs)["probabilities"]
-    assert accuracy(answers, labels) >= accuracy(expected, labels) - 0.01
+    # Sixteen steps for a weight cost more than 256.
+    lost = 0.02 if scheme.startswith("int4") else 0.01
+    assert accuracy(answers, labels) >= accuracy(expected, labels) - lost
 
 
 @pytest.mark.parametrize(("format", "scheme"), MADE)
@@ -133,7 +135,13 @@ def test_what_a_quantiser_does_not_offer_is_skipped_with_its_reason(digits_files
 
 
 def test_only_the_files_and_the_manifest_are_left(digits_files: Any) -> None:
-    assert len(list(digits_files.folder.iterdir())) == len(MADE) + 2
+    names = {path.name for path in digits_files.folder.iterdir()}
+    assert names == {
+        *(f"digits.{scheme}.{format}" for format, scheme in MADE),
+        "digits.prune50.int8.tflite",
+        "digits.prune50.keras",
+        "manifest.json",
+    }
 
 
 @pytest.mark.parametrize("format", ["tflite", "onnx"])

@@ -11,7 +11,8 @@ import edgekit
 from edgekit import document
 from edgekit.convert.compatibility import loadable_by, read_model
 from edgekit.convert.costs import arena, macs, memory, weights
-from edgekit.convert.graph import Graph, Operator, Shape, Tensor
+from edgekit.convert.graph import Graph, Model, Operator, Shape, Tensor
+from edgekit.convert.inspect import operators_of
 from edgekit.errors import ArtifactError, EdgekitError, UsageError
 
 MODELS = Path(__file__).parents[1] / "models"
@@ -142,3 +143,25 @@ def test_what_is_no_model_file(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(error, match=says):
             edgekit.inspect(tmp_path / name)
+
+
+def test_an_operator_beside_a_real_input_is_not_said_to_lack_integers() -> None:
+    """onnxruntime's quantiser leaves the transposition of a real input alone."""
+    tensors = {
+        n: Tensor(n, n, d, (1, 2))
+        for n, d in zip("abcde", ["float32"] * 3 + ["uint8"] * 2, strict=True)
+    }
+    a, b, c, d, e = tensors.values()
+    f = Tensor("f", "f", "float32", (1, 2))
+    rows = [
+        ("Transpose", a, b),
+        ("QuantizeLinear", b, d),
+        ("DequantizeLinear", d, c),
+        ("Transpose", c, f),
+        ("QuantizeLinear", f, e),
+    ]
+    operators = tuple(Operator(op, (x,), (y,), 17) for op, x, y in rows)
+    model = Model("onnx", (Graph((a,), (e,), operators, ()),), 0, {}, {})
+    (left,) = operators_of(model, "int8").float_ops
+    assert left["tensor"] == "b"
+    assert "left this one real" in left["reason"]

@@ -81,6 +81,26 @@ def documents(
         },
         "evaluation": evaluate(runner, golden.samples).to_json(),
         "inspection": inspect(models / "classifier.int8.tflite").to_json(),
+        "tuning": {
+            "schema": document.tag("tuning"),
+            "objectives": [{"name": "accuracy", "direction": "maximize"}],
+            "search": {"model.width": {"low": 0.5, "high": 2, "log": False}},
+            "seed": 0,
+            "trials": [
+                {
+                    "number": 0,
+                    "state": "complete",
+                    "parameters": {"model.width": 0.75},
+                    "values": {"accuracy": 0.9},
+                    "validation_accuracy": [0.5, 0.9],
+                    "reason": None,
+                    "seconds": 2.5,
+                    "model": {"path": "m.keras", "sha256": "0" * 64, "parameters": 12},
+                    "files": [Artifact.of(path).to_json()],
+                }
+            ],
+            "front": [0],
+        },
     }
 
 
@@ -133,6 +153,10 @@ def test_every_top_level_field_is_required_and_more_are_allowed(
         ("manifest", ("source", "sha256"), None),
         ("training", ("splits", "train"), None),
         ("training", ("history", 0, "accuracy"), 1.2),
+        ("tuning", ("objectives", 0, "name"), "speed"),
+        ("tuning", ("trials", 0, "values"), {"speed": 1}),
+        ("tuning", ("trials", 0, "state"), "perhaps"),
+        ("tuning", ("trials", 0, "model", "sha256"), None),
         ("host", ("host", "cores"), 0),
         ("host", ("advice",), None),
     ],

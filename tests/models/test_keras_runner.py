@@ -10,6 +10,7 @@ import pytest
 
 import edgekit
 from edgekit.errors import ArtifactError, TensorError, UntrustedCodeError
+from edgekit.models import save
 
 
 def test_it_answers_what_keras_answers(digits_model: Path, digits: Any) -> None:
@@ -68,3 +69,13 @@ def test_code_is_refused_unless_trusted(tmp_path: Path) -> None:
         edgekit.load(tmp_path / "m.keras")
     with edgekit.load(tmp_path / "m.keras", trust_code=True) as runner:
         assert runner.infer({"signal": np.ones((1, 2), np.float32)})["twice"][0, 0] == 2
+
+
+def test_it_says_which_flavour_of_keras_reads_the_file(tmp_path: Path) -> None:
+    import tf_keras
+
+    inputs = tf_keras.Input((4,))
+    # Keras 3 takes no such name of a layer.
+    save(tf_keras.Model(inputs, tf_keras.layers.Dense(3, name="a/b")(inputs)), tmp_path / "m.h5")
+    with edgekit.load(tmp_path / "m.h5") as runner:
+        assert runner.backend.version == f"{tf_keras.__version__} (tf_keras)"

@@ -215,10 +215,46 @@ def _training() -> dict[str, Any]:
     }
 
 
+def _trial(number: int, accuracy: float, size: int, width: float) -> dict[str, Any]:
+    name = "kws.keras" if number == 1 else f"trial-{number:04}.keras"
+    return {
+        "number": number,
+        "state": "complete",
+        "parameters": {"model.width": width},
+        "values": {"int8_accuracy": accuracy, "size_bytes": size},
+        "validation_accuracy": [0.5, accuracy],
+        "reason": None,
+        "seconds": 8.5,
+        "model": {"path": name, "sha256": hash_of(name), "parameters": 23_756},
+        "files": [],
+    }
+
+
+def _tuning() -> dict[str, Any]:
+    pruned = {**_trial(3, 0.0, 0, 0.5), "state": "pruned", "values": None, "model": None}
+    return {
+        "schema": "edgekit.tuning/1",
+        "objectives": [
+            {"name": "int8_accuracy", "direction": "maximize"},
+            {"name": "size_bytes", "direction": "minimize"},
+        ],
+        "search": {"model.width": {"low": 0.25, "high": 2.0, "log": True}},
+        "seed": 0,
+        "trials": [
+            _trial(0, 0.93, 14_500, 0.5),
+            _trial(1, 0.95, 31_200, 1.0),
+            _trial(2, 0.92, 31_200, 1.0),
+            pruned,
+        ],
+        "front": [0, 1],
+    }
+
+
 @pytest.fixture
 def documents() -> Documents:
     """Valid documents that belong together, for a test to change."""
     made = {"bench": _bench(), "drift": _drift(), "manifest": _manifest(), "training": _training()}
+    made["tuning"] = _tuning()
     return deepcopy(made)
 
 

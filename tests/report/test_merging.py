@@ -44,11 +44,11 @@ def test_every_document_adds_what_it_knows(documents: Documents, write: Write) -
     assert report.notes == ()
 
 
-@pytest.mark.parametrize("kind", ["bench", "drift", "manifest", "training"])
+@pytest.mark.parametrize("kind", ["bench", "drift", "manifest", "training", "tuning"])
 def test_each_document_will_do_alone(documents: Documents, write: Write, kind: str) -> None:
     report = merge(write({kind: documents[kind]}))
     assert report.documents == (f"{kind}.json",)
-    assert (report.reference is None) == (kind == "bench")
+    assert (report.reference is None) == (kind in ("bench", "tuning"))
 
 
 def test_what_is_not_known_is_none(documents: Documents, write: Write) -> None:
@@ -129,6 +129,11 @@ def _other_training(documents: Documents) -> None:
     documents["training"]["model"]["sha256"] = OTHER
 
 
+def _other_front(documents: Documents) -> None:
+    documents["tuning"]["front"] = [2]
+    documents["tuning"]["trials"][2]["model"]["sha256"] = OTHER
+
+
 def _same_name_other_hash(documents: Documents) -> None:
     documents["bench"]["runs"][2]["artifact"]["sha256"] = OTHER
 
@@ -154,6 +159,7 @@ def _stranger_without_manifest(documents: Documents) -> None:
         (_golden_of_its_own, "manifest.json", "drift.json", "golden"),
         (_other_source, "drift.json", "manifest.json", "kws.keras"),
         (_other_training, "drift.json", "training.json", "kws.keras"),
+        (_other_front, "drift.json", "tuning.json", "kws.keras"),
         (_same_name_other_hash, "bench.json", "drift.json", "kws.int8.tflite"),
         (_stranger_in_bench, "bench.json", "manifest.json", "kws.keras"),
         (_stranger_in_drift, "drift.json", "manifest.json", "kws.keras"),
@@ -187,7 +193,7 @@ def test_an_int8_file_that_is_slower_than_float_is_told(
     assert all("200 us against 148 us" in line for line in lines)
 
 
-@pytest.mark.parametrize("kind", ["manifest", "training"])
+@pytest.mark.parametrize("kind", ["manifest", "training", "tuning"])
 def test_a_second_one_of_its_kind_is_refused(documents: Documents, write: Write, kind: str) -> None:
     with pytest.raises(DocumentError, match=f"both {kind} documents"):
         merge(write({**documents, "second": documents[kind]}))

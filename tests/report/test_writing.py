@@ -116,7 +116,7 @@ def test_html_is_the_same_twice(documents: Documents, write: Write, tmp_path: Pa
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
-@pytest.mark.parametrize("kind", ["bench", "drift", "manifest", "training"])
+@pytest.mark.parametrize("kind", ["bench", "drift", "manifest", "training", "tuning"])
 @pytest.mark.parametrize("ending", [".html", ".md"])
 def test_each_document_can_be_written_alone(
     documents: Documents, write: Write, tmp_path: Path, kind: str, ending: str
@@ -125,6 +125,37 @@ def test_each_document_can_be_written_alone(
     write_report(write({kind: documents[kind]}), output)
     if ending == ".html":
         Page(output.read_text("utf-8"))
+
+
+def test_a_tuning_shows_every_trial_and_the_best(
+    documents: Documents, write: Write, tmp_path: Path
+) -> None:
+    paths = write(documents)
+    write_report(paths, tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text("utf-8"))
+    assert "4 trials: 3 complete, 1 pruned." in page.text
+    assert "int8 accuracy by size" in page.text
+    dots = [value for name, value in page.attributes if name == "class" and value]
+    assert (dots.count("trial"), dots.count("trial best")) == (1, 2)
+    assert "trial 0: 93.00 %, 14.5 KB" in page.text
+    write_report(paths, tmp_path / "report.md")
+    lines = (tmp_path / "report.md").read_text("utf-8").splitlines()
+    assert "| trial | int8 accuracy | size | model.width |" in lines
+    assert [line for line in lines if line.startswith(("| 0 | 9", "| 1 | 9"))] == [
+        "| 1 | 95.00 % | 31.2 KB | 1 |",
+        "| 0 | 93.00 % | 14.5 KB | 0.5 |",
+    ]
+
+
+def test_a_tuning_for_one_objective_shows_its_course(documents: Documents, write: Write) -> None:
+    tuning = documents["tuning"]
+    del tuning["objectives"][1]
+    for row in tuning["trials"][:3]:
+        del row["values"]["size_bytes"]
+    tuning["front"] = [1]
+    page = Page(to_html(merge(write({"tuning": tuning}))))
+    assert "int8 accuracy by trial" in page.text
+    assert "the dark dot" in page.text
 
 
 def test_a_regression_has_no_accuracy(documents: Documents, write: Write, tmp_path: Path) -> None:
@@ -151,6 +182,9 @@ def test_what_documents_say_stays_text(documents: Documents, write: Write, tmp_p
     documents["bench"]["host"]["cpu"] = EVIL
     documents["bench"]["noise"] = [EVIL]
     documents["training"]["recipe"] = {EVIL: EVIL}
+    documents["tuning"]["search"] = {EVIL: {"choices": [EVIL]}}
+    for row in documents["tuning"]["trials"]:
+        row["parameters"] = {EVIL: EVIL}
     paths = write(documents)
     write_report(paths, tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text("utf-8")

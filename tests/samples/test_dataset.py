@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -75,11 +76,12 @@ def test_datasets_that_are_none(tf: Any) -> None:
         Samples.from_dataset(sizes, batched=False)
 
 
-def test_no_room_for_the_file_is_said(tf: Any, monkeypatch: Any) -> None:
-    class Full:
-        def write(self, _: Any) -> None:
-            raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(tempfile, "TemporaryFile", Full)
-    with pytest.raises(SamplesError, match=r"No space left on device.*TMPDIR"):
-        Samples.from_dataset(make(tf, (X, Y)))
+def test_no_room_for_the_file_is_said(tf: Any) -> None:
+    dataset = make(tf, (X, Y))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (X.nbytes - 1, before[1]))
+    try:
+        with pytest.raises(SamplesError, match=r"File too large.*TMPDIR"):
+            Samples.from_dataset(dataset)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -194,3 +194,21 @@ def test_a_recipe_s_parts_are_samples(tmp_path: Path) -> None:
         recipe.write_text(text)
         with pytest.raises(RecipeError, match=says):
             load_samples(recipe)
+
+
+def test_spoken_digits_by_their_official_split(data_dir: Path) -> None:
+    recipe = DataRecipe(
+        str(data_dir / "fsdd" / "recordings"),
+        label_pattern=r"^(\d)_",
+        test_pattern=r"_[0-4]\.wav$",
+        calibration=0.1,
+    )
+    splits = load_splits(recipe)
+    assert splits.test is not None
+    assert np.bincount(splits.test.labels).tolist() == [30] * 10
+    assert [len(part) for part in parts(splits) if part] == [2160, 270, 270, 300]
+    assert splits.train.class_names == tuple("0123456789")
+    assert all(np.bincount(part.labels).min() >= 27 for part in parts(splits) if part)
+    batch = next(splits.test.batches(4)).inputs["x"]
+    assert (batch.shape, batch.dtype) == ((4, 18262), np.float32)
+    assert 0.1 < np.abs(batch).max() <= 1

@@ -22,10 +22,10 @@ curves = st.lists(st.lists(shares, min_size=4, max_size=4), min_size=4, max_size
         ([0.4, 0.1], PEERS[:3], 4, False, False),
         ([0.1], PEERS, 4, False, False),
         ([0.1, 0.1, 0.1], PEERS, 4, False, False),
-        # Of several objectives, all of the front have to be better.
-        ([0.4, 0.61], PEERS, 4, True, False),
-        ([0.4, 0.59], PEERS, 4, True, True),
-        ([0.4, 0.59], PEERS[:1], 4, True, True),
+        # Of several objectives, all others have to be better, and there have to be many.
+        ([0.4, 0.61], PEERS * 2, 4, True, False),
+        ([0.4, 0.59], PEERS * 2, 4, True, True),
+        ([0.4, 0.59], PEERS, 4, True, False),
         ([0.4, 0.59], [], 4, True, False),
     ],
 )

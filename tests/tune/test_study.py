@@ -125,7 +125,7 @@ def test_a_line_that_was_half_written_goes(tmp_path: Path) -> None:
 
 def test_another_recipe_and_other_data_are_refused(recipe: Write, tmp_path: Path) -> None:
     Study(tmp_path / "s", read_recipe(recipe()), "data")
-    with pytest.raises(RecipeError, match=r"training.epochs is 2 there and 3 here"):
+    with pytest.raises(RecipeError, match=r"training\.epochs is 2 there and 3 here"):
         Study(tmp_path / "s", read_recipe(recipe(epochs=3)), "data")
     with pytest.raises(RecipeError, match="data is 'data' there and 'other' here"):
         Study(tmp_path / "s", read_recipe(recipe()), "other")

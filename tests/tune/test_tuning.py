@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -49,9 +50,14 @@ def test_a_study_is_run_written_and_gone_on_with(recipe: Write, tmp_path: Path) 
     assert len(more.content["trials"]) == 4
 
 
-def test_what_will_be_deployed(recipe: Write, tmp_path: Path) -> None:
-    objectives = ["int8_accuracy", "size_bytes", "latency_ms"]
-    tuning = tune(recipe(f"objectives = {json.dumps(objectives)}"), tmp_path / "s")
+def test_the_example_searches_what_will_be_deployed(digits: Any, tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "examples" / "tune_digits.toml").read_text()
+    digits.validation.save(tmp_path / "digits.npz")
+    for old, new in (("../build/demo/digits.train.npz", "digits.npz"), ("s = 10\n", "s = 2\n")):
+        assert old in text
+        text = text.replace(old, new)
+    (tmp_path / "study.toml").write_text(text)
+    tuning = tune(tmp_path / "study.toml", tmp_path / "s", trials=2)
     content = json.loads(document.dumps(tuning.to_json()))
     jsonschema.validate(content, document.json_schema("tuning"))
     assert tuning.front
@@ -60,7 +66,7 @@ def test_what_will_be_deployed(recipe: Write, tmp_path: Path) -> None:
         (file,) = row["files"]
         assert (folder / file["path"]).stat().st_size == row["values"]["size_bytes"]
         assert (folder / row["model"]["path"]).exists()
-        assert 0.2 < row["values"]["int8_accuracy"] <= 1
+        assert 0 < row["values"]["int8_accuracy"] <= 1
         assert row["values"]["latency_ms"] > 0
     path = tmp_path / "s" / "tuning.json"
     report = write_report([path], tmp_path / "report.html")
@@ -69,9 +75,8 @@ def test_what_will_be_deployed(recipe: Write, tmp_path: Path) -> None:
 
 def test_a_trial_that_fails_is_told_and_the_study_goes_on(recipe: Write, tmp_path: Path) -> None:
     path = recipe(trials=2)
-    broken = path.read_text().replace("low = 1e-3, high = 3e-2", "low = 8, high = 9.5")
-    path.write_text(broken.replace("batch_size = 32", 'batch_size = 4\noptimizer = "sgd"'))
-    with pytest.raises(TrainingError, match=r"none of 2 trials ended well.*no (finite )?number"):
+    path.write_text(path.read_text() + '"model.name" = {choices = ["cnn", "resnet8"]}')
+    with pytest.raises(TrainingError, match=r"none of 2 trials ended well.*expected images"):
         tune(path, tmp_path / "s")
     _, content = document.read(tmp_path / "s" / "tuning.json")
     assert [row["state"] for row in content["trials"]] == ["failed"] * 2
@@ -80,8 +85,8 @@ def test_a_trial_that_fails_is_told_and_the_study_goes_on(recipe: Write, tmp_pat
 
 def test_two_processes_share_the_trials(recipe: Write, tmp_path: Path) -> None:
     lines: list[str] = []
-    tuning = tune(recipe(trials=4), tmp_path / "s", workers=2, progress=lines.append)
-    assert [row["state"] for row in tuning.content["trials"]] == ["complete"] * 4
+    tuning = tune(recipe(trials=3), tmp_path / "s", workers=2, progress=lines.append)
+    assert [row["state"] for row in tuning.content["trials"]] == ["complete"] * 3
     assert not any("edgekit: " in line for line in lines)
 
 

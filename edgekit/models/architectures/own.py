@@ -22,6 +22,7 @@ from typing import Any
 
 from edgekit.errors import RecipeError, nearest, one_line, require
 from edgekit.models.architectures.task import PURPOSE, Task
+from edgekit.models.bridge import to_keras
 from edgekit.models.loading import load
 from edgekit.recipe import ModelRecipe
 
@@ -53,20 +54,21 @@ def check_function(recipe: ModelRecipe) -> None:
 
 
 def from_file(task: Task, recipe: ModelRecipe, *, trust_code: bool = False) -> Any:
-    """The model in ``recipe.file``, weights and all.
+    """The model in ``recipe.file``, weights and all; one of tf_keras as its twin in Keras 3.
 
     Raises:
-        RecipeError: it cannot be trained on, or does not fit the task.
+        RecipeError: it is a SavedModel, or does not fit the task.
         UsageError, ArtifactError: as `edgekit.models.load`.
+        BridgeError: a model of tf_keras that has no twin.
     """
     assert recipe.file is not None, "build() sees to it"
     source = load(recipe.file, trust_code=trust_code)
-    if source.flavour != "keras":
+    if source.flavour == "savedmodel":
         raise RecipeError(
-            f"file {recipe.file!r}: received a {source.flavour} model, expected one of Keras 3. "
-            "A SavedModel has no layers to train, and tf_keras' models are not trained here."
+            f"file {recipe.file!r}: received a SavedModel, expected a .keras or .h5 file: a SavedModel "
+            "holds a computation, not layers to train."
         )
-    return adopt(source.model, task, f"file {recipe.file!r}")
+    return adopt(to_keras(source).source.model, task, f"file {recipe.file!r}")
 
 
 def adopt(model: Any, task: Task, where: str) -> Any:

@@ -31,6 +31,11 @@ def to_keras(source: SourceModel) -> Twin:
         raise BridgeError(
             f"{source.path}: a SavedModel has no Keras layers. Save the model as .keras or .h5."
         )
+    if not source.model._is_graph_network:
+        raise BridgeError(
+            f"{source.path}: {type(source.model).__name__} is no Sequential or Functional model; its "
+            "layers cannot be followed."
+        )
     with walk_tf.in_float32(source.model):
         return _bridge(source)
 
@@ -43,7 +48,7 @@ def _bridge(source: SourceModel) -> Twin:
             name=spec.name,
             dtype="float32" if spec.dtype.endswith("float16") else spec.dtype,
         )
-        for tensor, spec in zip(source.model.inputs or (), source.inputs, strict=True)
+        for tensor, spec in zip(source.model.inputs, source.inputs, strict=True)
     ]
     build = _Builder(*(spec.name for spec in source.inputs))
     outputs = walk_tf.run(source, inputs, build)

@@ -124,9 +124,12 @@ class Carried(tf_keras.layers.Layer):  # type: ignore[misc]
         names = list(given.signature.parameters)[1:]
         return first, {**dict(zip(names, others, strict=False)), **given.kwargs}
 
-    def call(self, inputs: Any, training: Any = None, **kwargs: Any) -> Any:
-        if self._held.made._call_has_training_arg:
+    def call(self, inputs: Any, training: Any = None, mask: Any = None, **kwargs: Any) -> Any:
+        inner = self._held.made
+        if inner._call_has_training_arg:
             kwargs["training"] = training
+        if mask is not None and "mask" in inspect.signature(inner.call).parameters:
+            kwargs["mask"] = mask
         return self._run(inputs, kwargs)
 
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]

@@ -34,13 +34,17 @@ def to_tf_keras(source: SourceModel) -> Twin:
         raise BridgeError(
             f"{source.path}: a SavedModel has no Keras layers. Save the model as .keras or .h5."
         )
-    if walk.graph_of(source.model) is None:
-        return Twin(source, walk.run(source, [], _Builder()))
+    graph = walk.graph_of(source.model)
+    if graph is None:
+        raise BridgeError(
+            f"{source.path}: {type(source.model).__name__} is no Sequential or Functional model; its "
+            "layers cannot be followed."
+        )
     with walk.in_float32(source.model):
-        return _bridge(source)
+        return _bridge(source, graph)
 
 
-def _bridge(source: SourceModel) -> Twin:
+def _bridge(source: SourceModel, graph: Any) -> Twin:
     tf_keras = require("tf_keras", "export", "Bridging to tf_keras")
     inputs = [
         tf_keras.Input(
@@ -49,7 +53,7 @@ def _bridge(source: SourceModel) -> Twin:
             name=spec.name,
             dtype=spec.dtype if not spec.dtype.endswith("float16") else "float32",
         )
-        for tensor, spec in zip(walk.graph_of(source.model).inputs, source.inputs, strict=True)
+        for tensor, spec in zip(graph.inputs, source.inputs, strict=True)
     ]
     build = _Builder(*(spec.name for spec in source.inputs))
     outputs = walk.run(source, inputs, build)
@@ -112,10 +116,13 @@ class _Builder:
 
     def _call_layer(self, layer: Any, args: Any, kwargs: Any) -> Any:
         fresh = id(layer) not in self.layers
+        automatic = operators.is_masked(_flat([args, kwargs]))
         if fresh:
-            self.layers[id(layer)] = (layer, layers.rebuild(layer, self._name(layer.name)))
+            masked = automatic or "attention_mask" in kwargs or not _MASKS.isdisjoint(kwargs)
+            made = layers.rebuild(layer, self._name(layer.name), masked)
+            self.layers[id(layer)] = (layer, made)
         twin = self.layers[id(layer)][1]
-        if operators.is_masked(_flat([args, kwargs])):
+        if automatic:
             # Keras 3 writes down the masks that tensors bring along; tf_keras finds them itself.
             kwargs = {key: value for key, value in kwargs.items() if key not in _MASKS}
         if not layer.supports_masking:

@@ -14,18 +14,24 @@ _DROPPED = {"dtype", "build_config", "seed", "use_cudnn", "flash_attention", "op
 _RENAMED = {"negative_slope": "alpha"}
 # tf_keras' own takes tf.keras for tf_keras and fails where that is Keras 3.
 _BROKEN = {"SpectralNormalization"}
+# Where a step is masked for one input and not for another, or every step is, the flavours differ.
+_MASKED_OTHERWISE = {
+    *("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"),
+    *("Softmax", "MultiHeadAttention"),
+}
 
 
 class NoCounterpart(Exception):
     """tf_keras has no layer that does the same."""
 
 
-def rebuild(layer: Any, name: str) -> Any:
+def rebuild(layer: Any, name: str, masked: bool = False) -> Any:
     """A layer of tf_keras that answers as `layer` does, unbuilt, without its weights.
 
     Args:
         layer: a built Keras 3 layer.
         name: the new layer's.
+        masked: it will be called with masks.
 
     Raises:
         BridgeError: there is none, and the layer cannot be carried as it is.
@@ -42,6 +48,8 @@ def rebuild(layer: Any, name: str) -> Any:
             "Build it with stateful=False."
         )
     try:
+        if masked and kind in _MASKED_OTHERWISE:
+            raise NoCounterpart(f"tf_keras' {kind} treats masks otherwise")
         return _counterpart(layer, name)
     except NoCounterpart as reason:
         return _carried(layer, name, reason)
@@ -113,6 +121,8 @@ def _arguments(tf_keras: Any, kind: Any, cls: Any, given: dict[str, Any]) -> dic
     known = set(inspect.signature(cls.__init__).parameters) | {"name", "trainable"}
     if issubclass(cls, tf_keras.layers.RNN):
         known.add("zero_output_for_mask")
+    if cls.__name__.startswith("Global"):
+        known.add("keepdims")
     defaults = inspect.signature(kind.__init__).parameters
     config = {}
     for key, value in given.items():

@@ -80,6 +80,12 @@ def close(expected: Any, received: Any) -> bool:
 
 def _probes(source: SourceModel, twin: SourceModel, tables: set[int]) -> Iterator[dict[str, Any]]:
     tf = require("tensorflow", "export", "Bridging")
+    text = [spec.name for spec in source.inputs if spec.dtype == "string"]
+    if text:
+        raise BridgeError(
+            f"{source.path}: input {text[0]!r} takes text, for which edgekit has no probes; its twin "
+            "cannot be verified."
+        )
     rng = np.random.default_rng(0)
     limit = _limit((source, twin), tables, rng)
     for number, (low, high) in enumerate((*_RANGES, _RANGES[-1])):

@@ -17,13 +17,8 @@ def run(source: SourceModel, tensors: list[Any], leaf: Leaf) -> list[Any]:
     Nested models are walked through: their layers come to `leaf` one by one.
 
     Raises:
-        BridgeError: the model has no graph, or `leaf` says so.
+        BridgeError: `leaf` says so; with the model's path.
     """
-    if not source.model._is_graph_network:
-        raise BridgeError(
-            f"{source.path}: {type(source.model).__name__} is no Sequential or Functional model; its "
-            "layers cannot be followed."
-        )
     try:
         return _run(source.model, tensors, leaf)
     except BridgeError as error:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edgekit.errors import ArtifactError, RecipeError, UntrustedCodeError, UsageError
+from edgekit.models import save
 from edgekit.models.architectures import Task, adopt, build, check_recipe
 from edgekit.recipe import ModelRecipe, read_recipe
 
@@ -183,11 +184,25 @@ def test_a_file_keeps_its_weights(tmp_path: Path, name: str) -> None:
         np.testing.assert_array_equal(a, b)
 
 
+def test_a_file_of_tf_keras_is_gone_on_from_in_keras_3(tmp_path: Path) -> None:
+    import keras
+    import tf_keras
+
+    # Keras 3 takes no such name of a layer.
+    inputs = tf_keras.Input((6,))
+    x = tf_keras.layers.Dense(3, activation="softmax", name="a/b")(inputs)
+    model = tf_keras.Model(inputs, x)
+    save(model, tmp_path / "m.h5")
+    again = build(TASK, ModelRecipe(file=str(tmp_path / "m.h5")))
+    assert isinstance(again, keras.Model)
+    np.testing.assert_array_equal(again.get_weights()[0], model.get_weights()[0])
+
+
 def test_a_file_that_cannot_be_trained(tmp_path: Path) -> None:
     import keras
 
     small().export(tmp_path / "exported", verbose=False)
-    with pytest.raises(RecipeError, match=r"received a savedmodel model, expected one of Keras 3"):
+    with pytest.raises(RecipeError, match=r"received a SavedModel, expected a \.keras or \.h5"):
         build(TASK, ModelRecipe(file=str(tmp_path / "exported")))
     with pytest.raises(UsageError, match="does not exist"):
         check_recipe(ModelRecipe(file=str(tmp_path / "missing.keras")))

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edgekit.models.bridge import to_keras, to_tf_keras
+from edgekit.models.source import from_keras
+
 Bridged = Callable[[Any], Any]
 IMAGE, SERIES, VECTOR, SPACE = (8, 8, 3), (5, 3), (6,), (4, 4, 4, 2)
+
+ACTIVATIONS: str = (
+    "tanh silu relu6 hard_sigmoid hard_silu selu exponential softplus softsign mish gelu log_softmax "
+    "leaky_relu celu hard_tanh squareplus"
+)
 
 # Layer, arguments, shape of a sample; the model holds tf_keras' layer of the same name.
 NATIVE: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
@@ -47,27 +56,7 @@ NATIVE: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     ("ELU", {"alpha": 0.7}, VECTOR),
     ("PReLU", {"shared_axes": [1, 2]}, IMAGE),
     ("Softmax", {"axis": [1, 2]}, IMAGE),
-    *[
-        ("Activation", {"activation": name}, VECTOR)
-        for name in [
-            "tanh",
-            "silu",
-            "relu6",
-            "hard_sigmoid",
-            "hard_silu",
-            "selu",
-            "exponential",
-            "softplus",
-            "softsign",
-            "mish",
-            "gelu",
-            "log_softmax",
-            "leaky_relu",
-            "celu",
-            "hard_tanh",
-            "squareplus",
-        ]
-    ],
+    *[("Activation", {"activation": name}, VECTOR) for name in ACTIVATIONS.split()],
     ("MaxPooling1D", {"pool_size": 2}, SERIES),
     ("MaxPooling2D", {"pool_size": 2}, IMAGE),
     ("AveragePooling2D", {"pool_size": 3, "strides": 2, "padding": "same"}, IMAGE),
@@ -217,7 +206,8 @@ def test_attention(bridged: Bridged, shaken: Any) -> None:
         L.GroupQueryAttention(3, 4, 2)(a, b),
     ]
     twin = bridged(shaken(keras.Model([a, b, may], outputs)))
-    assert kinds(twin).count("Carried") == 1
+    # tf_keras has no grouped queries, and attends to something where Keras 3 masks everything.
+    assert kinds(twin).count("Carried") == 2
 
 
 def test_states_are_given_and_taken(bridged: Bridged, shaken: Any) -> None:
@@ -242,19 +232,16 @@ def test_each_merging_layer(bridged: Bridged, kind: str) -> None:
     assert kinds(bridged(keras.Model([a, b], layer([a, b]))))[-1] == kind
 
 
-def test_16_bit_models_get_a_float32_twin(bridged: Bridged, shaken: Any) -> None:
+def test_16_bit_models_get_a_float32_twin(shaken: Any) -> None:
     import keras
 
     layers = [
         keras.layers.Dense(4, activation="relu", dtype="mixed_float16"),
-        keras.layers.Dense(3, dtype="mixed_bfloat16"),
+        keras.layers.Dense(3, dtype="bfloat16"),
     ]
     model = sequential(shaken, VECTOR, *layers)
-    from pathlib import Path
-
-    from edgekit.models.bridge import to_tf_keras
-    from edgekit.models.source import from_keras
-
     twin = to_tf_keras(from_keras(Path("m.keras"), "keras", model))
     assert twin.source.outputs[0].dtype == "float32"
-    assert {layer.dtype_policy.name for layer in layers} == {"mixed_float16", "mixed_bfloat16"}
+    assert {layer.dtype_policy.name for layer in layers} == {"mixed_float16", "bfloat16"}
+    back = to_keras(twin.source)
+    assert back.source.outputs[0].dtype == "float32"

@@ -38,11 +38,8 @@ def test_operations_with_a_layer_become_that_layer(bridged: Bridged) -> None:
         o.max(x, axis=1, keepdims=True),
     ]
     twin = bridged(keras.Model([x, y], outputs))
-    assert [type(layer).__name__ for layer in twin.source.model.layers[2:]] == [
-        *["Rescaling"] * 3,
-        *["Add", "Maximum", "Concatenate", "ReLU", "ReLU", "Softmax", "Activation"],
-        *["Reshape", "Permute", "GlobalAveragePooling1D", "GlobalMaxPooling1D"],
-    ] or {type(layer).__name__ for layer in twin.source.model.layers}.isdisjoint({"Operator"})
+    kinds = {type(layer).__name__ for layer in twin.source.model.layers}
+    assert kinds.isdisjoint({"Operator", "Carried"})
 
 
 def test_all_other_operations_are_carried(bridged: Bridged) -> None:
@@ -84,12 +81,11 @@ def test_carried_twins_are_cloned_saved_and_loaded(
     clone = tf_keras.models.clone_model(twin.model)
     clone.set_weights(twin.model.get_weights())
     alike(twin, from_keras(twin.path, "tf_keras", clone))
-    for name in ("twin.keras", "twin.h5"):
-        twin.model.save(tmp_path / name)
-        loaded = load(tmp_path / name)
-        assert loaded.flavour == "tf_keras"
-        alike(twin, loaded)
-        alike(source, to_keras(loaded).source)
+    twin.model.save(tmp_path / "twin.keras")
+    loaded = load(tmp_path / "twin.keras")
+    assert loaded.flavour == "tf_keras"
+    alike(twin, loaded)
+    alike(source, to_keras(loaded).source)
 
 
 def test_carried_weights_learn_and_go_back(shaken: Any) -> None:
@@ -103,6 +99,7 @@ def test_carried_weights_learn_and_go_back(shaken: Any) -> None:
     model = shaken(keras.Model(x, keras.layers.Dropout(0.1)(layer(x))))
     twin = to_tf_keras(from_keras(Path("m.keras"), "keras", model))
     before = layer.get_weights()[0]
+    tf_keras.utils.set_random_seed(0)
     data = np.random.default_rng(0).normal(size=(8, 4, 6)).astype("float32")
     twin.source.model.compile(tf_keras.optimizers.SGD(0.5), "mse")
     twin.source.model.fit(data, 0 * data, verbose=0)
@@ -135,10 +132,12 @@ def test_operators_of_tensorflow(tmp_path: Path, alike: Callable[..., None]) -> 
 def test_a_call_beyond_arithmetic_needs_trust(tmp_path: Path) -> None:
     import tensorflow as tf
     import tf_keras
+    from tf_keras.src.layers.core.tf_op_layer import TFOpLambda
 
     from edgekit.errors import UntrustedCodeError
 
-    a = tf_keras.Input((), dtype="string", name="a")
-    tf_keras.Model(a, tf.io.read_file(a)).save(tmp_path / "m.h5")
-    with pytest.raises(UntrustedCodeError, match=r"'tf.io.read_file' holds .* call of TensorFlow"):
+    a = tf_keras.Input((4,), name="a")
+    layer = TFOpLambda(tf.debugging.check_numerics, name="looks")
+    tf_keras.Model(a, layer(a, "m")).save(tmp_path / "m.h5")
+    with pytest.raises(UntrustedCodeError, match=r"'looks' holds a call of TensorFlow"):
         load(tmp_path / "m.h5")

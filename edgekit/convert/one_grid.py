@@ -1,0 +1,55 @@
+"""OneGrid: kernels whose weights lie on one grid of 255 steps, and so need no scale for each channel.
+
+Training with shared weights makes such kernels. One scale stores them without loss, the shared
+values stay shared in integers, which is what makes them small once compressed, and hundreds of
+scales are not stored at all.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+from edgekit.errors import require
+
+# Operators with a constant kernel as their second input, by TFLite's names.
+_WITH_KERNEL = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
+_STEPS = 127
+# How far a weight may lie beside the grid, in steps: folding multiplies by what is nearly one.
+_BESIDE = 0.01
+
+
+def kernels_on_one_grid(float_file: bytes) -> list[tuple[str, str]]:
+    """Of each such kernel: the operator's name, and a pattern for the names of what it computes."""
+    schema = require("ai_edge_litert.schema_py_generated", "export", "Quantising a TFLite file")
+    model = schema.Model.GetRootAs(float_file, 0)
+    graph = model.Subgraphs(0)
+    names = {value: name for name, value in vars(schema.BuiltinOperator).items()}
+    found = []
+    for i in range(graph.OperatorsLength()):
+        operator = graph.Operators(i)
+        code = model.OperatorCodes(operator.OpcodeIndex())
+        kind = names.get(max(code.BuiltinCode(), code.DeprecatedBuiltinCode()), "")
+        if kind not in _WITH_KERNEL:
+            continue
+        kernel = graph.Tensors(operator.Inputs(1))
+        data = model.Buffers(kernel.Buffer()).DataAsNumpy()
+        if isinstance(data, int) or kernel.Type() != schema.TensorType.FLOAT32:
+            continue
+        if _on_one_grid(np.frombuffer(data.tobytes(), np.float32)):
+            outputs = [
+                graph.Tensors(operator.Outputs(k)).Name() for k in range(operator.OutputsLength())
+            ]
+            scope = ";".join(name.decode() for name in outputs)
+            found.append((kind, f"^{re.escape(scope)};?$"))
+    return found
+
+
+def _on_one_grid(weights: Any) -> bool:
+    reach = float(np.abs(weights).max(initial=0.0))
+    if not 0 < reach < np.inf:
+        return False
+    steps = weights.astype(np.float64) / reach * _STEPS
+    return bool(np.abs(steps - np.rint(steps)).max() <= _BESIDE)

@@ -1,0 +1,221 @@
+"""Trust: what in a Keras file would run code, or reach beyond the model, when it is loaded or called.
+
+Neither flavour of Keras is left to judge that: tf_keras imports whatever module a configuration names.
+So a configuration is read as data first, and nothing is loaded that names what is none of Keras' own.
+"""
+
+from __future__ import annotations
+
+import builtins
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from edgekit.errors import ArtifactError, UntrustedCodeError
+
+# Layers that hold code, or that are another way to it.
+_CODE = {
+    "Lambda": "Python code",
+    "__lambda__": "Python code",
+    "JaxLayer": "Python code",
+    "FlaxLayer": "Python code",
+    "TorchModuleWrapper": "a pickled object",
+    "TFSMLayer": "the path of another model",
+    "TensorFlowOpLayer": "a TensorFlow operator of any kind",
+    "ClassMethod": "a call of any method",
+    "InstanceMethod": "a call of any method",
+}
+# Layers whose vocabulary is a list, or the path of a file that is read.
+_LOOKUPS = ("StringLookup", "IntegerLookup", "TextVectorization", "IndexLookup")
+
+# Where in Keras the parts of models lie. Its utilities, which fetch and unpack files, are elsewhere.
+_FUNCTIONS = "activations|constraints|initializers|losses|metrics|ops|regularizers"
+_CLASSES = (
+    f"{_FUNCTIONS}|dtype_policies|engine|feature_column|layers|mixed_precision|models|optimizers|"
+    "quantizers|random"
+)
+_PLACE = r"(tf_)?keras(\.src|\._legacy)?(\.({})(\.\w+)*)?"
+_FUNCTION_PLACE = re.compile(_PLACE.format(_FUNCTIONS))
+_CLASS_PLACE = re.compile(rf"{_PLACE.format(_CLASSES)}|keras_(hub|cv|nlp)(\.\w+)*")
+
+# Functions of TensorFlow that a tf_keras file may name in place of layers: those that compute with
+# tensors alone. Others read and write files or run Python.
+_TF_FUNCTION = re.compile(
+    r"(__operators__|math|nn|linalg|image|signal|bitwise|random|strings|compat\.v1\.(math|nn|linalg))\.\w+(\.\w+)?"
+    r"|abs|add|argmax|argmin|argsort|boolean_mask|broadcast_to|cast|clip_by_value|concat|cos|cumsum"
+    r"|divide|einsum|equal|exp|expand_dims|fill|floor|gather|gather_nd|greater|greater_equal|identity"
+    r"|less|less_equal|logical_and|logical_not|logical_or|matmul|maximum|minimum|multiply|negative"
+    r"|norm|not_equal|one_hot|ones_like|pad|pow|range|rank|reduce_\w+|repeat|reshape|reverse|roll"
+    r"|round|scalar_mul|shape|sigmoid|sign|sin|slice|sort|split|sqrt|square|squeeze|stack"
+    r"|strided_slice|subtract|tan|tanh|tensordot|tile|transpose|truediv|unstack|where|zeros_like"
+    r"|compat\.v1\.(transpose|gather|squeeze|expand_dims|where)"
+    r"|keras\.(activations|backend)\.\w+"
+)
+
+
+def refuse_code(path: Path, config: Any) -> None:
+    """Refuse an architecture that carries code.
+
+    Args:
+        path: of its file, for messages.
+        config: the architecture as JSON; it need not be trusted.
+
+    Raises:
+        UntrustedCodeError: names the layer that holds code.
+    """
+    for found, owner in _objects(config, "?"):
+        code = _code(found)
+        if code is not None:
+            raise UntrustedCodeError(
+                f"{path}: layer {owner!r:.200} holds {code}, which would run on loading. If you trust "
+                "its author, give --trust-code (trust_code=True); better, replace it with a layer."
+            )
+
+
+def refuse_strangers(config: Any, flavour: Any) -> None:
+    """Refuse an architecture that names what is none of Keras' own.
+
+    Args:
+        config: as for `refuse_code`.
+        flavour: the module ``keras`` or ``tf_keras`` that is to load it, where a class or function of
+            one's own may be registered.
+
+    Raises:
+        ArtifactError: names the layer and what it asks for.
+    """
+    for found, owner in _objects(config, "?"):
+        stranger = _stranger(found, flavour)
+        if stranger is not None:
+            raise ArtifactError(
+                f"layer {owner!r:.100} asks for {stranger!r:.100}, which is none of Keras' own and not "
+                f"registered ({flavour.__name__}.saving.register_keras_serializable)."
+            )
+
+
+def _objects(config: Any, owner: str) -> Iterator[tuple[dict[str, Any], str]]:
+    """Every table in a configuration, with the name of the layer it belongs to."""
+    stack = [(config, owner)]
+    while stack:
+        item, owner = stack.pop()
+        if isinstance(item, dict):
+            inner = item.get("config")
+            if isinstance(inner, dict) and isinstance(inner.get("name"), str):
+                owner = inner["name"]
+            yield item, owner
+            stack.extend((value, owner) for value in reversed(item.values()))
+        elif isinstance(item, list):
+            stack.extend((value, owner) for value in reversed(item))
+
+
+def _code(found: dict[str, Any]) -> str | None:
+    """What code an object of a configuration carries, in words."""
+    name = found.get("class_name")
+    # With a package in front, Keras finds the same class.
+    name = name.rpartition(">")[2] if isinstance(name, str) else None
+    inner = found.get("config")
+    inner = inner if isinstance(inner, dict) else {}
+    if name in _CODE:
+        return _CODE[name]
+    # Cells that wrap a function keep it in a table of their own, marshalled.
+    if "__lambda__" in found or any(
+        key.endswith("_type") and value == "lambda" for key, value in found.items()
+    ):
+        return "Python code"
+    if name in _LOOKUPS and isinstance(inner.get("vocabulary"), str):
+        return f"the path of a file ({inner['vocabulary']!r:.100})"
+    if name in ("TFOpLambda", "SlicingOpLambda"):
+        symbol = inner.get("function")
+        if not isinstance(symbol, str) or not _TF_FUNCTION.fullmatch(symbol):
+            return f"a call of TensorFlow's {symbol!r:.100}"
+    if isinstance(inner.get("cls_symbol"), str):
+        return "a call of any method"
+    return None
+
+
+def _stranger(found: dict[str, Any], flavour: Any) -> str | None:
+    """The name of what is none of Keras' own, as far as the object asks for something by its module."""
+    module, name = found.get("module"), found.get("class_name")
+    if module is None or name is None:
+        return None
+    # The name by which both flavours look for what was registered, before they look for the module.
+    key = found.get("registered_name", name)
+    place = _CLASS_PLACE
+    if name == "function":
+        name = key = found.get("config")
+        place = _FUNCTION_PLACE
+    if isinstance(module, str) and isinstance(name, str):
+        own = not hasattr(builtins, name) if module == "builtins" else place.fullmatch(module)
+        if own or (isinstance(key, str) and flavour.saving.get_registered_object(key) is not None):
+            return None
+    return f"{module}.{name}"
+
+
+# Operators by which a graph reaches beyond its own tensors: Python, files, other machines.
+_REACHING = re.compile(
+    r"(Eager)?PyFunc(Stateless)?|ReadFile|WriteFile|MatchingFiles|.*Reader(V2)?|Save(V2|Slices)?|"
+    r"Restore(V2|Slice)?|MergeV2Checkpoints|.*Summary.*|Debug(Identity|NumericSummary).*|.*Rpc.*|"
+    r"(TFRecord|TextLine|FixedLengthRecord|Sql|LMDB|Save|Load|Snapshot|CSV|Cache|DataService).*Dataset.*"
+)
+# Without one, an operator that prints writes to stderr.
+_STREAMS = (b"", b"stdout", b"stderr", b"log(info)", b"log(warning)", b"log(error)")
+
+
+def refuse_reaching(path: Path, saved: Any) -> None:
+    """Refuse a SavedModel whose graph does more than compute.
+
+    Saving and restoring its own variables is what every SavedModel brings along; it counts where
+    a signature or an initialiser leads to it.
+
+    Args:
+        path: of the folder, for messages.
+        saved: the `SavedModel` message.
+
+    Raises:
+        UntrustedCodeError: names the operators.
+    """
+    ops = sorted({op for meta in saved.meta_graphs for op in _reaching_in(meta)})
+    if ops:
+        raise UntrustedCodeError(
+            f"{path}: its graph holds {', '.join(ops)[:400]}, which reach beyond the model. If you trust "
+            "its author, give --trust-code (trust_code=True)."
+        )
+
+
+def _reaching_in(meta: Any) -> Iterator[str]:
+    functions = {each.signature.name: each for each in meta.graph_def.library.function}
+    nodes = list(_called_nodes(meta))
+    names = {name for name in meta.object_graph_def.concrete_functions if name in functions}
+    waiting, seen = list(names), set(names)
+    while nodes or waiting:
+        if not nodes:
+            nodes.extend(functions[waiting.pop()].node_def)
+            continue
+        node = nodes.pop()
+        stream = node.attr["output_stream"].s if node.op == "PrintV2" else b"stderr"
+        if _REACHING.fullmatch(node.op) or stream not in _STREAMS:
+            yield node.op
+        # A function is called by an operator of its name, or named in an attribute.
+        called = {node.op}
+        for value in node.attr.values():
+            called |= {value.func.name, *(each.name for each in value.list.func)}
+        for name in called & set(functions) - seen:
+            seen.add(name)
+            waiting.append(name)
+
+
+def _called_nodes(meta: Any) -> Iterator[Any]:
+    """The nodes of the graph itself that signatures and initialisers lead to."""
+    nodes = {node.name: node for node in meta.graph_def.node}
+    waiting = [
+        tensor.name for each in meta.signature_def.values() for tensor in each.outputs.values()
+    ]
+    for key in ("saved_model_main_op", "legacy_init_op"):
+        waiting.extend(meta.collection_def[key].node_list.value)
+    seen = set()
+    while waiting:
+        name = waiting.pop().lstrip("^").partition(":")[0]
+        if name in nodes and name not in seen:
+            seen.add(name)
+            yield nodes[name]
+            waiting.extend(nodes[name].input)

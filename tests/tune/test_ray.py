@@ -1,0 +1,88 @@
+"""A cluster of three nodes on loopback, one of which is lost while it works."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import edgekit
+from edgekit.errors import ClusterError, UsageError
+from edgekit.samples import Samples
+from edgekit.scoring.cluster import on_cluster
+from edgekit.tune.tuning import tune
+
+# Ray takes loopback for the machine's own address only where it may not leave it.
+os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+pytest.importorskip("ray", reason="left out: the Ray cluster; install edgekit[ray]")
+
+_NODE = {"object_store_memory": 80 << 20, "node_ip_address": "127.0.0.1"}
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A head that only keeps the books, and two workers with a CPU each."""
+    from ray.cluster_utils import Cluster
+
+    head = {"num_cpus": 0, "include_dashboard": False, **_NODE}
+    made = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        made.workers = [made.add_node(num_cpus=1, **_NODE) for _ in range(2)]
+        made.wait_for_nodes()
+        yield made
+    finally:
+        made.shutdown()
+
+
+def test_a_study_and_an_evaluation_survive_the_loss_of_a_node(
+    cluster: Any, recipe: Callable[..., Path], tmp_path: Path, models: Path
+) -> None:
+    lines: list[str] = []
+
+    def tell(line: str) -> None:
+        lines.append(line)
+        # The first results are there, so both nodes are at work.
+        if line.startswith("trial ") and "accuracy" in line and len(cluster.workers) == 2:
+            cluster.remove_node(cluster.workers.pop(), allow_graceful=False)
+
+    tuning = tune(
+        recipe(trials=4, epochs=15),
+        tmp_path / "s",
+        executor="ray",
+        address=cluster.address,
+        workers=2,
+        progress=tell,
+    )
+    assert len(cluster.workers) == 1
+    assert [row["state"] for row in tuning.content["trials"]] == ["complete"] * 4, lines
+    (best,) = tuning.front
+    folder = tmp_path / "s" / "trials" / f"{best['number']:04}"
+    assert edgekit.Artifact.of(folder / best["model"]["path"]).sha256 == best["model"]["sha256"]
+
+    rng = np.random.default_rng(0)
+    x = rng.random((1100, 8, 8, 1), np.float32)
+    samples = Samples({"image": x}, rng.integers(0, 5, 1100))
+    with edgekit.load(models / "classifier.int8.tflite") as runner:
+        with on_cluster(runner, cluster.address) as spread:
+            received = edgekit.evaluate(spread, samples)
+        assert received.to_json() == edgekit.evaluate(runner, samples).to_json()
+
+
+def test_a_folder_is_not_sent(tmp_path: Path) -> None:
+    class Folder:
+        artifact = edgekit.Artifact(str(tmp_path), "savedmodel", None)
+
+    with pytest.raises(UsageError, match="is a folder"), on_cluster(Folder(), None):  # type: ignore[arg-type]
+        pass
+
+
+def test_a_cluster_that_is_not_there() -> None:
+    from edgekit.runtime.ray_cluster import connected
+
+    with pytest.raises(ClusterError, match="no cluster at nonsense"), connected("nonsense", ""):
+        pass
