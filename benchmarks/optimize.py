@@ -46,7 +46,7 @@ def fashion_recipes() -> dict[str, ExportRecipe]:
     small = {"conv1": 0.4, "logits": 0.5}
     prune = PruneRecipe(0.8, layers=small, **training)
     cluster = ClusterRecipe(16, epochs=2, batch_size=128, learning_rate=0.001)
-    channels = replace(prune, sparsity=None, layers={}, channels=0.34, epochs=5)
+    channels = replace(prune, sparsity=None, layers={}, channels=0.34, epochs=8)
     return {
         "prune": ExportRecipe(prune=prune),
         "channels": ExportRecipe(prune=channels),

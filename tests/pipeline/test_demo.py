@@ -26,6 +26,7 @@ def test_the_demo_makes_all_it_promises(tmp_path):
     assert rows[0].split() == [
         "file",
         "size",
+        "packed",
         "accuracy",
         "drop",
         "agreement",
