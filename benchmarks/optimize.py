@@ -38,6 +38,7 @@ from edgekit.recipe import ClusterRecipe, DistillRecipe, ExportRecipe, PruneReci
 from edgekit.samples import Samples, load_samples
 
 SCHEMES = ("float32", "int8")
+DEPTHWISE = tuple(f"block{i}_depthwise_conv" for i in (1, 2, 3, 4))
 
 
 def fashion_recipes() -> dict[str, ExportRecipe]:
@@ -58,11 +59,11 @@ def fashion_recipes() -> dict[str, ExportRecipe]:
 
 
 def fsdd_recipes() -> dict[str, ExportRecipe]:
-    """For a depthwise-separable network on 2,700 recordings."""
+    """For a depthwise-separable network on 2,700 recordings: every kernel at 80 %, depthwise too."""
     training = {"epochs": 15, "batch_size": 32, "learning_rate": 0.003}
-    prune = PruneRecipe(0.8, **training)
+    prune = PruneRecipe(0.8, layers=dict.fromkeys(DEPTHWISE, 0.8), **training)
     cluster = ClusterRecipe(16, epochs=6, batch_size=32, learning_rate=0.001)
-    channels = replace(prune, sparsity=None, channels=0.375)
+    channels = PruneRecipe(channels=0.375, **training)
     return {
         "prune": ExportRecipe(prune=prune),
         "channels": ExportRecipe(prune=channels, distill=DistillRecipe()),
