@@ -150,7 +150,7 @@ def _wanted(model: Any, recipe: PruneRecipe) -> dict[str, float]:
         )
     by_name = [layer.name for layer in model.layers if type(layer).__name__ in PRUNED_BY_NAME]
     check_layers("prune.layers", recipe.layers, known + by_name)
-    check_layers("prune.exclude", recipe.exclude, known + by_name)
+    check_layers("prune.exclude", recipe.exclude, known)
     wanted = {
         name: recipe.layers.get(name, recipe.sparsity or 0.0)
         for name in [*known, *(name for name in by_name if name in recipe.layers)]
