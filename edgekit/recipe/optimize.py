@@ -89,8 +89,9 @@ class PruneRecipe:
         check_name("criterion", self.criterion, CRITERIA)
         check("multiple", self.multiple, lambda v: v >= 1, "at least 1")
         for name, size in self.kernels.items():
-            some = min(size, default=0) >= 1
-            check(f"kernels.{name}", size, lambda _, some=some: some, "numbers of at least 1")
+            check(
+                f"kernels.{name}", min(size, default=0), lambda v: v >= 1, "numbers of at least 1"
+            )
 
 
 @dataclass(frozen=True)
