@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,18 +21,22 @@ def parted(data: Samples, share: float, seed: int) -> tuple[Samples, Samples | N
     return data[np.sort(order[count:])], data[np.sort(order[:count])]
 
 
-def keep_best(keras: Any, measure: str, before: Mapping[str, float]) -> Any:
+def keep_best(keras: Any, measure: str, before: Mapping[str, float], count: int) -> Any:
     """A callback for a `fit` with validation data, after which the model has its best weights.
 
     Args:
         keras: of the model's flavour.
         measure: what is to be small: ``loss``, or the name of a metric.
         before: what the validation data gave before training.
+        count: how many samples these are.
 
     Returns:
         A callback whose `text` says which epoch was best, the state before training being one. Where two are
-        alike, it is the earlier.
+        alike, it is the earlier. An epoch misses fewer labels than there were missed before only
+        if it is by more than chance might do: by two standard deviations of a count, the square
+        root of what it is expected to be.
     """
+    luck = 2 * math.sqrt(before[measure] / count) if measure != "loss" else 0.0
 
     class Best(keras.callbacks.Callback):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -53,7 +58,7 @@ def keep_best(keras: Any, measure: str, before: Mapping[str, float]) -> Any:
             self._weights = self.model.get_weights()
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            if logs[f"val_{measure}"] < self._best:
+            if logs[f"val_{measure}"] < min(self._best, self._first - luck):
                 self._epoch, self._best = epoch + 1, logs[f"val_{measure}"]
                 self._weights = self.model.get_weights()
 

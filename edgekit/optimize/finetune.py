@@ -95,7 +95,7 @@ def fine_tune(
     if held is not None:
         judge = _batches(source, held.for_inputs(source.inputs), aim, settings)
         before = model.evaluate(judge, verbose=0, return_dict=True)
-        best = keep_best(keras, "wrong" if aim.wrong else "loss", before)
+        best = keep_best(keras, "wrong" if aim.wrong else "loss", before, len(held))
     history = model.fit(
         _batches(source, data, aim, settings),
         epochs=settings.epochs,
