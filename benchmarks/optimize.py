@@ -48,9 +48,13 @@ def fashion_recipes() -> dict[str, ExportRecipe]:
     prune = PruneRecipe(0.8, layers=small, **training)
     cluster = ClusterRecipe(16, epochs=2, batch_size=128, learning_rate=0.001)
     channels = replace(prune, sparsity=None, layers={}, channels=0.34, epochs=8)
+    # With matrix tiles the time goes into gathering each kernel's places, whatever the channels.
+    kernels = {"conv1": (1, 3), "conv2": (2, 2), "conv3": (2, 2)}
+    small = replace(channels, channels=0.25, kernels=kernels)
     return {
         "prune": ExportRecipe(prune=prune),
         "channels": ExportRecipe(prune=channels),
+        "kernels": ExportRecipe(prune=small, distill=DistillRecipe()),
         "cluster": ExportRecipe(cluster=cluster),
         "chain": ExportRecipe(
             prune=prune, cluster=cluster, qat=QatRecipe(2, batch_size=128, learning_rate=0.0005)
@@ -66,9 +70,11 @@ def fsdd_recipes() -> dict[str, ExportRecipe]:
     prune = PruneRecipe(0.85, layers=layers, **{**training, "epochs": 25})
     cluster = ClusterRecipe(16, epochs=6, batch_size=32, learning_rate=0.001)
     channels = PruneRecipe(channels=0.375, **training)
+    small = replace(channels, channels=0.5, kernels={"stem_conv": (5, 3)}, epochs=30)
     return {
         "prune": ExportRecipe(prune=prune),
         "channels": ExportRecipe(prune=channels, distill=DistillRecipe()),
+        "kernels": ExportRecipe(prune=small, distill=DistillRecipe()),
         "cluster": ExportRecipe(cluster=cluster),
         # Half of a small file are scales and biases, a few for each channel: zeros leave them there.
         "chain": ExportRecipe(

@@ -46,8 +46,8 @@ def of_channels(before: Costs, after: Costs) -> Effect:
     )
     return Effect(
         f"expected: {macs:.1f} times fewer MACs ({before.macs:,} to {after.macs:,}) and {size:.1f} times "
-        f"fewer weights ({before.parameters:,} to {after.parameters:,}): fewer channels make every "
-        "file smaller and every kernel faster",
+        f"fewer weights ({before.parameters:,} to {after.parameters:,}): every file becomes smaller, and "
+        "operators faster where their kernels' tiles become fewer",
         {
             "macs_before": before.macs,
             "macs_after": after.macs,

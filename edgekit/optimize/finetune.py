@@ -10,6 +10,7 @@ import numpy as np
 
 from edgekit.errors import TrainingError, UsageError, require
 from edgekit.models.source import SourceModel
+from edgekit.optimize.best import keep_best
 from edgekit.optimize.objective import Objective, Teacher, objective
 from edgekit.samples import Samples
 
@@ -42,6 +43,7 @@ def fine_tune(
     *,
     callbacks: Sequence[Any] = (),
     teacher: Teacher | None = None,
+    held: Samples | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> list[float]:
     """Train `model` in place, with Adam and a learning rate that falls to zero along half a cosine.
@@ -59,7 +61,10 @@ def fine_tune(
         callbacks: of the model's flavour, called as `fit` does.
         teacher: a model to imitate as well (Hinton, Vinyals and Dean, "Distilling the Knowledge in
             a Neural Network", 2015).
-        progress: called with a line of text for each epoch.
+        held: samples as `data`, not trained on; the weights of the epoch that does best on them are
+            kept, or those before training: with the fewest class labels missed, or where there
+            are none with the smallest loss.
+        progress: called with a line of text for each epoch, and for what was kept.
 
     Returns:
         The mean loss of each epoch.
@@ -80,16 +85,32 @@ def fine_tune(
     keras.utils.set_random_seed(settings.seed)
     steps = steps_of(data, settings)
     rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
+    # A rounded softmax gives zeros, whose logarithms would outweigh all else in a loss.
+    judging = {"metrics": [aim.wrong]} if held is not None and aim.wrong else {}
     # XLA compiles for longer than small networks train.
-    model.compile(optimizer=keras.optimizers.Adam(rate), loss=aim.losses, jit_compile=False)
+    model.compile(
+        optimizer=keras.optimizers.Adam(rate), loss=aim.losses, **judging, jit_compile=False
+    )
+    judge = best = None
+    if held is not None:
+        judge = _batches(source, held.for_inputs(source.inputs), aim, settings)
+        before = model.evaluate(judge, verbose=0, return_dict=True)
+        best = keep_best(keras, "wrong" if aim.wrong else "loss", before, len(held))
     history = model.fit(
         _batches(source, data, aim, settings),
         epochs=settings.epochs,
-        callbacks=[*callbacks, _watch(keras, settings, steps, progress)],
+        callbacks=[
+            *callbacks,
+            *([best] if best else []),
+            _watch(keras, settings, steps, progress),
+        ],
+        validation_data=judge,
         # The data set has an order of its own in each epoch.
         shuffle=False,
         verbose=0,
     )
+    if best and progress:
+        progress(best.text)
     return [float(loss) for loss in history.history["loss"]]
 
 

@@ -42,10 +42,12 @@ class Objective:
         losses: functions of (targets, answers), one for each output.
         targets: makes the targets of a batch from its samples and its inputs as the model takes
             them: an array for each output, (batch, ...), float32.
+        wrong: which class labels are missed, (batch,), a function as a loss; None without such.
     """
 
     losses: list[Callable[[Any, Any], Any]]
     targets: Callable[[Samples, Inputs], tuple[NDArray[Any], ...]]
+    wrong: Callable[[Any, Any], Any] | None = None
 
 
 def objective(
@@ -92,7 +94,15 @@ def objective(
         # Labels and the teacher's answers travel side by side.
         return (np.concatenate(parts, -1, dtype=np.float32),)
 
-    return Objective([answer(logits, teacher, unlabelled)], targets)
+    judged = kind == "classes" and not unlabelled
+    return Objective([answer(logits, teacher, unlabelled)], targets, wrong if judged else None)
+
+
+def wrong(targets: Any, answers: Any) -> Any:
+    """Which of the class labels, first among `targets`, the answers miss: (batch,), 1 or 0."""
+    tf = require("tensorflow", "export", "Fine-tuning")
+    missed = tf.argmax(answers, axis=-1) != tf.cast(targets[:, 0], tf.int64)
+    return tf.cast(missed, tf.float32)
 
 
 def _kind(source: SourceModel, data: Samples) -> str:

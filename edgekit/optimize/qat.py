@@ -15,6 +15,7 @@ from edgekit.errors import UsageError, require
 from edgekit.models.bridge import to_tf_keras
 from edgekit.models.quantizers import QUANTIZING_LAYERS, is_quantized, quantizer_classes
 from edgekit.models.source import SourceModel, copied, from_keras
+from edgekit.optimize.best import parted
 from edgekit.optimize.finetune import fine_tune
 from edgekit.optimize.layer_graph import LayerGraph, Step, layer_graph
 from edgekit.optimize.objective import Teacher
@@ -77,7 +78,8 @@ def quantize_aware(
     Kernels have a symmetric range for each output channel, activations one range each, which begins
     at the one with the smallest squared error and is trained (`edgekit.models.quantizers`). Batch
     normalisation keeps its statistics, as a converter folds them; its scale and offset are
-    trained. Rounding passes gradients as if it were not there (Jacob et al., "Quantization and
+    trained. Of the epochs and the state before them the one stays that does best on samples held
+    out. Rounding passes gradients as if it were not there (Jacob et al., "Quantization and
     Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", 2018).
 
     Args:
@@ -101,12 +103,13 @@ def quantize_aware(
             "(data=samples)."
         )
     tf_keras = require("tf_keras", "export", _PURPOSE)
-    data = data.for_inputs(source.inputs)
+    data, held = parted(data.for_inputs(source.inputs), recipe.held_out, recipe.seed)
+    training: dict[str, Any] = {"teacher": teacher, "held": held, "progress": progress}
     twin = to_tf_keras(source).source
     if is_quantized(twin.model):
         copy = copied(twin).model
         model = tf_keras.Model(copy.inputs, list(copy.outputs), name=copy.name)
-        fine_tune(model, source, data, recipe, teacher=teacher, progress=progress)
+        fine_tune(model, source, data, recipe, **training)
         return QuantizeAware(_as_source(source, model), *_found(model))
     graph, weights = in_parts(layer_graph(twin.model))
     placement = place(graph)
@@ -120,9 +123,9 @@ def quantize_aware(
     model = _quantized(
         graph, weights, placement, ranges, source, preserve_sparsity, preserve_clusters
     )
-    held = _scales(model) if preserve_clusters else []
-    callbacks = [_hold(tf_keras, held)] if held else []
-    fine_tune(model, source, data, recipe, callbacks=callbacks, teacher=teacher, progress=progress)
+    still = _scales(model) if preserve_clusters else []
+    callbacks = [_hold(tf_keras, still)] if still else []
+    fine_tune(model, source, data, recipe, callbacks=callbacks, **training)
     return QuantizeAware(_as_source(source, model), kernels, placement.in_float)
 
 

@@ -1,4 +1,4 @@
-"""Rebuild: a model made anew with fewer channels, and its weights cut to fit."""
+"""Rebuild: a model made anew with fewer channels and smaller kernels, and its weights cut to fit."""
 
 from __future__ import annotations
 
@@ -14,11 +14,18 @@ from edgekit.models.source import SourceModel, from_keras
 from edgekit.optimize.coupling import DEPTHWISE, MAKERS, Atoms, Coupling
 from edgekit.optimize.finetune import keras_of
 from edgekit.optimize.graph import Call, Graph
+from edgekit.optimize.shrink import Window, cut
 
 Kept = NDArray[np.bool_]
 
 
-def rebuild(source: SourceModel, graph: Graph, coupling: Coupling, gone: set[int]) -> SourceModel:
+def rebuild(
+    source: SourceModel,
+    graph: Graph,
+    coupling: Coupling,
+    gone: set[int],
+    windows: Mapping[str, Window] | None = None,
+) -> SourceModel:
     """A model without the channels whose atoms stand in `gone`; layers and tensors keep their names.
 
     Args:
@@ -26,7 +33,9 @@ def rebuild(source: SourceModel, graph: Graph, coupling: Coupling, gone: set[int
         graph: its graph.
         coupling: what was found there.
         gone: atoms, each the one that stands for all it was joined to.
+        windows: what stays of kernels along their spatial axes, by layer name.
     """
+    windows = windows or {}
 
     def kept(atoms: Atoms) -> Kept:
         return np.array([root not in gone for root in coupling.roots(atoms)], np.bool_)
@@ -42,6 +51,8 @@ def rebuild(source: SourceModel, graph: Graph, coupling: Coupling, gone: set[int
             config["units" if "units" in config else "filters"] = width
         elif layer.name in taken and type(layer).__name__ == "Reshape":
             config["target_shape"] = _target(calls[layer.name], taken[layer.name])
+        if layer.name in windows:
+            config["kernel_size"] = [part.stop - part.start for part in windows[layer.name]]
         try:
             return type(layer).from_config(config)
         except (TypeError, ValueError) as error:
@@ -55,8 +66,10 @@ def rebuild(source: SourceModel, graph: Graph, coupling: Coupling, gone: set[int
     for old in source.model.layers:
         weights = [np.asarray(weight) for weight in old.get_weights()]
         if weights:
-            cut = _cut(type(old).__name__, weights, taken.get(old.name), made.get(old.name))
-            model.get_layer(old.name).set_weights(cut)
+            weights = _cut(type(old).__name__, weights, taken.get(old.name), made.get(old.name))
+            if old.name in windows:
+                weights = cut(weights, windows[old.name])
+            model.get_layer(old.name).set_weights(weights)
     return replace(from_keras(source.path, source.flavour, model), metadata=source.metadata)
 
 
@@ -88,12 +101,12 @@ def _cut(
     else:
         # Scales, offsets and statistics of channels; a PReLU may share one slope among all.
         plans = [{-1: "in"} if w.shape[-1] == len(taken) else {} for w in weights]
-    cut = []
+    parts = []
     for array, plan in zip(weights, plans, strict=False):
         for axis, side in plan.items():
             array = np.compress(marks[side], array, axis)
-        cut.append(array)
-    return cut
+        parts.append(array)
+    return parts
 
 
 def _maker_plans(kind: str) -> list[dict[int, str]]:

@@ -41,7 +41,7 @@ class Step:
 def steps(recipe: ExportRecipe) -> list[Step]:
     """The steps that a recipe asks for, in order."""
     asked = []
-    if recipe.prune and recipe.prune.channels is not None:
+    if recipe.prune and (recipe.prune.channels is not None or recipe.prune.kernels):
         asked.append(_channels(recipe.prune, recipe.prune.channels))
     if recipe.prune and recipe.prune.sparsity is not None:
         asked.append(_zeros(recipe.prune, recipe.prune.sparsity))
@@ -58,22 +58,26 @@ def suffix(recipe: ExportRecipe) -> str:
     return "".join(f".{step.name}" for step in steps(recipe))
 
 
-def _channels(settings: PruneRecipe, share: float) -> Step:
+def _channels(settings: PruneRecipe, share: float | None) -> Step:
     def run(
         source: SourceModel, data: Samples | None, teacher: Teacher | None, tell: Progress
     ) -> tuple[SourceModel, dict[str, Any]]:
-        tell(f"remove {share:.0%} of the channels and fine-tune")
+        what = [] if share is None else [f"remove {share:.0%} of the channels"]
+        what += [f"cut the kernels of {', '.join(settings.kernels)}"] if settings.kernels else []
+        tell(f"{', '.join(what)} and fine-tune")
         slimmed = prune_channels(source, settings, data, tell, teacher=teacher)
         channels = {name: list(counts) for name, counts in slimmed.channels.items()}
         return slimmed.source, {
             "channels_by_layer": channels,
+            "kernels_by_layer": {name: list(sizes) for name, sizes in slimmed.kernels.items()},
             "channels_expected": slimmed.effect.to_json(),
             "channels_blocked_by": slimmed.blocking,
         }
 
     # Zeros come later and change nothing here.
     asked = {**asdict(settings), "sparsity": None}
-    return Step(f"channels{round(share * 100)}", "prune", asked, run)
+    name = "kernels" if share is None else f"channels{round(share * 100)}"
+    return Step(name, "prune", asked, run)
 
 
 def _zeros(settings: PruneRecipe, sparsity: float) -> Step:

@@ -20,7 +20,7 @@ CRITERIA = ("batchnorm", "l1", "l2")
 
 @dataclass(frozen=True)
 class PruneRecipe:
-    """Pruning with fine-tuning: of single weights (`sparsity`), of whole channels, or of both.
+    """Pruning with fine-tuning: of single weights (`sparsity`), of whole channels, of kernels' sizes.
 
     Attributes:
         sparsity: share of each kernel's weights set to zero, in [0, 1).
@@ -43,6 +43,8 @@ class PruneRecipe:
         channels: share of the channels of each group of layers that is removed, in [0, 1).
         criterion: of `CRITERIA`.
         multiple: channels that stay are a multiple of this, as far as there are as many.
+        kernels: height and width (or as many axes as there are) to which kernels of convolutions
+            are cut, by layer name.
     """
 
     sparsity: float | None = None
@@ -62,6 +64,7 @@ class PruneRecipe:
     channels: float | None = None
     criterion: str = "l2"
     multiple: int = 16
+    kernels: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.pattern is not None:
@@ -69,8 +72,8 @@ class PruneRecipe:
             if self.sparsity is None:
                 object.__setattr__(self, "sparsity", 0.5)
             check("sparsity", self.sparsity, lambda v: v == 0.5, "0.5 with the pattern '2:4'")
-        if self.sparsity is None and self.channels is None:
-            raise RecipeError("key 'sparsity' is missing, or 'channels'.")
+        if self.sparsity is None and self.channels is None and not self.kernels:
+            raise RecipeError("key 'sparsity' is missing, or 'channels', or 'kernels'.")
         for key, share in (("sparsity", self.sparsity), ("channels", self.channels)):
             check(key, share, lambda v: v is None or 0 <= v < 1, "a share in [0, 1)")
         for name, share in self.layers.items():
@@ -85,6 +88,10 @@ class PruneRecipe:
         check_name("block_pooling", self.block_pooling, ("average", "max"))
         check_name("criterion", self.criterion, CRITERIA)
         check("multiple", self.multiple, lambda v: v >= 1, "at least 1")
+        for name, size in self.kernels.items():
+            check(
+                f"kernels.{name}", min(size, default=0), lambda v: v >= 1, "numbers of at least 1"
+            )
 
 
 @dataclass(frozen=True)

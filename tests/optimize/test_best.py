@@ -1,0 +1,72 @@
+"""The best epoch is kept, the state before training being one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgekit.errors import RecipeError
+from edgekit.models.bridge import to_tf_keras
+from edgekit.models.source import SourceModel, copied
+from edgekit.optimize.best import parted
+from edgekit.optimize.finetune import fine_tune
+from edgekit.optimize.objective import Teacher
+from edgekit.optimize.qat import quantize_aware
+from edgekit.recipe import QatRecipe
+from edgekit.samples import Samples
+
+
+@given(st.integers(1, 50), st.floats(0, 0.99), st.integers(0, 3))
+def test_every_sample_is_in_one_part(count: int, share: float, seed: int) -> None:
+    data = Samples({"x": np.arange(count)}, np.arange(count))
+    train, held = parted(data, share, seed)
+    kept = [np.asarray(part.inputs["x"]) for part in (train, held) if part is not None]
+    assert sorted(np.concatenate(kept)) == list(range(count))
+    assert len(train) >= 1
+    assert held is None or len(held) == round(count * share)
+
+
+@pytest.mark.parametrize(("flavour", "measure"), [("keras", "wrong"), ("tf_keras", "loss")])
+def test_a_training_that_spoils_leaves_the_model_as_it_was(
+    small: SourceModel, halves: Samples, flavour: str, measure: str
+) -> None:
+    """Far too large a step; without labels it is the loss that tells."""
+    source = small if flavour == "keras" else to_tf_keras(small).source
+    before = source.model.get_weights()
+    labels = halves.labels if measure == "wrong" else None
+    data = Samples(halves.inputs, labels)
+    lines: list[str] = []
+    fine_tune(
+        source.model,
+        source,
+        data,
+        QatRecipe(epochs=1, batch_size=32, learning_rate=5.0),
+        teacher=None if measure == "wrong" else Teacher(copied(small), 1.0),
+        held=data,
+        progress=lines.append,
+    )
+    assert lines[-1].startswith(f"kept the state before training: {measure}")
+    for got, wanted in zip(source.model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
+def test_a_training_that_helps_is_kept(small: SourceModel, halves: Samples) -> None:
+    """The model that comes back is the one that the line speaks of."""
+    layer = small.model.get_layer("scores")
+    layer.set_weights([-w for w in layer.get_weights()])
+    lines: list[str] = []
+    recipe = QatRecipe(epochs=3, batch_size=16, learning_rate=0.01, held_out=0.25)
+    result = quantize_aware(small, recipe, halves, progress=lines.append)
+    _, held = parted(halves, recipe.held_out, recipe.seed)
+    assert held is not None
+    (answers,) = result.source.call({"image": held.inputs["image"]}).values()
+    wrong = np.mean(np.asarray(answers).argmax(-1) != held.labels)
+    assert lines[-1].startswith("kept epoch ")
+    assert f": wrong {wrong:.4f} on the samples held out" in lines[-1]
+
+
+def test_all_samples_cannot_be_held_out() -> None:
+    with pytest.raises(RecipeError, match="held_out: received 1"):
+        QatRecipe(held_out=1.0)
