@@ -46,7 +46,7 @@ def main() -> None:
     args = parser.parse_args()
     for path in args.recipes or sorted(EXAMPLES.glob("*.toml")):
         recipe = read_recipe(path)
-        if recipe.data is None:
+        if recipe.data is None or recipe.tune is not None:
             continue
         splits = load_splits(recipe.data)
         with tempfile.TemporaryDirectory() as folder:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import re
 import shlex
 import shutil
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,10 @@ import pytest
 
 import edgekit
 from edgekit.cli import main
+
+# The commands of the two blocks, in order.
+PIPELINE = ("export", "golden", "compare", "bench", "evaluate", "report")
+FROM_DATA = ("train", "tune", "export", "evaluate")
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -41,15 +48,8 @@ def workplace(digits_model, tmp_path, monkeypatch):
 
 def test_shell_commands_do_what_they_say(workplace):
     found = commands()
-    assert [line[0] for line in found] == [
-        "export",
-        "golden",
-        "compare",
-        "bench",
-        "evaluate",
-        "report",
-    ]
-    for line in found:
+    assert [line[0] for line in found] == [*PIPELINE, *FROM_DATA]
+    for line in found[: len(PIPELINE)]:
         assert main(line) == 0, line
     made = {path.name for path in (workplace / "build").iterdir()}
     assert made >= {
@@ -64,6 +64,34 @@ def test_shell_commands_do_what_they_say(workplace):
         "bench.json",
         "report.html",
     }
+
+
+def test_from_data_to_a_smaller_model(workplace, digits, monkeypatch, capfd):
+    """The commands as they stand, on recordings of tones and on a search of two short trials."""
+    recordings = workplace / "fsdd" / "recordings"
+    recordings.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for digit, take in itertools.product(range(10), range(12)):
+        hertz = 200 * (digit + 1) + rng.uniform(-20, 20)
+        tone = 8000 * np.sin(2 * np.pi * hertz * np.arange(4000) / 8000)
+        with wave.open(str(recordings / f"{digit}_ann_{take}.wav"), "wb") as sound:
+            sound.setparams((1, 2, 8000, 0, "NONE", ""))
+            sound.writeframes(tone.astype("<i2").tobytes())
+    monkeypatch.setenv("EDGEKIT_DATA", str(workplace))
+    examples = workplace / "examples"
+    shutil.copytree(README.parent / "examples", examples)
+    search = (examples / "tune_digits.toml").read_text()
+    shorter = search.replace("trials = 24", "trials = 2").replace("epochs = 10", "epochs = 1")
+    assert shorter.count("= 2\n") == shorter.count("= 1\n") == 1
+    (examples / "tune_digits.toml").write_text(shorter)
+    (workplace / "build" / "demo").mkdir(parents=True)
+    digits.train.subset(200).save(workplace / "build" / "demo" / "digits.train.npz")
+    for line in commands()[len(PIPELINE) :]:
+        capfd.readouterr()
+        assert main(line) == 0, line
+    evaluation = json.loads(capfd.readouterr().out)
+    assert evaluation["artifact"]["path"].endswith("kws.prune80.cluster16.qat.int8.tflite")
+    assert evaluation["count"] == 50
 
 
 def test_python_does_what_it_says(workplace, capsys):
@@ -94,4 +122,4 @@ def test_commands_named_in_the_text_exist():
 
     named = set(re.findall(r"`edgekit (\w+)", README.read_text("utf-8")))
     assert named <= set(COMMANDS)
-    assert {"train", "doctor", "devices"} <= named
+    assert {"inspect", "doctor", "devices"} <= named

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from edgekit import __version__
 from edgekit.cli.console import INTERRUPTED, Console
-from edgekit.errors import EdgekitError, UsageError, nearest
+from edgekit.errors import EdgekitError, UsageError, nearest, one_line
 from edgekit.files import refuse_existing
 
 # Command: its module in this folder and what it does.
@@ -33,6 +33,8 @@ COMMANDS = {
     "doctor": "tell what this machine offers a model",
     "demo": "do all of it on a small real data set",
 }
+
+_INTERRUPTED = "interrupted; nothing half-written is left."
 
 
 class _Parser(argparse.ArgumentParser):
@@ -53,6 +55,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UsageError as error:
         print(f"edgekit: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        # The command's modules were still being imported.
+        print(f"edgekit: {_INTERRUPTED}", file=sys.stderr)
+        return INTERRUPTED
     chatter = args.verbose > 1
     # TensorFlow reads these when it is imported.
     if not chatter:
@@ -71,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.tell(f"edgekit: {error}")
         return error.exit_code
     except KeyboardInterrupt:
-        console.tell("edgekit: interrupted; nothing half-written is left.")
+        console.tell(f"edgekit: {_INTERRUPTED}")
         return INTERRUPTED
     except BrokenPipeError:
         return 1
@@ -82,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.verbose:
             console.tell(traceback.format_exc())
         console.tell(
-            f"edgekit: unexpected {type(error).__name__}: {error}. This is a defect of edgekit's: "
+            f"edgekit: unexpected {type(error).__name__}: {one_line(error)}. This is a defect of edgekit's: "
             "please report it with the output of the same command with -v."
         )
         return 1

@@ -1,8 +1,11 @@
-"""OneGrid: kernels whose weights lie on one grid of 255 steps, and so need no scale for each channel.
+"""OneGrid: kernels that need no scale for each channel.
 
-Training with shared weights makes such kernels. One scale stores them without loss, the shared
-values stay shared in integers, which is what makes them small once compressed, and hundreds of
-scales are not stored at all.
+Training with shared weights makes kernels whose weights lie on one grid of 255 steps. One scale
+stores them without loss, the shared values stay shared in integers, which is what makes them small
+once compressed, and hundreds of scales are not stored at all.
+
+Pruned kernels, in int8 files, are wanted small too: with one scale for all of it, the weights that are left
+have fewer different integers. That loses a little: it is done where each channel keeps four bits.
 """
 
 from __future__ import annotations
@@ -19,10 +22,20 @@ _WITH_KERNEL = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CO
 _STEPS = 127
 # How far a weight may lie beside the grid, in steps: folding multiplies by what is nearly one.
 _BESIDE = 0.01
+# The share of zeros that makes a kernel a pruned one; what four bits keep of a channel, in decibels.
+_PRUNED = 0.5
+_FOUR_BITS = 24.0
+# Which axis of a kernel are its channels, where it is not the first.
+_CHANNELS = {"DEPTHWISE_CONV_2D": 3}
 
 
-def kernels_on_one_grid(float_file: bytes) -> list[tuple[str, str]]:
-    """Of each such kernel: the operator's name, and a pattern for the names of what it computes."""
+def kernels_on_one_grid(float_file: bytes, pruned: bool = False) -> list[tuple[str, str]]:
+    """Of each such kernel: the operator's name, and a pattern for the names of what it computes.
+
+    Args:
+        float_file: has the kernels.
+        pruned: take kernels of zeros as well, whose other weights one scale stores with a loss.
+    """
     schema = require("ai_edge_litert.schema_py_generated", "export", "Quantising a TFLite file")
     model = schema.Model.GetRootAs(float_file, 0)
     graph = model.Subgraphs(0)
@@ -38,7 +51,8 @@ def kernels_on_one_grid(float_file: bytes) -> list[tuple[str, str]]:
         data = model.Buffers(kernel.Buffer()).DataAsNumpy()
         if isinstance(data, int) or kernel.Type() != schema.TensorType.FLOAT32:
             continue
-        if _on_one_grid(np.frombuffer(data.tobytes(), np.float32)):
+        weights = np.frombuffer(data.tobytes(), np.float32).reshape(kernel.ShapeAsNumpy())
+        if _on_one_grid(weights) or (pruned and _stays_small(weights, _CHANNELS.get(kind, 0))):
             outputs = [
                 graph.Tensors(operator.Outputs(k)).Name() for k in range(operator.OutputsLength())
             ]
@@ -53,3 +67,13 @@ def _on_one_grid(weights: Any) -> bool:
         return False
     steps = weights.astype(np.float64) / reach * _STEPS
     return bool(np.abs(steps - np.rint(steps)).max() <= _BESIDE)
+
+
+def _stays_small(weights: Any, axis: int) -> bool:
+    """Whether a kernel was pruned, and one scale keeps four bits or more of each channel."""
+    reach = float(np.abs(weights).max(initial=0.0))
+    if not 0 < reach < np.inf or np.mean(weights == 0) < _PRUNED:
+        return False
+    steps = np.moveaxis(weights, axis, 0).reshape(weights.shape[axis], -1) / reach * _STEPS
+    noise = np.square(np.rint(steps) - steps).sum(1)
+    return bool(np.all(np.square(steps).sum(1) >= 10 ** (_FOUR_BITS / 10) * noise))

@@ -119,6 +119,8 @@ def inferred(path: str, seconds: str, memory: str) -> Any:
     from edgekit.convert.graph_onnx import read_onnx
 
     _limit(int(seconds), int(memory))
-    content = onnx.shape_inference.infer_shapes(Path(path).read_bytes())
+    # It takes bytes and gives an object.
+    model = onnx.shape_inference.infer_shapes(Path(path).read_bytes())
+    content = model.SerializeToString()
     tensors = {t.key: t for o in read_onnx(content).operators for t in o.outputs if t}
     return [[t.name, t.dtype, list(t.shape)] for t in tensors.values() if t.shape is not None]

@@ -21,6 +21,7 @@ from edgekit.convert.compatibility import read_model
 from edgekit.convert.freeze import SIGNATURE, Frozen
 from edgekit.convert.one_grid import kernels_on_one_grid
 from edgekit.convert.refusals import tflite_reason
+from edgekit.convert.short_scales import shorten_scales
 from edgekit.errors import ExportError, one_line, require
 from edgekit.samples import Samples
 
@@ -109,7 +110,7 @@ def quantize_tflite(
     """
     quantizer_module = require("ai_edge_quantizer.quantizer", "export", _PURPOSE)
     quantizer = quantizer_module.Quantizer(float_file)
-    one_grid = kernels_on_one_grid(float_file) if ranges is not None else []
+    one_grid = kernels_on_one_grid(float_file, scheme == "int8") if ranges is not None else []
     manager = _recipe(scheme, io_dtype, in_float, one_grid)
     quantizer.load_quantization_recipe(manager.get_quantization_recipe())
     try:
@@ -125,7 +126,8 @@ def quantize_tflite(
             f"scheme {scheme!r}: this model has no weights that the quantiser stores so; it takes "
             f"those of {_WEIGHTS_ALONE[scheme]}."
         )
-    return content
+    # Trained ranges are what the weights were trained with.
+    return content if ranges is not None and ranges.learned else shorten_scales(content, float_file)
 
 
 def _recipe(

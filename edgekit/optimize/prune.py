@@ -13,6 +13,7 @@ from edgekit.models.bridge import copy_back, to_tf_keras
 from edgekit.models.source import SourceModel
 from edgekit.optimize.effects import Effect, of_zeros
 from edgekit.optimize.finetune import fine_tune, steps_of
+from edgekit.optimize.fold import kernel_of
 from edgekit.optimize.names import check_layers
 from edgekit.optimize.objective import Teacher
 from edgekit.optimize.tfmot import tfmot
@@ -21,8 +22,10 @@ from edgekit.samples import Samples
 
 _PURPOSE = "Pruning"
 
-# Layers whose kernels are pruned. Depthwise kernels hold few weights and lose much: they stay.
+# Layers whose kernels are pruned.
 PRUNED = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "Dense")
+# Those that are pruned if `layers` names them: their few weights are a few for each channel.
+PRUNED_BY_NAME = ("DepthwiseConv2D",)
 
 _TOO_SHORT = "Train for more epochs, or let the schedule begin and end earlier."
 
@@ -87,15 +90,16 @@ def prune(
     if progress:
         progress(effect.text)
     by_weight = tuple(
-        name
-        for name in wanted
-        if not _takes_form(tuple(twin.source.model.get_layer(name).kernel.shape), recipe)
+        name for name in wanted if not _takes_form(twin.source.model.get_layer(name), recipe)
     )
     frequency = recipe.frequency or max(1, (end - recipe.begin) // 50)
 
     def wrap(layer: Any) -> Any:
         if layer.name not in wanted:
             return layer
+        if type(layer).__name__ in PRUNED_BY_NAME:
+            # tfmot knows the layer and prunes nothing of it unless told what.
+            layer.get_prunable_weights = lambda: [kernel_of(layer)]
         return wrapper.PruneLowMagnitude(
             layer,
             pruning_schedule=_schedule(recipe, wanted[layer.name], end, frequency),
@@ -120,7 +124,7 @@ def prune(
         if isinstance(layer, wrapper.PruneLowMagnitude):
             for weights, mask, _ in layer.pruning_vars:
                 weights.assign(weights * mask)
-            kernel = layer.layer.kernel.numpy()
+            kernel = kernel_of(layer.layer).numpy()
             name = layer.layer.name
             sparsity[name] = float(np.mean(kernel == 0))
             _check_reached(name, kernel, wanted[name], recipe)
@@ -144,11 +148,12 @@ def _wanted(model: Any, recipe: PruneRecipe) -> dict[str, float]:
         raise UsageError(
             f"pruning: {model.name!r} has no layer to prune, expected one of {', '.join(PRUNED)}."
         )
-    check_layers("prune.layers", recipe.layers, known)
+    by_name = [layer.name for layer in model.layers if type(layer).__name__ in PRUNED_BY_NAME]
+    check_layers("prune.layers", recipe.layers, known + by_name)
     check_layers("prune.exclude", recipe.exclude, known)
     wanted = {
         name: recipe.layers.get(name, recipe.sparsity or 0.0)
-        for name in known
+        for name in [*known, *(name for name in by_name if name in recipe.layers)]
         if name not in recipe.exclude
     }
     if not wanted:
@@ -156,8 +161,12 @@ def _wanted(model: Any, recipe: PruneRecipe) -> dict[str, float]:
     return wanted
 
 
-def _takes_form(shape: tuple[int, ...], recipe: PruneRecipe) -> bool:
+def _takes_form(layer: Any, recipe: PruneRecipe) -> bool:
     """Whether a kernel can be pruned in the blocks or the pattern asked for, as tfmot does it."""
+    shape = tuple(kernel_of(layer).shape)
+    if recipe.pattern and type(layer).__name__ in PRUNED_BY_NAME:
+        # No sum runs over its channels.
+        return False
     if recipe.pattern:
         # Fours of input channels.
         return len(shape) in (2, 4) and shape[-2] % 4 == 0

@@ -33,7 +33,7 @@ class PruneRecipe:
         end: the step at which a polynomial schedule reaches its sparsity; after two thirds of the
             training if None.
         frequency: steps from one choice of zeros to the next; 50 choices in all if None.
-        layers: sparsity of single layers, by name.
+        layers: sparsity of single layers, by name; depthwise ones are pruned only if they are here.
         exclude: names of layers that are left as they are.
         block: height and width of the blocks that are set to zero together, in kernels of two axes
             (inputs, outputs).

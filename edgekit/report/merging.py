@@ -85,7 +85,7 @@ def _read(paths: Iterable[str | os.PathLike[str]]) -> list[Document]:
         kind, content = document.read(path)
         if kind not in _KINDS:
             raise DocumentError(
-                f"{path}: received a {kind} document, expected one of {', '.join(_KINDS)}."
+                f"{path}: received a document of kind {kind!r}, expected one of {', '.join(_KINDS)}."
             )
         same = [doc for doc in documents if doc.kind == kind]
         if same and kind in ("manifest", "training", "tuning"):

@@ -48,6 +48,7 @@ def read_csv(
             )
         wanted = default if target is None else target
         column = header.index(wanted) if wanted in header else None
+        hint = f" If it is the label, name its column as target, or call it {default!r}."
         values, words = [], []
         for number, row in enumerate(rows, start=2):
             if len(row) != len(header):
@@ -61,7 +62,10 @@ def read_csv(
             try:
                 values.append(np.array(row, np.float64))
             except ValueError as error:
-                raise SamplesError(f"line {number}: {error}.") from error
+                names = [name for at, name in enumerate(header) if at != column]
+                raise SamplesError(
+                    f"line {number}: {_no_number(names, row)}.{hint if column is None else ''}"
+                ) from error
     if not values:
         raise SamplesError("holds no rows below its header.")
     if not len(values[0]):
@@ -75,6 +79,13 @@ def _labels(words: list[str]) -> NDArray[Any]:
     numbers = np.array(words, np.float64)
     whole = np.array_equal(numbers, np.round(numbers))
     return numbers.astype(np.int64) if whole else numbers
+
+
+def _no_number(names: list[str], row: list[str]) -> str:
+    name, field = next(
+        pair for pair in zip(names, row, strict=True) if not _is_number(pair[1].strip())
+    )
+    return f"column {name!r}: received {field.strip()!r}, expected a number"
 
 
 def _is_number(field: str) -> bool:

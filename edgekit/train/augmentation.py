@@ -44,6 +44,30 @@ def varied(recipes: Sequence[AugmentationRecipe], seed: int) -> Vary | None:
     return vary
 
 
+def check_fit(recipes: Sequence[AugmentationRecipe], shape: Sequence[int | None]) -> None:
+    """Try each layer on a batch of zeros, before the first step.
+
+    Args:
+        recipes: the layers.
+        shape: of the model's input, first the batch's axis; None for an open one.
+
+    Raises:
+        RecipeError: a layer takes no samples of that shape; or as `varied`.
+    """
+    tf = require("tensorflow", "export", _PURPOSE)
+    # Any size does for an open axis that no layer finds too small.
+    batch = tf.zeros([1, *(size or 32 for size in shape[1:])])
+    for recipe in recipes:
+        layer = make(recipe)
+        try:
+            layer(batch, tf.zeros(2, tf.int32))
+        except (ValueError, tf.errors.OpError) as error:
+            raise RecipeError(
+                f"augmentation: {recipe.layer}: cannot vary samples of shape {list(shape[1:])}: "
+                f"{one_line(error)}"
+            ) from error
+
+
 def make(recipe: AugmentationRecipe) -> Layer:
     """One layer as a function of a batch and a seed.
 

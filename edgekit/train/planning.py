@@ -16,7 +16,7 @@ from edgekit.preparation import learned, prepared
 from edgekit.recipe import Recipe
 from edgekit.samples import Samples
 from edgekit.train import compiling
-from edgekit.train.augmentation import make, varied
+from edgekit.train.augmentation import check_fit, make, varied
 from edgekit.train.class_weighting import weights_of
 from edgekit.train.feeding import Feed, Vary, kept
 from edgekit.train.precision import in_policy
@@ -223,4 +223,6 @@ def _vary(recipe: Recipe, source: SourceModel) -> Vary | None:
             f"training: augmentation: received a model with inputs "
             f"{', '.join(spec.name for spec in source.inputs)}, expected one input."
         )
+    if recipe.augmentation:
+        check_fit(recipe.augmentation, source.inputs[0].shape)
     return varied(recipe.augmentation, recipe.training.seed)

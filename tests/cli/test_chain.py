@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
@@ -87,30 +82,3 @@ def test_a_budget_exceeded_is_exit_3_and_names_the_classes(
     assert paid
     assert main(["report", drift, "-o", page]) == 0
     assert "Which classes paid" in (tmp_path / "r.md").read_text()
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_is_one_line_and_leaves_nothing(number, digits, tmp_path):
-    samples = tmp_path / "s.npz"
-    digits.train.save(samples)
-    code = "import sys; from edgekit.cli import main; sys.exit(main(sys.argv[1:]))"
-    words = ["train", "--data", str(samples), "--epochs", "500", "-o", "m.keras"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *words],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=tmp_path,
-        env={**os.environ},
-    )
-    assert process.stderr is not None
-    # The first epoch is through: training is under way.
-    assert "epoch 1/" in process.stderr.readline()
-    time.sleep(0.2)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert out == ""
-    assert "interrupted" in err.splitlines()[-1]
-    assert "Traceback" not in err
-    assert [path.name for path in tmp_path.iterdir()] == ["s.npz"]

@@ -224,3 +224,16 @@ def test_a_missing_dependency(
     assert "installed" in message
     assert extra in message
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_an_interruption_while_a_command_is_imported(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from edgekit import cli
+
+    def interrupted(name: str) -> None:
+        raise KeyboardInterrupt(name)
+
+    monkeypatch.setattr(cli.importlib, "import_module", interrupted)
+    assert cli.main(["run"]) == 130
+    assert capfd.readouterr().err == "edgekit: interrupted; nothing half-written is left.\n"

@@ -81,8 +81,11 @@ def test_weights_that_tensors_share_count_once() -> None:
 
 def test_the_classifier_in_both_formats() -> None:
     # 8x8 image; MACs follow from tests/models/make.py's layers and agree between the formats.
-    for name in ("classifier.int8.tflite", "classifier.float32.tflite", "classifier.int8.onnx"):
-        assert edgekit.inspect(MODELS / name).macs == 4928, name
+    for name in ("int8.tflite", "float32.tflite", "int8.onnx", "float32.onnx"):
+        found = edgekit.inspect(MODELS / f"classifier.{name}")
+        assert found.macs == 4928, name
+        assert found.to_json()["macs"]["unknown_layers"] == 0, name
+        assert found.memory.unknown == 0, name
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

@@ -132,6 +132,14 @@ def test_a_model_of_tf_keras(tmp_path: Path) -> None:
     np.testing.assert_allclose(scores, expected, atol=1e-5)
 
 
+def test_depthwise_kernels_are_pruned_where_they_are_named(small: Any, halves: Samples) -> None:
+    recipe = PruneRecipe(0.5, layers={"each": 0.75}, epochs=2, batch_size=32)
+    result = prune(small, recipe, halves)
+    assert set(result.sparsity) == {"first", "each", "mix", "scores"}
+    kernel = small.model.get_layer("each").get_weights()[0]
+    assert zeros(kernel) == result.sparsity["each"] == pytest.approx(0.75, abs=0.01)
+
+
 def functional(reloaded: Callable[[Any], Any], last: str | None, units: int) -> Any:
     import keras
 

@@ -202,7 +202,7 @@ def test_a_second_one_of_its_kind_is_refused(documents: Documents, write: Write,
 def test_a_host_document_is_refused(documents: Documents, write: Write) -> None:
     host = {"schema": "edgekit.host/1", "host": documents["bench"]["host"]}
     host |= {"noise": [], "advice": []}
-    with pytest.raises(DocumentError, match="received a host document"):
+    with pytest.raises(DocumentError, match="received a document of kind 'host'"):
         merge(write({"host": host}))
 
 

@@ -238,7 +238,7 @@ def test_idx_labels_beside_it_must_fit(tmp_path: Path) -> None:
         ("", "no rows"),
         ("a,b\n", "no rows"),
         ("a,b\n1,2\n3\n", "line 3: received 1 fields, expected 2"),
-        ("a,b\n1,x\n", "line 2: could not convert"),
+        ("a,b\n1,x\n", "line 2: column 'b': received 'x', expected a number.* If it is the label"),
         ("a,b\n1,nan\n", "received nan"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 from edgekit.errors import RecipeError
 from edgekit.recipe import AUGMENTATIONS, AugmentationRecipe
 from edgekit.recipe.augmentation import KERAS_LAYERS
-from edgekit.train.augmentation import varied
+from edgekit.train.augmentation import check_fit, varied
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "RandomFlip": {"mode": "horizontal"},
@@ -110,6 +110,27 @@ def test_arguments_that_a_layer_does_not_have(
 ) -> None:
     with pytest.raises(RecipeError, match=says):
         varied([AugmentationRecipe(layer, arguments)], 0)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "says"),
+    [
+        ("RandomFlip", (None, 4), r"RandomFlip: cannot vary samples of shape \[4\]: .*rank"),
+        ("RandomSaturation", (None, 8, 8, 1), r"RandomSaturation: .*\[8, 8, 1\]"),
+        ("FrequencyMask", (None, 20), "FrequencyMask: .*expected axis 2"),
+    ],
+)
+def test_samples_that_a_layer_cannot_vary(
+    layer: str, shape: tuple[int | None, ...], says: str
+) -> None:
+    with pytest.raises(RecipeError, match=says):
+        check_fit([AugmentationRecipe(layer, ARGUMENTS.get(layer, {}))], shape)
+
+
+def test_open_axes_fit() -> None:
+    names = ("RandomGaussianBlur", "RandomHue", "TimeMask")
+    recipes = [AugmentationRecipe(name, ARGUMENTS.get(name, {})) for name in names]
+    check_fit(recipes, (None, None, None, 3))
 
 
 def test_layers_that_there_are_not() -> None:

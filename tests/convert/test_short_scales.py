@@ -1,0 +1,95 @@
+"""Scales of few bits: ranges stay covered, weights near, and the file's layout as it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgekit.convert.metadata import strip_tflite
+from edgekit.convert.short_scales import BITS, round_up, shorten_scales
+
+
+@given(
+    st.lists(st.floats(2.0**-100, 2.0**100, width=32), min_size=1, max_size=20), st.integers(1, 24)
+)
+def test_the_smallest_of_so_many_bits_that_covers(values: list[float], bits: int) -> None:
+    scales = np.array(values, np.float32)
+    short = round_up(scales, bits)
+    assert np.all(short >= scales)
+    assert np.all(short <= scales * (1 + 2.0 ** (1 - bits)))
+    np.testing.assert_array_equal(round_up(short, bits), short)
+    mantissas = np.frexp(short)[0] * 2.0**bits
+    np.testing.assert_array_equal(mantissas, np.rint(mantissas))
+
+
+@pytest.fixture(scope="module")
+def files(digits_files: Any) -> tuple[bytes, bytes]:
+    """The demo's float32 and int8 files, without metadata."""
+    float_file, quantized = (
+        strip_tflite(Path(digits_files.path("tflite", scheme)).read_bytes())
+        for scheme in ("float32", "int8")
+    )
+    return float_file, quantized
+
+
+def tensors(content: bytes) -> dict[str, tuple[Any, Any, Any]]:
+    """Type, scales and constant of each quantised tensor, by name."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    kinds = {schema.TensorType.INT8: np.int8, schema.TensorType.INT32: np.int32}
+    found = {}
+    for tensor in model.subgraphs[0].tensors:
+        quantization, data = tensor.quantization, model.buffers[tensor.buffer].data
+        if tensor.type in kinds and quantization is not None and quantization.scale is not None:
+            kind = kinds[tensor.type]
+            held = None if data is None else np.asarray(data, np.uint8).view(kind)
+            shape = tuple(tensor.shape)
+            found[tensor.name.decode()] = (
+                kind,
+                np.asarray(quantization.scale, np.float32),
+                held if held is None else held.reshape(shape),
+            )
+    return found
+
+
+def test_an_int8_file_has_short_scales(files: tuple[bytes, bytes]) -> None:
+    found = tensors(files[1])
+    kinds = [kind for kind, _, _ in found.values()]
+    assert kinds.count(np.int8) >= 8
+    assert kinds.count(np.int32) >= 4
+    for kind, scales, _ in found.values():
+        # A bias has the product of two.
+        bits = BITS if kind is np.int8 else 2 * BITS
+        np.testing.assert_array_equal(round_up(scales, bits), scales)
+
+
+def test_fewer_bits_move_no_value_by_more_than_rounding(files: tuple[bytes, bytes]) -> None:
+    float_file, quantized = files
+    short = shorten_scales(quantized, float_file, 3)
+    assert len(short) == len(quantized)
+    assert short == shorten_scales(quantized, float_file, 3)
+    before, after = tensors(quantized), tensors(short)
+    assert before.keys() == after.keys()
+    changed = 0
+    for name, (_, old, ints) in before.items():
+        _, new, rounded = after[name]
+        if ints is None or ints.ndim == 0:
+            continue
+        axes = [1] * ints.ndim
+        if old.size > 1:
+            axes[ints.shape.index(old.size)] = old.size
+        drift = rounded * new.reshape(axes) - ints * old.reshape(axes)
+        assert np.all(np.abs(drift) <= (old + new).reshape(axes) / 2 * 1.001)
+        changed += int(np.any(new != old))
+    assert changed >= 8
+
+
+def test_the_same_scales_again_change_nothing(files: tuple[bytes, bytes]) -> None:
+    float_file, quantized = files
+    assert shorten_scales(quantized, float_file) == quantized
