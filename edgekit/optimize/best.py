@@ -31,10 +31,9 @@ def keep_best(keras: Any, measure: str, before: Mapping[str, float], count: int)
         count: how many samples these are.
 
     Returns:
-        A callback whose `text` says which epoch was best, the state before training being one. Where two are
-        alike, it is the earlier. An epoch misses fewer labels than there were missed before only
-        if it is by more than chance might do: by two standard deviations of a count, the square
-        root of what it is expected to be.
+        A callback whose `text` says which epoch was best, the state before training being one;
+        of two that are alike the earlier. Fewer labels missed than before count if they are fewer
+        by two standard deviations of a count, which are the square roots of what is counted.
     """
     luck = 2 * math.sqrt(before[measure] / count) if measure != "loss" else 0.0
 

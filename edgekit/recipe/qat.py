@@ -18,8 +18,8 @@ class QatRecipe:
         seed: of the order of the samples, of those that ranges are first measured on and of those
             held out.
         held_out: share of the samples that is not trained on. The epoch that does best on them is
-            kept, the state before training being one: with weights rounded as after training
-            without it. Zero keeps the last epoch.
+            kept, or the state before training if none is better by more than chance. Zero keeps
+            the last epoch.
     """
 
     epochs: int = 3
