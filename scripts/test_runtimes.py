@@ -24,15 +24,16 @@ TESTS = [
     for name in (
         "runtime",
         "test_tensor.py",
-        "test_samples.py",
+        "samples",
         "test_device.py",
         "test_files.py",
         "test_config.py",
         "test_recipe.py",
         "test_preprocess.py",
         "test_metadata.py",
+        "test_preparation.py",
         "cli/test_on_device.py",
-        "examples",
+        "examples/test_embedded.py",
     )
 ]
 _MINE = "import sys, edgekit; assert edgekit.__file__.startswith(sys.prefix), edgekit.__file__"
