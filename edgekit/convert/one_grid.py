@@ -17,16 +17,15 @@ import numpy as np
 
 from edgekit.errors import require
 
-# Operators with a constant kernel as their second input, by TFLite's names.
-_WITH_KERNEL = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
+# Operators with a kernel as their second input and a bias, by TFLite's names, that every interpreter was measured
+# to run with one scale (docs/compatibility.md). Others keep a scale a channel.
+_WITH_KERNEL = ("CONV_2D", "FULLY_CONNECTED")
 _STEPS = 127
 # How far a weight may lie beside the grid, in steps: folding multiplies by what is nearly one.
 _BESIDE = 0.01
 # The share of zeros that makes a kernel a pruned one; what four bits keep of a channel, in decibels.
 _PRUNED = 0.5
 _FOUR_BITS = 24.0
-# Which axis of a kernel are its channels, where it is not the first.
-_CHANNELS = {"DEPTHWISE_CONV_2D": 3}
 
 
 def kernels_on_one_grid(float_file: bytes, pruned: bool = False) -> list[tuple[str, str]]:
@@ -45,14 +44,14 @@ def kernels_on_one_grid(float_file: bytes, pruned: bool = False) -> list[tuple[s
         operator = graph.Operators(i)
         code = model.OperatorCodes(operator.OpcodeIndex())
         kind = names.get(max(code.BuiltinCode(), code.DeprecatedBuiltinCode()), "")
-        if kind not in _WITH_KERNEL:
+        if kind not in _WITH_KERNEL or operator.InputsLength() < 3 or operator.Inputs(2) < 0:
             continue
         kernel = graph.Tensors(operator.Inputs(1))
         data = model.Buffers(kernel.Buffer()).DataAsNumpy()
         if isinstance(data, int) or kernel.Type() != schema.TensorType.FLOAT32:
             continue
         weights = np.frombuffer(data.tobytes(), np.float32).reshape(kernel.ShapeAsNumpy())
-        if _on_one_grid(weights) or (pruned and _stays_small(weights, _CHANNELS.get(kind, 0))):
+        if _on_one_grid(weights) or (pruned and _stays_small(weights)):
             outputs = [
                 graph.Tensors(operator.Outputs(k)).Name() for k in range(operator.OutputsLength())
             ]
@@ -69,11 +68,11 @@ def _on_one_grid(weights: Any) -> bool:
     return bool(np.abs(steps - np.rint(steps)).max() <= _BESIDE)
 
 
-def _stays_small(weights: Any, axis: int) -> bool:
+def _stays_small(weights: Any) -> bool:
     """Whether a kernel was pruned, and one scale keeps four bits or more of each channel."""
     reach = float(np.abs(weights).max(initial=0.0))
     if not 0 < reach < np.inf or np.mean(weights == 0) < _PRUNED:
         return False
-    steps = np.moveaxis(weights, axis, 0).reshape(weights.shape[axis], -1) / reach * _STEPS
+    steps = weights.reshape(len(weights), -1) / reach * _STEPS
     noise = np.square(np.rint(steps) - steps).sum(1)
     return bool(np.all(np.square(steps).sum(1) >= 10 ** (_FOUR_BITS / 10) * noise))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,20 +27,36 @@ def test_other_weights_are_not() -> None:
 
 def test_a_pruned_kernel_takes_one_scale_while_each_channel_keeps_four_bits() -> None:
     weights = np.random.default_rng(0).normal(size=(8, 1, 1, 64)).astype(np.float32)
-    assert not _stays_small(weights, 0)
+    assert not _stays_small(weights)
     weights[..., :32] = 0
-    assert _stays_small(weights, 0)
+    assert _stays_small(weights)
     # No weights, nothing to lose.
     weights[3] = 0
-    assert _stays_small(weights, 0)
+    assert _stays_small(weights)
     weights[5] /= 100
-    assert not _stays_small(weights, 0)
-    assert not _stays_small(np.zeros((8, 4), np.float32), 0)
+    assert not _stays_small(weights)
+    assert not _stays_small(np.zeros((8, 4), np.float32))
 
 
-def test_channels_of_a_depthwise_kernel_come_last() -> None:
-    weights = np.random.default_rng(0).normal(size=(1, 3, 3, 8)).astype(np.float32)
-    weights[:, :, :2] = 0
-    assert _stays_small(weights, 3)
-    weights[..., 5] /= 100
-    assert not _stays_small(weights, 3)
+def test_only_what_every_interpreter_was_measured_to_run_takes_one_scale(tmp_path: Path) -> None:
+    import keras
+
+    import edgekit
+    from edgekit.convert.compatibility import loadable_by
+
+    image = keras.Input((8, 8, 3), name="image")
+    x = keras.layers.Conv2D(16, 3, activation="relu")(image)
+    x = keras.layers.DepthwiseConv2D(3, padding="same")(x)
+    x = keras.layers.Conv2DTranspose(8, 3, strides=2)(x)
+    x = keras.layers.Dense(8, use_bias=False)(keras.layers.Flatten()(x))
+    model = keras.Model(image, keras.layers.Dense(4, name="scores")(x), name="sparse")
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if layer.get_weights():
+            kernel, *rest = layer.get_weights()
+            layer.set_weights([np.where(rng.random(kernel.shape) < 0.7, 0, kernel), *rest])
+    samples = edgekit.Samples({"image": rng.random((64, 8, 8, 3), np.float32)})
+    (file,) = edgekit.export(model, out=tmp_path, schemes=["int8"], calibration=samples)
+    versions = loadable_by(Path(file.path).read_bytes(), "tflite")
+    assert "2.14.0" in versions["tflite-runtime"]
+    assert {"1.0.0", "2.3.0"} <= set(versions["ai-edge-litert"])
