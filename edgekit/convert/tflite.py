@@ -109,15 +109,15 @@ def quantize_tflite(
         ExportError: the quantiser cannot treat this model.
     """
     quantizer_module = require("ai_edge_quantizer.quantizer", "export", _PURPOSE)
+    statistics = None if ranges is None else _statistics(ranges.of(scheme))
+    if statistics == {}:
+        raise ExportError(f"scheme {scheme!r}: no tensor of it can be quantised; use float32.")
     quantizer = quantizer_module.Quantizer(float_file)
     one_grid = kernels_on_one_grid(float_file, scheme == "int8") if ranges is not None else []
     manager = _recipe(scheme, io_dtype, in_float, one_grid)
     quantizer.load_quantization_recipe(manager.get_quantization_recipe())
     try:
-        result = quantizer.quantize(
-            None if ranges is None else _statistics(ranges.of(scheme)),
-            enable_progress_report=False,
-        )
+        result = quantizer.quantize(statistics, enable_progress_report=False)
     except (ValueError, RuntimeError, NotImplementedError, KeyError) as error:
         raise ExportError(f"scheme {scheme!r}: the quantiser refuses: {one_line(error)}") from error
     content = bytes(result.quantized_model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -126,3 +127,28 @@ def test_every_method_makes_files_of_both_formats(
 def test_the_same_ranges_each_time(files: dict[str, bytes], samples: Samples) -> None:
     first, second = (find_ranges(files["tflite"], samples, Method("mse"), seed=3) for _ in "ab")
     assert first == second
+
+
+def test_a_model_without_real_tensors(tmp_path: Path) -> None:
+    """Ranges of nothing: ONNX keeps what there is, TFLite says why there is no file."""
+    import keras
+
+    import edgekit
+    from edgekit.convert.refusals import kind_of
+
+    flags = keras.Input((4,), dtype="bool", name="flags")
+    model = keras.Model(flags, keras.ops.logical_not(flags), name="whole")
+    samples = edgekit.Samples({"flags": np.arange(64).reshape(16, 4) % 3 == 0})
+    edgekit.export(
+        model,
+        out=tmp_path,
+        schemes=["float32", "int8"],
+        formats=["tflite", "onnx"],
+        calibration=samples,
+    )
+    with edgekit.load(tmp_path / "whole.int8.onnx") as runner:
+        answer = runner.infer({"flags": np.array([[True, False, True, True]])})
+    assert next(iter(answer.values())).tolist() == [[False, True, False, False]]
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    (skipped,) = manifest["skipped"]
+    assert kind_of(skipped["reason"]) == "nothing to quantise"
