@@ -20,6 +20,7 @@ from edgekit.convert.compatibility import read_model
 from edgekit.convert.freeze import Frozen
 from edgekit.convert.lowering import FOR_ONNX, lowered
 from edgekit.convert.ordered import ordered_sets
+from edgekit.convert.real_ends import keep_ends_real
 from edgekit.convert.refusals import Culprit, onnx_reason, origin_of
 from edgekit.errors import ExportError, one_line, require
 from edgekit.samples import Samples
@@ -76,7 +77,8 @@ def int8_onnx(
     """The QDQ int8 file, unsigned activations and signed per-channel weights, and its ranges.
 
     That pairing has fast kernels on x86 and Arm; with signed activations the file is slower than
-    float on x86 (docs/decisions.md). Inputs and outputs stay float32.
+    float on x86 (docs/decisions.md). Inputs and outputs stay float32, and so do the sums of a dense
+    layer that an output is made of (`edgekit.convert.real_ends`).
 
     Args:
         float_file: as `float_onnx` gives it, of a fixed batch.
@@ -120,6 +122,7 @@ def int8_onnx(
     except Exception as error:
         raise ExportError(f"scheme 'int8': onnxruntime refuses: {one_line(error)}") from error
     proto = quantizer.model.model
+    keep_ends_real(proto.graph)
     # The quantiser appends its nodes at the end; ONNX wants each behind those that it reads from.
     make_canonical(proto)
     content: bytes = proto.SerializeToString(deterministic=True)
