@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from edgekit.convert.calibration.centre import centre
 from edgekit.convert.calibration.learned import Learned
 from edgekit.convert.calibration.masks import hidden_scores
 from edgekit.convert.calibration.methods import MIN_MAX, Interval, Method
@@ -97,6 +98,8 @@ def int8_onnx(
     quantizer_module = require("onnxruntime.quantization.qdq_quantizer", "export", _PURPOSE)
     try:
         prepared = _prepared(float_file)
+        plain = type(prepared)()
+        plain.CopyFrom(prepared)  # The quantiser changes what it is given.
         hidden = hidden_scores(read_model(prepared.SerializeToString(), "onnx"))
         ranges = observe(OnnxProbe(prepared), samples, method, seed, validation, learned, hidden)
         quantizer = quantizer_module.QDQQuantizer(
@@ -118,11 +121,14 @@ def int8_onnx(
             extra_options={},
         )
         quantizer.quantize_model()
+        proto = quantizer.model.model
+        sums = keep_ends_real(proto.graph)
+        if learned is None:
+            # A model that was trained with its integers has their errors in its weights already.
+            centre(proto, plain, sums, samples, seed)
     # onnxruntime raises whatever it stumbles over.
     except Exception as error:
         raise ExportError(f"scheme 'int8': onnxruntime refuses: {one_line(error)}") from error
-    proto = quantizer.model.model
-    keep_ends_real(proto.graph)
     # The quantiser appends its nodes at the end; ONNX wants each behind those that it reads from.
     make_canonical(proto)
     content: bytes = proto.SerializeToString(deterministic=True)

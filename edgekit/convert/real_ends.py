@@ -14,28 +14,41 @@ SUMS = frozenset({"Gemm", "MatMul"})
 ANSWERS = frozenset({"Softmax", "Sigmoid"})
 
 
-def keep_ends_real(graph: Any) -> None:
+def keep_ends_real(graph: Any) -> list[str]:
     """Take pairs of QuantizeLinear and DequantizeLinear off the ends of a QDQ graph, in place.
 
     They stay where another layer, which computes with integers, reads what they give.
+
+    Returns:
+        The sums that are real now, under the names that they have in the float file.
     """
     makers = {name: node for node in graph.node for name in node.output}
     readers: dict[str, list[Any]] = {}
     for node in graph.node:
         for name in node.input:
             readers.setdefault(name, []).append(node)
+    ends = {output.name for output in graph.output}
     grids: set[str] = set()
+    sums = []
     for output in graph.output:
         for quantize, dequantize in _pairs(output.name, makers, readers):
-            maker = makers[quantize.input[0]]
-            maker.output[0] = dequantize.output[0]
-            makers[maker.output[0]] = maker
+            maker, given = makers[quantize.input[0]], dequantize.output[0]
+            # The quantiser renamed what made an output.
+            name = given if given in ends else maker.output[0]
+            maker.output[0] = name
+            makers[name] = maker
+            for node in readers.pop(given, []):
+                node.input[:] = [name if each == given else each for each in node.input]
+                readers.setdefault(name, []).append(node)
+            if maker.op_type in SUMS:
+                sums.append(name)
             grids.update([*quantize.input[1:], *dequantize.input[1:]])
             graph.node.remove(quantize)
             graph.node.remove(dequantize)
     grids -= {name for node in graph.node for name in node.input}
     for tensor in [tensor for tensor in graph.initializer if tensor.name in grids]:
         graph.initializer.remove(tensor)
+    return sums
 
 
 def _pairs(
