@@ -79,7 +79,7 @@ def int8_onnx(
 
     That pairing has fast kernels on x86 and Arm; with signed activations the file is slower than
     float on x86 (docs/decisions.md). Inputs and outputs stay float32, and so do the sums of a dense
-    layer that an output is made of (`edgekit.convert.real_ends`).
+    layer that an output is made of (`edgekit.convert.real_ends`), unless their ranges were learned.
 
     Args:
         float_file: as `float_onnx` gives it, of a fixed batch.
@@ -122,10 +122,9 @@ def int8_onnx(
         )
         quantizer.quantize_model()
         proto = quantizer.model.model
-        sums = keep_ends_real(proto.graph)
         if learned is None:
-            # A model that was trained with its integers has their errors in its weights already.
-            centre(proto, plain, sums, samples, seed)
+            # A model that was trained with its integers answers with them: its ranges cut too.
+            centre(proto, plain, keep_ends_real(proto.graph), samples, seed)
     # onnxruntime raises whatever it stumbles over.
     except Exception as error:
         raise ExportError(f"scheme 'int8': onnxruntime refuses: {one_line(error)}") from error
