@@ -20,6 +20,8 @@ from edgekit.metadata import Metadata, find_tflite
 
 # Operators that carry values between integers and reals and compute nothing.
 _BRIDGES = {"QUANTIZE", "DEQUANTIZE", "QuantizeLinear", "DequantizeLinear"}
+# Operators that edgekit leaves real although there are integer kernels.
+_LEFT_REAL = {"DIV": "the integer kernel ends the inference at a divisor that rounds to zero"}
 _INTEGER_SCHEMES = ("int8", "int16x8")
 _QUANTIZED = {"int8", "uint8", "int16", "int4"}
 
@@ -68,6 +70,8 @@ def _reason(operator: Operator, scheme: str | None, integer: Set[str]) -> str:
             f"the quantiser left this one real, as the input or output next to it is; it knows "
             f"{operator.op} in {scheme}"
         )
+    if scheme is not None and operator.op in _LEFT_REAL:
+        return _LEFT_REAL[operator.op]
     if scheme is not None:
         return f"the quantiser has no {scheme} version of {operator.op}"
     held = {t.dtype for t in operator.inputs if t and t.constant and t.grain}

@@ -21,7 +21,8 @@ from edgekit.convert.calibration.ranges import Ranges
 from edgekit.convert.fake_quant import learn
 from edgekit.convert.fitting import Aim, Remake, fit
 from edgekit.convert.freeze import Frozen, freeze
-from edgekit.convert.onnx import dynamic_onnx, float16_onnx, float_onnx, int8_onnx
+from edgekit.convert.half import float16_onnx
+from edgekit.convert.onnx import dynamic_onnx, float_onnx, int8_onnx
 from edgekit.convert.quiet import quiet
 from edgekit.convert.refusals import place
 from edgekit.convert.tflite import find_ranges, float_tflite, quantize_tflite

@@ -39,7 +39,7 @@ KINDS: dict[str, str] = {
     "a table inside the model": r"looks values up in a table",
     "loops hide their ranges": r"ranges inside a loop",
     "nothing to quantise": r"no tensor of it can be quantised",
-    "the quantiser shares one scale too many": r"two uses of one weight ask for different scales",
+    "a body hides what stays real": r"inside a loop or a branch, where onnxruntime's converter",
     "the interpreter lacks a kernel": r"the interpreter has no kernel for \w+ in \w+",
 }
 
@@ -139,6 +139,21 @@ def ranges_reason(error: BaseException) -> str:
             "'dynamic' needs none; a convolution in the layer's place quantises fully."
         )
     return f"the ranges of its tensors cannot be observed: {one_line(error)}"
+
+
+def real_inside_reason(op: str, name: str) -> str:
+    """Why a loop or a branch has no half-precision form.
+
+    Args:
+        op: what it holds that stays in float32.
+        name: of that node, with its layer in front.
+    """
+    layer = name.rpartition("/")[0]
+    origin = f"layer {layer!r}: {op}" if layer else op
+    return (
+        f"{origin} stays real inside a loop or a branch, where onnxruntime's converter cannot put "
+        "casts around it. Use float32, or float16 of TFLite."
+    )
 
 
 def load_reason(error: BaseException, scheme: str) -> str:

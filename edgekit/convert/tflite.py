@@ -33,6 +33,9 @@ _WEIGHTS_ALONE = {
     "int4-weights": "dense, two-dimensional convolution and embedding layers",
     "int4-blocks": "dense and embedding layers, in blocks of 32 along the input",
 }
+# The interpreter's integer kernel ends the inference at a divisor that rounds to zero, as that of a mean
+# over padding alone does; a real one gives what Keras gives.
+_LEFT_REAL = frozenset({"DIV"})
 # The quantiser's names where they are not TFLite's.
 _QUANTIZER_NAMES = {"TRANSPOSE_CONV": "CONV_2D_TRANSPOSE"}
 
@@ -113,7 +116,10 @@ def quantize_tflite(
     if statistics == {}:
         raise ExportError(f"scheme {scheme!r}: no tensor of it can be quantised; use float32.")
     quantizer = quantizer_module.Quantizer(float_file)
-    one_grid = kernels_on_one_grid(float_file, scheme == "int8") if ranges is not None else []
+    one_grid = []
+    if ranges is not None:
+        one_grid = kernels_on_one_grid(float_file, scheme == "int8")
+        in_float |= _LEFT_REAL
     manager = _recipe(scheme, io_dtype, in_float, one_grid)
     quantizer.load_quantization_recipe(manager.get_quantization_recipe())
     try:
@@ -201,9 +207,12 @@ def _holds_integers(content: bytes) -> bool:
 
 
 def _statistics(ranges: Mapping[str, Interval]) -> dict[str, dict[str, Any]]:
-    """The ranges in the quantiser's words."""
+    """The ranges in the quantiser's words.
+
+    Without axes: the quantiser gives a range those of a constant that shares it, if it has none.
+    """
     return {
-        name: {"min": np.array([lowest], np.float32), "max": np.array([highest], np.float32)}
+        name: {"min": np.array(lowest, np.float32), "max": np.array(highest, np.float32)}
         for name, (lowest, highest) in ranges.items()
     }
 

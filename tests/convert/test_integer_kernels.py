@@ -1,0 +1,69 @@
+"""Operators that integer kernels are particular about: files are made, and right, for all inputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import edgekit
+from edgekit import document
+from edgekit.recipe import ExportRecipe
+from edgekit.samples import Samples
+
+
+def build(keras: Any) -> Any:
+    """A mean over what is no padding; an image in a frame of zeros; half a row of zeros."""
+    ids = keras.Input((6,), dtype="int32", name="ids")
+    image = keras.Input((4, 3, 2), name="image")
+    row = keras.Input((8,), name="row")
+    words = keras.layers.Embedding(9, 4, mask_zero=True)(ids)
+    frame = keras.ops.zeros((1, 4, 1, 2))
+    return keras.Model(
+        [ids, image, row],
+        {
+            "mean": keras.layers.GlobalAveragePooling1D()(words),
+            "framed": keras.ops.concatenate([frame, image, frame], axis=2),
+            "part": keras.ops.slice_update(keras.ops.zeros((1, 8)), (0, 2), row[:, :4]),
+        },
+    )
+
+
+def inputs(count: int, seed: int) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+    return {
+        "ids": rng.integers(1, 9, (count, 6)).astype(np.int32) * (np.arange(6) < 4),
+        "image": rng.uniform(-1, 1, (count, 4, 3, 2)).astype(np.float32),
+        "row": rng.uniform(-1, 1, (count, 8)).astype(np.float32),
+    }
+
+
+def test_divisors_and_constants_that_share_a_range(tmp_path: Path) -> None:
+    import keras
+
+    keras.utils.set_random_seed(0)
+    given = inputs(60, seed=1)
+    files = edgekit.export(
+        build(keras),
+        out=tmp_path,
+        schemes=["float32", "int8", "int16x8"],
+        calibration=Samples(given),
+        recipe=ExportRecipe(calibration_method="min-max"),
+    )
+    x = {name: values[:8] for name, values in given.items()}
+    padding = {name: np.zeros_like(values[:1]) for name, values in given.items()}
+    with edgekit.load(files[0].path) as runner:
+        expected = runner.infer_batch(x)
+    for file, limit in zip(files[1:], (0.02, 0.002), strict=True):
+        with edgekit.load(file.path) as runner:
+            answers = runner.infer_batch(x)
+            # Keras divides zero by zero here; whatever comes of that, it is no error.
+            assert set(runner.infer(padding)) == set(expected)
+        for name, want in expected.items():
+            np.testing.assert_allclose(answers[name], want, atol=limit * np.ptp(want))
+    _, manifest = document.read(tmp_path / "manifest.json")
+    for row in manifest["files"][1:]:
+        reasons = {o["op"]: o["reason"] for o in row["float_ops"]}
+        assert set(reasons) == {"CAST", "DIV"}
+        assert "a divisor that rounds to zero" in reasons["DIV"]
