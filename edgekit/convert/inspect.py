@@ -73,7 +73,7 @@ def _reason(operator: Operator, scheme: str | None, integer: Set[str]) -> str:
     if scheme is not None and operator.op in _LEFT_REAL:
         return _LEFT_REAL[operator.op]
     if scheme is not None:
-        return f"the quantiser has no {scheme} version of {operator.op}"
+        return f"the quantiser has no {scheme} version of {operator.op} that interpreters take"
     held = {t.dtype for t in operator.inputs if t and t.constant and t.grain}
     if held:
         return f"its weights are {', '.join(sorted(held))}, its activations were left in float"

@@ -149,7 +149,8 @@ class Job:
                 try:
                     finished = _finish(path, made, file, known, optimized.report)
                 except (ArtifactError, ExportError) as error:
-                    yield file, Result(flavour, reason=load_reason(error, file.scheme))
+                    given = _given(made.content, file.format)
+                    yield file, Result(flavour, reason=load_reason(error, file.scheme, given))
                 else:
                     yield file, Result(flavour, row=finished.to_json())
 
@@ -164,6 +165,12 @@ class Job:
         steps = self.recipe.preprocessing or source.metadata.preprocessing
         inputs = [spec.name for spec in source.inputs]
         return Metadata(class_names=names, preprocessing=steps).for_inputs(inputs)
+
+
+def _given(content: bytes, format: str) -> list[str]:
+    """What each operator of the main graph gives, by name."""
+    model = read_model(content, format)
+    return [operator.tensor for operator in model.graphs[model.main].operators]
 
 
 def _finish(
