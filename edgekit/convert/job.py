@@ -197,7 +197,8 @@ def _finish(
             inputs, outputs = runner.inputs, runner.outputs
             # Some files load and fail at the first inference.
             runner.infer_raw({s.name: np.zeros(s.concrete_shape(), s.dtype) for s in inputs})
-    operators = operators_of(read_model(content, file.format), file.scheme)
+    ways = known.recipe.get("ways_down", ())
+    operators = operators_of(read_model(content, file.format), file.scheme, ways)
     artifact = Artifact(str(path), file.format, file.scheme)
     recipe = {**known.recipe, **report}
     # Zeros and shared weights show here alone; packing a large file takes longer than making it.
