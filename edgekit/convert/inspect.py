@@ -14,6 +14,7 @@ from edgekit.convert import costs
 from edgekit.convert.compatibility import loadable_by, read_model
 from edgekit.convert.graph import Model, Operator, Tensor
 from edgekit.convert.partitions import Partitions, Shapes, partitions_of, shapes_of
+from edgekit.convert.whole_numbers import carriers_of_integers
 from edgekit.errors import ArtifactError, UsageError
 from edgekit.files import compressed_size
 from edgekit.metadata import Metadata, find_tflite
@@ -54,10 +55,13 @@ def operators_of(model: Model, scheme: str | None, ways: Sequence[str] = ()) -> 
         counts.setdefault(dtype, Counter())[operator.op] += 1
     quantised = any(dtype in _QUANTIZED and o.op not in _BRIDGES for o, dtype in rows)
     integer = {o.op for o, dtype in rows if dtype in _QUANTIZED}
+    whole = []
+    if model.format == "tflite":
+        whole = [o for graph in model.graphs for o in carriers_of_integers(graph)]
     float_ops = []
     if scheme in _INTEGER_SCHEMES or (scheme is None and quantised):
         float_ops = [
-            {"op": o.op, "tensor": o.tensor, "reason": _reason(o, scheme, integer, ways)}
+            {"op": o.op, "tensor": o.tensor, "reason": _reason(o, scheme, integer, ways, whole)}
             for o, dtype in rows
             if dtype == "float32" and o.op not in _BRIDGES
         ]
@@ -65,11 +69,19 @@ def operators_of(model: Model, scheme: str | None, ways: Sequence[str] = ()) -> 
     return Operators(ordered, float_ops)
 
 
-def _reason(operator: Operator, scheme: str | None, integer: Set[str], ways: Sequence[str]) -> str:
+def _reason(
+    operator: Operator,
+    scheme: str | None,
+    integer: Set[str],
+    ways: Sequence[str],
+    whole: Sequence[Operator],
+) -> str:
     for way in ways:
         names, left, _ = way.partition(" left in float")
         if left and operator.op in names.split(", "):
             return way
+    if scheme is not None and operator in whole:
+        return "it leads to a cast to integers, which would cut a value that was rounded down"
     if scheme is not None and operator.op in integer:
         return (
             f"the quantiser left this one real, as the input or output next to it is; it knows "

@@ -14,18 +14,21 @@ from edgekit.samples import Samples
 
 
 def build(keras: Any) -> Any:
-    """A mean over what is no padding; an image in a frame of zeros; half a row of zeros; a difference."""
+    """A mean over what is no padding; an image in a frame of zeros; half a row of zeros; a difference;
+    a category."""
     ids = keras.Input((6,), dtype="int32", name="ids")
     image = keras.Input((4, 3, 2), name="image")
     row = keras.Input((8,), name="row")
+    kind = keras.Input((1,), dtype="int32", name="kind")
     words = keras.layers.Embedding(9, 4, mask_zero=True)(ids)
     frame = keras.ops.zeros((1, 4, 1, 2))
     return keras.Model(
-        [ids, image, row],
+        [ids, image, row, kind],
         {
             "mean": keras.layers.GlobalAveragePooling1D()(words),
             "framed": keras.ops.concatenate([frame, image, frame], axis=2),
             "part": keras.ops.slice_update(keras.ops.zeros((1, 8)), (0, 2), row[:, :4]),
+            "one_hot": keras.layers.CategoryEncoding(7, "one_hot")(kind),
             "most": keras.ops.logsumexp(image, axis=2),
         },
     )
@@ -40,6 +43,7 @@ def inputs(count: int, seed: int) -> dict[str, Any]:
     return {
         "ids": rng.integers(1, 9, (count, 6)).astype(np.int32) * (np.arange(6) < 4),
         "image": image,
+        "kind": (np.arange(count)[:, None] % 7).astype(np.int32),
         "row": rng.uniform(-1, 1, (count, 8)).astype(np.float32),
     }
 
@@ -72,6 +76,7 @@ def test_divisors_and_constants_that_share_a_range(tmp_path: Path) -> None:
         reasons = {o["op"]: o["reason"] for o in row["float_ops"]}
         assert {"CAST", "DIV", *more} <= set(reasons)
         assert "a divisor that rounds to zero" in reasons["DIV"]
+        assert any("cast to integers" in o["reason"] for o in row["float_ops"])
         ways = [f"SUB left in float: no {row['scheme']} kernel takes its scales here"] * len(more)
         assert row["recipe"].get("ways_down", []) == ways
         assert [reasons[op] for op in more] == ways
