@@ -142,26 +142,6 @@ def _unsigned(lowest: float, seen: Interval) -> float:
     return max(lowest, min(seen.lowest, 0.0))
 
 
-def float16_onnx(float_file: bytes) -> bytes:
-    """The file with weights and arithmetic in half precision; inputs and outputs stay float32.
-
-    Raises:
-        ExportError: onnxruntime's converter cannot treat this model.
-    """
-    onnx = require("onnx", "export", _PURPOSE)
-    converter = require("onnxruntime.transformers.float16", "export", _PURPOSE)
-    try:
-        proto = converter.convert_float_to_float16(
-            onnx.load_from_string(float_file), keep_io_types=True
-        )
-        make_canonical(proto)
-        onnx.checker.check_model(proto)
-    except Exception as error:
-        raise ExportError(f"scheme 'float16': onnxruntime refuses: {one_line(error)}") from error
-    content: bytes = proto.SerializeToString(deterministic=True)
-    return content
-
-
 def dynamic_onnx(float_file: bytes) -> bytes:
     """The file with int8 weights per channel and activations quantised in each inference.
 
