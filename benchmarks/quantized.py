@@ -110,7 +110,9 @@ def compared(
 
         plain = int8(source, "post-training", before)
         teacher = None if distill is None else Teacher(copied(source), distill)
-        trained = quantize_aware(source, recipe, train, teacher=teacher, progress=print).source
+        result = quantize_aware(source, recipe, train, teacher=teacher, progress=print)
+        trained = result.source
+        print(*result.remarks, sep="\n", flush=True)
         after = labels_of(trained, test)
         row("trained for int8, Keras", after)
         aware = int8(trained, "trained", after)
