@@ -21,10 +21,10 @@ class Kept:
     """Which state of a model was kept, and what told.
 
     Attributes:
-        epoch: counted from one; 0 for the state before training.
+        epoch: counted from one; 0 for that before training.
         measure: ``wrong``, the share of labels missed, or ``loss``.
         samples: how many were held out.
-        before: the measure's mean over them before training.
+        before: the measure's mean over them for what was to be beaten.
         after: that of the epoch kept; of the best one where none was.
     """
 
@@ -67,16 +67,19 @@ def better(before: NDArray[Any], after: NDArray[Any]) -> bool:
     return bool(gain.mean() > _BEYOND_CHANCE * gain.std() / math.sqrt(len(gain)))
 
 
-def keep_best(keras: Any, measure: str, judge: Callable[[], NDArray[Any]]) -> Any:
+def keep_best(
+    keras: Any, measure: str, before: NDArray[Any], judge: Callable[[], NDArray[Any]]
+) -> Any:
     """A callback for `fit`, after which the model has its best weights.
 
-    An epoch counts if it is `better` than the state before training, and of those the one
-    with the smallest mean, the earlier of two that are alike.
+    An epoch counts if it is `better` than what was before, and of those the one with the smallest
+    mean, the earlier of two that are alike. Without one the model has the weights that it began with.
 
     Args:
         keras: of the model's flavour.
         measure: what `judge` gives, ``wrong`` or ``loss``.
-        judge: measures the model as it is now, on each sample held out: (samples,).
+        before: what is to be beaten, on each sample held out: (samples,).
+        judge: measures the model as it is now, on the same samples.
 
     Returns:
         A callback whose `kept` is a `Kept` after the training.
@@ -85,7 +88,6 @@ def keep_best(keras: Any, measure: str, judge: Callable[[], NDArray[Any]]) -> An
     class Best(keras.callbacks.Callback):  # type: ignore[misc]
         def on_train_begin(self, logs: Any = None) -> None:
             del logs
-            self._first = judge()
             self._means: list[float] = []
             self._epoch, self._weights = 0, self.model.get_weights()
 
@@ -94,14 +96,13 @@ def keep_best(keras: Any, measure: str, judge: Callable[[], NDArray[Any]]) -> An
             now = judge()
             best = self._means[self._epoch - 1] if self._epoch else math.inf
             self._means.append(float(now.mean()))
-            if self._means[-1] < best and better(self._first, now):
+            if self._means[-1] < best and better(before, now):
                 self._epoch, self._weights = epoch + 1, self.model.get_weights()
 
         def on_train_end(self, logs: Any = None) -> None:
             del logs
             self.model.set_weights(self._weights)
             after = self._means[self._epoch - 1] if self._epoch else min(self._means)
-            first = self._first
-            self.kept = Kept(self._epoch, measure, len(first), float(first.mean()), after)
+            self.kept = Kept(self._epoch, measure, len(before), float(before.mean()), after)
 
     return Best()

@@ -59,6 +59,7 @@ def fine_tune(
     callbacks: Sequence[Any] = (),
     teacher: Teacher | None = None,
     held: Samples | None = None,
+    rival: Any = None,
     progress: Callable[[str], None] | None = None,
 ) -> FineTuned:
     """Train `model` in place, with Adam and a learning rate that falls to zero along half a cosine.
@@ -79,6 +80,8 @@ def fine_tune(
         held: samples as `data`, not trained on; the weights of the epoch that does best on them are
             kept, or those before training (`edgekit.optimize.best`): with the fewest class labels
             missed, or where there are none with the smallest loss.
+        rival: another model with the outputs of `model`, to be beaten on `held` in place of `model`
+            before training.
         progress: called with a line of text for each epoch.
 
     Raises:
@@ -101,8 +104,10 @@ def fine_tune(
     model.compile(optimizer=keras.optimizers.Adam(rate), loss=aim.losses, jit_compile=False)
     best = None
     if held is not None:
-        judge = _judge(model, source, held.for_inputs(source.inputs), aim, settings)
-        best = keep_best(keras, "wrong" if aim.wrong else "loss", judge)
+        judging = source, held.for_inputs(source.inputs), aim, settings
+        before = _judge(model if rival is None else rival, *judging)()
+        measure = "wrong" if aim.wrong else "loss"
+        best = keep_best(keras, measure, before, _judge(model, *judging))
     history = model.fit(
         _batches(source, data, aim, settings),
         epochs=settings.epochs,
@@ -138,7 +143,7 @@ def _judge(
     """Gives of each sample, in order, whether its label is missed, or the loss where that cannot be told."""
     tf = require("tensorflow", "export", _PURPOSE)
 
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    @tf.function(reduce_retracing=True, autograph=False)  # type: ignore[untyped-decorator]
     def measured(given: Any, targets: Any) -> Any:
         answers = model(given, training=False)
         answers = list(answers.values()) if isinstance(answers, dict) else tf.nest.flatten(answers)

@@ -159,6 +159,14 @@ def quantize_aware(
     model = _quantized(
         graph, weights, placement, ranges, source, preserve_sparsity, preserve_clusters
     )
+    if preserve_clusters and held is not None:
+        # Shared weights have one range for all channels; post-training each channel has its own.
+        other, own = in_parts(layer_graph(twin.model))
+        # Layers are built before they are wrapped, as `_measure` does.
+        other.build(_plain_call(own), lambda _, tensor: tensor)
+        training["rival"] = _quantized(
+            other, own, placement, ranges, source, preserve_sparsity, False
+        )
     still = _scales(model) if preserve_clusters else []
     callbacks = [_hold(tf_keras, still)] if still else []
     kept = fine_tune(model, source, data, recipe, callbacks=callbacks, **training).kept

@@ -24,7 +24,7 @@ class QatRecipe:
 
     epochs: int = 3
     batch_size: int = 64
-    learning_rate: float = 0.0005
+    learning_rate: float = 0.0002
     seed: int = 0
     held_out: float = 0.1
 

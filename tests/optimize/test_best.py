@@ -83,6 +83,20 @@ def test_a_training_that_helps_is_kept(small: SourceModel, halves: Samples) -> N
     assert result.to_json()["kept"] == f"epoch {result.kept.epoch}"
 
 
+def test_a_training_that_helps_must_beat_the_rival(small: SourceModel, halves: Samples) -> None:
+    rival = copied(small).model
+    layer = small.model.get_layer("scores")
+    layer.set_weights([-w for w in layer.get_weights()])
+    before = small.model.get_weights()
+    recipe = QatRecipe(epochs=3, batch_size=16, learning_rate=0.01)
+    kept = fine_tune(small.model, small, halves, recipe, held=halves, rival=rival).kept
+    assert kept is not None
+    assert kept.epoch == 0
+    assert kept.before <= kept.after < 0.5
+    for got, wanted in zip(small.model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
 def test_all_samples_cannot_be_held_out() -> None:
     with pytest.raises(RecipeError, match="held_out: received 1"):
         QatRecipe(held_out=1.0)

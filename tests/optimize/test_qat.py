@@ -376,6 +376,23 @@ def test_without_a_win_the_model_is_left_alone(
         np.testing.assert_array_equal(got, wanted)
 
 
+def test_shared_weights_too_are_held_against_a_range_for_each_channel(
+    small: SourceModel, halves: Samples
+) -> None:
+    """Which is what post-training int8 gives them."""
+    layer = small.model.get_layer("mix")
+    kernel, bias = layer.get_weights()
+    layer.set_weights([np.rint(kernel * 4) / 4 * np.geomspace(0.01, 1, 16), bias])
+    unlabelled, teacher = Samples(halves.inputs), Teacher(copied(small), 1.0)
+    one, other = (
+        quantize_aware(small, QatRecipe(1), unlabelled, preserve_clusters=shared, teacher=teacher)
+        for shared in (False, True)
+    )
+    assert one.kept is not None
+    assert other.kept is not None
+    assert one.kept.before == pytest.approx(other.kept.before, rel=1e-6)
+
+
 def test_training_on_without_a_win_leaves_what_was_learned(trained: Path, digits: Any) -> None:
     source = load(trained / "digits.keras")
     result = quantize_aware(source, QatRecipe(1, learning_rate=1e-9), digits.train[:320])
