@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgekit.samples import Samples
 
-# Standard errors of the mean difference by which an epoch must be better than no training.
+# Standard deviations of chance by which an epoch must be better than no training.
 _BEYOND_CHANCE = 2.0
 
 
@@ -56,15 +56,16 @@ def parted(data: Samples, share: float, seed: int) -> tuple[Samples, Samples | N
 def better(before: NDArray[Any], after: NDArray[Any]) -> bool:
     """Whether a measure that is to be small fell by more than chance, sample by sample.
 
-    Its mean difference must be above two standard errors. Of labels missed that is McNemar's test
-    ("Note on the sampling error of the difference between correlated proportions", 1947): only
-    samples that one state tells right and the other does not count.
+    The sum of the differences must be above two standard deviations of what it would be if their
+    signs were chance: the root of the sum of their squares. Of labels missed that is McNemar's test
+    ("Note on the sampling error of the difference between correlated proportions or percentages",
+    1947): only samples that one state tells right and the other does not count.
 
     Args:
         before, after: (samples,), of the same samples in the same order.
     """
     gain = before.astype(np.float64) - after
-    return bool(gain.mean() > _BEYOND_CHANCE * gain.std() / math.sqrt(len(gain)))
+    return bool(gain.sum() > _BEYOND_CHANCE * math.sqrt(np.square(gain).sum()))
 
 
 def keep_best(
