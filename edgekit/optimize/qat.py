@@ -88,6 +88,7 @@ class QuantizeAware:
                 "measure": self.kept.measure,
                 "before": self.kept.before,
                 "after": self.kept.after,
+                "text": self._verdict(self.kept),
             }
         return told
 

@@ -18,8 +18,8 @@ class QatRecipe:
         seed: of the order of the samples, of those that ranges are first measured on and of those
             held out.
         held_out: share of the samples that is not trained on. The epoch that does best on them is
-            kept, or the state before training if none is better by more than chance. Zero keeps
-            the last epoch.
+            kept if it beats post-training int8 by more than chance; else the model stays as it
+            was. Zero keeps the last epoch.
     """
 
     epochs: int = 3
