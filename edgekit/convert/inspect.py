@@ -14,6 +14,7 @@ from edgekit.convert import costs
 from edgekit.convert.compatibility import loadable_by, read_model
 from edgekit.convert.graph import Model, Operator, Tensor
 from edgekit.convert.partitions import Partitions, partitions_of, shapes_of
+from edgekit.convert.real_ends import ANSWERS, SUMS
 from edgekit.errors import ArtifactError, UsageError
 from edgekit.files import compressed_size
 from edgekit.metadata import Metadata, find_tflite
@@ -68,6 +69,8 @@ def _reason(operator: Operator, scheme: str | None, integer: Set[str]) -> str:
             f"the quantiser left this one real, as the input or output next to it is; it knows "
             f"{operator.op} in {scheme}"
         )
+    if scheme == "int8" and operator.op in ANSWERS:
+        return "it makes an answer of real sums, which nobody rounds"
     if scheme is not None:
         return f"the quantiser has no {scheme} version of {operator.op}"
     held = {t.dtype for t in operator.inputs if t and t.constant and t.grain}
@@ -90,14 +93,14 @@ def _rows(format: str, operators: tuple[Operator, ...]) -> list[tuple[Operator, 
                 consumers.setdefault(tensor.key, []).append(o.op)
     rows = []
     for o in operators:
-        # The runtime fuses DequantizeLinear, operator, QuantizeLinear into one integer kernel.
+        # The runtime fuses DequantizeLinear, operator, QuantizeLinear into one integer kernel; those
+        # of matrices give real numbers too.
         fed = [producers[t.key] for t in o.inputs if t and t.key in producers]
         read = consumers.get(o.outputs[0].key, []) if o.outputs and o.outputs[0] else []
         integer = (
             bool(fed)
             and all(op == "DequantizeLinear" for op in fed)
-            and bool(read)
-            and all(op == "QuantizeLinear" for op in read)
+            and (o.op in SUMS or (bool(read) and all(op == "QuantizeLinear" for op in read)))
         )
         rows.append((o, "int8" if integer or o.op in _BRIDGES else "float32"))
     return rows
