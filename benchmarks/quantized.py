@@ -110,7 +110,9 @@ def compared(
 
         plain = int8(source, "post-training", before)
         teacher = None if distill is None else Teacher(copied(source), distill)
-        trained = quantize_aware(source, recipe, train, teacher=teacher, progress=print).source
+        result = quantize_aware(source, recipe, train, teacher=teacher, progress=print)
+        trained = result.source
+        print(*result.remarks, sep="\n", flush=True)
         after = labels_of(trained, test)
         row("trained for int8, Keras", after)
         aware = int8(trained, "trained", after)
@@ -128,7 +130,7 @@ def main() -> None:
     parser.add_argument("train")
     parser.add_argument("test")
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--learning-rate", type=float, default=0.0005)
+    parser.add_argument("--learning-rate", type=float, default=QatRecipe.learning_rate)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--limit", type=int, help="training samples used")
     parser.add_argument("--distill", type=float, help="share of imitation in the loss")

@@ -45,6 +45,8 @@ class PruneRecipe:
         multiple: channels that stay are a multiple of this, as far as there are as many.
         kernels: height and width (or as many axes as there are) to which kernels of convolutions
             are cut, by layer name.
+
+    A table of a recipe may leave open what the command line says, as `--prune`; `check_complete` tells.
     """
 
     sparsity: float | None = None
@@ -72,8 +74,6 @@ class PruneRecipe:
             if self.sparsity is None:
                 object.__setattr__(self, "sparsity", 0.5)
             check("sparsity", self.sparsity, lambda v: v == 0.5, "0.5 with the pattern '2:4'")
-        if self.sparsity is None and self.channels is None and not self.kernels:
-            raise RecipeError("key 'sparsity' is missing, or 'channels', or 'kernels'.")
         for key, share in (("sparsity", self.sparsity), ("channels", self.channels)):
             check(key, share, lambda v: v is None or 0 <= v < 1, "a share in [0, 1)")
         for name, share in self.layers.items():
@@ -93,6 +93,18 @@ class PruneRecipe:
                 f"kernels.{name}", min(size, default=0), lambda v: v >= 1, "numbers of at least 1"
             )
 
+    def check_complete(self) -> None:
+        """Ask this before pruning.
+
+        Raises:
+            RecipeError: nothing says how much to prune.
+        """
+        if self.sparsity is None and self.channels is None and not self.kernels:
+            raise RecipeError(
+                "export.prune: key 'sparsity' is missing, or 'channels', or 'kernels': what to prune. "
+                "--prune and --prune-channels give the first two as well."
+            )
+
 
 @dataclass(frozen=True)
 class ClusterRecipe:
@@ -107,7 +119,7 @@ class ClusterRecipe:
         exclude: names of layers that are left as they are.
     """
 
-    clusters: int
+    clusters: int = 16
     epochs: int = 2
     batch_size: int = 64
     learning_rate: float = 0.0002
