@@ -51,9 +51,11 @@ def rebuild(
     keras = keras_of(source.model)
 
     def clone(layer: Any) -> Any:
-        if layer.name in poolings:
-            return keras.layers.Identity(name=layer.name)
         config = layer.get_config()
+        if layer.name in poolings:
+            # In the pooling's own precision, or tensors would be cast and cast back.
+            kept = {key: config[key] for key in ("name", "dtype")}
+            return keras.layers.Identity.from_config(kept)
         if layer.name in made:
             width = int(made[layer.name].sum())
             config["units" if "units" in config else "filters"] = width

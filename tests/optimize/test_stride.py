@@ -129,6 +129,14 @@ def test_a_sequential_model_with_fewer_channels_too() -> None:
     assert "as many weights (338): files stay as large" in alone.effect.text
 
 
+@pytest.mark.parametrize("flavour", ["keras", "tf_keras"])
+def test_half_precision_stays_half(flavour: str) -> None:
+    pool = {"pool_size": 2, "dtype": "mixed_float16"}
+    model = stage(flavour, "Conv2D", 6, "Max", pool, kernel_size=3)
+    small = slim(from_keras(Path("m.keras"), flavour, model), POOL)
+    assert small.source.model.get_layer("pool").compute_dtype == "float16"
+
+
 def wired(change: str) -> Any:
     import keras
 
@@ -145,7 +153,8 @@ def wired(change: str) -> Any:
     pool = layers.MaxPooling2D(size, strides, name="pool")
     y = image if change == "bare" else conv(conv(image) if change == "shared" else image)
     x = layers.UpSampling2D(1, name="up")(y) if change == "between" else norm(y)
-    outputs = [layers.Flatten(name="flatten")(pool(layers.ReLU(name="relu")(x)))]
+    x = layers.ReLU(name="relu")(x)
+    outputs = [layers.Flatten(name="flatten")(x if change == "unpooled" else pool(x))]
     outputs += [x] if change == "output" else []
     outputs += [layers.Conv2D(1, 1, name="reads")(y)] if change == "read" else []
     return keras.Model(image, outputs)
@@ -156,12 +165,13 @@ def wired(change: str) -> Any:
     [
         ("none", "pol", r"pooling_to_stride: the model has no layer 'pol'.*Did you mean 'pool'\?"),
         ("none", "relu", r"no layer 'relu' that this could be done to, expected one of pool\."),
+        ("unpooled", "pool", r"no layer 'pool' that this could be done to, nor any other\."),
         ("overlapping", "pool", r"'pool' pools \[3, 3\] places with the stride \[2, 2\]"),
         ("uneven", "pool", r"pools \[4, 4\] of \[6, 6\] places and leaves out what is left"),
         ("bare", "pool", r"gets what layer 'image' \(InputLayer\) makes"),
         ("between", "pool", r"gets what layer 'up' \(UpSampling2D\) makes"),
         ("rows", "pool", r"gets what layer 'norm' \(BatchNormalization\) makes"),
-        ("output", "pool", "what layer 'norm' in front of 'pool' makes is used elsewhere too"),
+        ("output", "pool", "what layer 'relu' in front of 'pool' makes is used elsewhere too"),
         ("read", "pool", "what layer 'looks' in front of 'pool' makes is used elsewhere too"),
         ("shared", "pool", "layer 'looks' is called 2 times"),
         ("dilated", "pool", r"cannot take the stride \[2, 2\]: its dilation is \[2, 2\]"),
