@@ -112,6 +112,9 @@ def export(
         TensorError: the samples do not fit the model's inputs.
         DocumentError: `golden` or the manifest in `out` is of another model, or unreadable.
     """
+    for key, names in (("schemes", schemes), ("formats", formats)):
+        if isinstance(names, str):
+            raise UsageError(f"{key}: received {names!r}, expected a list: [{names!r}].")
     recipe = replace(recipe or ExportRecipe(), schemes=tuple(schemes), formats=tuple(formats))
     out = Path(out)
     if out.exists() and not out.is_dir():
@@ -269,7 +272,14 @@ def _golden_sha256(golden: Golden | str | os.PathLike[str], origin: Artifact) ->
 
 
 def _samples(given: Samples | str | os.PathLike[str] | None, part: str) -> Samples | None:
-    return given if given is None or isinstance(given, Samples) else load_samples(given, part=part)
+    if given is None or isinstance(given, Samples):
+        return given
+    if not isinstance(given, (str, os.PathLike)):
+        raise UsageError(
+            f"samples ({part}): received {type(given).__name__}, expected edgekit.Samples or the path "
+            "of a file. Arrays go in by the input's name: edgekit.Samples({'image': x}, labels)."
+        )
+    return load_samples(given, part=part)
 
 
 def _versions() -> dict[str, str]:

@@ -19,6 +19,7 @@ from edgekit.errors import (
     require,
 )
 from edgekit.metadata import Metadata
+from edgekit.models.links import refuse_links
 from edgekit.models.metadata import read
 from edgekit.models.quantizers import QUANTIZING_LAYERS, quantizers_known
 from edgekit.models.source import SourceModel, from_keras, from_saved_model
@@ -45,7 +46,8 @@ def load(
 
     Raises:
         UsageError: nothing is there, its ending is no Keras model's, or it has no such signature.
-        UntrustedCodeError: the file holds code and `trust_code` is false.
+        UntrustedCodeError: the file holds code, or takes weights from other files, and `trust_code` is
+            false.
         ArtifactError: no flavour can read it; says why.
         MissingDependencyError: TensorFlow is not installed.
     """
@@ -70,6 +72,7 @@ def load(
         require("edgekit.models.bridge.foreign", "export", _PURPOSE)
     if not trust_code:
         refuse_code(artifact.path, config)
+        refuse_links(artifact.path)
     reasons = []
     loaders: tuple[tuple[str, str, Callable[..., Any]], ...] = (
         ("keras", "Keras 3", _load_with_keras),

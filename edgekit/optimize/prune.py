@@ -170,7 +170,8 @@ def _takes_form(layer: Any, recipe: PruneRecipe) -> bool:
     if recipe.pattern:
         # Fours of input channels.
         return len(shape) in (2, 4) and shape[-2] % 4 == 0
-    return len(shape) == 2 or recipe.block == (1, 1)
+    fits = not any(size % side for size, side in zip(shape, recipe.block, strict=False))
+    return recipe.block == (1, 1) or (len(shape) == 2 and fits)
 
 
 def _schedule(recipe: PruneRecipe, sparsity: float, end: int, frequency: int) -> Any:

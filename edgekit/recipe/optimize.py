@@ -36,7 +36,7 @@ class PruneRecipe:
         layers: sparsity of single layers, by name; depthwise ones are pruned only if they are here.
         exclude: names of layers that are left as they are.
         block: height and width of the blocks that are set to zero together, in kernels of two axes
-            (inputs, outputs).
+            (inputs, outputs) that they divide.
         block_pooling: what stands for a block: ``"average"`` or ``"max"`` of its magnitudes.
         pattern: ``"2:4"``: two zeros in four consecutive input channels, where their number is a
             multiple of four; the sparsity is 0.5.

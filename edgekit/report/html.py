@@ -12,6 +12,7 @@ from edgekit.errors import require
 from edgekit.report import charts, tuning, units
 from edgekit.report.data import Report
 from edgekit.report.hashes import short
+from edgekit.report.optimizing import treatments
 from edgekit.report.summary import VERDICT_WORDS, budget_lines, summary
 from edgekit.report.training import training_scores
 
@@ -64,6 +65,7 @@ def to_html(report: Report) -> str:
         ),
         drops=charts.whisker_chart(report),
         heat=charts.heat_table(report),
+        treatments=treatments(report),
         training_scores=training_scores(report.training) if report.training else [],
         curves=charts.training_curves(report.training),
         tuning=_tuning(report.tuning),

@@ -8,6 +8,7 @@ from dataclasses import replace
 from edgekit.report import units
 from edgekit.report.charts import heat_table
 from edgekit.report.data import Report
+from edgekit.report.optimizing import treatments
 from edgekit.report.summary import VERDICT_WORDS, budget_lines, summary
 from edgekit.report.table import Table, escape_markdown, rows_table
 from edgekit.report.training import epoch_table, training_scores
@@ -30,6 +31,7 @@ def to_markdown(report: Report) -> str:
     for heading, lines in (
         ("Verdicts", _verdicts(report)),
         ("Which classes paid", _classes(report)),
+        ("What was done to the model", _treatments(report)),
         ("Mind", _warnings(report)),
         ("Left in float", _float_ops(report)),
         ("Asked for and not made", _skipped(report)),
@@ -66,6 +68,14 @@ def _classes(report: Report) -> Iterator[str]:
     left_out = len(heat.rows) - len(shown) + heat.left_out
     if left_out:
         yield f"\n{left_out} classes that lost less are not shown.\n"
+
+
+def _treatments(report: Report) -> Iterator[str]:
+    for treatment in treatments(report):
+        yield f"### {escape_markdown(treatment.title)}\n\n"
+        yield from (f"- {escape_markdown(line)}\n" for line in treatment.lines)
+        if treatment.layers:
+            yield f"\n{treatment.layers.to_markdown()}\n"
 
 
 def _warnings(report: Report) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgekit.errors import TensorError
+from edgekit.errors import TensorError, UsageError
 from edgekit.runtime.arrange import require_mapping
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ def preprocess(runner: Runner, inputs: Arrays) -> dict[str, NDArray[Any]]:
 
 def classify(runner: Runner, x: NDArray[Any] | Arrays, top: int) -> list[tuple[str, float]]:
     """`Runner.classify`."""
+    if top < 1:
+        raise UsageError(f"classify: top: received {top}, expected a number from 1.")
     inputs = x if isinstance(x, Mapping) else {runner.inputs[0].name: x}
     results = runner.infer(runner.preprocess(inputs))
     names = runner.metadata.class_names

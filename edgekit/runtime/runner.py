@@ -304,6 +304,7 @@ class Runner(ABC):
             gives their numbers.
 
         Raises:
+            UsageError: `top` is below 1.
             TensorError: the file has several outputs, or one that is no row of scores for one
                 sample, or other class names than scores; else as `infer`.
         """

@@ -18,6 +18,7 @@ from edgekit.train.series import SERIES
 _PURPOSE = "Augmentation"
 # The recipe's seed decides; shapes stay, or batches would not fit the model.
 _NOT_ARGUMENTS = {"self", "seed", "kwargs", "name", "dtype", "data_format"}
+_FLIPS = ("horizontal", "vertical", "horizontal_and_vertical")
 
 # Of a batch (batch, ...) and a seed of two whole numbers: the batch, varied.
 Layer = Callable[[Any, Any], Any]
@@ -93,6 +94,12 @@ def _check_arguments(recipe: AugmentationRecipe, parameters: Mapping[str, Any]) 
                 f"augmentation: {recipe.layer}: unknown key {name!r}, expected one of "
                 f"{', '.join(known)}.{nearest(name, known)}"
             )
+    mode = recipe.arguments.get("mode", _FLIPS[0])
+    if recipe.layer == "RandomFlip" and mode not in _FLIPS:
+        # Keras takes any word, and flips nothing.
+        raise RecipeError(
+            f"augmentation: RandomFlip: mode: received {mode!r}, expected one of {', '.join(_FLIPS)}."
+        )
 
 
 def _construct(recipe: AugmentationRecipe, made: Callable[..., Any]) -> Any:

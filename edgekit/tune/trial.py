@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,6 +18,7 @@ from edgekit.recipe import Recipe
 from edgekit.runtime import load as load_runner
 from edgekit.samples.splits import Splits
 from edgekit.scoring.evaluation import evaluate
+from edgekit.train.checkpoint import Checkpoint
 from edgekit.train.trainer import train
 
 # What an int8 file has to be made for.
@@ -73,7 +75,12 @@ def run_trial(
     if recipe.training.tensorboard is not None:
         own = f"{recipe.training.tensorboard}/{stem}"
         recipe = replace(recipe, training=replace(recipe.training, tensorboard=own))
-    training = train(replace(splits, test=None), recipe, path, on_epoch=on_epoch)
+    try:
+        training = train(replace(splits, test=None), recipe, path, on_epoch=on_epoch)
+    except GivenUpError:
+        # Nobody goes on with it.
+        shutil.rmtree(Checkpoint(path).folder, ignore_errors=True)
+        raise
     if training.validation_accuracy is None:
         raise TrainingError("tune: the training gave no validation accuracy to judge by.")
     values: dict[str, float] = {"accuracy": training.validation_accuracy}

@@ -300,6 +300,8 @@ def test_calls_that_are_wrong(tmp_path: Path, digits_model: Path, digits: Any) -
         (RecipeError, "Did you mean 'int8'", {"schemes": ["int9"]}),
         (RecipeError, "Did you mean 'tflite'", {"formats": ["tflight"]}),
         (RecipeError, "received none", {"schemes": []}),
+        (UsageError, r"expected a list: \['float32'\]", {"schemes": "float32"}),
+        (UsageError, r"received ndarray, expected edgekit.Samples", {"calibration": x}),
         (UsageError, "does not exist", {"model": tmp_path / "missing.keras"}),
         (UsageError, "does not exist", {"calibration": tmp_path / "missing.npz"}),
         (TensorError, "no such input", {"calibration": Samples({"imago": x})}),

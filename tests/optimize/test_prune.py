@@ -259,6 +259,13 @@ def test_blocks(small: Any, halves: Samples) -> None:
     assert set(np.unique(blocks)) == {0, 4}
 
 
+def test_blocks_that_do_not_fit_a_kernel(small: Any, halves: Samples) -> None:
+    recipe = PruneRecipe(0.5, epochs=1, batch_size=32, schedule="constant", block=(5, 1))
+    result = prune(small, recipe, halves)
+    assert result.by_weight == ("first", "mix", "scores")
+    assert min(result.sparsity.values()) >= 0.49
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

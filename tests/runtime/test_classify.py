@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import edgekit
-from edgekit.errors import TensorError
+from edgekit.errors import TensorError, UsageError
 from edgekit.metadata import Metadata
 from edgekit.preprocess import Preprocessing, Rescale
 
@@ -34,6 +34,13 @@ def test_a_file_of_somebody_else_gives_numbers(runner):
     order = np.argsort(-scores, kind="stable")[:2]
     assert best == [(str(i), float(scores[i])) for i in order]
     assert runner.metadata == Metadata()
+
+
+def test_how_many(runner):
+    x = np.zeros(runner.inputs[0].shape, np.float32)
+    assert len(runner.classify(x, top=10**6)) == runner.outputs[0].shape[1]
+    with pytest.raises(UsageError, match="top: received 0, expected a number from 1"):
+        runner.classify(x, top=0)
 
 
 def test_stored_steps_are_applied_to_raw_data(runner):

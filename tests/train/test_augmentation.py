@@ -98,6 +98,7 @@ def test_masks_lie_together_and_take_the_mean() -> None:
     [
         ("RandomFlip", {"mod": "horizontal"}, r"unknown key 'mod'.*Did you mean 'mode'"),
         ("RandomFlip", {"seed": 1}, "unknown key 'seed'"),
+        ("RandomFlip", {"mode": "sideways"}, "mode: received 'sideways', expected one of horiz"),
         ("RandomRotation", {}, "RandomRotation: .*factor"),
         ("GaussianNoise", {"stddev": 2.0}, "GaussianNoise: .*stddev"),
         ("RandomGain", {"lo": 1}, r"unknown key 'lo'.*Did you mean 'low'"),

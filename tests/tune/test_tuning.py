@@ -19,6 +19,7 @@ from edgekit.errors import TrainingError, UsageError
 from edgekit.recipe import read_recipe
 from edgekit.report import write_report
 from edgekit.train.trainer import load_splits, train
+from edgekit.tune.trial import GivenUpError, run_trial
 from edgekit.tune.tuning import tune
 
 Write = Callable[..., Path]
@@ -48,6 +49,17 @@ def test_a_study_is_run_written_and_gone_on_with(recipe: Write, tmp_path: Path) 
     more = tune(recipe(), tmp_path / "s", trials=4)
     assert more.content["trials"][:3] == content["trials"]
     assert len(more.content["trials"]) == 4
+
+
+def test_a_trial_that_is_given_up_leaves_nothing(recipe: Write, tmp_path: Path) -> None:
+    found = read_recipe(recipe())
+
+    def give_up(_: Any) -> None:
+        raise GivenUpError
+
+    with pytest.raises(GivenUpError):
+        run_trial(load_splits(found.data), found, tmp_path / "t", "model", ["accuracy"], give_up)
+    assert not [path for path in (tmp_path / "t").glob("*") if path.name != "model.log.csv"]
 
 
 def test_the_example_searches_what_will_be_deployed(digits: Any, tmp_path: Path) -> None:
