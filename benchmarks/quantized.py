@@ -1,7 +1,7 @@
 """Quantisation-aware training against post-training int8: accuracy, and what the files keep of the model.
 
     python benchmarks/quantized.py MODEL TRAIN TEST [--epochs N] [--learning-rate F] [--limit N] [--distill F]
-        [--seed N]
+        [--seed N] [--held-out F]
 
 For the model as it is, for one made hard to quantise (channels behind each batch normalisation whose
 ranges differ by 100 times, the next layer the other way round, so that the function is the same),
@@ -11,6 +11,7 @@ and for the model's tf_keras twin. TRAIN and TEST are samples with labels.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -110,7 +111,9 @@ def compared(
 
         plain = int8(source, "post-training", before)
         teacher = None if distill is None else Teacher(copied(source), distill)
-        trained = quantize_aware(source, recipe, train, teacher=teacher, progress=print).source
+        result = quantize_aware(source, recipe, train, teacher=teacher, progress=print)
+        trained = result.source
+        print(*result.remarks, sep="\n", flush=True)
         after = labels_of(trained, test)
         row("trained for int8, Keras", after)
         aware = int8(trained, "trained", after)
@@ -128,17 +131,24 @@ def main() -> None:
     parser.add_argument("train")
     parser.add_argument("test")
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--learning-rate", type=float, default=0.0005)
+    parser.add_argument("--learning-rate", type=float, default=QatRecipe.learning_rate)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--limit", type=int, help="training samples used")
     parser.add_argument("--distill", type=float, help="share of imitation in the loss")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--held-out",
+        type=float,
+        help="share to judge by; 0 keeps the last epoch, whatever it is worth",
+    )
     parser.add_argument("--only", choices=["as it is", "hard", "twin"])
     args = parser.parse_args()
     train, test = load_samples(args.train), load_samples(args.test)
     train = train.subset(args.limit, 0) if args.limit else train
     source = load(args.model)
     recipe = QatRecipe(args.epochs, args.batch_size, args.learning_rate, args.seed)
+    if args.held_out is not None:
+        recipe = replace(recipe, held_out=args.held_out)
     print(f"{'model':16} {'':28} {'accuracy':>9}  {'agreement':>9}")
     for title, make in (
         ("as it is", lambda: source),

@@ -87,7 +87,6 @@ def test_a_path_may_name_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("[export]\nbatch = 4\n", "'export.batch'"),
         ("[export]\ncalibration = 0\n", "calibration"),
         ("[export.prune]\nsparsity = 1.0\n", "export.prune: sparsity: received 1.0"),
-        ("[export.prune]\n", "export.prune: key 'sparsity' is missing, or 'channels'"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, says: str) -> None:

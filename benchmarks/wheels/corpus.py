@@ -24,7 +24,8 @@ import numpy as np
 from zoo import ENTRIES
 
 from edgekit.convert.freeze import freeze
-from edgekit.convert.onnx import dynamic_onnx, float16_onnx, float_onnx, int8_onnx
+from edgekit.convert.half import float16_onnx
+from edgekit.convert.onnx import dynamic_onnx, float_onnx, int8_onnx
 from edgekit.convert.tflite import find_ranges, float_tflite, quantize_tflite
 from edgekit.errors import EdgekitError
 from edgekit.models.source import from_keras

@@ -35,6 +35,8 @@ def _text(found: dict[str, Any]) -> str:
     macs, memory = found["macs"], found["activations"]
     unknown = f", {macs['unknown_layers']} layers unknown" if macs["unknown_layers"] else ""
     lines.append(f"{'MACs':<12} {macs['total']:,}{unknown}")
+    if found["shapes"]["reason"]:
+        lines.append(f"{'shapes':<12} unknown: {found['shapes']['reason']}")
     held = ", ".join(f"{dtype} {n:,}" for dtype, n in found["weights"]["by_dtype"].items())
     lines.append(f"{'weights':<12} {found['weights']['bytes']:,} bytes: {held}")
     peak = memory["peak_arena_bytes"]

@@ -34,7 +34,7 @@ def rename(graph: Any, renames: dict[str, str]) -> None:
     for node in graph.node:
         node.input[:] = [renames.get(name, name) for name in node.input]
         node.output[:] = [renames.get(name, name) for name in node.output]
-        for body in _bodies(node):
+        for body in bodies(node):
             rename(body, renames)
     for named in [*graph.input, *graph.output, *graph.initializer, *graph.value_info]:
         named.name = renames.get(named.name, named.name)
@@ -70,7 +70,7 @@ def _rewrite(
         attributes = sorted(node.attribute, key=lambda attribute: attribute.name)
         del node.attribute[:]
         node.attribute.extend(attributes)
-        for body in _bodies(node):
+        for body in bodies(node):
             for name in _free_names(body):
                 named(name)
             _without_identities(body)
@@ -100,7 +100,7 @@ def _without_identities(body: Any) -> None:
     nodes = [node for node in body.node if node.op_type != "Identity"]
     for node in nodes:
         node.input[:] = [source(name) for name in node.input]
-        for inner in _bodies(node):
+        for inner in bodies(node):
             rename(inner, {name: source(name) for name in sources})
     free = {value.name for value in body.input}
     free.update(name for node in nodes for name in node.output)
@@ -153,7 +153,7 @@ def _copy(node: Any) -> Any:
 
 def _needs(node: Any) -> list[str]:
     """Every tensor a node reads: its inputs, then what its bodies take from around them."""
-    return [*node.input, *(name for body in _bodies(node) for name in _free_names(body))]
+    return [*node.input, *(name for body in bodies(node) for name in _free_names(body))]
 
 
 def _free_names(graph: Any) -> list[str]:
@@ -165,7 +165,7 @@ def _free_names(graph: Any) -> list[str]:
     return [name for name in dict.fromkeys(read) if name and name not in own]
 
 
-def _bodies(node: Any) -> list[Any]:
+def bodies(node: Any) -> list[Any]:
     """The graphs that a node holds, by attribute name."""
     attributes = sorted(node.attribute, key=lambda attribute: attribute.name)
     return [

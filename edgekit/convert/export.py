@@ -106,6 +106,7 @@ def export(
 
     Raises:
         UsageError: unknown scheme or format, missing file or calibration, existing output.
+        RecipeError: `recipe` asks for pruning, and does not say how much.
         ArtifactError: the model cannot be loaded.
         ExportError: nothing could be made, or a file made does not load.
         ChildError: a process that converts died.
@@ -124,9 +125,10 @@ def export(
         calibration = data
     calibrated = [scheme for scheme in recipe.schemes if scheme in CALIBRATED]
     if calibrated and calibration is None:
+        enough = " or, to train for int8 with, --data SAMPLES (data=samples)" if recipe.qat else ""
         raise UsageError(
             f"schemes {', '.join(calibrated)} need samples to find the ranges of activations: give "
-            "--calibration SAMPLES (calibration=samples)."
+            f"--calibration SAMPLES (calibration=samples){enough}."
         )
     if suffix(recipe) and data is None:
         raise UsageError(

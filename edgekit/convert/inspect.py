@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +13,17 @@ from edgekit.artifact import FORMATS, Artifact
 from edgekit.convert import costs
 from edgekit.convert.compatibility import loadable_by, read_model
 from edgekit.convert.graph import Model, Operator, Tensor
-from edgekit.convert.partitions import Partitions, partitions_of, shapes_of
+from edgekit.convert.partitions import Partitions, Shapes, partitions_of, shapes_of
+from edgekit.convert.real_ends import ANSWERS, SUMS
+from edgekit.convert.whole_numbers import carriers_of_integers
 from edgekit.errors import ArtifactError, UsageError
 from edgekit.files import compressed_size
 from edgekit.metadata import Metadata, find_tflite
 
 # Operators that carry values between integers and reals and compute nothing.
 _BRIDGES = {"QUANTIZE", "DEQUANTIZE", "QuantizeLinear", "DequantizeLinear"}
+# Operators that edgekit leaves real although there are integer kernels.
+_LEFT_REAL = {"DIV": "the integer kernel ends the inference at a divisor that rounds to zero"}
 _INTEGER_SCHEMES = ("int8", "int16x8")
 _QUANTIZED = {"int8", "uint8", "int16", "int4"}
 
@@ -38,12 +42,13 @@ class Operators:
     float_ops: list[dict[str, str]]
 
 
-def operators_of(model: Model, scheme: str | None) -> Operators:
+def operators_of(model: Model, scheme: str | None, ways: Sequence[str] = ()) -> Operators:
     """Count the operators of a file.
 
     Args:
         model: the file's graphs.
         scheme: as in `edgekit.artifact.SCHEMES`; None if unknown.
+        ways: the ways down that were taken for it, such as "ADD, SUB left in float: ...".
     """
     rows = [row for graph in model.graphs for row in _rows(model.format, graph.operators)]
     counts: dict[str, Counter[str]] = {}
@@ -51,10 +56,13 @@ def operators_of(model: Model, scheme: str | None) -> Operators:
         counts.setdefault(dtype, Counter())[operator.op] += 1
     quantised = any(dtype in _QUANTIZED and o.op not in _BRIDGES for o, dtype in rows)
     integer = {o.op for o, dtype in rows if dtype in _QUANTIZED}
+    whole = []
+    if model.format == "tflite":
+        whole = [o for graph in model.graphs for o in carriers_of_integers(graph)]
     float_ops = []
     if scheme in _INTEGER_SCHEMES or (scheme is None and quantised):
         float_ops = [
-            {"op": o.op, "tensor": o.tensor, "reason": _reason(o, scheme, integer)}
+            {"op": o.op, "tensor": o.tensor, "reason": _reason(o, scheme, integer, ways, whole)}
             for o, dtype in rows
             if dtype == "float32" and o.op not in _BRIDGES
         ]
@@ -62,12 +70,28 @@ def operators_of(model: Model, scheme: str | None) -> Operators:
     return Operators(ordered, float_ops)
 
 
-def _reason(operator: Operator, scheme: str | None, integer: Set[str]) -> str:
+def _reason(
+    operator: Operator,
+    scheme: str | None,
+    integer: Set[str],
+    ways: Sequence[str],
+    whole: Sequence[Operator],
+) -> str:
+    for way in ways:
+        names, left, _ = way.partition(" left in float")
+        if left and operator.op in names.split(", "):
+            return way
+    if scheme is not None and operator in whole:
+        return "it leads to a cast to integers, which would cut a value that was rounded down"
     if scheme is not None and operator.op in integer:
         return (
             f"the quantiser left this one real, as the input or output next to it is; it knows "
             f"{operator.op} in {scheme}"
         )
+    if scheme == "int8" and operator.op in ANSWERS:
+        return "it makes an answer of real sums, which nobody rounds"
+    if scheme is not None and operator.op in _LEFT_REAL:
+        return _LEFT_REAL[operator.op]
     if scheme is not None:
         return f"the quantiser has no {scheme} version of {operator.op}"
     held = {t.dtype for t in operator.inputs if t and t.constant and t.grain}
@@ -90,14 +114,14 @@ def _rows(format: str, operators: tuple[Operator, ...]) -> list[tuple[Operator, 
                 consumers.setdefault(tensor.key, []).append(o.op)
     rows = []
     for o in operators:
-        # The runtime fuses DequantizeLinear, operator, QuantizeLinear into one integer kernel.
+        # The runtime fuses DequantizeLinear, operator, QuantizeLinear into one integer kernel; those
+        # of matrices give real numbers too.
         fed = [producers[t.key] for t in o.inputs if t and t.key in producers]
         read = consumers.get(o.outputs[0].key, []) if o.outputs and o.outputs[0] else []
         integer = (
             bool(fed)
             and all(op == "DequantizeLinear" for op in fed)
-            and bool(read)
-            and all(op == "QuantizeLinear" for op in read)
+            and (o.op in SUMS or (bool(read) and all(op == "QuantizeLinear" for op in read)))
         )
         rows.append((o, "int8" if integer or o.op in _BRIDGES else "float32"))
     return rows
@@ -119,6 +143,8 @@ class Inspection:
         partitions: of the delegate; its `reason` says why there is nothing to tell.
         loadable_by: versions by interpreter, the oldest first.
         compressed_size_bytes: of the file packed by xz, as an update would carry it.
+        shapes_unknown: why shapes that an ONNX file does not declare were not inferred, so that MACs
+            and memory leave out what needs them; None if they were.
     """
 
     artifact: Artifact
@@ -131,6 +157,7 @@ class Inspection:
     partitions: Partitions
     loadable_by: dict[str, tuple[str, ...]]
     compressed_size_bytes: int
+    shapes_unknown: str | None = None
 
     @property
     def macs(self) -> int:
@@ -159,6 +186,7 @@ class Inspection:
                 "estimate": True,
                 "unknown_tensors": self.memory.unknown,
             },
+            "shapes": {"reason": self.shapes_unknown},
             "delegate": self.partitions.to_json(),
             "loadable_by": {name: list(v) for name, v in self.loadable_by.items()},
         }
@@ -194,8 +222,10 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
     except OSError as error:
         raise ArtifactError(f"{path}: cannot be read: {error.strerror}.") from error
     try:
-        known = shapes_of(artifact.path, len(content)) if artifact.format == "onnx" else None
-        model = read_model(content, artifact.format, known)
+        shapes = Shapes({})
+        if artifact.format == "onnx":
+            shapes = shapes_of(artifact.path, len(content))
+        model = read_model(content, artifact.format, shapes.known)
         found = loadable_by(content, artifact.format)
         metadata = _metadata(content, artifact.format)
     except ArtifactError as error:
@@ -205,14 +235,25 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
         artifact,
         metadata,
         model,
-        operators_of(model, metadata.recipe.get("scheme") if metadata else artifact.scheme),
+        operators_of(
+            model,
+            metadata.recipe.get("scheme") if metadata else artifact.scheme,
+            _ways(metadata),
+        ),
         tuple({"op": o.op, "tensor": o.tensor, "macs": n} for o, n in layers if n != 0),
         costs.weights(model.graphs),
         costs.memory(model.graphs),
         partitions_of(artifact, model, len(content)),
         found,
         compressed_size(content),
+        shapes.reason,
     )
+
+
+def _ways(metadata: Metadata | None) -> list[str]:
+    """The ways down that a file tells of, as far as they are texts: it need not be trusted."""
+    told = metadata.recipe.get("ways_down") if metadata else None
+    return [way for way in told if isinstance(way, str)] if isinstance(told, list) else []
 
 
 def _metadata(content: bytes, format: str) -> Metadata | None:

@@ -149,7 +149,8 @@ class Job:
                 try:
                     finished = _finish(path, made, file, known, optimized.report)
                 except (ArtifactError, ExportError) as error:
-                    yield file, Result(flavour, reason=load_reason(error, file.scheme))
+                    given = _given(made.content, file.format)
+                    yield file, Result(flavour, reason=load_reason(error, file.scheme, given))
                 else:
                     yield file, Result(flavour, row=finished.to_json())
 
@@ -164,6 +165,12 @@ class Job:
         steps = self.recipe.preprocessing or source.metadata.preprocessing
         inputs = [spec.name for spec in source.inputs]
         return Metadata(class_names=names, preprocessing=steps).for_inputs(inputs)
+
+
+def _given(content: bytes, format: str) -> list[str]:
+    """What each operator of the main graph gives, by name."""
+    model = read_model(content, format)
+    return [operator.tensor for operator in model.graphs[model.main].operators]
 
 
 def _finish(
@@ -190,7 +197,8 @@ def _finish(
             inputs, outputs = runner.inputs, runner.outputs
             # Some files load and fail at the first inference.
             runner.infer_raw({s.name: np.zeros(s.concrete_shape(), s.dtype) for s in inputs})
-    operators = operators_of(read_model(content, file.format), file.scheme)
+    ways = known.recipe.get("ways_down", ())
+    operators = operators_of(read_model(content, file.format), file.scheme, ways)
     artifact = Artifact(str(path), file.format, file.scheme)
     recipe = {**known.recipe, **report}
     # Zeros and shared weights show here alone; packing a large file takes longer than making it.

@@ -21,10 +21,12 @@ from edgekit.convert.calibration.ranges import Ranges
 from edgekit.convert.fake_quant import learn
 from edgekit.convert.fitting import Aim, Remake, fit
 from edgekit.convert.freeze import Frozen, freeze
-from edgekit.convert.onnx import dynamic_onnx, float16_onnx, float_onnx, int8_onnx
+from edgekit.convert.half import float16_onnx
+from edgekit.convert.onnx import dynamic_onnx, float_onnx, int8_onnx
 from edgekit.convert.quiet import quiet
 from edgekit.convert.refusals import place
 from edgekit.convert.tflite import find_ranges, float_tflite, quantize_tflite
+from edgekit.convert.trying import prepared_by_kernels
 from edgekit.convert.worker import Worker, first_done
 from edgekit.errors import ExportError
 from edgekit.models.source import SourceModel
@@ -204,6 +206,7 @@ def _variant(
     """In a worker: a float file in another scheme, or the reason why not."""
     content, ranges = _read(path), None
     remake: Remake | None = None
+    ways: tuple[str, ...] = ()
     try:
         if file.scheme in _UNCALIBRATED_ONNX and file.format == "onnx":
             content = _UNCALIBRATED_ONNX[file.scheme](content)
@@ -216,11 +219,14 @@ def _variant(
         else:
             if file.scheme in CALIBRATED:
                 ranges = _ranges(path, given, _method(recipe), recipe.seed)
-            remake = partial(quantize_tflite, content, file.scheme, ranges, recipe.io_dtype)
-            content = remake(frozenset())
+            quantize = partial(quantize_tflite, content, file.scheme, ranges, recipe.io_dtype)
+            content, in_float, ways = prepared_by_kernels(quantize, file.scheme)
+
+            def remake(more: frozenset[str]) -> bytes:
+                return quantize(in_float | more)
     except ExportError as error:
         return str(error)
-    made = _fitted(content, file, aim, layers, remake)
+    made = _fitted(content, file, aim, layers, remake, ways)
     if ranges is None or isinstance(made, str):
         return made
     calibration = {**ranges.to_json(), "seed": recipe.seed}
@@ -229,7 +235,12 @@ def _variant(
 
 
 def _fitted(
-    content: bytes, file: Wanted, aim: Aim, layers: _Layers, remake: Remake | None = None
+    content: bytes,
+    file: Wanted,
+    aim: Aim,
+    layers: _Layers,
+    remake: Remake | None = None,
+    ways: tuple[str, ...] = (),
 ) -> Made | str:
     """The file as those can run it that it is for, or the reason why none can."""
     try:
@@ -241,8 +252,8 @@ def _fitted(
     notes: dict[str, Any] = {}
     if aim.interpreters:
         notes["targets"] = [str(target) for target in aim.interpreters]
-    if fitted.ways_down:
-        notes["ways_down"] = list(fitted.ways_down)
+    if ways or fitted.ways_down:
+        notes["ways_down"] = [*ways, *fitted.ways_down]
     return Made(fitted.content, notes, fitted.warnings)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from edgekit.convert.calibration.centre import centre
 from edgekit.convert.calibration.learned import Learned
 from edgekit.convert.calibration.masks import hidden_scores
 from edgekit.convert.calibration.methods import MIN_MAX, Interval, Method
@@ -20,6 +21,7 @@ from edgekit.convert.compatibility import read_model
 from edgekit.convert.freeze import Frozen
 from edgekit.convert.lowering import FOR_ONNX, lowered
 from edgekit.convert.ordered import ordered_sets
+from edgekit.convert.real_ends import keep_ends_real
 from edgekit.convert.refusals import Culprit, onnx_reason, origin_of
 from edgekit.errors import ExportError, one_line, require
 from edgekit.samples import Samples
@@ -76,7 +78,8 @@ def int8_onnx(
     """The QDQ int8 file, unsigned activations and signed per-channel weights, and its ranges.
 
     That pairing has fast kernels on x86 and Arm; with signed activations the file is slower than
-    float on x86 (docs/decisions.md). Inputs and outputs stay float32.
+    float on x86 (docs/decisions.md). Inputs and outputs stay float32, and so do the sums of a dense
+    layer that an output is made of (`edgekit.convert.real_ends`), unless their ranges were learned.
 
     Args:
         float_file: as `float_onnx` gives it, of a fixed batch.
@@ -95,6 +98,8 @@ def int8_onnx(
     quantizer_module = require("onnxruntime.quantization.qdq_quantizer", "export", _PURPOSE)
     try:
         prepared = _prepared(float_file)
+        plain = type(prepared)()
+        plain.CopyFrom(prepared)  # The quantiser changes what it is given.
         hidden = hidden_scores(read_model(prepared.SerializeToString(), "onnx"))
         ranges = observe(OnnxProbe(prepared), samples, method, seed, validation, learned, hidden)
         quantizer = quantizer_module.QDQQuantizer(
@@ -116,10 +121,13 @@ def int8_onnx(
             extra_options={},
         )
         quantizer.quantize_model()
+        proto = quantizer.model.model
+        if learned is None:
+            # A model that was trained with its integers answers with them: its ranges cut too.
+            centre(proto, plain, keep_ends_real(proto.graph), samples, seed)
     # onnxruntime raises whatever it stumbles over.
     except Exception as error:
         raise ExportError(f"scheme 'int8': onnxruntime refuses: {one_line(error)}") from error
-    proto = quantizer.model.model
     # The quantiser appends its nodes at the end; ONNX wants each behind those that it reads from.
     make_canonical(proto)
     content: bytes = proto.SerializeToString(deterministic=True)
@@ -132,26 +140,6 @@ def _unsigned(lowest: float, seen: Interval) -> float:
     onnxruntime takes a ReLU out and leaves it to the range to cut what is negative.
     """
     return max(lowest, min(seen.lowest, 0.0))
-
-
-def float16_onnx(float_file: bytes) -> bytes:
-    """The file with weights and arithmetic in half precision; inputs and outputs stay float32.
-
-    Raises:
-        ExportError: onnxruntime's converter cannot treat this model.
-    """
-    onnx = require("onnx", "export", _PURPOSE)
-    converter = require("onnxruntime.transformers.float16", "export", _PURPOSE)
-    try:
-        proto = converter.convert_float_to_float16(
-            onnx.load_from_string(float_file), keep_io_types=True
-        )
-        make_canonical(proto)
-        onnx.checker.check_model(proto)
-    except Exception as error:
-        raise ExportError(f"scheme 'float16': onnxruntime refuses: {one_line(error)}") from error
-    content: bytes = proto.SerializeToString(deterministic=True)
-    return content
 
 
 def dynamic_onnx(float_file: bytes) -> bytes:

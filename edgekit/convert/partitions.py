@@ -64,14 +64,27 @@ def partitions_of(artifact: Artifact, model: Model, size_bytes: int) -> Partitio
     return Partitions(len(answer), outside)
 
 
-def shapes_of(path: Path, size_bytes: int) -> dict[str, tuple[str, Shape]]:
-    """Dtypes and shapes that follow from what an ONNX file declares; empty without onnx."""
+@dataclass(frozen=True)
+class Shapes:
+    """What follows from what an ONNX file declares.
+
+    Attributes:
+        known: dtype and shape of tensors, by name.
+        reason: why nothing could be inferred; None if it could.
+    """
+
+    known: dict[str, tuple[str, Shape]]
+    reason: str | None = None
+
+
+def shapes_of(path: Path, size_bytes: int) -> Shapes:
+    """Infer dtypes and shapes in a child process."""
     if find_spec("onnx") is None:
-        return {}
+        return Shapes({}, "onnx is not installed")
     answer = _ask("inferred", path, size_bytes)
     if isinstance(answer, str):
-        return {}
-    return {name: (dtype, tuple(shape)) for name, dtype, shape in answer}
+        return Shapes({}, answer)
+    return Shapes({name: (dtype, tuple(shape)) for name, dtype, shape in answer})
 
 
 def _ask(function: str, path: Path, size_bytes: int) -> Any:

@@ -39,8 +39,9 @@ KINDS: dict[str, str] = {
     "a table inside the model": r"looks values up in a table",
     "loops hide their ranges": r"ranges inside a loop",
     "nothing to quantise": r"no tensor of it can be quantised",
-    "the quantiser shares one scale too many": r"two uses of one weight ask for different scales",
+    "a body hides what stays real": r"inside a loop or a branch, where onnxruntime's converter",
     "the interpreter lacks a kernel": r"the interpreter has no kernel for \w+ in \w+",
+    "a kernel ends the inference": r"the kernel for \w+ in \w+ ends the first inference",
 }
 
 _FLEX_HELP = (
@@ -141,12 +142,40 @@ def ranges_reason(error: BaseException) -> str:
     return f"the ranges of its tensors cannot be observed: {one_line(error)}"
 
 
-def load_reason(error: BaseException, scheme: str) -> str:
-    """Why a file that was made is not kept: the interpreter does not take it."""
-    kernel = re.search(r"Node number \d+ \((\w+)\) failed to prepare", str(error))
-    if kernel and scheme != "float32":
-        return f"was made, but the interpreter has no kernel for {kernel[1]} in {scheme}"
-    return f"was made, but does not load: {one_line(error)}"
+def real_inside_reason(op: str, name: str) -> str:
+    """Why a loop or a branch has no half-precision form.
+
+    Args:
+        op: what it holds that stays in float32.
+        name: of that node, with its layer in front.
+    """
+    layer = name.rpartition("/")[0]
+    origin = f"layer {layer!r}: {op}" if layer else op
+    return (
+        f"{origin} stays real inside a loop or a branch, where onnxruntime's converter cannot put "
+        "casts around it. Use float32, or float16 of TFLite."
+    )
+
+
+def load_reason(error: BaseException, scheme: str, tensors: Sequence[str] = ()) -> str:
+    """Why a file that was made is not kept: the interpreter does not take it.
+
+    Args:
+        error: what the interpreter said.
+        scheme: of the file.
+        tensors: what each operator of its main graph gives, by name, for messages.
+    """
+    kernel = re.search(r"Node number (\d+) \((\w+)\) failed to (prepare|invoke)", str(error))
+    if kernel is None or scheme == "float32":
+        return f"was made, but does not load: {one_line(error)}"
+    number, op, step = int(kernel[1]), kernel[2], kernel[3]
+    what = (
+        f"the interpreter has no kernel for {op} in {scheme}"
+        if step == "prepare"
+        else f"the kernel for {op} in {scheme} ends the first inference"
+    )
+    origin = f", {layer_of(tensors[number].split(';')[0], ())}" if number < len(tensors) else ""
+    return f"was made, but {what}{origin}. Use float32, float16 or dynamic."
 
 
 def _of_tables_and_text(origin: str, op: str, format: str) -> str | None:

@@ -23,7 +23,7 @@ BITS = 8
 _MODEL_CODES, _MODEL_GRAPHS = 1, 2
 _CODE_SHORT, _CODE = 0, 3
 _GRAPH_TENSORS, _GRAPH_OPERATORS = 0, 3
-_OPERATOR_CODE, _OPERATOR_INPUTS = 0, 1
+_OPERATOR_CODE, _OPERATOR_INPUTS, _OPERATOR_OUTPUTS = 0, 1, 2
 _SHAPE, _TYPE, _BUFFER, _NAME, _QUANTIZATION = 0, 1, 2, 3, 4
 _SCALE, _ZERO_POINT, _AXIS = 2, 3, 6
 _DATA = 0
@@ -43,8 +43,9 @@ def shorten_scales(content: bytes, float_file: bytes, bits: int = BITS) -> bytes
 
     Scales grow, so that ranges stay covered; zero points stay. Weights are rounded anew from the
     float file, biases go along with the scales of their operators. Weights that lie on the steps of
-    a scale, as trained ones do, keep it, and so do those of four bits. Files whose weights lie
-    behind the FlatBuffer, of more than 2 GiB, stay as they are.
+    a scale, as trained ones do, keep it, unless they share it with what is computed of them, and so
+    do those of four bits. Files whose weights lie behind the FlatBuffer, of more than 2 GiB, stay as
+    they are.
 
     Args:
         content: as ai-edge-quantizer makes it of `float_file`.
@@ -66,9 +67,11 @@ def shorten_scales(content: bytes, float_file: bytes, bits: int = BITS) -> bytes
             _Tensor(old, Table(result, old.position), buffers)
             for old in graph.tables(_GRAPH_TENSORS)
         ]
-        for tensor in tensors:
-            _shorten(tensor, weights, bits)
-        for operator in graph.tables(_GRAPH_OPERATORS):
+        operators = graph.tables(_GRAPH_OPERATORS)
+        bound = {index for operator in operators for index in _of_one_scale(operator, tensors)}
+        for index, tensor in enumerate(tensors):
+            _shorten(tensor, weights, bits, index in bound)
+        for operator in operators:
             roles = _WITH_BIAS.get(codes[operator.number(_OPERATOR_CODE, "I")])
             inputs = _array(operator, _OPERATOR_INPUTS, "<i4")
             if roles and len(inputs) > roles[2] and inputs[roles[2]] >= 0:
@@ -101,8 +104,29 @@ class _Tensor:
         return self.old.find(_QUANTIZATION) is not None
 
 
-def _shorten(tensor: _Tensor, weights: Mapping[bytes, NDArray[Any]], bits: int) -> None:
-    """Give a tensor of integers, constant or computed, its short scales."""
+def _of_one_scale(operator: Table, tensors: Sequence[_Tensor]) -> list[int]:
+    """Which of its inputs have the scale of an output, as a concatenation's must."""
+    inputs = _array(operator, _OPERATOR_INPUTS, "<i4")
+    scales = [
+        tensors[index].scales(tensors[index].old)
+        for index in _array(operator, _OPERATOR_OUTPUTS, "<i4")
+    ]
+    return [
+        index
+        for index in map(int, inputs)
+        if index >= 0
+        and any(np.array_equal(tensors[index].scales(tensors[index].old), s) for s in scales)
+    ]
+
+
+def _shorten(
+    tensor: _Tensor, weights: Mapping[bytes, NDArray[Any]], bits: int, bound: bool
+) -> None:
+    """Give a tensor of integers, constant or computed, its short scales.
+
+    Args:
+        bound: it has the scale of another tensor, and must have so afterwards.
+    """
     kind = _INTEGERS.get(tensor.type)
     long = tensor.scales(tensor.old)
     if kind is None or not long.size:
@@ -121,7 +145,7 @@ def _shorten(tensor: _Tensor, weights: Mapping[bytes, NDArray[Any]], bits: int) 
         exact = weights.get(tensor.old.content(_NAME))
         if exact is None or exact.size != ints.size:
             exact = steps * old
-        elif np.abs(exact.reshape(shape) / old - steps).max() <= _BESIDE:
+        elif not bound and np.abs(exact.reshape(shape) / old - steps).max() <= _BESIDE:
             return
         exact = exact.reshape(shape)
         _round(exact / new + zeros, tensor.constant(tensor.new, kind))

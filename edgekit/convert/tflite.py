@@ -22,6 +22,7 @@ from edgekit.convert.freeze import SIGNATURE, Frozen
 from edgekit.convert.one_grid import kernels_on_one_grid
 from edgekit.convert.refusals import tflite_reason
 from edgekit.convert.short_scales import shorten_scales
+from edgekit.convert.whole_numbers import carriers_of_integers, scope_of
 from edgekit.errors import ExportError, one_line, require
 from edgekit.samples import Samples
 
@@ -33,6 +34,9 @@ _WEIGHTS_ALONE = {
     "int4-weights": "dense, two-dimensional convolution and embedding layers",
     "int4-blocks": "dense and embedding layers, in blocks of 32 along the input",
 }
+# The interpreter's integer kernel ends the inference at a divisor that rounds to zero, as that of a mean
+# over padding alone does; a real one gives what Keras gives.
+_LEFT_REAL = frozenset({"DIV"})
 # The quantiser's names where they are not TFLite's.
 _QUANTIZER_NAMES = {"TRANSPOSE_CONV": "CONV_2D_TRANSPOSE"}
 
@@ -113,8 +117,14 @@ def quantize_tflite(
     if statistics == {}:
         raise ExportError(f"scheme {scheme!r}: no tensor of it can be quantised; use float32.")
     quantizer = quantizer_module.Quantizer(float_file)
-    one_grid = kernels_on_one_grid(float_file, scheme == "int8") if ranges is not None else []
-    manager = _recipe(scheme, io_dtype, in_float, one_grid)
+    one_grid, whole = [], []
+    if ranges is not None:
+        one_grid = kernels_on_one_grid(float_file, scheme == "int8")
+        model = read_model(float_file, "tflite")
+        carriers = carriers_of_integers(model.graphs[model.main])
+        whole = [(operator.op, scope_of(operator)) for operator in carriers]
+        in_float |= _LEFT_REAL
+    manager = _recipe(scheme, io_dtype, in_float, one_grid, whole)
     quantizer.load_quantization_recipe(manager.get_quantization_recipe())
     try:
         result = quantizer.quantize(statistics, enable_progress_report=False)
@@ -135,6 +145,7 @@ def _recipe(
     io_dtype: str,
     in_float: frozenset[str] = frozenset(),
     one_grid: Sequence[tuple[str, str]] = (),
+    whole: Sequence[tuple[str, str]] = (),
 ) -> Any:
     manager_module = require("ai_edge_quantizer.recipe_manager", "export", _PURPOSE)
     types = require("ai_edge_quantizer.qtyping", "export", _PURPOSE)
@@ -183,11 +194,12 @@ def _recipe(
                 manager.add_quantization_config(
                     ".*", operation_name=end, algorithm_key="no_quantize"
                 )
-    for name in sorted({_QUANTIZER_NAMES.get(name, name) for name in in_float}):
+    everywhere = sorted({(_QUANTIZER_NAMES.get(name, name), ".*") for name in in_float})
+    for name, scope in (*everywhere, *whole):
         if name not in operators.__members__:
             continue
         manager.add_quantization_config(
-            ".*", operation_name=operators[name], algorithm_key="no_quantize"
+            scope, operation_name=operators[name], algorithm_key="no_quantize"
         )
     return manager
 
@@ -201,9 +213,12 @@ def _holds_integers(content: bytes) -> bool:
 
 
 def _statistics(ranges: Mapping[str, Interval]) -> dict[str, dict[str, Any]]:
-    """The ranges in the quantiser's words."""
+    """The ranges in the quantiser's words.
+
+    Without axes: the quantiser gives a range those of a constant that shares it, if it has none.
+    """
     return {
-        name: {"min": np.array([lowest], np.float32), "max": np.array([highest], np.float32)}
+        name: {"min": np.array(lowest, np.float32), "max": np.array(highest, np.float32)}
         for name, (lowest, highest) in ranges.items()
     }
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgekit.errors import TrainingError, UsageError, require
 from edgekit.models.source import SourceModel
-from edgekit.optimize.best import keep_best
+from edgekit.optimize.best import Kept, keep_best
 from edgekit.optimize.objective import Objective, Teacher, objective
 from edgekit.samples import Samples
 
@@ -30,6 +32,19 @@ class Settings(Protocol):
     def seed(self) -> int: ...
 
 
+@dataclass(frozen=True)
+class FineTuned:
+    """What a fine-tuning came to.
+
+    Attributes:
+        losses: the mean loss of each epoch.
+        kept: which state of the model was kept; None without samples to judge by.
+    """
+
+    losses: list[float]
+    kept: Kept | None
+
+
 def steps_of(data: Samples, settings: Settings) -> int:
     """How many steps a fine-tuning takes; the last batch of an epoch may be smaller."""
     return math.ceil(len(data) / settings.batch_size) * settings.epochs
@@ -44,8 +59,9 @@ def fine_tune(
     callbacks: Sequence[Any] = (),
     teacher: Teacher | None = None,
     held: Samples | None = None,
+    rival: Any = None,
     progress: Callable[[str], None] | None = None,
-) -> list[float]:
+) -> FineTuned:
     """Train `model` in place, with Adam and a learning rate that falls to zero along half a cosine.
 
     The loss follows from the task: cross-entropy for class labels, with probabilities or logits as
@@ -62,12 +78,11 @@ def fine_tune(
         teacher: a model to imitate as well (Hinton, Vinyals and Dean, "Distilling the Knowledge in
             a Neural Network", 2015).
         held: samples as `data`, not trained on; the weights of the epoch that does best on them are
-            kept, or those before training: with the fewest class labels missed, or where there
-            are none with the smallest loss.
-        progress: called with a line of text for each epoch, and for what was kept.
-
-    Returns:
-        The mean loss of each epoch.
+            kept, or those before training (`edgekit.optimize.best`): with the fewest class labels
+            missed, or where there are none with the smallest loss.
+        rival: another model with the outputs of `model`, to be beaten on `held` in place of `model`
+            before training.
+        progress: called with a line of text for each epoch.
 
     Raises:
         UsageError: there is nothing to train on: no samples, or no labels and no teacher.
@@ -85,17 +100,14 @@ def fine_tune(
     keras.utils.set_random_seed(settings.seed)
     steps = steps_of(data, settings)
     rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
-    # A rounded softmax gives zeros, whose logarithms would outweigh all else in a loss.
-    judging = {"metrics": [aim.wrong]} if held is not None and aim.wrong else {}
     # XLA compiles for longer than small networks train.
-    model.compile(
-        optimizer=keras.optimizers.Adam(rate), loss=aim.losses, **judging, jit_compile=False
-    )
-    judge = best = None
+    model.compile(optimizer=keras.optimizers.Adam(rate), loss=aim.losses, jit_compile=False)
+    best = None
     if held is not None:
-        judge = _batches(source, held.for_inputs(source.inputs), aim, settings)
-        before = model.evaluate(judge, verbose=0, return_dict=True)
-        best = keep_best(keras, "wrong" if aim.wrong else "loss", before, len(held))
+        judging = source, held.for_inputs(source.inputs), aim, settings
+        before = _judge(model if rival is None else rival, *judging)()
+        measure = "wrong" if aim.wrong else "loss"
+        best = keep_best(keras, measure, before, _judge(model, *judging))
     history = model.fit(
         _batches(source, data, aim, settings),
         epochs=settings.epochs,
@@ -104,14 +116,12 @@ def fine_tune(
             *([best] if best else []),
             _watch(keras, settings, steps, progress),
         ],
-        validation_data=judge,
         # The data set has an order of its own in each epoch.
         shuffle=False,
         verbose=0,
     )
-    if best and progress:
-        progress(best.text)
-    return [float(loss) for loss in history.history["loss"]]
+    losses = [float(loss) for loss in history.history["loss"]]
+    return FineTuned(losses, best.kept if best else None)
 
 
 def keras_of(model: Any) -> Any:
@@ -120,16 +130,44 @@ def keras_of(model: Any) -> Any:
     return tf_keras if isinstance(model, tf_keras.Model) else require("keras", "export", _PURPOSE)
 
 
+def _taught(source: SourceModel, batch: Samples, aim: Objective) -> tuple[Any, Any]:
+    """What a model takes of a batch, and what it should answer."""
+    inputs = {s.name: np.asarray(batch.inputs[s.name]).astype(s.dtype) for s in source.inputs}
+    given = tuple(inputs.values())
+    return given if len(given) > 1 else given[0], aim.targets(batch, inputs)
+
+
+def _judge(
+    model: Any, source: SourceModel, held: Samples, aim: Objective, settings: Settings
+) -> Callable[[], NDArray[Any]]:
+    """Gives of each sample, in order, whether its label is missed, or the loss where that cannot be told."""
+    tf = require("tensorflow", "export", _PURPOSE)
+
+    @tf.function(reduce_retracing=True, autograph=False)  # type: ignore[untyped-decorator]
+    def measured(given: Any, targets: Any) -> Any:
+        answers = model(given, training=False)
+        answers = list(answers.values()) if isinstance(answers, dict) else tf.nest.flatten(answers)
+        # A rounded softmax gives zeros, whose logarithms would outweigh all else in a loss.
+        if aim.wrong is not None:
+            return aim.wrong(targets[0], answers[0])
+        losses = [f(*pair) for f, *pair in zip(aim.losses, targets, answers, strict=True)]
+        return tf.add_n([tf.reduce_mean(tf.reshape(x, (tf.shape(x)[0], -1)), 1) for x in losses])
+
+    def judge() -> NDArray[Any]:
+        pairs = (_taught(source, batch, aim) for batch in held.batches(settings.batch_size))
+        tensors = (tf.nest.map_structure(tf.convert_to_tensor, pair) for pair in pairs)
+        return np.concatenate([measured(*pair).numpy() for pair in tensors])
+
+    return judge
+
+
 def _batches(source: SourceModel, data: Samples, aim: Objective, settings: Settings) -> Any:
     """A `tf.data.Dataset` of (inputs, targets), in another order each epoch."""
     tf = require("tensorflow", "export", _PURPOSE)
     rng = np.random.default_rng(settings.seed)
 
     def one(index: Any) -> tuple[Any, Any]:
-        batch = data[index]
-        inputs = {s.name: np.asarray(batch.inputs[s.name]).astype(s.dtype) for s in source.inputs}
-        given = tuple(inputs.values())
-        return given if len(given) > 1 else given[0], aim.targets(batch, inputs)
+        return _taught(source, data[index], aim)
 
     def epoch() -> Iterator[tuple[Any, Any]]:
         order = rng.permutation(len(data))

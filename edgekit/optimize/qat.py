@@ -15,7 +15,7 @@ from edgekit.errors import UsageError, require
 from edgekit.models.bridge import to_tf_keras
 from edgekit.models.quantizers import QUANTIZING_LAYERS, is_quantized, quantizer_classes
 from edgekit.models.source import SourceModel, copied, from_keras
-from edgekit.optimize.best import parted
+from edgekit.optimize.best import Kept, parted
 from edgekit.optimize.finetune import fine_tune
 from edgekit.optimize.layer_graph import LayerGraph, Step, layer_graph
 from edgekit.optimize.objective import Teacher
@@ -33,34 +33,64 @@ _MOST_CLUSTERS = 256
 
 @dataclass(frozen=True)
 class QuantizeAware:
-    """A model that was trained with quantised weights and activations.
+    """A model that was trained with quantised weights and activations, or one that is better without.
 
     Attributes:
-        source: of tf_keras, with tfmot's wrappers; `export` keeps the ranges that it learned.
-        kernels: names of the layers whose kernels were rounded in training.
+        source: of tf_keras, with tfmot's wrappers; `export` keeps the ranges that it learned. The
+            model that was given, as it was, where `kept` says that training did not win.
+        kernels: names of the layers whose kernels were rounded in training; none in that case.
         in_float: layers that were not, with their kind.
+        kept: which state was kept; None if there were no samples to judge by.
+        again: whether the model had been trained for int8 before.
     """
 
     source: SourceModel
     kernels: tuple[str, ...]
     in_float: dict[str, str]
+    kept: Kept | None = None
+    again: bool = False
 
     @property
     def remarks(self) -> list[str]:
-        """A line for each layer that was not trained for integers."""
+        """A line for each layer that was not trained for integers, and one for what was kept."""
         return [
-            f"layer {name!r} ({kind}) was trained in float: edgekit knows no rounding for it"
-            for name, kind in self.in_float.items()
+            *(
+                f"layer {name!r} ({kind}) was trained in float: edgekit knows no rounding for it"
+                for name, kind in self.in_float.items()
+            ),
+            *([self._verdict(self.kept)] if self.kept else []),
         ]
 
+    def _verdict(self, kept: Kept) -> str:
+        held = f"on the {kept.samples} samples held out ({kept.figures})"
+        if kept.epoch:
+            return f"kept epoch {kept.epoch}, the best {held}"
+        if self.again:
+            return f"training for int8 did not beat the model as it came {held}; it stays as it is"
+        return (
+            f"training for int8 did not beat post-training int8 {held}; the file is the "
+            "post-training one"
+        )
+
     def to_json(self) -> dict[str, Any]:
-        return {
+        told: dict[str, Any] = {
             "quantized_layers": list(self.kernels),
             "in_float": [
                 {"layer": name, "kind": kind, "reason": "edgekit knows no rounding for it"}
                 for name, kind in self.in_float.items()
             ],
         }
+        if self.kept:
+            untrained = "as it came" if self.again else "post-training"
+            told["kept"] = f"epoch {self.kept.epoch}" if self.kept.epoch else untrained
+            told["judged"] = {
+                "samples": self.kept.samples,
+                "measure": self.kept.measure,
+                "before": self.kept.before,
+                "after": self.kept.after,
+                "text": self._verdict(self.kept),
+            }
+        return told
 
 
 def quantize_aware(
@@ -78,9 +108,14 @@ def quantize_aware(
     Kernels have a symmetric range for each output channel, activations one range each, which begins
     at the one with the smallest squared error and is trained (`edgekit.models.quantizers`). Batch
     normalisation keeps its statistics, as a converter folds them; its scale and offset are
-    trained. Of the epochs and the state before them the one stays that does best on samples held
-    out. Rounding passes gradients as if it were not there (Jacob et al., "Quantization and
+    trained. Rounding passes gradients as if it were not there (Jacob et al., "Quantization and
     Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", 2018).
+
+    The epoch stays that does best on samples held out. If none beats post-training int8 there, the
+    result is the model that was given, without a trace of the training, and its files are those of an
+    export without. What stands for post-training int8 is the rounded model before its first step: it
+    rounds the same weights, each channel at its own range, and the same activations, at ranges that
+    the default method of calibration finds, on samples of the same kind if not the same ones.
 
     Args:
         source: a Sequential or Functional model of either flavour; it stays as it is. One that has
@@ -109,8 +144,10 @@ def quantize_aware(
     if is_quantized(twin.model):
         copy = copied(twin).model
         model = tf_keras.Model(copy.inputs, list(copy.outputs), name=copy.name)
-        fine_tune(model, source, data, recipe, **training)
-        return QuantizeAware(_as_source(source, model), *_found(model))
+        kept = fine_tune(model, source, data, recipe, **training).kept
+        if kept and not kept.epoch:
+            return QuantizeAware(source, *_found(model), kept, again=True)
+        return QuantizeAware(_as_source(source, model), *_found(model), kept, again=True)
     graph, weights = in_parts(layer_graph(twin.model))
     placement = place(graph)
     kernels = tuple(dict.fromkeys(step.name for step in graph.steps if step.kind in KERNELS))
@@ -123,10 +160,20 @@ def quantize_aware(
     model = _quantized(
         graph, weights, placement, ranges, source, preserve_sparsity, preserve_clusters
     )
+    if preserve_clusters and held is not None:
+        # Shared weights have one range for all channels; post-training each channel has its own.
+        other, own = in_parts(layer_graph(twin.model))
+        # Layers are built before they are wrapped, as `_measure` does.
+        other.build(_plain_call(own), lambda _, tensor: tensor)
+        training["rival"] = _quantized(
+            other, own, placement, ranges, source, preserve_sparsity, False
+        )
     still = _scales(model) if preserve_clusters else []
     callbacks = [_hold(tf_keras, still)] if still else []
-    fine_tune(model, source, data, recipe, callbacks=callbacks, **training)
-    return QuantizeAware(_as_source(source, model), kernels, placement.in_float)
+    kept = fine_tune(model, source, data, recipe, callbacks=callbacks, **training).kept
+    if kept and not kept.epoch:
+        return QuantizeAware(source, (), {}, kept)
+    return QuantizeAware(_as_source(source, model), kernels, placement.in_float, kept)
 
 
 def _scales(model: Any) -> list[Any]:

@@ -39,8 +39,14 @@ class Step:
 
 
 def steps(recipe: ExportRecipe) -> list[Step]:
-    """The steps that a recipe asks for, in order."""
+    """The steps that a recipe asks for, in order.
+
+    Raises:
+        RecipeError: it asks for pruning, and does not say how much.
+    """
     asked = []
+    if recipe.prune:
+        recipe.prune.check_complete()
     if recipe.prune and recipe.prune.structured:
         asked.append(_channels(recipe.prune, recipe.prune.channels))
     if recipe.prune and recipe.prune.sparsity is not None:

@@ -46,6 +46,8 @@ class PruneRecipe:
         kernels: height and width (or as many axes as there are) to which kernels of convolutions
             are cut, by layer name.
         pooling_to_stride: names of pooling layers that go, the convolution in front taking their stride.
+
+    A table of a recipe may leave open what the command line says, as `--prune`; `check_complete` tells.
     """
 
     sparsity: float | None = None
@@ -74,10 +76,6 @@ class PruneRecipe:
             if self.sparsity is None:
                 object.__setattr__(self, "sparsity", 0.5)
             check("sparsity", self.sparsity, lambda v: v == 0.5, "0.5 with the pattern '2:4'")
-        if self.sparsity is None and not self.structured:
-            raise RecipeError(
-                "key 'sparsity' is missing, or 'channels', 'kernels' or 'pooling_to_stride'."
-            )
         for key, share in (("sparsity", self.sparsity), ("channels", self.channels)):
             check(key, share, lambda v: v is None or 0 <= v < 1, "a share in [0, 1)")
         for name, share in self.layers.items():
@@ -102,6 +100,19 @@ class PruneRecipe:
         """Whether the network gets another structure, not only zeros."""
         return self.channels is not None or bool(self.kernels or self.pooling_to_stride)
 
+    def check_complete(self) -> None:
+        """Ask this before pruning.
+
+        Raises:
+            RecipeError: nothing says how much to prune.
+        """
+        if self.sparsity is None and not self.structured:
+            raise RecipeError(
+                "export.prune: key 'sparsity' is missing, or 'channels', 'kernels' or "
+                "'pooling_to_stride': what to prune. --prune and --prune-channels give the first two "
+                "as well."
+            )
+
 
 @dataclass(frozen=True)
 class ClusterRecipe:
@@ -116,7 +127,7 @@ class ClusterRecipe:
         exclude: names of layers that are left as they are.
     """
 
-    clusters: int
+    clusters: int = 16
     epochs: int = 2
     batch_size: int = 64
     learning_rate: float = 0.0002

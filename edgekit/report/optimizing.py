@@ -10,8 +10,8 @@ from edgekit.report.data import Report
 from edgekit.report.table import Table
 
 _TABLES = ("prune", "cluster", "qat")
-# Keys of the manifest's tables that say what a step was expected to bring.
-_EXPECTED = ("channels_expected", "sparsity_expected", "expected")
+# Keys of the manifest's tables that say what a step was expected to bring, and what was kept of a training.
+_TOLD = ("channels_expected", "sparsity_expected", "expected", "judged")
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,7 @@ def _treatment(steps: tuple[str, ...], recipe: dict[str, Any]) -> Treatment:
     }
     columns = {title: cells for title, cells in columns.items() if cells}
     names = list(dict.fromkeys(name for cells in columns.values() for name in cells))
-    lines = [
-        table[key]["text"] for table in (prune, cluster, qat) for key in _EXPECTED if key in table
-    ]
+    lines = [table[key]["text"] for table in (prune, cluster, qat) for key in _TOLD if key in table]
     return Treatment(
         ", ".join(steps),
         tuple(lines),

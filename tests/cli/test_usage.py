@@ -63,6 +63,7 @@ CASES: list[tuple[tuple[str, ...], str]] = [
     (("export", "{model}", "-o", "{out}", "--prune", "half"), "'half'"),
     (("export", "{model}", "-o", "{out}", "--io-dtype", "int4"), "io_dtype: received 'int4'"),
     (("export", "{model}", "-o", "{out}", "--quantize", "int8"), "give --calibration SAMPLES"),
+    (("export", "{model}", "-o", "{out}", "--qat"), "train for int8 with, --data SAMPLES"),
     (("export", "{model}", "-o", "{out}", "--target", "tflite-runtme==2.14"), "Did you mean 'tfl"),
     (
         ("export", "{model}", "-o", "{out}", "--target", "tflite-runtime==3"),
@@ -161,6 +162,25 @@ def test_recipes(fails: Fails, tmp_path: Path, text: str, hint: str) -> None:
     assert hint in message
     assert str(recipe) in message
     assert [path.name for path in tmp_path.iterdir()] == ["recipe.toml"]
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ((), "export.prune: key 'sparsity' is missing, or 'channels', 'kernels' or"),
+        # Complete now: the next thing that is missing.
+        (("--prune", "0.5"), "need samples to fine-tune with"),
+        (("--prune-channels", "0.5"), "need samples to fine-tune with"),
+        (("--prune", "1"), "sparsity: received 1.0"),
+    ],
+)
+def test_the_command_line_completes_a_table(
+    fails: Fails, tmp_path: Path, words: tuple[str, ...], hint: str
+) -> None:
+    recipe, model = tmp_path / "recipe.toml", tmp_path / "m.keras"
+    recipe.write_text("[export]\nschemes = ['float32']\n[export.prune]\nepochs = 2\n")
+    model.write_bytes(b"mine")
+    assert hint in fails(2, "export", model, "-o", tmp_path, "--recipe", recipe, *words)
 
 
 BLOCKED = """

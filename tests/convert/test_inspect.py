@@ -9,6 +9,7 @@ import pytest
 
 import edgekit
 from edgekit import document
+from edgekit.cli import main
 from edgekit.convert.compatibility import loadable_by, read_model
 from edgekit.convert.costs import arena, macs, memory, weights
 from edgekit.convert.graph import Graph, Model, Operator, Shape, Tensor
@@ -113,6 +114,22 @@ def test_partitions() -> None:
     assert found.count == 2
     assert [row["op"] for row in found.outside or ()] == ["DEPTHWISE_CONV_2D"]
     assert edgekit.inspect(MODELS / "classifier.int8.onnx").partitions.reason
+
+
+def test_shapes_that_cannot_be_inferred_are_said_to_be_so(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(MODELS / "classifier.float32.onnx")
+    model.ClearField("opset_import")
+    path = tmp_path / "m.onnx"
+    path.write_bytes(model.SerializeToString())
+    found = edgekit.inspect(path)
+    assert found.memory.unknown
+    assert "ended with 1" in found.to_json()["shapes"]["reason"]
+    assert main(["inspect", str(path)]) == 0
+    assert "shapes       unknown: a process that loads it ended with 1" in capfd.readouterr().err
+    assert edgekit.inspect(MODELS / "classifier.float32.onnx").shapes_unknown is None
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

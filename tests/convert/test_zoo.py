@@ -112,6 +112,17 @@ def test_words_of_a_converter_that_nobody_knows_are_of_no_kind() -> None:
     assert refusals.kind_of("TFLite cannot express it: something new") is None
 
 
+@pytest.mark.parametrize("step", ["prepare", "invoke"])
+def test_a_kernel_that_does_not_take_a_file_is_named_with_its_place(step: str) -> None:
+    said = f"x.cc:262 zero was not true.Node number 1 (DIV) failed to {step}."
+    reason = refusals.load_reason(ValueError(said), "int8", ["m/a", "m/mean/truediv;m/mean"])
+    assert refusals.kind_of(reason)
+    assert "DIV in int8" in reason
+    assert "operation 'm/mean/truediv'. Use float32" in reason
+    # A float file has no other scheme to turn to: nobody has looked at why.
+    assert refusals.kind_of(refusals.load_reason(ValueError(said), "float32")) is None
+
+
 def test_layers_share_a_bias_in_an_int8_onnx_file(zoo: Any, tmp_path: Path) -> None:
     """onnxruntime copies such a bias and takes a name for the copy that may be another tensor's."""
     entry = the(zoo, "model/siamese")

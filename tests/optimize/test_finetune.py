@@ -32,7 +32,8 @@ def dense(flavour: str, units: int, activation: str | None, seed: int = 0) -> So
 
 
 def tuned(source: SourceModel, labels: Any, teacher: Teacher | None = None) -> list[float]:
-    return fine_tune(source.model, source, Samples({"x": X}, labels), SETTINGS, teacher=teacher)
+    data = Samples({"x": X}, labels)
+    return fine_tune(source.model, source, data, SETTINGS, teacher=teacher).losses
 
 
 @pytest.mark.parametrize("flavour", ["keras", "tf_keras"])
@@ -109,7 +110,7 @@ def test_samples_are_read_batch_by_batch() -> None:
     labels = (many[:, 0] > 0.5).astype(int)
     data = Samples({"x": MappedArray(many, twice, (3,), np.float32)}, labels)
     assert steps_of(data, SETTINGS) == 13 * SETTINGS.epochs
-    losses = fine_tune(source.model, source, data, SETTINGS)
+    losses = fine_tune(source.model, source, data, SETTINGS).losses
     assert losses[-1] < losses[0]
     # The first 64 tell whether scores are logits.
     assert max(read) <= 64

@@ -287,7 +287,6 @@ def test_what_is_asked_in_vain(
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({}, "key 'sparsity' is missing, or 'channels'"),
         ({"channels": 1.0}, r"channels: received 1.0.*\[0, 1\)"),
         ({"sparsity": 0.5, "layers": {"mix": 2.0}}, r"layers.mix: received 2.0"),
         ({"sparsity": 0.7, "pattern": "2:4"}, "0.5 with the pattern"),

@@ -9,13 +9,14 @@ import pytest
 
 import edgekit
 from edgekit import document
+from edgekit.convert.metadata import strip_onnx, strip_tflite
 from edgekit.errors import RecipeError, UsageError
 from edgekit.models import load
 from edgekit.models.bridge import to_tf_keras
 from edgekit.models.source import SourceModel, copied, from_keras
 from edgekit.optimize.objective import Teacher
 from edgekit.optimize.qat import quantize_aware
-from edgekit.recipe import DistillRecipe, ExportRecipe, QatRecipe
+from edgekit.recipe import DistillRecipe, ExportRecipe, PruneRecipe, QatRecipe
 from edgekit.samples import Samples
 
 # Without samples held out: the training itself is looked at.
@@ -312,6 +313,93 @@ def test_export_trains_distils_and_says_so(digits_model: Path, digits: Any, tmp_
     assert row["recipe"]["qat"]["quantized_layers"] == ["conv1", "conv2", "conv3", "logits"]
     assert row["recipe"]["distill"] == {"temperature": 3.0, "weight": 0.5}
     assert row["recipe"]["calibration"]["learned"] >= 7
+
+
+def test_without_a_win_the_files_are_the_post_training_ones(
+    small_model: Path, halves: Samples, tmp_path: Path
+) -> None:
+    """Pruned, then trained for int8 with steps that move nothing."""
+    lines: list[str] = []
+    prune = PruneRecipe(0.5, epochs=1, batch_size=32)
+    recipes = [
+        ExportRecipe(prune=prune, qat=QatRecipe(epochs=1, batch_size=64, learning_rate=1e-9)),
+        ExportRecipe(prune=prune),
+    ]
+    asked: dict[str, Any] = {
+        "out": tmp_path,
+        "schemes": ["int8"],
+        "formats": ["tflite", "onnx"],
+        "calibration": halves,
+        "data": halves,
+        "progress": lines.append,
+    }
+    for recipe in recipes:
+        edgekit.export(small_model, recipe=recipe, **asked)
+
+    def bare(format: str, stem: str) -> bytes:
+        content = (tmp_path / f"small.{stem}.int8.{format}").read_bytes()
+        return {"tflite": strip_tflite, "onnx": strip_onnx}[format](content)
+
+    for format in ("tflite", "onnx"):
+        assert bare(format, "prune50.qat") == bare(format, "prune50")
+    (said,) = (line for line in lines if "did not beat post-training int8" in line)
+    assert "on the 26 samples held out (missed 0 before, 0 after); the file is the post" in said
+    _, manifest = document.read(tmp_path / "manifest.json")
+    rows = [row for row in manifest["files"] if ".qat." in row["path"]]
+    assert len(rows) == 2
+    for row in rows:
+        told = row["recipe"]["qat"]
+        assert told["kept"] == "post-training"
+        judged = {"samples": 26, "measure": "wrong", "before": 0.0, "after": 0.0, "text": said}
+        assert told["judged"] == judged
+        assert told["quantized_layers"] == told["in_float"] == []
+        assert row["recipe"]["optimized"] == ["prune50", "qat"]
+    # The model of the step loads, and is taken up again.
+    one, other = (load(tmp_path / f"small.{stem}.keras") for stem in ("prune50.qat", "prune50"))
+    x = halves.inputs["image"]
+    np.testing.assert_array_equal(answers(one, x), answers(other, x))
+    before = bare("tflite", "prune50.qat")
+    (tmp_path / "small.prune50.qat.int8.tflite").unlink()
+    edgekit.export(small_model, recipe=recipes[0], **{**asked, "formats": ["tflite"]})
+    assert bare("tflite", "prune50.qat") == before
+
+
+@pytest.mark.parametrize("flavour", ["keras", "tf_keras"])
+def test_without_a_win_the_model_is_left_alone(
+    small: SourceModel, halves: Samples, flavour: str
+) -> None:
+    source = small if flavour == "keras" else to_tf_keras(small).source
+    weights = [np.copy(w) for w in source.model.get_weights()]
+    result = quantize_aware(source, QatRecipe(1, 32, learning_rate=5.0), halves)
+    assert result.source is source
+    assert (result.kernels, result.in_float) == ((), {})
+    for got, wanted in zip(source.model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
+def test_shared_weights_too_are_held_against_a_range_for_each_channel(
+    small: SourceModel, halves: Samples
+) -> None:
+    """Which is what post-training int8 gives them."""
+    layer = small.model.get_layer("mix")
+    kernel, bias = layer.get_weights()
+    layer.set_weights([np.rint(kernel * 4) / 4 * np.geomspace(0.01, 1, 16), bias])
+    unlabelled, teacher = Samples(halves.inputs), Teacher(copied(small), 1.0)
+    one, other = (
+        quantize_aware(small, QatRecipe(1), unlabelled, preserve_clusters=shared, teacher=teacher)
+        for shared in (False, True)
+    )
+    assert one.kept is not None
+    assert other.kept is not None
+    assert one.kept.before == pytest.approx(other.kept.before, rel=1e-6)
+
+
+def test_training_on_without_a_win_leaves_what_was_learned(trained: Path, digits: Any) -> None:
+    source = load(trained / "digits.keras")
+    result = quantize_aware(source, QatRecipe(1, learning_rate=1e-9), digits.train[:320])
+    assert result.source is source
+    assert result.to_json()["kept"] == "as it came"
+    assert "did not beat the model as it came" in result.remarks[-1]
 
 
 @pytest.mark.parametrize(

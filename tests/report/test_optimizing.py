@@ -31,6 +31,7 @@ RECIPE = {
     "qat": {
         "quantized_layers": ["stem"],
         "in_float": [{"layer": "memory", "kind": "LSTM", "reason": "no rounding for it"}],
+        "judged": {"samples": 270, "text": "kept epoch 2"},
     },
 }
 
@@ -41,7 +42,7 @@ def test_each_chain_once_with_what_its_layers_came_to(documents: Documents, writ
     report = merge(write(documents))
     (treatment,) = treatments(report)
     assert treatment.title == "channels38, prune60, cluster16, qat"
-    assert [line.split(":")[0] for line in treatment.lines] == ["expected"] * 3
+    assert [line.split(":")[0] for line in treatment.lines] == ["expected"] * 3 + ["kept epoch 2"]
     assert treatment.layers is not None
     titles = ("layer", "channels", "kernel", "stride", "zeros", "values", "trained")
     assert treatment.layers.columns == titles

@@ -1,0 +1,75 @@
+"""Half: ONNX files that store and compute in half precision, by onnxruntime's converter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from edgekit.convert.canonical import bodies, make_canonical
+from edgekit.convert.refusals import real_inside_reason
+from edgekit.errors import ExportError, one_line, require
+
+_PURPOSE = "Making a float16 ONNX file"
+
+
+def float16_onnx(float_file: bytes) -> bytes:
+    """The file with weights and arithmetic in half precision; inputs and outputs stay float32.
+
+    Raises:
+        ExportError: onnxruntime's converter cannot treat this model.
+    """
+    onnx = require("onnx", "export", _PURPOSE)
+    converter = require("onnxruntime.transformers.float16", "export", _PURPOSE)
+    given = onnx.load_from_string(float_file)
+    _leave_out_empty(given.graph)
+    real = {*converter.DEFAULT_OP_BLOCK_LIST, *_without_half(given)}
+    inside = [node for outer in given.graph.node for body in bodies(outer) for node in _nodes(body)]
+    hidden = next((node for node in inside if node.op_type in real), None)
+    try:
+        proto = converter.convert_float_to_float16(
+            given, keep_io_types=True, op_block_list=sorted(real)
+        )
+        make_canonical(proto)
+        onnx.checker.check_model(proto)
+    # onnxruntime raises whatever it stumbles over.
+    except Exception as error:
+        reason = f"onnxruntime refuses: {one_line(error)}"
+        if hidden is not None:
+            reason = real_inside_reason(hidden.op_type, hidden.name)
+        raise ExportError(f"scheme 'float16': {reason}") from error
+    content: bytes = proto.SerializeToString(deterministic=True)
+    return content
+
+
+def _leave_out_empty(graph: Any) -> None:
+    """Leave out, by an empty name, the inputs of Resize that tf2onnx gives as tensors of no values.
+
+    The converter puts a cast before the scales, and what is cast no longer counts as left out: the
+    operator then has sizes and scales, of which it takes one.
+    """
+    empty = {tensor.name for tensor in graph.initializer if 0 in tensor.dims}
+    for node in _nodes(graph):
+        if node.op_type == "Resize":
+            node.input[:] = ["" if name in empty else name for name in node.input]
+
+
+def _without_half(proto: Any) -> set[str]:
+    """Operators that ONNX defines for float32 and not for float16, in the model's opset."""
+    onnx = require("onnx", "export", _PURPOSE)
+    opset = next(entry.version for entry in proto.opset_import if not entry.domain)
+    found = set()
+    for node in _nodes(proto.graph):
+        if not node.domain and onnx.defs.has(node.op_type, opset):
+            inputs = onnx.defs.get_schema(node.op_type, opset).inputs
+            types = inputs[0].types if inputs else ()
+            if "tensor(float)" in types and "tensor(float16)" not in types:
+                found.add(node.op_type)
+    return found
+
+
+def _nodes(graph: Any) -> Iterator[Any]:
+    """All nodes, those of bodies too."""
+    for node in graph.node:
+        yield node
+        for body in bodies(node):
+            yield from _nodes(body)
