@@ -56,9 +56,7 @@ def fashion_recipes() -> dict[str, ExportRecipe]:
         "channels": ExportRecipe(prune=channels),
         "strides": ExportRecipe(prune=strides, distill=DistillRecipe()),
         "cluster": ExportRecipe(cluster=cluster),
-        "chain": ExportRecipe(
-            prune=prune, cluster=cluster, qat=QatRecipe(2, batch_size=128, learning_rate=0.0005)
-        ),
+        "chain": ExportRecipe(prune=prune, cluster=cluster, qat=QatRecipe(2, batch_size=128)),
     }
 
 
@@ -80,7 +78,7 @@ def fsdd_recipes() -> dict[str, ExportRecipe]:
         "chain": ExportRecipe(
             prune=replace(channels, sparsity=0.6),
             cluster=cluster,
-            qat=QatRecipe(6, batch_size=32, learning_rate=0.0005),
+            qat=QatRecipe(6, batch_size=32),
             distill=DistillRecipe(),
         ),
     }
