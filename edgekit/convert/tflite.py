@@ -19,6 +19,7 @@ from edgekit.convert.calibration.probes import TfliteProbe
 from edgekit.convert.calibration.ranges import Ranges
 from edgekit.convert.compatibility import read_model
 from edgekit.convert.freeze import SIGNATURE, Frozen
+from edgekit.convert.named_ends import keep_named_ends
 from edgekit.convert.one_grid import kernels_on_one_grid
 from edgekit.convert.refusals import tflite_reason
 from edgekit.convert.short_scales import shorten_scales
@@ -130,7 +131,7 @@ def quantize_tflite(
         result = quantizer.quantize(statistics, enable_progress_report=False)
     except (ValueError, RuntimeError, NotImplementedError, KeyError) as error:
         raise ExportError(f"scheme {scheme!r}: the quantiser refuses: {one_line(error)}") from error
-    content = bytes(result.quantized_model)
+    content = keep_named_ends(bytes(result.quantized_model), float_file)
     if scheme in _WEIGHTS_ALONE and not _holds_integers(content):
         raise ExportError(
             f"scheme {scheme!r}: this model has no weights that the quantiser stores so; it takes "
