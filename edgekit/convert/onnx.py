@@ -22,7 +22,7 @@ from edgekit.convert.freeze import Frozen
 from edgekit.convert.lowering import FOR_ONNX, lowered
 from edgekit.convert.ordered import ordered_sets
 from edgekit.convert.real_ends import keep_ends_real
-from edgekit.convert.refusals import Culprit, onnx_reason, origin_of
+from edgekit.convert.refusals import Culprit, ends_reason, onnx_reason, origin_of
 from edgekit.errors import ExportError, one_line, require
 from edgekit.samples import Samples
 
@@ -37,13 +37,17 @@ def float_onnx(frozen: Frozen) -> bytes:
     """The float32 file, inputs and outputs under the model's own names, images NHWC.
 
     Raises:
-        ExportError: an operator has no ONNX counterpart; names it and its layer.
+        ExportError: an operator has no ONNX counterpart, and names it and its layer; or an output is
+            called as an input is.
     """
     if frozen.graph is None:
         raise ExportError(
             "ONNX cannot express this model: it changes a state of its own, or looks values up in a "
             "table. Take the state as an input and give it as an output; look up before the model."
         )
+    twice = ends_reason([s.name for s in frozen.inputs], [s.name for s in frozen.outputs])
+    if twice:
+        raise ExportError(twice)
     convert = require("tf2onnx.convert", "export", "Exporting to ONNX")
     try:
         with ordered_sets():

@@ -40,6 +40,7 @@ KINDS: dict[str, str] = {
     "loops hide their ranges": r"ranges inside a loop",
     "nothing to quantise": r"no tensor of it can be quantised",
     "a body hides what stays real": r"inside a loop or a branch, where onnxruntime's converter",
+    "one name at both ends": r"an input and an output are both called",
     "the interpreter lacks a kernel": r"the interpreter has no kernel for \w+ in \w+",
     "a kernel ends the inference": r"the kernel for \w+ in \w+ ends the first inference",
 }
@@ -128,6 +129,16 @@ def onnx_reason(culprits: Iterable[Culprit], layers: Sequence[str]) -> str | Non
         origin = layer_of(culprit.origin, layers)
         return _of_tables_and_text(origin, culprit.op, "ONNX") or (
             f"{origin}: ONNX has no {culprit.op}. Replace the layer, or export to TFLite."
+        )
+    return None
+
+
+def ends_reason(inputs: Iterable[str], outputs: Iterable[str]) -> str | None:
+    """Why ONNX has no place for ends of these names; None if it has one."""
+    for name in sorted({*inputs} & {*outputs}):
+        return (
+            f"ONNX tells tensors apart by name, and an input and an output are both called {name!r}. "
+            f"Name the output otherwise, as in keras.Model(inputs, {{'{name}_out': tensor}})."
         )
     return None
 

@@ -12,6 +12,7 @@ import pytest
 import edgekit
 from edgekit import document
 from edgekit.convert.freeze import UNROLLED_STEPS
+from edgekit.convert.refusals import kind_of
 from edgekit.errors import ExportError
 from edgekit.recipe import ExportRecipe
 from edgekit.samples import Samples
@@ -286,6 +287,24 @@ def test_what_one_format_lacks_the_other_may_have(tmp_path: Path) -> None:
     assert file.format == "onnx"
     _, manifest = document.read(tmp_path / "out" / "manifest.json")
     assert "MatrixDeterminant" in manifest["skipped"][0]["reason"]
+
+
+def test_an_input_and_an_output_of_one_name(tmp_path: Path) -> None:
+    """A state that goes in and comes out under the same name: TFLite keeps the two apart."""
+    import keras
+
+    x = keras.Input((3,), name="state")
+    model = keras.Model(x, {"state": keras.layers.Dense(3)(x)})
+    formats = ["tflite", "onnx"]
+    (file,) = edgekit.export(model, out=tmp_path, schemes=["float32"], formats=formats)
+    given = np.ones((1, 3), np.float32)
+    with edgekit.load(file.path) as runner:
+        answers = runner.infer({"state": given})
+    np.testing.assert_allclose(answers["state"], model.predict(given, verbose=0)["state"], 1e-5)
+    _, manifest = document.read(tmp_path / "manifest.json")
+    (skipped,) = manifest["skipped"]
+    assert "an input and an output are both called 'state'" in skipped["reason"]
+    assert kind_of(skipped["reason"]) == "one name at both ends"
 
 
 def test_open_axes_are_refused(tmp_path: Path) -> None:
