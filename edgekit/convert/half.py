@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from edgekit.convert.canonical import bodies, make_canonical
+from edgekit.convert.canonical import bodies, make_canonical, rename
 from edgekit.convert.refusals import real_inside_reason
 from edgekit.errors import ExportError, one_line, require
 
@@ -22,6 +22,7 @@ def float16_onnx(float_file: bytes) -> bytes:
     converter = require("onnxruntime.transformers.float16", "export", _PURPOSE)
     given = onnx.load_from_string(float_file)
     _leave_out_empty(given.graph)
+    _make_constant_outputs(onnx, given.graph)
     real = {*converter.DEFAULT_OP_BLOCK_LIST, *_without_half(given)}
     inside = [node for outer in given.graph.node for body in bodies(outer) for node in _nodes(body)]
     hidden = next((node for node in inside if node.op_type in real), None)
@@ -51,6 +52,21 @@ def _leave_out_empty(graph: Any) -> None:
     for node in _nodes(graph):
         if node.op_type == "Resize":
             node.input[:] = ["" if name in empty else name for name in node.input]
+
+
+def _make_constant_outputs(onnx: Any, graph: Any) -> None:
+    """Let a node give each output that is a constant of the file.
+
+    The converter puts its cast behind the node that makes an output, and finds none here.
+    """
+    constants = {tensor.name for tensor in graph.initializer}
+    names = [output.name for output in graph.output if output.name in constants]
+    inner = {name: f"{name}/constant" for name in names}
+    rename(graph, inner)
+    for name in names:
+        graph.node.append(onnx.helper.make_node("Identity", [inner[name]], [name]))
+    for output in graph.output:
+        output.name = next((name for name in names if inner[name] == output.name), output.name)
 
 
 def _without_half(proto: Any) -> set[str]:

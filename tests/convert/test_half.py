@@ -70,6 +70,24 @@ def test_sizes_of_a_resize_stay_the_only_ones() -> None:
     np.testing.assert_allclose(run(float16_onnx(content), x), run(content, x), atol=4e-3)
 
 
+def test_an_output_that_is_a_constant_of_the_file() -> None:
+    made = file(
+        [
+            helper.make_node("Add", ["x", "held"], ["sum"]),
+            helper.make_node("Identity", ["held"], ["y"]),
+        ],
+        (3,),
+        (3,),
+        held=np.float32([1, 2, 3]),
+    )
+    model = onnx.load_from_string(made)
+    # As tf2onnx writes it.
+    del model.graph.node[1]
+    model.graph.initializer[0].name = model.graph.node[0].input[1] = "y"
+    half = float16_onnx(model.SerializeToString())
+    np.testing.assert_array_equal(run(half, np.zeros(3, np.float32)), [1, 2, 3])
+
+
 def test_what_stays_real_inside_a_branch_is_a_listed_reason() -> None:
     inner = [
         helper.make_graph(
