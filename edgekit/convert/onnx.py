@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.convert.calibration.centre import centre
+from edgekit.convert.calibration.centre_onnx import centre_onnx
 from edgekit.convert.calibration.learned import Learned
 from edgekit.convert.calibration.masks import hidden_scores
 from edgekit.convert.calibration.methods import MIN_MAX, Interval, Method
@@ -124,7 +124,7 @@ def int8_onnx(
         proto = quantizer.model.model
         if learned is None:
             # A model that was trained with its integers answers with them: its ranges cut too.
-            centre(proto, plain, keep_ends_real(proto.graph), samples, seed)
+            centre_onnx(proto, plain, keep_ends_real(proto.graph), samples, seed)
     # onnxruntime raises whatever it stumbles over.
     except Exception as error:
         raise ExportError(f"scheme 'int8': onnxruntime refuses: {one_line(error)}") from error

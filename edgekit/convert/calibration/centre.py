@@ -5,6 +5,8 @@ sample. A dense layer's bias can take it back, at no cost on the device (bias co
 al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV 2019, measured here
 in place of derived, and at the end of the network alone, where the errors of all layers have come
 together).
+
+`edgekit.convert.calibration.centre_tflite` and `centre_onnx` find the layers and write the biases.
 """
 
 from __future__ import annotations
@@ -15,75 +17,37 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.convert.calibration.probes import batches
-from edgekit.errors import require
+from edgekit.convert.calibration.probes import Probe, batches
 from edgekit.samples import Samples
 
 # Of so many samples the mean is known to an eighth of what the error varies by.
 _SAMPLES = 64
-_PURPOSE = "Quantising an ONNX file"
 
 
-def centre(proto: Any, plain: Any, sums: Sequence[str], samples: Samples, seed: int) -> None:
-    """Shift biases of a QDQ model so that the means of `sums` are those of the float model, in place.
+def missing(
+    ours: Probe, plain: Probe, sums: Sequence[str], samples: Samples, seed: int
+) -> dict[str, NDArray[np.float64]]:
+    """What the means of `sums` are short of in a file of integers, shape (n,) each.
 
     Args:
-        proto: a ModelProto of integers, whose nodes may come in any order.
+        ours: the file of integers.
         plain: the float one that it was made of.
-        sums: tensors of both, shape (batch, n); those whose layer has no bias of its own stay.
-        samples: to take the means over, under the model's input names.
+        sums: tensors of both, shape (..., n).
+        samples: to take the means over, under the files' input names.
         seed: of the choice of samples, where there are many.
     """
-    onnx = require("onnx", "export", _PURPOSE)
-    biases = {name: bias for name in sums if (bias := _bias(proto.graph, name)) is not None}
-    if not biases:
-        return
     few = samples.subset(min(_SAMPLES, len(samples)), seed=seed)
-    ours, theirs = (_means(model, list(biases), few) for model in (proto, plain))
-    for name, (bias, scale) in biases.items():
-        steps = np.rint((theirs[name] - ours[name]) / onnx.numpy_helper.to_array(scale))
-        limits = np.iinfo(np.int32)
-        moved = np.clip(onnx.numpy_helper.to_array(bias) + steps, limits.min, limits.max)
-        bias.CopyFrom(onnx.numpy_helper.from_array(moved.astype(np.int32), bias.name))
+    mine, theirs = (_means(probe, sums, few) for probe in (ours, plain))
+    return {name: theirs[name] - mine[name] for name in sums}
 
 
-def _bias(graph: Any, sums: str) -> tuple[Any, Any] | None:
-    """The int32 bias of the Gemm that gives `sums`, and its scale; None if it has none of its own."""
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    (gemm,) = (node for node in graph.node if sums in node.output)
-    if gemm.op_type != "Gemm" or len(gemm.input) < 3:
-        return None
-    (bridge,) = (node for node in graph.node if gemm.input[2] in node.output)
-    reading = [node for node in graph.node for name in node.input if name == gemm.input[2]]
-    if bridge.op_type != "DequantizeLinear" or len(reading) > 1:
-        return None
-    return constants[bridge.input[0]], constants[bridge.input[1]]
+def _means(probe: Probe, names: Sequence[str], samples: Samples) -> dict[str, NDArray[np.float64]]:
+    rows: dict[str, list[NDArray[np.float64]]] = {name: [] for name in names}
 
+    def look(name: str, values: NDArray[Any]) -> None:
+        if name in rows:
+            rows[name].append(values.astype(np.float64).reshape(-1, values.shape[-1]))
 
-def _means(proto: Any, names: list[str], samples: Samples) -> dict[str, NDArray[np.float64]]:
-    """The mean of each tensor of shape (batch, n) over all samples, shape (n,)."""
-    onnx = require("onnx", "export", _PURPOSE)
-    runtime = require("onnxruntime", "export", _PURPOSE)
-    shown = onnx.ModelProto()
-    shown.CopyFrom(proto)
-    del shown.graph.output[:]
-    shown.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    # Without it, sums overflow on x86 processors without VNNI, which a board's do not.
-    options.add_session_config_entry("session.x64quantprecision", "1")
-    session = runtime.InferenceSession(
-        shown.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    given = {node.name: node.type.tensor_type.elem_type for node in shown.graph.input}
-    dtypes = {name: onnx.helper.tensor_dtype_to_np_dtype(kind) for name, kind in given.items()}
-    size = shown.graph.input[0].type.tensor_type.shape.dim[0].dim_value or 1
-    rows = [
-        session.run(names, {name: x[name].astype(dtypes[name], copy=False) for name in dtypes})
-        for x in batches(samples, size)
-    ]
-    return {
-        name: np.concatenate([row[i] for row in rows]).astype(np.float64).mean(0)
-        for i, name in enumerate(names)
-    }
+    for inputs in batches(samples, probe.batch):
+        probe.run(inputs, look)
+    return {name: np.concatenate(seen).mean(0) for name, seen in rows.items()}
