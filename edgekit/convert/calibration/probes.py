@@ -75,9 +75,7 @@ class TfliteProbe:
         signature = next(iter(self._interpreter._get_full_signature_list().values()))
         self._inputs = dict(signature["inputs"])
         details = {row["index"]: row for row in self._interpreter.get_tensor_details()}
-        specs = {i: spec_of(row["name"], row) for i, row in details.items()}
         self._dtypes = {name: details[i]["dtype"] for name, i in self._inputs.items()}
-        self._grids = {i: spec.quantization for i, spec in specs.items() if spec.quantization}
         first = next(iter(self._inputs.values()))
         self.batch = int(details[first]["shape"][0])
         self._tensors = [
@@ -86,10 +84,12 @@ class TfliteProbe:
             if i in details and np.dtype(details[i]["dtype"]).kind in "fiu"
             if only is None or details[i]["name"] in only
         ]
+        used = (*self._inputs.values(), *(i for _, i in self._tensors))
+        self._grids = {i: spec_of(details[i]["name"], details[i]).quantization for i in used}
 
     def run(self, inputs: dict[str, NDArray[Any]], look: Look) -> None:
         for name, i in self._inputs.items():
-            dtype, grid = self._dtypes[name], self._grids.get(i)
+            dtype, grid = self._dtypes[name], self._grids[i]
             given = inputs[name]
             given = quantize(given, grid, dtype) if grid else given.astype(dtype, copy=False)
             self._interpreter.set_tensor(i, given)
@@ -98,7 +98,7 @@ class TfliteProbe:
             for name, i in self._tensors:
                 values = self._interpreter.tensor(i)()
                 if values.size:
-                    grid = self._grids.get(i)
+                    grid = self._grids[i]
                     look(name, dequantize(values, grid) if grid else values)
                 del values  # The interpreter does not run while anyone looks at it.
         except (ValueError, RuntimeError) as error:
