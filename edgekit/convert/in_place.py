@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.flatbuffer import Table, follow
-from edgekit.metadata import BUFFER_OFFSET, MODEL_BUFFERS, TFLITE_IDENTIFIER
+from edgekit.metadata import (
+    BUFFER_DATA,
+    BUFFER_OFFSET,
+    BUFFER_SIZE,
+    MODEL_BUFFERS,
+    TFLITE_IDENTIFIER,
+)
 
 # Fields of the tables in schema.fbs, counted from 0.
 _MODEL_CODES, _MODEL_GRAPHS = 1, 2
@@ -19,7 +25,6 @@ _GRAPH_TENSORS, _GRAPH_OUTPUTS, _GRAPH_OPERATORS = 0, 2, 3
 _OPERATOR_CODE, _OPERATOR_INPUTS, _OPERATOR_OUTPUTS, _OPERATOR_OPTIONS = 0, 1, 2, 4
 _SHAPE, _TYPE, _BUFFER, _NAME, _QUANTIZATION = 0, 1, 2, 3, 4
 _SCALE, _ZERO_POINT, _AXIS = 2, 3, 6
-_DATA = 0
 _FLOAT32 = 0
 # Types of biases, by code.
 BIASES = {2: "<i4", 4: "<i8"}
@@ -103,7 +108,7 @@ class Graph:
 
 
 def opened(content: bytes, result: bytearray) -> list[Graph]:
-    """The graphs of a file; none of one whose weights lie behind the FlatBuffer, of more than 2 GiB.
+    """The graphs of a file.
 
     Args:
         content: to read from, since tensors may share what they hold.
@@ -111,8 +116,6 @@ def opened(content: bytes, result: bytearray) -> list[Graph]:
     """
     model = Table.root(content, TFLITE_IDENTIFIER)
     buffers = model.tables(MODEL_BUFFERS)
-    if any(buffer.number(BUFFER_OFFSET, "Q") > 1 for buffer in buffers):
-        return []
     codes = [
         max(c.number(_CODE_SHORT, "b"), c.number(_CODE, "i")) for c in model.tables(_MODEL_CODES)
     ]
@@ -164,5 +167,9 @@ def _array(table: Table, field: int, kind: str) -> NDArray[Any]:
 
 def _content(buffer: Table, kind: str) -> NDArray[Any]:
     """The bytes of a buffer as numbers, where they lie in the file."""
-    start, count = buffer.vector(_DATA, 1)
+    start, count = buffer.vector(BUFFER_DATA, 1)
+    # ai-edge-quantizer puts what is large behind the FlatBuffer; 1 is a placeholder.
+    offset = buffer.number(BUFFER_OFFSET, "Q")
+    if offset > 1:
+        start, count = offset, buffer.number(BUFFER_SIZE, "Q")
     return np.frombuffer(buffer.data, kind, count // np.dtype(kind).itemsize, start)

@@ -38,8 +38,7 @@ def shorten_scales(content: bytes, float_file: bytes, bits: int = BITS) -> bytes
     Scales grow, so that ranges stay covered; zero points stay. Weights are rounded anew from the
     float file, biases go along with the scales of their operators. Weights that lie on the steps of
     a scale, as trained ones do, keep it, unless they share it with what is computed of them, and so
-    do those of four bits. Files whose weights lie behind the FlatBuffer, of more than 2 GiB, stay as
-    they are.
+    do those of four bits.
 
     Args:
         content: as ai-edge-quantizer makes it of `float_file`.

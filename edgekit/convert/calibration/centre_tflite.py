@@ -27,8 +27,7 @@ def centre_tflite(content: bytes, float_file: bytes, samples: Samples, seed: int
         seed: of the choice of samples, where there are many.
     """
     result = bytearray(content)
-    graphs = opened(content, result)
-    biases = _biases(graphs[0]) if graphs else {}
+    biases = _biases(opened(content, result)[0])
     if not biases:
         return content
     names = list(biases)

@@ -23,15 +23,20 @@ SAMPLES = Samples({"x": np.random.default_rng(0).normal(size=(64, 16)).astype(np
 MOVES = {"sums": True, "classes": True, "gates": True, "cut": False, "unbiased": False}
 
 
-@pytest.fixture(scope="module")
-def float_file(tmp_path_factory: Any) -> bytes:
-    """x (1, 16) -> Dense, ReLU -> a dense layer for each of `MOVES`, shape (1, 4)."""
+@pytest.fixture(scope="module", params=["within", "behind"])
+def float_file(request: Any, tmp_path_factory: Any) -> bytes:
+    """x (1, 16) -> Dense, ReLU -> a dense layer for each of `MOVES`, shape (1, 4).
+
+    ``"behind"`` has weights enough for the quantiser to put them behind the FlatBuffer.
+    """
     import keras
 
     layers = keras.layers
     keras.utils.set_random_seed(0)
     x = keras.Input((16,), name="x")
     h = layers.Dense(32, activation="relu")(x)
+    if request.param == "behind":
+        h = layers.Dense(32)(layers.Dense(5000, activation="relu")(h))
     ends = {
         "sums": layers.Dense(4, name="sums"),
         "classes": layers.Dense(4, activation="softmax", name="classes"),
