@@ -27,14 +27,20 @@ def centre_onnx(proto: Any, plain: Any, sums: Sequence[str], samples: Samples, s
     biases = {name: bias for name in sums if (bias := _bias(proto.graph, name)) is not None}
     if not biases:
         return
-    names = list(biases)
-    ours, theirs = OnnxProbe(proto, names), OnnxProbe(plain, names)
-    for name, short in missing(ours, theirs, names, samples, seed).items():
+    answers = {name: _answer(plain.graph, name) for name in biases}
+    ours, theirs = (OnnxProbe(model, list(biases)) for model in (proto, plain))
+    for name, short in missing(ours, theirs, answers, samples, seed).items():
         bias, scale = biases[name]
         steps = np.rint(short / numpy_helper.to_array(scale))
         limits = np.iinfo(np.int32)
         moved = np.clip(numpy_helper.to_array(bias) + steps, limits.min, limits.max)
         bias.CopyFrom(numpy_helper.from_array(moved.astype(np.int32), bias.name))
+
+
+def _answer(graph: Any, sums: str) -> str:
+    """What is made of `sums`, in the words of `missing`."""
+    reading = {node.op_type for node in graph.node if sums in node.input}
+    return next((op.lower() for op in ("Softmax", "Sigmoid") if op in reading), "")
 
 
 def _bias(graph: Any, sums: str) -> tuple[Any, Any] | None:
