@@ -19,6 +19,7 @@ from edgekit.convert.calibration.ranges import Ranges
 from edgekit.convert.canonical import make_canonical, rename
 from edgekit.convert.compatibility import read_model
 from edgekit.convert.freeze import Frozen
+from edgekit.convert.layout import reshape_first
 from edgekit.convert.lowering import FOR_ONNX, lowered
 from edgekit.convert.ordered import ordered_sets
 from edgekit.convert.real_ends import keep_ends_real
@@ -62,6 +63,7 @@ def float_onnx(frozen: Frozen) -> bytes:
     proto.ir_version = _IR_VERSION
     _without_negative_pads(proto.graph)
     _rename_ends(proto, frozen)
+    reshape_first(proto.graph)
     make_canonical(proto, lambda name: origin_of(name, frozen.layers))
     content: bytes = proto.SerializeToString(deterministic=True)
     return content
