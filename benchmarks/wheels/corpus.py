@@ -26,7 +26,7 @@ from zoo import ENTRIES
 from edgekit.convert.freeze import freeze
 from edgekit.convert.half import float16_onnx
 from edgekit.convert.onnx import dynamic_onnx, float_onnx, int8_onnx
-from edgekit.convert.tflite import find_ranges, float_tflite, quantize_tflite
+from edgekit.convert.tflite import _statistics, find_ranges, float_tflite, quantize_tflite
 from edgekit.errors import EdgekitError
 from edgekit.models.source import from_keras
 from edgekit.samples import Samples
@@ -44,6 +44,9 @@ _OTHERS = {
     "weights8-block": ("weight_only", 8, "BLOCKWISE_32"),
     "weights4-block": ("weight_only", 4, "BLOCKWISE_32"),
 }
+# Kernels that need no scale for each channel have one; edgekit makes it of some alone.
+_ONE_SCALE = "int8-tensor"
+_STATIC = ("int8", "int8-float32", _ONE_SCALE, "int16x8")
 
 
 def build(entry: Any, folder: Path, kinds: Sequence[str] = ()) -> None:
@@ -96,14 +99,17 @@ def _files(
         yield "float32", "tflite", content
     if content and not open_batch:
         ranges = None
-        for name in ("float16", "dynamic", *_OTHERS, "int8", "int8-float32", "int16x8"):
-            scheme, _, io = name.partition("-")
+        for name in ("float16", "dynamic", *_OTHERS, *_STATIC):
             try:
                 if name in _OTHERS:
                     yield name, "tflite", _other(content, *_OTHERS[name])
                     continue
-                if scheme.startswith("int") and ranges is None:
+                if name.startswith("int") and ranges is None:
                     ranges = find_ranges(content, samples)
+                if name == _ONE_SCALE:
+                    yield name, "tflite", _with_one_scale(content, ranges)
+                    continue
+                scheme, _, io = name.partition("-")
                 yield name, "tflite", quantize_tflite(content, scheme, ranges, io or "int8")
             # The quantiser's own errors for what it has no recipe for.
             except (EdgekitError, ValueError, RuntimeError, NotImplementedError, KeyError):
@@ -125,7 +131,7 @@ def _files(
 
 
 def _other(content: bytes, kind: str, bits: int, granularity: str) -> bytes:
-    from ai_edge_quantizer import qtyping, quantizer, recipe_manager
+    from ai_edge_quantizer import qtyping, recipe_manager
 
     manager = recipe_manager.RecipeManager()
     config = {"num_bits": bits, "granularity": qtyping.QuantGranularity[granularity]}
@@ -138,9 +144,29 @@ def _other(content: bytes, kind: str, bits: int, granularity: str) -> bytes:
             add(".*", op, **config)
     else:
         add(".*", qtyping.TFLOperationName.ALL_SUPPORTED, **config)
+    return _quantized(content, manager, None)
+
+
+def _with_one_scale(content: bytes, ranges: Any) -> bytes:
+    from ai_edge_quantizer import qtyping, recipe_manager
+
+    manager = recipe_manager.RecipeManager()
+    manager.add_static_config(
+        ".*",
+        qtyping.TFLOperationName.ALL_SUPPORTED,
+        activation_num_bits=8,
+        weight_num_bits=8,
+        weight_granularity=qtyping.QuantGranularity.TENSORWISE,
+    )
+    return _quantized(content, manager, _statistics(ranges.of("int8")))
+
+
+def _quantized(content: bytes, manager: Any, statistics: Any) -> bytes:
+    from ai_edge_quantizer import quantizer
+
     work = quantizer.Quantizer(content)
     work.load_quantization_recipe(manager.get_quantization_recipe())
-    return bytes(work.quantize(None, enable_progress_report=False).quantized_model)
+    return bytes(work.quantize(statistics, enable_progress_report=False).quantized_model)
 
 
 def _write_inputs(path: Path, tried: dict[str, Any]) -> None:

@@ -87,6 +87,9 @@ class _Graph:
         self._graph = graph
         self._types = dict(outer)
         self._ranks: dict[str, int] = {}
+        # By tensor, the operator that gives it.
+        self._makers: dict[str, str] = {}
+        self._rearranged: set[str] = set()
         for field in (_GRAPH_VALUES, _GRAPH_OUTPUTS, _GRAPH_INPUTS):
             for value in graph.messages(field):
                 name, found = value.text(_VALUE_NAME), _declared(value)
@@ -125,10 +128,17 @@ class _Graph:
                 self._types.setdefault(name, kind)
                 if op == "DequantizeLinear":
                     self._types[name], self._ranks[name] = kind + _grain(inputs[0]), rank
+            self._makers.update(dict.fromkeys(results, op))
+            mark = ""
+            if op == "Transpose" and self._makers.get(names[0]) == "Reshape":
+                self._rearranged.update(results)
+            elif op == "QuantizeLinear" and names[0] in self._rearranged:
+                # onnxruntime 1.16 moves both on, to a convolution that then has no types.
+                mark = ", reshaped and transposed before"
             outputs = [self._types[name] if name else "none" for name in results]
             yield Need(
                 f"{domain}.{op}" if domain else op,
-                signature(op, inputs, outputs),
+                signature(op, inputs, outputs) + mark,
                 opsets.get(domain, 1),
                 rank,
                 next(iter(results), ""),

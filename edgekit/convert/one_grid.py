@@ -17,9 +17,9 @@ import numpy as np
 
 from edgekit.errors import require
 
-# Operators with a kernel as their second input and a bias, by TFLite's names, that every interpreter was measured
-# to run with one scale (docs/compatibility.md). Others keep a scale a channel.
-_WITH_KERNEL = ("CONV_2D", "FULLY_CONNECTED")
+# Operators with a kernel as their second input, by TFLite's names, that every interpreter was measured to run
+# with one scale (docs/compatibility.md), and the axis of the channels that it gives.
+_CHANNELS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 0}
 _STEPS = 127
 # How far a weight may lie beside the grid, in steps: folding multiplies by what is nearly one.
 _BESIDE = 0.01
@@ -44,14 +44,14 @@ def kernels_on_one_grid(float_file: bytes, pruned: bool = False) -> list[tuple[s
         operator = graph.Operators(i)
         code = model.OperatorCodes(operator.OpcodeIndex())
         kind = names.get(max(code.BuiltinCode(), code.DeprecatedBuiltinCode()), "")
-        if kind not in _WITH_KERNEL or operator.InputsLength() < 3 or operator.Inputs(2) < 0:
+        if kind not in _CHANNELS:
             continue
         kernel = graph.Tensors(operator.Inputs(1))
         data = model.Buffers(kernel.Buffer()).DataAsNumpy()
         if isinstance(data, int) or kernel.Type() != schema.TensorType.FLOAT32:
             continue
         weights = np.frombuffer(data.tobytes(), np.float32).reshape(kernel.ShapeAsNumpy())
-        if _on_one_grid(weights) or (pruned and _stays_small(weights)):
+        if _on_one_grid(weights) or (pruned and _stays_small(weights, _CHANNELS[kind])):
             outputs = [
                 graph.Tensors(operator.Outputs(k)).Name() for k in range(operator.OutputsLength())
             ]
@@ -68,11 +68,11 @@ def _on_one_grid(weights: Any) -> bool:
     return bool(np.abs(steps - np.rint(steps)).max() <= _BESIDE)
 
 
-def _stays_small(weights: Any) -> bool:
+def _stays_small(weights: Any, channels: int) -> bool:
     """Whether a kernel was pruned, and one scale keeps four bits or more of each channel."""
     reach = float(np.abs(weights).max(initial=0.0))
     if not 0 < reach < np.inf or np.mean(weights == 0) < _PRUNED:
         return False
-    steps = weights.reshape(len(weights), -1) / reach * _STEPS
+    steps = np.moveaxis(weights, channels, 0).reshape(weights.shape[channels], -1) / reach * _STEPS
     noise = np.square(np.rint(steps) - steps).sum(1)
     return bool(np.all(np.square(steps).sum(1) >= 10 ** (_FOUR_BITS / 10) * noise))

@@ -18,25 +18,27 @@ from edgekit.errors import UsageError
 from edgekit.models.source import SourceModel
 from edgekit.optimize.costs import costs_of
 from edgekit.optimize.coupling import Coupling, couple
-from edgekit.optimize.effects import Effect, of_channels
+from edgekit.optimize.effects import Effect, of_structure
 from edgekit.optimize.finetune import fine_tune
 from edgekit.optimize.graph import Graph, graph_of
 from edgekit.optimize.names import check_layers
 from edgekit.optimize.objective import Teacher
 from edgekit.optimize.rebuild import rebuild
 from edgekit.optimize.shrink import windows
+from edgekit.optimize.stride import strided
 from edgekit.recipe import PruneRecipe
 from edgekit.samples import Samples
 
 
 @dataclass(frozen=True)
 class Slimmed:
-    """A model with fewer channels.
+    """A model with fewer channels, or fewer places to look at.
 
     Attributes:
         source: of the flavour that went in.
         channels: how many each layer had and has, by layer name.
         kernels: the size that kernels had and have, by layer name.
+        strides: the strides that convolutions had and have, by layer name.
         effect: what an inference saves.
         blocking: layers that take and give all their channels, with their kind.
     """
@@ -44,6 +46,7 @@ class Slimmed:
     source: SourceModel
     channels: dict[str, tuple[int, int]]
     kernels: dict[str, tuple[list[int], list[int]]]
+    strides: dict[str, tuple[list[int], list[int]]]
     effect: Effect
     blocking: dict[str, str]
 
@@ -56,7 +59,7 @@ def prune_channels(
     *,
     teacher: Teacher | None = None,
 ) -> Slimmed:
-    """Remove the weakest channels of each group of layers, cut kernels, then fine-tune what is left.
+    """Remove the weakest channels of each group of layers, places of kernels and poolings; fine-tune.
 
     Channels that are added to each other, as in a residual network, stand or fall together
     (`edgekit.optimize.coupling`). The fine-tuning runs in the model's own Keras: no layer has to
@@ -64,14 +67,15 @@ def prune_channels(
 
     Args:
         source: a Sequential or Functional model, channels last.
-        recipe: `channels`, `criterion`, `multiple`, `exclude`, `kernels` and the fine-tuning.
+        recipe: `channels`, `criterion`, `multiple`, `exclude`, `kernels`, `pooling_to_stride` and the
+            fine-tuning.
         data: samples as `fine_tune` takes them.
         progress: called with a line of text for what it will bring, and for each epoch.
         teacher: a model to imitate as well; `source` itself will do.
 
     Raises:
-        UsageError: no graph to follow, no channel that can go, an unknown layer's name, or kernels
-            that cannot be cut so.
+        UsageError: no graph to follow, no channel that can go, an unknown layer's name, kernels
+            that cannot be cut so, or poolings that no stride can stand for.
         TrainingError: the loss is no number any more.
     """
     if data is None or (data.labels is None and teacher is None):
@@ -84,26 +88,29 @@ def prune_channels(
 
 
 def slim(source: SourceModel, recipe: PruneRecipe) -> Slimmed:
-    """`source` without its weakest channels, kernels cut, not yet fine-tuned. Raises as `prune_channels`."""
+    """`source` without what `recipe` takes from it, not yet fine-tuned. Raises as `prune_channels`."""
     graph = graph_of(source)
     coupling = couple(graph)
     check_layers("prune.exclude", recipe.exclude, [call.layer.name for call in graph.calls])
     for name in recipe.exclude:
         if name in coupling.made:
             coupling.lock(coupling.made[name])
-    stays = windows(graph, recipe.kernels)
+    steps = strided(graph, recipe.pooling_to_stride)
+    strides = {name: each.strides for name, each in steps.items()}
+    stays = windows(graph, recipe.kernels, strides)
     gone = _weakest(graph, coupling, recipe) if recipe.channels else set()
     if not gone and recipe.channels:
         raise UsageError(_nothing_to_remove(source, coupling, recipe))
-    after = rebuild(source, graph, coupling, gone, stays)
+    after = rebuild(source, graph, coupling, gone, stays, steps)
     layers = {layer.name: layer for layer in after.model.layers}
     channels = {name: (len(atoms), _width(layers[name])) for name, atoms in coupling.made.items()}
-    effect = of_channels(costs_of(graph), costs_of(graph_of(after)))
+    effect = of_structure(costs_of(graph), costs_of(graph_of(after)))
     old = {layer.name: layer for layer in source.model.layers}
     kernels = {
         name: (list(old[name].kernel_size), list(layers[name].kernel_size)) for name in stays
     }
-    return Slimmed(after, channels, kernels, effect, dict(coupling.blocking))
+    steps_taken = {name: (list(old[name].strides), list(each)) for name, each in strides.items()}
+    return Slimmed(after, channels, kernels, steps_taken, effect, dict(coupling.blocking))
 
 
 def _width(layer: Any) -> int:

@@ -38,16 +38,21 @@ class Effect:
         return {**self.figures, "text": self.text}
 
 
-def of_channels(before: Costs, after: Costs) -> Effect:
-    """Of fewer channels: known exactly from the shapes."""
+def of_structure(before: Costs, after: Costs) -> Effect:
+    """Of fewer channels and fewer places: known exactly from the shapes."""
     macs, size = (
         before.macs / max(1, after.macs),
         before.parameters / max(1, after.parameters),
     )
+    weights = f"as many weights ({after.parameters:,}): files stay as large"
+    if after.parameters < before.parameters:
+        weights = (
+            f"{size:.1f} times fewer weights ({before.parameters:,} to {after.parameters:,}): every file "
+            "becomes smaller"
+        )
     return Effect(
-        f"expected: {macs:.1f} times fewer MACs ({before.macs:,} to {after.macs:,}) and {size:.1f} times "
-        f"fewer weights ({before.parameters:,} to {after.parameters:,}): every file becomes smaller, and "
-        "operators faster where their kernels' tiles become fewer",
+        f"expected: {macs:.1f} times fewer MACs ({before.macs:,} to {after.macs:,}) and {weights}, "
+        "and operators faster where they look at fewer places or their kernels' tiles become fewer",
         {
             "macs_before": before.macs,
             "macs_after": after.macs,

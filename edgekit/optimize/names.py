@@ -16,7 +16,8 @@ def check_layers(what: str, given: Iterable[str], known: Iterable[str]) -> None:
     known = list(known)
     for name in given:
         if name not in known:
+            others = f"expected one of {', '.join(known)}" if known else "nor any other"
             raise UsageError(
-                f"{what}: the model has no layer {name!r} that this could be done to, expected one of "
-                f"{', '.join(known)}.{nearest(name, known)}"
+                f"{what}: the model has no layer {name!r} that this could be done to, {others}."
+                f"{nearest(name, known)}"
             )

@@ -1,4 +1,4 @@
-"""Rebuild: a model made anew with fewer channels and smaller kernels, and its weights cut to fit."""
+"""Rebuild: a model made anew with fewer channels, smaller kernels and strides, its weights cut to fit."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from edgekit.optimize.coupling import DEPTHWISE, MAKERS, Atoms, Coupling
 from edgekit.optimize.finetune import keras_of
 from edgekit.optimize.graph import Call, Graph
 from edgekit.optimize.shrink import Window, cut
+from edgekit.optimize.stride import Strided
 
 Kept = NDArray[np.bool_]
 
@@ -25,6 +26,7 @@ def rebuild(
     coupling: Coupling,
     gone: set[int],
     windows: Mapping[str, Window] | None = None,
+    strides: Mapping[str, Strided] | None = None,
 ) -> SourceModel:
     """A model without the channels whose atoms stand in `gone`; layers and tensors keep their names.
 
@@ -34,8 +36,11 @@ def rebuild(
         coupling: what was found there.
         gone: atoms, each the one that stands for all it was joined to.
         windows: what stays of kernels along their spatial axes, by layer name.
+        strides: convolutions that take the stride of a pooling, by layer name. In the pooling's place
+            stands an Identity of its name, which is nothing in any file.
     """
-    windows = windows or {}
+    windows, strides = windows or {}, strides or {}
+    poolings = {each.pooling for each in strides.values()}
 
     def kept(atoms: Atoms) -> Kept:
         return np.array([root not in gone for root in coupling.roots(atoms)], np.bool_)
@@ -43,9 +48,14 @@ def rebuild(
     made = {name: kept(atoms) for name, atoms in coupling.made.items()}
     taken = {name: kept(atoms) for name, atoms in coupling.taken.items()}
     calls = {call.layer.name: call for call in graph.calls}
+    keras = keras_of(source.model)
 
     def clone(layer: Any) -> Any:
         config = layer.get_config()
+        if layer.name in poolings:
+            # In the pooling's own precision, or tensors would be cast and cast back.
+            kept = {key: config[key] for key in ("name", "dtype")}
+            return keras.layers.Identity.from_config(kept)
         if layer.name in made:
             width = int(made[layer.name].sum())
             config["units" if "units" in config else "filters"] = width
@@ -53,6 +63,8 @@ def rebuild(
             config["target_shape"] = _target(calls[layer.name], taken[layer.name])
         if layer.name in windows:
             config["kernel_size"] = [part.stop - part.start for part in windows[layer.name]]
+        if layer.name in strides:
+            config["strides"] = list(strides[layer.name].strides)
         try:
             return type(layer).from_config(config)
         except (TypeError, ValueError) as error:
@@ -61,7 +73,6 @@ def rebuild(
                 f"from its configuration: {one_line(error)}"
             ) from error
 
-    keras = keras_of(source.model)
     model = keras.models.clone_model(source.model, clone_function=clone)
     for old in source.model.layers:
         weights = [np.asarray(weight) for weight in old.get_weights()]

@@ -13,13 +13,17 @@ from edgekit.errors import UsageError
 from edgekit.optimize.graph import Call, Graph
 from edgekit.optimize.names import check_layers
 
-# The axes of these layers' kernels begin with the spatial ones.
-_KINDS = ("Conv1D", "Conv2D", "Conv3D", "DepthwiseConv1D", "DepthwiseConv2D")
+# Convolutions; the axes of their kernels begin with the spatial ones.
+KINDS = ("Conv1D", "Conv2D", "Conv3D", "DepthwiseConv1D", "DepthwiseConv2D")
 
 Window = tuple[slice, ...]
 
 
-def windows(graph: Graph, sizes: Mapping[str, tuple[int, ...]]) -> dict[str, Window]:
+def windows(
+    graph: Graph,
+    sizes: Mapping[str, tuple[int, ...]],
+    strides: Mapping[str, tuple[int, ...]] | None = None,
+) -> dict[str, Window]:
     """What stays of each kernel, along its spatial axes.
 
     With the padding ``"same"`` the result has the same size whatever the kernel's, and where it is put on
@@ -29,16 +33,21 @@ def windows(graph: Graph, sizes: Mapping[str, tuple[int, ...]]) -> dict[str, Win
     Args:
         graph: the model's.
         sizes: for layers by name, how many places stay along each spatial axis.
+        strides: those of layers by name that will get others than they have.
 
     Raises:
         UsageError: an unknown layer, or one that cannot be cut; a size that does not fit its kernel.
     """
-    calls = {call.layer.name: call for call in graph.calls if call.kind in _KINDS}
+    calls = {call.layer.name: call for call in graph.calls if call.kind in KINDS}
     check_layers("prune.kernels", sizes, calls)
-    return {name: _window(calls[name], size) for name, size in sizes.items()}
+    taken = strides or {}
+    return {
+        name: _window(calls[name], size, taken.get(name, tuple(calls[name].layer.strides)))
+        for name, size in sizes.items()
+    }
 
 
-def _window(call: Call, size: tuple[int, ...]) -> Window:
+def _window(call: Call, size: tuple[int, ...], strides: tuple[int, ...]) -> Window:
     layer = call.layer
     before = tuple(layer.kernel_size)
     if len(size) != len(before) or any(n > m for n, m in zip(size, before, strict=False)):
@@ -52,7 +61,7 @@ def _window(call: Call, size: tuple[int, ...]) -> Window:
             f"{list(layer.dilation_rate)}; only kernels with padding 'same' and no dilation can be cut."
         )
     places = call.input_shapes[0][1:-1]
-    axes = zip(before, size, layer.strides, places, strict=True)
+    axes = zip(before, size, strides, places, strict=True)
     return tuple(_stays(*axis) for axis in axes)
 
 

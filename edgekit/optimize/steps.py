@@ -47,7 +47,7 @@ def steps(recipe: ExportRecipe) -> list[Step]:
     asked = []
     if recipe.prune:
         recipe.prune.check_complete()
-    if recipe.prune and (recipe.prune.channels is not None or recipe.prune.kernels):
+    if recipe.prune and recipe.prune.structured:
         asked.append(_channels(recipe.prune, recipe.prune.channels))
     if recipe.prune and recipe.prune.sparsity is not None:
         asked.append(_zeros(recipe.prune, recipe.prune.sparsity))
@@ -70,19 +70,24 @@ def _channels(settings: PruneRecipe, share: float | None) -> Step:
     ) -> tuple[SourceModel, dict[str, Any]]:
         what = [] if share is None else [f"remove {share:.0%} of the channels"]
         what += [f"cut the kernels of {', '.join(settings.kernels)}"] if settings.kernels else []
+        poolings = settings.pooling_to_stride
+        what += [f"give convolutions the stride of {', '.join(poolings)}"] if poolings else []
         tell(f"{', '.join(what)} and fine-tune")
         slimmed = prune_channels(source, settings, data, tell, teacher=teacher)
         channels = {name: list(counts) for name, counts in slimmed.channels.items()}
         return slimmed.source, {
             "channels_by_layer": channels,
             "kernels_by_layer": {name: list(sizes) for name, sizes in slimmed.kernels.items()},
+            "strides_by_layer": {name: list(steps) for name, steps in slimmed.strides.items()},
             "channels_expected": slimmed.effect.to_json(),
             "channels_blocked_by": slimmed.blocking,
         }
 
     # Zeros come later and change nothing here.
     asked = {**asdict(settings), "sparsity": None}
-    name = "kernels" if share is None else f"channels{round(share * 100)}"
+    name = "kernels" if settings.kernels else "strides"
+    if share is not None:
+        name = f"channels{round(share * 100)}"
     return Step(name, "prune", asked, run)
 
 

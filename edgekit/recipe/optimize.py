@@ -20,7 +20,7 @@ CRITERIA = ("batchnorm", "l1", "l2")
 
 @dataclass(frozen=True)
 class PruneRecipe:
-    """Pruning with fine-tuning: of single weights (`sparsity`), of whole channels, of kernels' sizes.
+    """Pruning with fine-tuning: of single weights (`sparsity`), of whole channels, of places.
 
     Attributes:
         sparsity: share of each kernel's weights set to zero, in [0, 1).
@@ -45,6 +45,7 @@ class PruneRecipe:
         multiple: channels that stay are a multiple of this, as far as there are as many.
         kernels: height and width (or as many axes as there are) to which kernels of convolutions
             are cut, by layer name.
+        pooling_to_stride: names of pooling layers that go, the convolution in front taking their stride.
 
     A table of a recipe may leave open what the command line says, as `--prune`; `check_complete` tells.
     """
@@ -67,6 +68,7 @@ class PruneRecipe:
     criterion: str = "l2"
     multiple: int = 16
     kernels: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    pooling_to_stride: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.pattern is not None:
@@ -93,16 +95,22 @@ class PruneRecipe:
                 f"kernels.{name}", min(size, default=0), lambda v: v >= 1, "numbers of at least 1"
             )
 
+    @property
+    def structured(self) -> bool:
+        """Whether the network gets another structure, not only zeros."""
+        return self.channels is not None or bool(self.kernels or self.pooling_to_stride)
+
     def check_complete(self) -> None:
         """Ask this before pruning.
 
         Raises:
             RecipeError: nothing says how much to prune.
         """
-        if self.sparsity is None and self.channels is None and not self.kernels:
+        if self.sparsity is None and not self.structured:
             raise RecipeError(
-                "export.prune: key 'sparsity' is missing, or 'channels', or 'kernels': what to prune. "
-                "--prune and --prune-channels give the first two as well."
+                "export.prune: key 'sparsity' is missing, or 'channels', 'kernels' or "
+                "'pooling_to_stride': what to prune. --prune and --prune-channels give the first two "
+                "as well."
             )
 
 

@@ -151,8 +151,15 @@ def check_search(recipe: Recipe) -> None:
 
 
 def trial_recipe(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
-    """The recipe of one trial: `recipe` with `values` by dotted key, and without its search."""
-    return with_values(replace(recipe, tune=None), values)
+    """The recipe of one trial: `recipe` with `values` by dotted key, and without its search.
+
+    Raises:
+        RecipeError: a value that the recipe does not take, or a table that nothing completes later.
+    """
+    made = with_values(replace(recipe, tune=None), values)
+    if made.export.prune:
+        made.export.prune.check_complete()
+    return made
 
 
 def _is_number(value: Any) -> TypeGuard[float]:

@@ -45,10 +45,8 @@ def _treatment(steps: tuple[str, ...], recipe: dict[str, Any]) -> Treatment:
             name: f"{before} to {after}"
             for name, (before, after) in prune.get("channels_by_layer", {}).items()
         },
-        "kernel": {
-            name: " to ".join("x".join(map(str, size)) for size in sizes)
-            for name, sizes in prune.get("kernels_by_layer", {}).items()
-        },
+        "kernel": _sizes(prune.get("kernels_by_layer", {})),
+        "stride": _sizes(prune.get("strides_by_layer", {})),
         "zeros": {
             name: units.percent(share) for name, share in prune.get("sparsity_by_layer", {}).items()
         },
@@ -76,3 +74,11 @@ def _treatment(steps: tuple[str, ...], recipe: dict[str, Any]) -> Treatment:
         if names
         else None,
     )
+
+
+def _sizes(by_layer: dict[str, list[list[int]]]) -> dict[str, str]:
+    """``"3x3 to 1x3"``: along each axis, before and after."""
+    return {
+        name: " to ".join("x".join(map(str, size)) for size in sizes)
+        for name, sizes in by_layer.items()
+    }

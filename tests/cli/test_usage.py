@@ -167,7 +167,7 @@ def test_recipes(fails: Fails, tmp_path: Path, text: str, hint: str) -> None:
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        ((), "export.prune: key 'sparsity' is missing, or 'channels', or 'kernels'"),
+        ((), "export.prune: key 'sparsity' is missing, or 'channels', 'kernels' or"),
         # Complete now: the next thing that is missing.
         (("--prune", "0.5"), "need samples to fine-tune with"),
         (("--prune-channels", "0.5"), "need samples to fine-tune with"),

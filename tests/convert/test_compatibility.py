@@ -345,3 +345,30 @@ def test_flex_comes_in_when_it_is_asked_for(tmp_path: Path) -> None:
     assert "Flex delegate" in entry["warnings"][0]
     assert [s["name"] for s in entry["inputs"]] == ["x"]
     assert Artifact.of(file.path).sha256 == entry["sha256"]
+
+
+def test_real_values_that_are_rearranged_before_they_are_quantised_are_marked() -> None:
+    onnx = pytest.importorskip("onnx")
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+
+    def types(*first: str) -> str:
+        nodes = [
+            helper.make_node("Reshape", [first[0], "shape"], ["x"]),
+            helper.make_node("Transpose", [first[1]], ["y"], perm=[0, 3, 1, 2]),
+            helper.make_node("QuantizeLinear", ["y", "scale", "zero"], ["q"]),
+        ]
+        graph = helper.make_graph(
+            nodes,
+            "g",
+            [helper.make_tensor_value_info("image", kind, [1, 4, 4, 1])],
+            [helper.make_tensor_value_info("q", onnx.TensorProto.UINT8, [1, 1, 4, 4])],
+            [
+                helper.make_tensor("shape", onnx.TensorProto.INT64, [4], [1, 4, 4, 1]),
+                helper.make_tensor("scale", kind, [], [0.1]),
+                helper.make_tensor("zero", onnx.TensorProto.UINT8, [], [3]),
+            ],
+        )
+        return onnx_needs(helper.make_model(graph).SerializeToString()).operators[-1].types
+
+    assert types("image", "x").endswith(", reshaped and transposed before")
+    assert not types("image", "image").endswith("before")

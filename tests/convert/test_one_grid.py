@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekit.convert.one_grid import _on_one_grid, _stays_small
+from edgekit.convert.one_grid import _CHANNELS, _on_one_grid, _stays_small
 
 scales = st.floats(1e-6, 1e6)
 
@@ -27,22 +27,30 @@ def test_other_weights_are_not() -> None:
 
 def test_a_pruned_kernel_takes_one_scale_while_each_channel_keeps_four_bits() -> None:
     weights = np.random.default_rng(0).normal(size=(8, 1, 1, 64)).astype(np.float32)
-    assert not _stays_small(weights)
+    assert not _stays_small(weights, 0)
     weights[..., :32] = 0
-    assert _stays_small(weights)
+    assert _stays_small(weights, 0)
     # No weights, nothing to lose.
     weights[3] = 0
-    assert _stays_small(weights)
+    assert _stays_small(weights, 0)
     weights[5] /= 100
-    assert not _stays_small(weights)
-    assert not _stays_small(np.zeros((8, 4), np.float32))
+    assert not _stays_small(weights, 0)
+    assert not _stays_small(np.zeros((8, 4), np.float32), 0)
+
+
+def test_depthwise_kernels_have_their_channels_last() -> None:
+    weights = np.random.default_rng(0).normal(size=(1, 3, 3, 64)).astype(np.float32)
+    weights[:, ::2] = 0
+    assert _stays_small(weights, 3)
+    weights[..., 5] /= 100
+    assert not _stays_small(weights, 3)
 
 
 def test_only_what_every_interpreter_was_measured_to_run_takes_one_scale(tmp_path: Path) -> None:
     import keras
 
     import edgekit
-    from edgekit.convert.compatibility import loadable_by
+    from edgekit.convert.compatibility import loadable_by, read_model
 
     image = keras.Input((8, 8, 3), name="image")
     x = keras.layers.Conv2D(16, 3, activation="relu")(image)
@@ -54,9 +62,17 @@ def test_only_what_every_interpreter_was_measured_to_run_takes_one_scale(tmp_pat
     for layer in model.layers:
         if layer.get_weights():
             kernel, *rest = layer.get_weights()
-            layer.set_weights([np.where(rng.random(kernel.shape) < 0.7, 0, kernel), *rest])
+            large = np.sign(kernel) * rng.uniform(0.3, 1, kernel.shape)
+            layer.set_weights([np.where(rng.random(kernel.shape) < 0.7, 0, large), *rest])
     samples = edgekit.Samples({"image": rng.random((64, 8, 8, 3), np.float32)})
     (file,) = edgekit.export(model, out=tmp_path, schemes=["int8"], calibration=samples)
-    versions = loadable_by(Path(file.path).read_bytes(), "tflite")
+    content = Path(file.path).read_bytes()
+    kernels = {
+        operator.op: operator.inputs[1].grain
+        for operator in read_model(content, "tflite").graphs[0].operators
+        if operator.op in _CHANNELS
+    }
+    assert kernels == dict.fromkeys(_CHANNELS, "/tensor")
+    versions = loadable_by(content, "tflite")
     assert "2.14.0" in versions["tflite-runtime"]
     assert {"1.0.0", "2.3.0"} <= set(versions["ai-edge-litert"])

@@ -19,6 +19,7 @@ RECIPE = {
     "prune": {
         "channels_by_layer": {"stem": [64, 48]},
         "kernels_by_layer": {"stem": [[10, 4], [5, 3]]},
+        "strides_by_layer": {"stem": [[1, 1], [2, 2]]},
         "sparsity_by_layer": {"stem": 0.6, "logits<b>": 0.5},
         "channels_expected": {"text": "expected: 2.0 times fewer MACs"},
         "sparsity_expected": {"text": "expected: 60% become zero"},
@@ -43,11 +44,12 @@ def test_each_chain_once_with_what_its_layers_came_to(documents: Documents, writ
     assert treatment.title == "channels38, prune60, cluster16, qat"
     assert [line.split(":")[0] for line in treatment.lines] == ["expected"] * 3 + ["kept epoch 2"]
     assert treatment.layers is not None
-    assert treatment.layers.columns == ("layer", "channels", "kernel", "zeros", "values", "trained")
+    titles = ("layer", "channels", "kernel", "stride", "zeros", "values", "trained")
+    assert treatment.layers.columns == titles
     assert treatment.layers.rows == (
-        ("stem", "64 to 48", "10x4 to 5x3", "60.00 %", "16", "rounded"),
-        ("logits<b>", "–", "–", "50.00 %", "–", "–"),
-        ("memory", "–", "–", "–", "–", "in float: LSTM"),
+        ("stem", "64 to 48", "10x4 to 5x3", "1x1 to 2x2", "60.00 %", "16", "rounded"),
+        ("logits<b>", "–", "–", "–", "50.00 %", "–", "–"),
+        ("memory", "–", "–", "–", "–", "–", "in float: LSTM"),
     )
     page, text = to_html(report), to_markdown(report)
     for written in (page, text):
