@@ -202,7 +202,12 @@ def _layers(source: SourceModel) -> list[Any]:
 
 
 def _with_batch(spec: TensorSpec, batch: int | None) -> TensorSpec:
-    fixed = spec.shape[0] if spec.shape else None
+    if not spec.shape:
+        raise ExportError(
+            f"input {spec.name!r}: is a single number, expected an axis of samples in front. Give it "
+            "a shape such as (None, 1)."
+        )
+    fixed = spec.shape[0]
     if fixed is not None and batch not in (None, fixed):
         raise ExportError(
             f"input {spec.name!r}: the model itself fixes the batch at {fixed}, received {batch}. "

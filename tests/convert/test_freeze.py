@@ -44,6 +44,25 @@ def test_onnx_refuses_a_state(tmp_path: Path) -> None:
         edgekit.export(path, out=tmp_path / "out", schemes=["float32"], formats=["onnx"])
 
 
+def test_an_input_that_is_a_single_number_is_refused(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    class Scaled(tf.Module):
+        @tf.function(
+            input_signature=[
+                tf.TensorSpec((None, 4), tf.float32, "x"),
+                tf.TensorSpec((), tf.float32, "gain"),
+            ]
+        )
+        def serve(self, x: Any, gain: Any) -> dict[str, Any]:
+            return {"y": x * gain}
+
+    module = Scaled()
+    tf.saved_model.save(module, tmp_path / "m", signatures={"serving_default": module.serve})
+    with pytest.raises(ExportError, match="'gain': is a single number, expected an axis"):
+        edgekit.export(tmp_path / "m", out=tmp_path / "out", schemes=["float32"])
+
+
 def test_tf_keras_lstm_is_one_operator(tmp_path: Path) -> None:
     import tf_keras
 

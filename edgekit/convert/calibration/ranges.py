@@ -71,13 +71,17 @@ class Ranges:
     def warnings(self) -> list[str]:
         """What to tell a user whose samples are too few, or of another kind than those to come."""
         found = []
+        if self.samples == 1 and not self.learned:
+            found.append(
+                "1 calibration sample does not tell how far values reach in others. Give more samples."
+            )
         stability = self.stability
         if stability is not None and not stability.enough:
             name, share = stability.worst[0]
             found.append(
                 f"{self.samples} calibration samples are not enough: ranges from either half of "
-                f"them differ by {stability.disagreement:.0%}, expected {_AGREEING:.0%} at most "
-                f"({name!r} by {share:.0%}). Give more samples."
+                f"them differ by {stability.disagreement:.1%}, expected {_AGREEING:.0%} at most "
+                f"({name!r} by {share:.1%}). Give more samples."
             )
         if self.resemblance is not None and self.resemblance.warning:
             found.append(self.resemblance.warning)

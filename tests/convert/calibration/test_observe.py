@@ -101,10 +101,11 @@ def test_the_halves_are_drawn_not_taken_in_order() -> None:
     assert stability.enough
 
 
-def test_one_sample_has_no_halves() -> None:
+def test_one_sample_has_no_halves_and_is_too_few() -> None:
     ranges = observe(Doubler(), normal(1), MIN_MAX)
     assert ranges.stability is None
-    assert ranges.warnings == []
+    (warning,) = ranges.warnings
+    assert "1 calibration sample does not tell" in warning
     assert "halves" not in ranges.to_json()
 
 
