@@ -15,7 +15,7 @@ from edgekit.optimize.effects import Effect, of_zeros
 from edgekit.optimize.finetune import fine_tune, steps_of
 from edgekit.optimize.fold import kernel_of
 from edgekit.optimize.names import check_layers
-from edgekit.optimize.objective import Teacher
+from edgekit.optimize.objective import Teacher, trainable
 from edgekit.optimize.tfmot import tfmot
 from edgekit.recipe import PruneRecipe
 from edgekit.samples import Samples
@@ -75,8 +75,7 @@ def prune(
         BridgeError: a Keras 3 model that cannot be carried to tf_keras and back.
         TrainingError: the loss is no number any more, or the sparsity was not reached.
     """
-    if data is None or (data.labels is None and teacher is None):
-        raise UsageError("pruning: the samples have no labels to fine-tune with (array 'y').")
+    data = trainable("pruning", source, data, teacher)
     assert recipe.sparsity is not None
     steps = steps_of(data, recipe)
     end = recipe.end or max(recipe.begin + 1, steps * 2 // 3)

@@ -13,8 +13,10 @@ from edgekit import document
 from edgekit.errors import BridgeError, RecipeError, SamplesError, TrainingError, UsageError
 from edgekit.models import load
 from edgekit.models.objects import from_object
+from edgekit.optimize.channels import prune_channels
+from edgekit.optimize.cluster import cluster
 from edgekit.optimize.prune import prune
-from edgekit.recipe import PruneRecipe
+from edgekit.recipe import ClusterRecipe, PruneRecipe
 from edgekit.samples import Samples
 
 RECIPE = PruneRecipe(0.6, epochs=3, learning_rate=0.001)
@@ -298,6 +300,29 @@ def test_what_is_asked_in_vain(
 ) -> None:
     with pytest.raises(UsageError, match=says):
         prune(small, PruneRecipe(0.5, epochs=1, batch_size=32, **change), halves)
+
+
+def test_an_autoencoder_needs_no_labels() -> None:
+    import keras
+
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((8,), name="x"),
+            layers.Dense(8, "relu", name="code"),
+            layers.Dense(8, name="again"),
+        ]
+    )
+    data = Samples({"x": np.random.default_rng(0).normal(size=(64, 8)).astype(np.float32)})
+    recipe = PruneRecipe(
+        0.5, epochs=1, batch_size=32, schedule="constant", channels=0.5, multiple=4
+    )
+    slimmed = prune_channels(from_object(model), recipe, data)
+    assert slimmed.channels == {"code": (8, 4), "again": (8, 8)}
+    result = prune(slimmed.source, recipe, data)
+    assert result.sparsity == {"code": 0.5, "again": 0.5}
+    shared = cluster(slimmed.source, ClusterRecipe(clusters=4, epochs=1), data)
+    assert max(shared.distinct.values()) <= 4
 
 
 def test_a_layer_with_a_pattern_has_its_sparsity(small: Any, halves: Samples) -> None:
