@@ -53,9 +53,7 @@ def main(work: Path) -> None:
     needs = {str(p.relative_to(corpus)): _needs(p, builtins) for p in _files(corpus)}
     found = list(environments(work / "env"))
     trials = {env: _trial(work / "trials", env, corpus) for env in found}
-    newest = {name: _newest(list(trials.values()), name) for name in RELEASES}
-    # There is no newer tflite-runtime: its successor is the judge.
-    newest["tflite-runtime"] = newest["ai-edge-litert"]
+    newest = _judges(list(trials.values()), tuple(RELEASES))
     operators = {file: [*rest.operators] for file, rest in needs.items()}
     ends = {
         trial.target: verdicts(trial, newest[trial.target.interpreter], operators)
@@ -119,8 +117,7 @@ def add(work: Path, kinds: Sequence[str]) -> None:
     names = [n for format in sorted(formats) for n in compatibility.INTERPRETERS[format]]
     found = list(environments(work / "env", names))
     trials = [_trial(work / "added-tried", env, corpus) for env in found]
-    # A successor judges where there is no newer one; it comes first in `INTERPRETERS`.
-    judges = {n: _newest(trials, names[0] if n == "tflite-runtime" else n) for n in names}
+    judges = _judges(trials, names)
     ends = {t.target: verdicts(t, judges[t.target.interpreter], operators) for t in trials}
     working = {}
     for target, end in ends.items():
@@ -215,6 +212,13 @@ def _trial(folder: Path, env: Environment, corpus: Path) -> Trial:
     out = folder / f"{env.interpreter}-{env.version}"
     env.run(HERE / "wheels" / "trial.py", str(corpus), str(out))
     return Trial.read(out)
+
+
+def _judges(trials: Sequence[Trial], interpreters: Sequence[str]) -> dict[str, Trial]:
+    """Whose answers each interpreter's are held against."""
+    # There is no newer tflite-runtime: its successor is the judge.
+    successor = {"tflite-runtime": "ai-edge-litert"}
+    return {name: _newest(trials, successor.get(name, name)) for name in interpreters}
 
 
 def _newest(trials: Sequence[Trial], interpreter: str) -> Trial:

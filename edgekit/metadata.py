@@ -243,7 +243,7 @@ def find_tflite(data: Bytes) -> bytes | None:
     at = start + 4 * index
     buffer = Table(data, at + number(data, at, "I"))
     start, size = buffer.vector(BUFFER_DATA, 1)
-    # In files of more than 2 GB, buffers may lie behind the FlatBuffer; 1 is a placeholder.
+    # In files of more than 256 KiB, buffers may lie behind the FlatBuffer; 1 is a placeholder.
     offset = buffer.number(BUFFER_OFFSET, "Q")
     if offset > 1:
         start, size = offset, buffer.number(BUFFER_SIZE, "Q")

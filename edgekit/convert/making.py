@@ -219,7 +219,15 @@ def _variant(
         else:
             if file.scheme in CALIBRATED:
                 ranges = _ranges(path, given, _method(recipe), recipe.seed)
-            quantize = partial(quantize_tflite, content, file.scheme, ranges, recipe.io_dtype)
+            quantize = partial(
+                quantize_tflite,
+                content,
+                file.scheme,
+                ranges,
+                recipe.io_dtype,
+                samples=_samples(given.calibration),
+                seed=recipe.seed,
+            )
             content, in_float, ways = prepared_by_kernels(quantize, file.scheme)
 
             def remake(more: frozenset[str]) -> bytes:

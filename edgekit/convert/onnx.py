@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.convert.calibration.centre import centre
+from edgekit.convert.calibration.centre_onnx import centre_onnx
 from edgekit.convert.calibration.learned import Learned
 from edgekit.convert.calibration.masks import hidden_scores
 from edgekit.convert.calibration.methods import MIN_MAX, Interval, Method
@@ -19,6 +19,7 @@ from edgekit.convert.calibration.ranges import Ranges
 from edgekit.convert.canonical import make_canonical, rename
 from edgekit.convert.compatibility import read_model
 from edgekit.convert.freeze import Frozen
+from edgekit.convert.layout import reshape_first
 from edgekit.convert.lowering import FOR_ONNX, lowered
 from edgekit.convert.ordered import ordered_sets
 from edgekit.convert.real_ends import keep_ends_real
@@ -62,6 +63,7 @@ def float_onnx(frozen: Frozen) -> bytes:
     proto.ir_version = _IR_VERSION
     _without_negative_pads(proto.graph)
     _rename_ends(proto, frozen)
+    reshape_first(proto.graph)
     make_canonical(proto, lambda name: origin_of(name, frozen.layers))
     content: bytes = proto.SerializeToString(deterministic=True)
     return content
@@ -124,7 +126,7 @@ def int8_onnx(
         proto = quantizer.model.model
         if learned is None:
             # A model that was trained with its integers answers with them: its ranges cut too.
-            centre(proto, plain, keep_ends_real(proto.graph), samples, seed)
+            centre_onnx(proto, plain, keep_ends_real(proto.graph), samples, seed)
     # onnxruntime raises whatever it stumbles over.
     except Exception as error:
         raise ExportError(f"scheme 'int8': onnxruntime refuses: {one_line(error)}") from error

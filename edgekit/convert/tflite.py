@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from edgekit.convert.calibration.centre_tflite import centre_tflite
 from edgekit.convert.calibration.learned import Learned
 from edgekit.convert.calibration.masks import hidden_scores
 from edgekit.convert.calibration.methods import MIN_MAX, Interval, Method
@@ -98,6 +99,8 @@ def quantize_tflite(
     ranges: Ranges | None,
     io_dtype: str,
     in_float: frozenset[str] = frozenset(),
+    samples: Samples | None = None,
+    seed: int = 0,
 ) -> bytes:
     """A variant of the float file in another scheme.
 
@@ -108,6 +111,8 @@ def quantize_tflite(
         io_dtype: ``"int8"`` lets the file take and give the integers it computes with,
             ``"float32"`` keeps real numbers at its ends.
         in_float: operators, by their TFLite names, that are left in float.
+        samples: those that `ranges` was found from, to centre the sums of last dense layers with.
+        seed: of the choice of samples, where there are many.
 
     Raises:
         ExportError: the quantiser cannot treat this model.
@@ -136,8 +141,13 @@ def quantize_tflite(
             f"scheme {scheme!r}: this model has no weights that the quantiser stores so; it takes "
             f"those of {_WEIGHTS_ALONE[scheme]}."
         )
-    # Trained ranges are what the weights were trained with.
-    return content if ranges is not None and ranges.learned else shorten_scales(content, float_file)
+    if ranges is not None and ranges.learned:
+        # They are what the weights were trained with.
+        return content
+    content = shorten_scales(content, float_file)
+    if ranges is None or samples is None:
+        return content
+    return centre_tflite(content, float_file, samples, seed)
 
 
 def _recipe(

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgekit.convert.in_place import float_constants, opened
 from edgekit.convert.metadata import strip_tflite
 from edgekit.convert.short_scales import BITS, round_up, shorten_scales
 
@@ -93,3 +94,27 @@ def test_fewer_bits_move_no_value_by_more_than_rounding(files: tuple[bytes, byte
 def test_the_same_scales_again_change_nothing(files: tuple[bytes, bytes]) -> None:
     float_file, quantized = files
     assert shorten_scales(quantized, float_file) == quantized
+
+
+def test_weights_behind_the_flatbuffer_too(tmp_path: Path) -> None:
+    """The quantiser puts those of a kilobyte or more there, from 256 KiB in all."""
+    import keras
+
+    from edgekit.convert.freeze import freeze
+    from edgekit.convert.tflite import float_tflite, quantize_tflite
+    from edgekit.models import load
+
+    keras.utils.set_random_seed(0)
+    keras.Sequential([keras.Input((520,)), keras.layers.Dense(520)]).save(tmp_path / "m.keras")
+    with freeze(load(tmp_path / "m.keras"), 1) as frozen:
+        float_file = float_tflite(frozen)
+    quantized = quantize_tflite(float_file, "dynamic", None, "float32")
+    (kernel,) = (
+        tensor for tensor in opened(quantized, bytearray(quantized))[0].tensors if tensor.type == 9
+    )
+    scales = kernel.scales(kernel.old)
+    np.testing.assert_array_equal(round_up(scales), scales)
+    steps = kernel.constant(kernel.old, "<i1").astype(np.float32)
+    assert steps.size == 520 * 520
+    error = float_constants(float_file)[kernel.name] - steps * scales
+    assert np.abs(error).max() <= scales.max() / 2 * 1.001

@@ -5,85 +5,98 @@ sample. A dense layer's bias can take it back, at no cost on the device (bias co
 al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV 2019, measured here
 in place of derived, and at the end of the network alone, where the errors of all layers have come
 together).
+
+Behind a softmax or a sigmoid p, an error of a sum counts p (1 - p) times: nothing where the answer is
+certain. The error of those samples is another, since what is cut off is what is large. Few samples
+hang in the balance, so that the mean with these weights is not known well: half of it is taken, and
+half of the plain mean.
+
+`edgekit.convert.calibration.centre_tflite` and `centre_onnx` find the layers and write the biases.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.convert.calibration.probes import batches
-from edgekit.errors import require
+from edgekit.convert.calibration.probes import Probe, batches
 from edgekit.samples import Samples
 
-# Of so many samples the mean is known to an eighth of what the error varies by.
-_SAMPLES = 64
-_PURPOSE = "Quantising an ONNX file"
+# Of so many samples the mean is known to a sixteenth of what the error varies by.
+_SAMPLES = 256
 
 
-def centre(proto: Any, plain: Any, sums: Sequence[str], samples: Samples, seed: int) -> None:
-    """Shift biases of a QDQ model so that the means of `sums` are those of the float model, in place.
+def missing(
+    ours: Probe, plain: Probe, answers: Mapping[str, str], samples: Samples, seed: int
+) -> dict[str, NDArray[np.float64]]:
+    """What sums are short of in a file of integers, on average, shape (n,) each.
 
     Args:
-        proto: a ModelProto of integers, whose nodes may come in any order.
+        ours: the file of integers.
         plain: the float one that it was made of.
-        sums: tensors of both, shape (batch, n); those whose layer has no bias of its own stay.
-        samples: to take the means over, under the model's input names.
+        answers: what is made of each tensor of sums, shape (..., n), under its name in both files:
+            ``"softmax"`` over the last axis, ``"sigmoid"``, or ``""`` for the sums themselves.
+        samples: to take the means over, under the files' input names.
         seed: of the choice of samples, where there are many.
     """
-    onnx = require("onnx", "export", _PURPOSE)
-    biases = {name: bias for name in sums if (bias := _bias(proto.graph, name)) is not None}
-    if not biases:
-        return
+    means = {name: _Mean(answer) for name, answer in answers.items()}
     few = samples.subset(min(_SAMPLES, len(samples)), seed=seed)
-    ours, theirs = (_means(model, list(biases), few) for model in (proto, plain))
-    for name, (bias, scale) in biases.items():
-        steps = np.rint((theirs[name] - ours[name]) / onnx.numpy_helper.to_array(scale))
-        limits = np.iinfo(np.int32)
-        moved = np.clip(onnx.numpy_helper.to_array(bias) + steps, limits.min, limits.max)
-        bias.CopyFrom(onnx.numpy_helper.from_array(moved.astype(np.int32), bias.name))
+    for inputs in batches(few, plain.batch):
+        received, wanted = (_rows(probe, inputs, answers) for probe in (ours, plain))
+        for name, mean in means.items():
+            mean.add(received[name], wanted[name])
+    return {name: mean.value for name, mean in means.items()}
 
 
-def _bias(graph: Any, sums: str) -> tuple[Any, Any] | None:
-    """The int32 bias of the Gemm that gives `sums`, and its scale; None if it has none of its own."""
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    (gemm,) = (node for node in graph.node if sums in node.output)
-    if gemm.op_type != "Gemm" or len(gemm.input) < 3:
-        return None
-    (bridge,) = (node for node in graph.node if gemm.input[2] in node.output)
-    reading = [node for node in graph.node for name in node.input if name == gemm.input[2]]
-    if bridge.op_type != "DequantizeLinear" or len(reading) > 1:
-        return None
-    return constants[bridge.input[0]], constants[bridge.input[1]]
+def _rows(
+    probe: Probe, inputs: dict[str, NDArray[Any]], names: Collection[str]
+) -> dict[str, NDArray[np.float64]]:
+    """Tensors by name, shape (rows, n)."""
+    rows: dict[str, NDArray[np.float64]] = {}
+
+    def look(name: str, values: NDArray[Any]) -> None:
+        if name in names:
+            rows[name] = values.astype(np.float64).reshape(-1, values.shape[-1])
+
+    probe.run(inputs, look)
+    return rows
 
 
-def _means(proto: Any, names: list[str], samples: Samples) -> dict[str, NDArray[np.float64]]:
-    """The mean of each tensor of shape (batch, n) over all samples, shape (n,)."""
-    onnx = require("onnx", "export", _PURPOSE)
-    runtime = require("onnxruntime", "export", _PURPOSE)
-    shown = onnx.ModelProto()
-    shown.CopyFrom(proto)
-    del shown.graph.output[:]
-    shown.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    # Without it, sums overflow on x86 processors without VNNI, which a board's do not.
-    options.add_session_config_entry("session.x64quantprecision", "1")
-    session = runtime.InferenceSession(
-        shown.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    given = {node.name: node.type.tensor_type.elem_type for node in shown.graph.input}
-    dtypes = {name: onnx.helper.tensor_dtype_to_np_dtype(kind) for name, kind in given.items()}
-    size = shown.graph.input[0].type.tensor_type.shape.dim[0].dim_value or 1
-    rows = [
-        session.run(names, {name: x[name].astype(dtypes[name], copy=False) for name in dtypes})
-        for x in batches(samples, size)
-    ]
-    return {
-        name: np.concatenate([row[i] for row in rows]).astype(np.float64).mean(0)
-        for i, name in enumerate(names)
-    }
+class _Mean:
+    """Half of the plain mean of differences, and half of the one weighted by what they change."""
+
+    def __init__(self, answer: str) -> None:
+        self._answer = answer
+        self._count = 0
+        # Of differences, of weights, of differences times weights.
+        self._sums: list[Any] = [0.0, 0.0, 0.0]
+
+    def add(self, received: NDArray[np.float64], wanted: NDArray[np.float64]) -> None:
+        known = np.isfinite(wanted).all(1) & np.isfinite(received).all(1)
+        error = (wanted - received)[known]
+        weights = _weights(wanted[known], self._answer)
+        self._count += len(error)
+        for i, rows in enumerate((error, weights, weights * error)):
+            self._sums[i] = self._sums[i] + rows.sum(0)
+
+    @property
+    def value(self) -> NDArray[np.float64]:
+        error, weights, weighted = self._sums
+        plain = error / max(self._count, 1)
+        certain = weights <= 0  # Of every sample.
+        return np.asarray((plain + np.where(certain, plain, weighted / (weights + certain))) / 2)
+
+
+def _weights(sums: NDArray[np.float64], answer: str) -> NDArray[np.float64]:
+    """How much the answer changes with each sum: the derivative of softmax and of sigmoid."""
+    if not answer:
+        return np.ones_like(sums)
+    if answer == "sigmoid":
+        p = 1 / (1 + np.exp(-np.clip(sums, -500, 500)))
+    else:
+        p = np.exp(sums - sums.max(1, keepdims=True, initial=-np.inf))
+        p /= p.sum(1, keepdims=True)
+    return p * (1 - p)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from edgekit.convert.refusals import ranges_reason
 from edgekit.errors import ExportError, require
+from edgekit.runtime.tflite import spec_of
 from edgekit.samples import Samples
+from edgekit.tensor import dequantize, quantize
 
 _PURPOSE = "Finding the ranges of activations"
 
@@ -50,12 +52,18 @@ class TfliteProbe:
     """A TFLite file in an interpreter that keeps every tensor's values.
 
     Tensors are read where they lie: copying them, constants included, takes longer than computing.
+    Integers of a quantised file are shown as the real numbers that they stand for.
+
+    Args:
+        content: the file.
+        only: the names of tensors to show; all by default.
 
     Raises:
+        RuntimeError, ValueError: no kernel takes the file.
         ExportError: in `run`, a tensor cannot be looked at, such as those of a loop.
     """
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, only: Collection[str] | None = None) -> None:
         interpreter_module = require("ai_edge_litert.interpreter", "export", _PURPOSE)
         with warnings.catch_warnings():
             # Says that keeping every tensor takes memory.
@@ -74,17 +82,24 @@ class TfliteProbe:
             (details[i]["name"], i)
             for i in _computed(content)
             if i in details and np.dtype(details[i]["dtype"]).kind in "fiu"
+            if only is None or details[i]["name"] in only
         ]
+        used = (*self._inputs.values(), *(i for _, i in self._tensors))
+        self._grids = {i: spec_of(details[i]["name"], details[i]).quantization for i in used}
 
     def run(self, inputs: dict[str, NDArray[Any]], look: Look) -> None:
         for name, i in self._inputs.items():
-            self._interpreter.set_tensor(i, inputs[name].astype(self._dtypes[name], copy=False))
+            dtype, grid = self._dtypes[name], self._grids[i]
+            given = inputs[name]
+            given = quantize(given, grid, dtype) if grid else given.astype(dtype, copy=False)
+            self._interpreter.set_tensor(i, given)
         try:
             self._interpreter.invoke()
             for name, i in self._tensors:
                 values = self._interpreter.tensor(i)()
                 if values.size:
-                    look(name, values)
+                    grid = self._grids[i]
+                    look(name, dequantize(values, grid) if grid else values)
                 del values  # The interpreter does not run while anyone looks at it.
         except (ValueError, RuntimeError) as error:
             raise ExportError(ranges_reason(error)) from error
@@ -107,9 +122,10 @@ class OnnxProbe:
 
     Args:
         proto: a ModelProto with the types of its tensors (shape inference has run).
+        only: the names of tensors to show, which need no types; all real ones by default.
     """
 
-    def __init__(self, proto: Any) -> None:
+    def __init__(self, proto: Any, only: Sequence[str] | None = None) -> None:
         onnx = require("onnx", "export", _PURPOSE)
         runtime = require("onnxruntime", "export", _PURPOSE)
         open_up = onnx.ModelProto()
@@ -122,12 +138,16 @@ class OnnxProbe:
             if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
         } - constants
         shown = {value.name for value in (*graph.input, *graph.output)}
-        graph.output.extend(
-            onnx.ValueInfoProto(name=name)
+        inner = [
+            name
             for node in graph.node
             for name in node.output
             if name in real and name not in shown
-        )
+        ]
+        if only is not None:
+            real, inner = set(only), list(only)
+            del graph.output[:]
+        graph.output.extend(onnx.ValueInfoProto(name=name) for name in inner)
         self._inputs = {value.name: value.type.tensor_type for value in graph.input}
         self._dtypes = {
             name: onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
@@ -138,6 +158,8 @@ class OnnxProbe:
         options = runtime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3  # What it says of graphs with many outputs helps nobody.
+        # Without it, integers' sums overflow on x86 processors without VNNI, which a board's do not.
+        options.add_session_config_entry("session.x64quantprecision", "1")
         self._session = runtime.InferenceSession(
             open_up.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
