@@ -22,7 +22,7 @@ from edgekit.optimize.effects import Effect, of_structure
 from edgekit.optimize.finetune import fine_tune
 from edgekit.optimize.graph import Graph, graph_of
 from edgekit.optimize.names import check_layers
-from edgekit.optimize.objective import Teacher
+from edgekit.optimize.objective import Teacher, trainable
 from edgekit.optimize.rebuild import rebuild
 from edgekit.optimize.shrink import windows
 from edgekit.optimize.stride import strided
@@ -78,8 +78,7 @@ def prune_channels(
             that cannot be cut so, or poolings that no stride can stand for.
         TrainingError: the loss is no number any more.
     """
-    if data is None or (data.labels is None and teacher is None):
-        raise UsageError("pruning: the samples have no labels to fine-tune with (array 'y').")
+    data = trainable("pruning", source, data, teacher)
     small = slim(source, recipe)
     if progress:
         progress(small.effect.text)

@@ -15,7 +15,7 @@ from edgekit.optimize.effects import Effect, of_clusters
 from edgekit.optimize.finetune import fine_tune
 from edgekit.optimize.fold import fold_batchnorm, kernel_of, set_offset
 from edgekit.optimize.names import check_layers
-from edgekit.optimize.objective import Teacher
+from edgekit.optimize.objective import Teacher, trainable
 from edgekit.optimize.tfmot import tfmot
 from edgekit.recipe import ClusterRecipe
 from edgekit.samples import Samples
@@ -80,8 +80,7 @@ def cluster(
         BridgeError: a Keras 3 model that cannot be carried to tf_keras and back.
         TrainingError: the loss is no number any more, or a kernel has too many values.
     """
-    if data is None or (data.labels is None and teacher is None):
-        raise UsageError("clustering: the samples have no labels to fine-tune with (array 'y').")
+    data = trainable("clustering", source, data, teacher)
     tf_keras = require("tf_keras", "export", _PURPOSE)
     wrapper = tfmot("clustering.keras.cluster_wrapper", _PURPOSE)
     twin = to_tf_keras(source)

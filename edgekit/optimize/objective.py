@@ -50,6 +50,23 @@ class Objective:
     wrong: Callable[[Any, Any], Any] | None = None
 
 
+def trainable(
+    what: str, source: SourceModel, data: Samples | None, teacher: Teacher | None
+) -> Samples:
+    """`data`, if it tells what the model should answer; asked before any work.
+
+    Raises:
+        UsageError: no samples; or no labels, no teacher, and the model does not answer in its
+            input's shape. The message begins with `what`.
+    """
+    if data is None or (data.labels is None and teacher is None and not _reconstructs(source)):
+        raise UsageError(
+            f"{what}: the samples have no labels to fine-tune with (array 'y'). Without labels, imitate "
+            "the model as it was (--distill)."
+        )
+    return data
+
+
 def objective(
     model: Any, source: SourceModel, data: Samples, teacher: Teacher | None = None
 ) -> Objective:
@@ -75,7 +92,7 @@ def objective(
         if teacher is None:
             raise UsageError(
                 f"fine-tuning: the model has the outputs {', '.join(s.name for s in source.outputs)}, "
-                "labels are for one. Give a teacher to imitate."
+                "labels are for one. Give a teacher to imitate (--distill)."
             )
         count = len(source.outputs)
         several = _asked(teacher)

@@ -15,7 +15,7 @@ from edgekit.optimize.effects import Effect, of_zeros
 from edgekit.optimize.finetune import fine_tune, steps_of
 from edgekit.optimize.fold import kernel_of
 from edgekit.optimize.names import check_layers
-from edgekit.optimize.objective import Teacher
+from edgekit.optimize.objective import Teacher, trainable
 from edgekit.optimize.tfmot import tfmot
 from edgekit.recipe import PruneRecipe
 from edgekit.samples import Samples
@@ -70,13 +70,12 @@ def prune(
         teacher: a model to imitate as well.
 
     Raises:
-        UsageError: there are no labels, no layer to prune or none of a name given, or the
-            schedule is longer than the training.
+        UsageError: there are no labels, no layer to prune or none of a name given, the
+            schedule is longer than the training, or a layer's sparsity is not its pattern's.
         BridgeError: a Keras 3 model that cannot be carried to tf_keras and back.
         TrainingError: the loss is no number any more, or the sparsity was not reached.
     """
-    if data is None or (data.labels is None and teacher is None):
-        raise UsageError("pruning: the samples have no labels to fine-tune with (array 'y').")
+    data = trainable("pruning", source, data, teacher)
     assert recipe.sparsity is not None
     steps = steps_of(data, recipe)
     end = recipe.end or max(recipe.begin + 1, steps * 2 // 3)
@@ -92,6 +91,7 @@ def prune(
     by_weight = tuple(
         name for name in wanted if not _takes_form(twin.source.model.get_layer(name), recipe)
     )
+    _check_pattern(wanted, by_weight, recipe)
     frequency = recipe.frequency or max(1, (end - recipe.begin) // 50)
 
     def wrap(layer: Any) -> Any:
@@ -161,6 +161,18 @@ def _wanted(model: Any, recipe: PruneRecipe) -> dict[str, float]:
     return wanted
 
 
+def _check_pattern(
+    wanted: dict[str, float], by_weight: tuple[str, ...], recipe: PruneRecipe
+) -> None:
+    """A pattern has a sparsity of its own, which no layer that takes it can differ from."""
+    for name, share in wanted.items():
+        if recipe.pattern and name not in by_weight and share != recipe.sparsity:
+            raise UsageError(
+                f"prune.layers: layer {name!r} received {share:g}, expected {recipe.sparsity:g} with the "
+                f"pattern {recipe.pattern!r}. Leave it out, or name it in prune.exclude."
+            )
+
+
 def _takes_form(layer: Any, recipe: PruneRecipe) -> bool:
     """Whether a kernel can be pruned in the blocks or the pattern asked for, as tfmot does it."""
     shape = tuple(kernel_of(layer).shape)
@@ -170,8 +182,11 @@ def _takes_form(layer: Any, recipe: PruneRecipe) -> bool:
     if recipe.pattern:
         # Fours of input channels.
         return len(shape) in (2, 4) and shape[-2] % 4 == 0
+    if recipe.block == (1, 1):
+        return True
+    # tfmot drops axes of one before it looks for blocks, and then finds no matrix.
     fits = not any(size % side for size, side in zip(shape, recipe.block, strict=False))
-    return recipe.block == (1, 1) or (len(shape) == 2 and fits)
+    return len(shape) == 2 and min(shape) > 1 and fits
 
 
 def _schedule(recipe: PruneRecipe, sparsity: float, end: int, frequency: int) -> Any:

@@ -76,10 +76,14 @@ class PruneRecipe:
             if self.sparsity is None:
                 object.__setattr__(self, "sparsity", 0.5)
             check("sparsity", self.sparsity, lambda v: v == 0.5, "0.5 with the pattern '2:4'")
+            alone = tuple(self.block) == (1, 1)
+            check("block", self.block, lambda _: alone, "none with the pattern '2:4'")
         for key, share in (("sparsity", self.sparsity), ("channels", self.channels)):
             check(key, share, lambda v: v is None or 0 <= v < 1, "a share in [0, 1)")
         for name, share in self.layers.items():
             check(f"layers.{name}", share, lambda v: 0 <= v < 1, "a share in [0, 1)")
+        both = [name for name in self.layers if name in self.exclude]
+        check("layers", both, lambda v: not v, "no names that are in exclude too")
         _check_training(self.epochs, self.batch_size, self.learning_rate)
         check_name("schedule", self.schedule, SCHEDULES)
         check("begin", self.begin, lambda v: v >= 0, "at least 0")

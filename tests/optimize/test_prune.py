@@ -12,8 +12,11 @@ import edgekit
 from edgekit import document
 from edgekit.errors import BridgeError, RecipeError, SamplesError, TrainingError, UsageError
 from edgekit.models import load
+from edgekit.models.objects import from_object
+from edgekit.optimize.channels import prune_channels
+from edgekit.optimize.cluster import cluster
 from edgekit.optimize.prune import prune
-from edgekit.recipe import PruneRecipe
+from edgekit.recipe import ClusterRecipe, PruneRecipe
 from edgekit.samples import Samples
 
 RECIPE = PruneRecipe(0.6, epochs=3, learning_rate=0.001)
@@ -266,6 +269,21 @@ def test_blocks_that_do_not_fit_a_kernel(small: Any, halves: Samples) -> None:
     assert min(result.sparsity.values()) >= 0.49
 
 
+def test_blocks_and_a_layer_with_one_unit() -> None:
+    import keras
+
+    layers = keras.layers
+    model = keras.Sequential(
+        [keras.Input((8,)), layers.Dense(8, name="mix"), layers.Dense(1, name="value")]
+    )
+    x = np.random.default_rng(0).normal(size=(64, 8)).astype(np.float32)
+    data = Samples({"x": x}, x[:, :1])
+    recipe = PruneRecipe(0.5, epochs=1, batch_size=32, schedule="constant", block=(4, 1))
+    result = prune(from_object(model), recipe, data)
+    assert result.by_weight == ("value",)
+    assert result.sparsity == {"mix": 0.5, "value": 0.5}
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -284,12 +302,43 @@ def test_what_is_asked_in_vain(
         prune(small, PruneRecipe(0.5, epochs=1, batch_size=32, **change), halves)
 
 
+def test_an_autoencoder_needs_no_labels() -> None:
+    import keras
+
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((8,), name="x"),
+            layers.Dense(8, "relu", name="code"),
+            layers.Dense(8, name="again"),
+        ]
+    )
+    data = Samples({"x": np.random.default_rng(0).normal(size=(64, 8)).astype(np.float32)})
+    recipe = PruneRecipe(
+        0.5, epochs=1, batch_size=32, schedule="constant", channels=0.5, multiple=4
+    )
+    slimmed = prune_channels(from_object(model), recipe, data)
+    assert slimmed.channels == {"code": (8, 4), "again": (8, 8)}
+    result = prune(slimmed.source, recipe, data)
+    assert result.sparsity == {"code": 0.5, "again": 0.5}
+    shared = cluster(slimmed.source, ClusterRecipe(clusters=4, epochs=1), data)
+    assert max(shared.distinct.values()) <= 4
+
+
+def test_a_layer_with_a_pattern_has_its_sparsity(small: Any, halves: Samples) -> None:
+    recipe = PruneRecipe(pattern="2:4", layers={"first": 0.25, "scores": 0.8})
+    with pytest.raises(UsageError, match=r"'scores' received 0.8, expected 0.5 with .*'2:4'"):
+        prune(small, recipe, halves)
+
+
 @pytest.mark.parametrize(
     ("values", "says"),
     [
         ({"channels": 1.0}, r"channels: received 1.0.*\[0, 1\)"),
         ({"sparsity": 0.5, "layers": {"mix": 2.0}}, r"layers.mix: received 2.0"),
         ({"sparsity": 0.7, "pattern": "2:4"}, "0.5 with the pattern"),
+        ({"pattern": "2:4", "block": (4, 1)}, "block: .*none with the pattern"),
+        ({"sparsity": 0.5, "layers": {"a": 0.4}, "exclude": ("a",)}, r"layers: received \['a'\]"),
         ({"pattern": "1:4"}, "pattern: received '1:4'"),
         ({"sparsity": 0.5, "schedule": "cubic"}, "schedule: received 'cubic'"),
         ({"sparsity": 0.5, "begin": 5, "end": 5}, "end: received 5, expected above begin 5"),
