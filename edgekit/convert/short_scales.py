@@ -21,6 +21,7 @@ from edgekit.convert.in_place import (
     opened,
     write_rounded,
 )
+from edgekit.convert.rounding import are_shared, balanced
 
 # Significant bits of a scale: those of a bfloat16, so that half of its bytes are zero.
 BITS = 8
@@ -53,8 +54,13 @@ def shorten_scales(content: bytes, float_file: bytes, bits: int = BITS) -> bytes
             for operator in graph.operators
             for index in _of_one_scale(operator, graph.tensors)
         }
+        kernels = {
+            operator.inputs[_WITH_BIAS[operator.code][1]]
+            for operator in graph.operators
+            if operator.code in _WITH_BIAS
+        }
         for index, tensor in enumerate(graph.tensors):
-            _shorten(tensor, weights, bits, index in bound)
+            _shorten(tensor, weights, bits, index in bound, index in kernels)
         for operator in graph.operators:
             roles, inputs = _WITH_BIAS.get(operator.code), operator.inputs
             if roles and len(inputs) > roles[2] and inputs[roles[2]] >= 0:
@@ -73,11 +79,14 @@ def _of_one_scale(operator: Operator, tensors: Sequence[Tensor]) -> list[int]:
     ]
 
 
-def _shorten(tensor: Tensor, weights: Mapping[bytes, NDArray[Any]], bits: int, bound: bool) -> None:
+def _shorten(
+    tensor: Tensor, weights: Mapping[bytes, NDArray[Any]], bits: int, bound: bool, kernel: bool
+) -> None:
     """Give a tensor of integers, constant or computed, its short scales.
 
     Args:
         bound: it has the scale of another tensor, and must have so afterwards.
+        kernel: sums are made of it.
     """
     kind = _INTEGERS.get(tensor.type)
     long = tensor.scales(tensor.old)
@@ -98,8 +107,10 @@ def _shorten(tensor: Tensor, weights: Mapping[bytes, NDArray[Any]], bits: int, b
             exact = steps * old
         elif not bound and np.abs(exact.reshape(shape) / old - steps).max() <= _BESIDE:
             return
-        exact = exact.reshape(shape)
-        write_rounded(exact / new + zeros, tensor.constant(tensor.new, kind))
+        wanted = exact.reshape(shape) / new
+        if kernel and len(shape) in (2, 4) and not are_shared(exact):
+            wanted = balanced(wanted)
+        write_rounded(wanted + zeros, tensor.constant(tensor.new, kind))
     tensor.scales(tensor.new)[:] = short
 
 

@@ -117,7 +117,7 @@ def test_means_are_those_of_the_float_file(
         # The last class is half a step above the first.
         rise = size * np.linspace(-0.25, 0.25, 4) if name == "classes" else 0
         first = np.abs(before[name] - wanted[name]).mean(0).max()
-        assert np.abs(left - rise).max() < max(0.2 * size, 0.03 * first)
+        assert np.abs(left - rise).max() < max(0.3 * size, 0.03 * first)
 
 
 def test_biases_alone_change_and_no_byte_moves(float_file: bytes, ranges: Ranges) -> None:
