@@ -163,7 +163,7 @@ def test_a_model_that_is_hard_to_quantize_recovers(
     settings = {"schemes": ["int8"], "calibration": digits.train}
     (plain,) = edgekit.export(source, out=tmp_path / "plain", **settings)
     result = quantize_aware(
-        source, QatRecipe(epochs=2, batch_size=32, learning_rate=0.001), digits.train
+        source, QatRecipe(epochs=4, batch_size=32, learning_rate=0.002), digits.train
     )
     (aware,) = edgekit.export(result.source, out=tmp_path / "aware", **settings)
     right = digits.test.labels
