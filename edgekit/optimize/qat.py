@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edgekit.convert.calibration.methods import Interval, Method
 from edgekit.convert.calibration.observe import observe
+from edgekit.convert.rounding import are_shared, balanced
 from edgekit.errors import UsageError, require
 from edgekit.models.bridge import to_tf_keras
 from edgekit.models.quantizers import QUANTIZING_LAYERS, is_quantized, quantizer_classes
@@ -114,7 +115,7 @@ def quantize_aware(
     The epoch stays that does best on samples held out. If none beats post-training int8 there, the
     result is the model that was given, without a trace of the training, and its files are those of an
     export without. What stands for post-training int8 is the rounded model before its first step: it
-    rounds the same weights, each channel at its own range, and the same activations, at ranges that
+    rounds the same weights the same way, each channel at its own range, and the same activations, at ranges that
     the default method of calibration finds, on samples of the same kind if not the same ones.
 
     Args:
@@ -160,9 +161,13 @@ def quantize_aware(
     model = _quantized(
         graph, weights, placement, ranges, source, preserve_sparsity, preserve_clusters
     )
-    if preserve_clusters and held is not None:
-        # Shared weights have one range for all channels; post-training each channel has its own.
+    if held is not None:
+        # Post-training each channel has its own range, shared weights or not, and errors cancel.
         other, own = in_parts(layer_graph(twin.model))
+        for step in other.steps:
+            if step.kind in KERNELS:
+                kernel, *rest = own[id(step.layer)]
+                own[id(step.layer)] = [_as_exported(kernel, KERNELS[step.kind][1]), *rest]
         # Layers are built before they are wrapped, as `_measure` does.
         other.build(_plain_call(own), lambda _, tensor: tensor)
         training["rival"] = _quantized(
@@ -174,6 +179,25 @@ def quantize_aware(
     if kept and not kept.epoch:
         return QuantizeAware(source, (), {}, kept)
     return QuantizeAware(_as_source(source, model), kernels, placement.in_float, kept)
+
+
+def _as_exported(kernel: NDArray[Any], axes: tuple[int, ...]) -> NDArray[Any]:
+    """A kernel whose weights are integers times a scale a channel, rounded as in an export.
+
+    Args:
+        kernel: as Keras has it, inputs along its last axis that is none of a channel.
+        axes: those of the output channels.
+    """
+    if are_shared(kernel):
+        return kernel
+    moved = np.moveaxis(kernel, axes, range(len(axes))).astype(np.float64)
+    inputs = moved.shape[-1] if len(axes) == 1 else 1
+    channels = moved.reshape(int(np.prod(moved.shape[: len(axes)])), 1, -1, inputs)
+    scales = np.abs(channels).max((1, 2, 3), keepdims=True) / 127
+    scales[scales == 0] = 1.0
+    made = (balanced(channels / scales) * scales).reshape(moved.shape).astype(kernel.dtype)
+    whole: NDArray[Any] = np.moveaxis(made, range(len(axes)), axes)
+    return whole
 
 
 def _scales(model: Any) -> list[Any]:
