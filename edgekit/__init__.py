@@ -57,6 +57,13 @@ _HOMES = {
     "load_samples": "edgekit.samples",
 }
 
+# What rooms further right provide to the runtime, which knows their part alone: it runs Keras models
+# as well, and imports nothing of the room that loads them.
+_PARTS = {
+    "keras-runner": "edgekit.models.runner:KerasRunner",
+    "describe-object": "edgekit.models.objects:artifact_of",
+}
+
 __all__ = [
     "Artifact",
     "DeviceProfile",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,35 +16,106 @@ import pytest
 import edgekit
 
 PACKAGE = Path(edgekit.__file__).parent
+MODULE_TEXT = r"edgekit(\.\w+)+(:\w*)?"
 
-# A room may import from itself and from those above it.
-ROOMS = (
-    ("errors",),
-    ("files",),
-    ("tensor", "flatbuffer", "protobuf"),
-    (
-        "document",
-        "samples",
-        "artifact",
-        "manifest",
-        "config",
-        "recipe",
-        "device",
-        "preprocess",
-        "metadata",
-        "preparation",
-    ),
-    ("runtime",),
-    ("drift",),
-    ("scoring",),
-    ("report",),
-    ("models",),
-    ("train", "optimize", "convert"),
-    ("tune",),
-    ("pipeline",),
-    ("cli", "__main__"),
-)
-LEVEL = {name: level for level, names in enumerate(ROOMS) for name in names}
+# One total order: a room may import from itself and from those before it, no other.
+ROOMS = [
+    "errors",
+    "registry",
+    "files",
+    "config",
+    "tensor",
+    "artifact",
+    "document",
+    "preprocess",
+    "formats",
+    "recipe",
+    "manifest",
+    "samples",
+    "cache",
+    "ray_cluster",
+    "device",
+    "runtime",
+    "inspection",
+    "metrics",
+    "drift",
+    "scoring",
+    "report",
+    "models",
+    "calibration",
+    "optimize",
+    "convert",
+    "train",
+    "tune",
+    "pipeline",
+    "cli",
+    "__main__",
+]
+LEVEL = {name: level for level, name in enumerate(ROOMS)}
+
+# Files that are still to move, and where to: they are held against the order as if they had.
+MOVES = {
+    "convert/cache.py": "cache.py",
+    "runtime/ray_cluster.py": "ray_cluster.py",
+    "convert/calibration/__init__.py": "calibration/__init__.py",
+    "convert/calibration/probes.py": "calibration/probes.py",
+    "convert/calibration/methods.py": "calibration/methods.py",
+    "convert/calibration/observe.py": "calibration/observe.py",
+    "convert/calibration/ranges.py": "calibration/ranges.py",
+    "convert/calibration/centre.py": "calibration/bias_correction.py",
+    "convert/calibration/learned.py": "calibration/learned.py",
+    "convert/calibration/resemblance.py": "calibration/resemblance.py",
+    "convert/calibration/masks.py": "calibration/masks.py",
+    "convert/calibration/histogram.py": "calibration/histogram.py",
+    "convert/rounding.py": "calibration/rounding.py",
+    "convert/fitting.py": "convert/targets.py",
+    "convert/real_ends.py": "convert/onnx/unrounded_outputs.py",
+    "convert/calibration/centre_onnx.py": "convert/onnx/bias_correction.py",
+    "convert/onnx.py": "convert/onnx/convert.py",
+    "convert/half.py": "convert/onnx/float16.py",
+    "convert/canonical.py": "convert/onnx/canonical.py",
+    "convert/origins.py": "convert/onnx/origins.py",
+    "convert/ordered.py": "convert/onnx/tf2onnx_patch.py",
+    "convert/layout.py": "convert/onnx/layout.py",
+    "convert/older.py": "convert/onnx/downgrade.py",
+    "convert/calibration/centre_tflite.py": "convert/tflite/bias_correction.py",
+    "convert/tflite.py": "convert/tflite/convert.py",
+    "convert/one_grid.py": "convert/tflite/per_tensor_kernels.py",
+    "convert/short_scales.py": "convert/tflite/short_scales.py",
+    "convert/named_ends.py": "convert/tflite/signature_outputs.py",
+    "convert/trying.py": "convert/tflite/kernel_check.py",
+    "convert/flex.py": "convert/tflite/flex.py",
+    "convert/freeze.py": "convert/trace/freeze.py",
+    "convert/lowering.py": "convert/trace/lowering.py",
+    "convert/hiding.py": "convert/trace/attention_masks.py",
+    "convert/fake_quant.py": "convert/trace/fake_quant.py",
+    "flatbuffer.py": "formats/flatbuffer.py",
+    "protobuf.py": "formats/protobuf.py",
+    "convert/graph.py": "formats/graph.py",
+    "convert/graph_tflite.py": "formats/tflite.py",
+    "convert/graph_onnx.py": "formats/onnx.py",
+    "convert/in_place.py": "formats/tflite_patch.py",
+    "convert/metadata.py": "formats/write_metadata.py",
+    "runtime/structure.py": "formats/tflite_check.py",
+    "runtime/state.py": "formats/tflite_state.py",
+    "metadata.py": "formats/metadata.py",
+    "convert/needs.py": "inspection/needs.py",
+    "convert/needs_tflite.py": "inspection/needs_tflite.py",
+    "convert/needs_onnx.py": "inspection/needs_onnx.py",
+    "convert/compatibility.py": "inspection/compatibility.py",
+    "convert/costs.py": "inspection/costs.py",
+    "convert/partitions.py": "inspection/partitions.py",
+    "convert/inspect.py": "inspection/inspect.py",
+    "convert/whole_numbers.py": "inspection/whole_numbers.py",
+    "drift/metrics.py": "metrics/distances.py",
+    "scoring/scores.py": "metrics/scores.py",
+    "recipe/comparing.py": "recipe/identity.py",
+    "preparation.py": "samples/prepare.py",
+    "scoring/cluster.py": "scoring/on_ray.py",
+    "train/fitting.py": "train/loop.py",
+    "train/cluster.py": "train/machines.py",
+    "tune/pruning.py": "tune/early_stopping.py",
+}
 
 DESKTOP_ONLY = {
     "tensorflow",
@@ -54,7 +126,9 @@ DESKTOP_ONLY = {
     "tf2onnx",
     "onnx",
 }
-DESKTOP_ROOMS = {"models", "train", "optimize", "convert"}
+DESKTOP_ROOMS = {"models", "calibration", "optimize", "convert", "train"}
+# onnx, where it is installed, finds shapes that a file does not declare: in a child, of that file.
+ALLOWED = {("inspection", "onnx")}
 
 MODULES = [
     path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"
@@ -62,7 +136,8 @@ MODULES = [
 
 
 def room_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    name = path.relative_to(PACKAGE).as_posix()
+    return MOVES.get(name, name).split("/")[0].removesuffix(".py")
 
 
 def imported(path: Path) -> Iterator[tuple[int, str]]:
@@ -90,14 +165,30 @@ def imported(path: Path) -> Iterator[tuple[int, str]]:
                 yield node.lineno, first.value
 
 
-def room_named(name: str) -> str | None:
-    """The room that an imported name of edgekit's lies in; None for what is not edgekit's."""
+def named(path: Path) -> Iterator[tuple[int, str]]:
+    """As `imported`, and what it names of edgekit's as text, ``"edgekit.room.file:name"``."""
+    yield from imported(path)
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Constant) and re.fullmatch(MODULE_TEXT, str(node.value)):
+            yield node.lineno, str(node.value).partition(":")[0]
+
+
+def module_file(name: str) -> Path | None:
+    """The file of the module that `name`, of edgekit's, is or lies in; None for what is not edgekit's."""
     top, _, rest = name.partition(".")
-    if top != "edgekit":
+    if top != "edgekit" or not rest:
         return None
     word = rest.split(".")[0]
-    home = edgekit._HOMES.get(word)
-    return home.split(".")[1] if home else word
+    if word in edgekit._HOMES:
+        rest = edgekit._HOMES[word].removeprefix("edgekit.")
+    parts = rest.split(".")
+    while parts:
+        base = PACKAGE.joinpath(*parts)
+        for path in (base.with_suffix(".py"), base / "__init__.py"):
+            if path.is_file():
+                return path
+        parts.pop()
+    return None
 
 
 def test_every_module_is_in_a_room() -> None:
@@ -109,8 +200,8 @@ def test_imports_point_to_the_left(path: Path) -> None:
     level = LEVEL[room_of(path)]
     wrong = [
         f"{path}:{line}: {name}"
-        for line, name in imported(path)
-        if (room := room_named(name)) in LEVEL and LEVEL[room] > level
+        for line, name in named(path)
+        if (file := module_file(name)) and LEVEL[room_of(file)] > level
     ]
     assert not wrong
 
@@ -122,7 +213,7 @@ def test_desktop_packages_stay_in_their_rooms(path: Path) -> None:
     wrong = [
         f"{path}:{line}: {name}"
         for line, name in imported(path)
-        if name.split(".")[0] in DESKTOP_ONLY
+        if (top := name.split(".")[0]) in DESKTOP_ONLY and (room_of(path), top) not in ALLOWED
     ]
     assert not wrong
 

@@ -13,13 +13,10 @@ from edgekit.convert.fake_quant import Places, without_fake_quant
 from edgekit.convert.hiding import attention_rules
 from edgekit.convert.lowering import FOR_ALL, lowered
 from edgekit.errors import ExportError, one_line, require
-from edgekit.models.source import SourceModel
+from edgekit.models.source import UNROLLED_STEPS, SourceModel
 from edgekit.tensor import TensorSpec
 
 SIGNATURE = "serving_default"
-
-# Longest sequence for which a recurrent layer is written out step by step (docs/decisions.md).
-UNROLLED_STEPS = 32
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edgekit.convert.graph import Graph, Model, Operator, Shape, Tensor
-from edgekit.convert.needs_onnx import _given, _type
 from edgekit.errors import ArtifactError
+from edgekit.formats.onnx_schema import short_names
 from edgekit.protobuf import Message
-from edgekit.runtime.onnx import short_names
+
+# TensorProto.DataType in onnx.proto, in its order.
+_TYPES = [
+    "?",
+    "float32",
+    "uint8",
+    "int8",
+    "uint16",
+    "int16",
+    "int32",
+    "int64",
+    "string",
+    "bool",
+    "float16",
+    "float64",
+    "uint32",
+    "uint64",
+    "complex64",
+    "complex128",
+    "bfloat16",
+    "float8e4m3fn",
+    "float8e4m3fnuz",
+    "float8e5m2",
+    "float8e5m2fnuz",
+    "uint4",
+    "int4",
+]
 
 # Fields of the messages in onnx.proto.
 _MODEL_IR, _MODEL_GRAPH, _MODEL_OPSETS = 1, 7, 8
@@ -28,6 +54,21 @@ _VALUE_NAME, _VALUE_TYPE, _TYPE_TENSOR, _ELEMENT, _SHAPE, _DIM, _DIM_VALUE = 1, 
 _INTEGERS = {"transA", "transB"}
 _SAME_SHAPE = {"QuantizeLinear", "DequantizeLinear", "Relu", "Cast", "Identity", "Clip", "Softmax"}
 _MOST_BITS = 63
+
+# What comes out where it is not what goes in first.
+_BOOLEAN = {"Equal", "Less", "Greater", "LessOrEqual", "GreaterOrEqual", "And", "Or", "Xor", "Not"}
+_BOOLEAN |= {"IsNaN", "IsInf"}
+_WHOLE = {"Shape", "Size", "NonZero", "ArgMax", "ArgMin"}
+_FIXED = {
+    "DynamicQuantizeLinear": ["uint8", "float32", "uint8"],
+    "MatMulInteger": ["int32"],
+    "ConvInteger": ["int32"],
+}
+_SECOND_OUTPUT = {"TopK": "int64", "MaxPool": "int64", "Dropout": "bool"}
+# The input that has the output's type.
+_LIKE = {"Where": 1, "CastLike": 1, "DequantizeLinear": 1, "OneHot": 2, "QuantizeLinear": 2}
+_QLINEAR = {"QLinearConv": 7, "QLinearMatMul": 7, "QLinearAdd": 7, "QLinearMul": 7}
+_LIKE |= _QLINEAR
 
 # What another reader found out: {tensor: (dtype, shape)}.
 Known = Mapping[str, tuple[str, Shape]]
@@ -194,3 +235,40 @@ def properties(content: bytes) -> dict[str, str]:
     """What a file says about itself, by key."""
     pairs = Message.whole(content).messages(14)
     return {pair.text(1): pair.text(2) for pair in pairs}
+
+
+def _given(
+    op: str,
+    inputs: list[str],
+    attributes: dict[str, Message],
+    bodies: list[list[str]],
+    count: int,
+) -> list[str]:
+    """Types of an operator's `count` outputs, as ONNX's "Operators" page has them."""
+    plain = [kind.split("/")[0] for kind in inputs]
+    if bodies:
+        # A Loop's body gives its condition before the values.
+        inner = bodies[0][1:] if op == "Loop" else bodies[0]
+        return (inner + ["?"] * count)[:count]
+    if op in _FIXED:
+        return (_FIXED[op] + ["?"] * count)[:count]
+    if op in _BOOLEAN:
+        first = "bool"
+    elif op in _WHOLE:
+        first = "int64"
+    elif op == "Cast" or (op == "QuantizeLinear" and len(inputs) < 3):
+        number = attributes.get("to", attributes.get("output_dtype"))
+        first = _type(number.number(_ATTRIBUTE_INT)) if number else "uint8"
+    elif op in ("Constant", "ConstantOfShape"):
+        tensors = [t for a in attributes.values() for t in a.messages(_ATTRIBUTE_TENSOR)]
+        first = _type(tensors[0].number(_TENSOR_TYPE)) if tensors else "float32"
+        if {"value_int", "value_ints"} & set(attributes):
+            first = "int64"
+    else:
+        like = _LIKE.get(op, 0)
+        first = plain[like] if like < len(plain) else "?"
+    return [first, *[_SECOND_OUTPUT.get(op, first)] * (count - 1)][:count]
+
+
+def _type(kind: int) -> str:
+    return _TYPES[kind] if 0 <= kind < len(_TYPES) else f"type {kind}"

@@ -4,14 +4,45 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from edgekit.convert.graph import Graph, Model, Operator, Tensor
-from edgekit.convert.needs_tflite import _TYPES, _at, _code, _indices, _scales
 from edgekit.errors import ArtifactError, TensorError
 from edgekit.flatbuffer import Table, follow, number
 from edgekit.metadata import TFLITE_IDENTIFIER
 from edgekit.runtime.structure import tflite_fault
 from edgekit.tensor import QuantParams
+
+T = TypeVar("T")
+
+# TensorType in schema.fbs, in its order.
+_TYPES = [
+    "float32",
+    "float16",
+    "int32",
+    "uint8",
+    "int64",
+    "string",
+    "bool",
+    "int16",
+    "complex64",
+    "int8",
+    "float64",
+    "complex128",
+    "uint64",
+    "resource",
+    "variant",
+    "uint32",
+    "uint16",
+    "int4",
+    "bfloat16",
+    "int2",
+    "uint4",
+    "float8e4m3",
+    "float8e5m2",
+]
+# Codes in schema.fbs: BuiltinOperator.CUSTOM, QuantizationDetails.BlockwiseQuantization.
+_CUSTOM, _BLOCKWISE = 32, 2
 
 # Fields of the tables in schema.fbs, counted from 0.
 _MODEL_CODES, _MODEL_GRAPHS, _MODEL_BUFFERS, _MODEL_SIGNATURES = 1, 2, 4, 7
@@ -19,7 +50,8 @@ _GRAPH_TENSORS, _GRAPH_INPUTS, _GRAPH_OUTPUTS, _GRAPH_OPERATORS = 0, 1, 2, 3
 _OPERATOR_CODE, _OPERATOR_INPUTS, _OPERATOR_OUTPUTS, _OPERATOR_OPTIONS = 0, 1, 2, 4
 _SHAPE, _TYPE, _BUFFER, _NAME, _QUANTIZATION, _VARIABLE, _SIGNATURE = 0, 1, 2, 3, 4, 5, 7
 _BUFFER_DATA, _BUFFER_OFFSET, _BUFFER_SIZE = 0, 1, 2
-_SCALE, _ZERO_POINT, _AXIS = 2, 3, 6
+_SCALE, _ZERO_POINT, _QUANTIZATION_KIND, _AXIS = 2, 3, 4, 6
+_CODE_OLD, _CODE_CUSTOM, _CODE_VERSION, _CODE_BUILTIN = 0, 1, 2, 3
 _SIGNATURE_INPUTS, _SIGNATURE_OUTPUTS, _SIGNATURE_GRAPH = 0, 1, 4
 # Options that are one flag each, by operator: {field: name}.
 _FLAGS = {"BATCH_MATMUL": {0: "adj_x", 1: "adj_y"}}
@@ -145,3 +177,37 @@ def _named(signature: Table, field: int, tensors: Sequence[Tensor]) -> dict[str,
         entry.content(0).decode("utf-8", "replace"): _at(tensors, entry.number(1, "I"), "tensor")
         for entry in signature.tables(field)
     }
+
+
+def _code(code: Table, builtins: Sequence[str]) -> tuple[str, int]:
+    builtin = max(code.number(_CODE_OLD, "b"), code.number(_CODE_BUILTIN, "i"))
+    version = code.number(_CODE_VERSION, "i", 1)
+    if builtin == _CUSTOM:
+        return code.content(_CODE_CUSTOM).decode("utf-8", "replace"), version
+    # A newer schema's operator has no name here, and no interpreter that is known to run it.
+    return (builtins[builtin] if builtin < len(builtins) else f"operator {builtin}"), version
+
+
+def _scales(quantization: Table) -> str:
+    if quantization.number(_QUANTIZATION_KIND, "B") == _BLOCKWISE:
+        return "/block"
+    start, count = quantization.vector(_SCALE, 4)
+    if count < 2:
+        return "/tensor" if count else ""
+    scales = bytes(quantization.data[start : start + 4 * count])
+    # tflite-runtime takes equal scales for one, and gives other answers.
+    return "/equal channels" if scales == scales[:4] * count else "/channel"
+
+
+def _indices(table: Table, field: int, count: int) -> list[int]:
+    start, length = table.vector(field, 4)
+    indices = [number(table.data, start + 4 * i, "i") for i in range(length)]
+    if any(not -1 <= i < count for i in indices):
+        raise ArtifactError(f"an operator names a tensor beyond {count}. The file is damaged.")
+    return indices
+
+
+def _at(items: Sequence[T], index: int, what: str) -> T:
+    if index >= len(items):
+        raise ArtifactError(f"names {what} {index} of {len(items)}. The file is damaged.")
+    return items[index]

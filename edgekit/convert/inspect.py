@@ -14,7 +14,6 @@ from edgekit.convert import costs
 from edgekit.convert.compatibility import loadable_by, read_model
 from edgekit.convert.graph import Model, Operator, Tensor
 from edgekit.convert.partitions import Partitions, Shapes, partitions_of, shapes_of
-from edgekit.convert.real_ends import ANSWERS, SUMS
 from edgekit.convert.whole_numbers import carriers_of_integers
 from edgekit.errors import ArtifactError, UsageError
 from edgekit.files import compressed_size
@@ -22,6 +21,9 @@ from edgekit.metadata import Metadata, find_tflite
 
 # Operators that carry values between integers and reals and compute nothing.
 _BRIDGES = {"QUANTIZE", "DEQUANTIZE", "QuantizeLinear", "DequantizeLinear"}
+# Of ONNX: layers whose integer kernels give unrounded sums to a caller, and what may follow them.
+SUMS = frozenset({"Gemm", "MatMul"})
+ANSWERS = frozenset({"Softmax", "Sigmoid"})
 # Operators that edgekit leaves real although there are integer kernels.
 _LEFT_REAL = {"DIV": "the integer kernel ends the inference at a divisor that rounds to zero"}
 _INTEGER_SCHEMES = ("int8", "int16x8")

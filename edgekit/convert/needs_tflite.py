@@ -3,56 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
 
+from edgekit.convert.graph_tflite import _TYPES, _at, _code, _indices, _scales
 from edgekit.convert.needs import Need, Needs, signature
-from edgekit.errors import ArtifactError
 from edgekit.flatbuffer import Table, follow, number
 from edgekit.metadata import TFLITE_IDENTIFIER
 
-T = TypeVar("T")
-
-# TensorType in schema.fbs, in its order.
-_TYPES = [
-    "float32",
-    "float16",
-    "int32",
-    "uint8",
-    "int64",
-    "string",
-    "bool",
-    "int16",
-    "complex64",
-    "int8",
-    "float64",
-    "complex128",
-    "uint64",
-    "resource",
-    "variant",
-    "uint32",
-    "uint16",
-    "int4",
-    "bfloat16",
-    "int2",
-    "uint4",
-    "float8e4m3",
-    "float8e5m2",
-]
 # Types whose numbers stand for real ones only together with scales.
 _QUANTIZED = {"int8", "uint8", "int16", "int4", "int2", "uint4"}
-# Codes in schema.fbs: BuiltinOperator.CUSTOM, QuantizationDetails.BlockwiseQuantization.
-_CUSTOM, _BLOCKWISE = 32, 2
 _CONVOLUTIONS, _SAME = ("CONV_2D", "DEPTHWISE_CONV_2D"), 0
 
 # Fields of the tables in schema.fbs, counted from 0.
 _MODEL_CODES, _MODEL_SUBGRAPHS, _MODEL_BUFFERS = 1, 2, 4
-_CODE_OLD, _CODE_CUSTOM, _CODE_VERSION, _CODE_BUILTIN = 0, 1, 2, 3
+_CODE_CUSTOM = 1
 _GRAPH_TENSORS, _GRAPH_OPERATORS = 0, 3
 _OPERATOR_CODE, _OPERATOR_INPUTS, _OPERATOR_OUTPUTS, _OPERATOR_OPTIONS = 0, 1, 2, 4
 # Of Conv2DOptions and DepthwiseConv2DOptions alike.
 _CONV_PADDING, _CONV_STRIDE_W, _CONV_STRIDE_H = 0, 1, 2
 _TENSOR_SHAPE, _TENSOR_TYPE, _TENSOR_BUFFER, _TENSOR_NAME, _TENSOR_QUANTIZATION = range(5)
-_QUANTIZATION_SCALE, _QUANTIZATION_KIND = 2, 4
 _BUFFER_DATA, _BUFFER_OFFSET = 0, 1
 
 
@@ -109,15 +77,6 @@ def _operators(content: bytes, builtins: Sequence[str]) -> Iterator[Need]:
             )
 
 
-def _code(code: Table, builtins: Sequence[str]) -> tuple[str, int]:
-    builtin = max(code.number(_CODE_OLD, "b"), code.number(_CODE_BUILTIN, "i"))
-    version = code.number(_CODE_VERSION, "i", 1)
-    if builtin == _CUSTOM:
-        return code.content(_CODE_CUSTOM).decode("utf-8", "replace"), version
-    # A newer schema's operator has no name here, and no interpreter that is known to run it.
-    return (builtins[builtin] if builtin < len(builtins) else f"operator {builtin}"), version
-
-
 def _type(tensor: Table, filled: Sequence[bool]) -> str:
     kind = tensor.number(_TENSOR_TYPE, "b")
     name = _TYPES[kind] if 0 <= kind < len(_TYPES) else f"type {kind}"
@@ -145,28 +104,3 @@ def _strides(op: str, operator: Table, tensors: Sequence[Table], inputs: Sequenc
     skips = any(1 < size < stride for size, stride in zip(kernel, strides, strict=True))
     same = options.number(_CONV_PADDING, "b") == _SAME
     return ", strides beyond the kernel" if skips and same else ""
-
-
-def _scales(quantization: Table) -> str:
-    if quantization.number(_QUANTIZATION_KIND, "B") == _BLOCKWISE:
-        return "/block"
-    start, count = quantization.vector(_QUANTIZATION_SCALE, 4)
-    if count < 2:
-        return "/tensor" if count else ""
-    scales = bytes(quantization.data[start : start + 4 * count])
-    # tflite-runtime takes equal scales for one, and gives other answers.
-    return "/equal channels" if scales == scales[:4] * count else "/channel"
-
-
-def _indices(table: Table, field: int, count: int) -> list[int]:
-    start, length = table.vector(field, 4)
-    indices = [number(table.data, start + 4 * i, "i") for i in range(length)]
-    if any(not -1 <= i < count for i in indices):
-        raise ArtifactError(f"an operator names a tensor beyond {count}. The file is damaged.")
-    return indices
-
-
-def _at(items: Sequence[T], index: int, what: str) -> T:
-    if index >= len(items):
-        raise ArtifactError(f"names {what} {index} of {len(items)}. The file is damaged.")
-    return items[index]

@@ -143,16 +143,6 @@ def ends_reason(inputs: Iterable[str], outputs: Iterable[str]) -> str | None:
     return None
 
 
-def ranges_reason(error: BaseException) -> str:
-    """Why no ranges were found: the calibrator cannot look into loops."""
-    if "Tensor data is null" in str(error):
-        return (
-            "ranges inside a loop, as recurrent layers make them, cannot be observed. The scheme "
-            "'dynamic' needs none; a convolution in the layer's place quantises fully."
-        )
-    return f"the ranges of its tensors cannot be observed: {one_line(error)}"
-
-
 def real_inside_reason(op: str, name: str) -> str:
     """Why a loop or a branch has no half-precision form.
 

@@ -20,6 +20,9 @@ from edgekit.tensor import TensorSpec
 
 Tensors = Mapping[str, Any]
 
+# Longest sequence for which a recurrent layer is written out step by step (docs/decisions.md).
+UNROLLED_STEPS = 32
+
 
 @dataclass(frozen=True)
 class SourceModel:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
-from edgekit.convert.freeze import UNROLLED_STEPS
 from edgekit.errors import require
+from edgekit.models.source import UNROLLED_STEPS
 from edgekit.optimize.layer_graph import LayerGraph, Step
 from edgekit.optimize.placement import KERNELS, activation_of
 

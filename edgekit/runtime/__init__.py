@@ -8,17 +8,19 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
+import edgekit
 from edgekit.artifact import FORMATS, Artifact
 from edgekit.errors import MissingDependencyError, UsageError, nearest
 from edgekit.runtime.options import Options
 from edgekit.runtime.runner import Runner
 
 # Which backend runs which format, the preferred one first:
-# (name, package that must be there, module and class of its runner, extra that brings it).
+# (name, package that must be there, module and class of its runner or a part of edgekit's, extra that
+# brings it).
 # Modules are named, not imported: loading a .tflite file must not pull in onnxruntime or Keras.
 _TFLITE = "edgekit.runtime.tflite:TfliteRunner"
-_KERAS = ("keras", "keras", "edgekit.models.runner:KerasRunner", "export")
-_DESCRIBE_OBJECT = "edgekit.models.objects:artifact_of"
+_KERAS = ("keras", "keras", "keras-runner", "export")
+_DESCRIBE_OBJECT = "describe-object"
 _BACKENDS = {
     "tflite": [
         ("litert", "ai_edge_litert", _TFLITE, ""),
@@ -114,6 +116,6 @@ def load(
 
 
 def _find(name: str) -> Any:
-    """What ``"module:name"`` stands for."""
-    module, _, attribute = name.partition(":")
+    """What ``"module:name"`` stands for, or a part that another room plays."""
+    module, _, attribute = edgekit._PARTS.get(name, name).partition(":")
     return getattr(importlib.import_module(module), attribute)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgekit.errors import ArtifactError, UsageError, nearest, require
+from edgekit.formats.onnx_schema import short_names
 from edgekit.runtime.options import NO_DELEGATE
 from edgekit.runtime.runner import Backend, Runner
 from edgekit.tensor import TensorSpec
@@ -105,9 +106,3 @@ class OnnxRunner(Runner):
 
     def _close(self) -> None:
         del self._session
-
-
-def short_names(full: list[str]) -> list[str]:
-    """`full` without TensorFlow's ``:0`` at the end, unless it is what tells tensors apart."""
-    short = [name.split(":")[0] for name in full]
-    return short if len(set(short)) == len(short) else full

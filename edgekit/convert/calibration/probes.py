@@ -9,8 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.convert.refusals import ranges_reason
-from edgekit.errors import ExportError, require
+from edgekit.errors import ExportError, one_line, require
 from edgekit.runtime.tflite import spec_of
 from edgekit.samples import Samples
 from edgekit.tensor import dequantize, quantize
@@ -178,3 +177,13 @@ class OnnxProbe:
         for name, values in results.items():
             if values.size:
                 look(name, values)
+
+
+def ranges_reason(error: BaseException) -> str:
+    """Why no ranges were found: the calibrator cannot look into loops."""
+    if "Tensor data is null" in str(error):
+        return (
+            "ranges inside a loop, as recurrent layers make them, cannot be observed. The scheme "
+            "'dynamic' needs none; a convolution in the layer's place quantises fully."
+        )
+    return f"the ranges of its tensors cannot be observed: {one_line(error)}"

@@ -1,0 +1,1 @@
+"""Model files as bytes: readers, checks and patches, with numpy and the standard library alone."""
