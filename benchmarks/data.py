@@ -23,8 +23,8 @@ from pathlib import Path
 import numpy as np
 
 import edgekit
-from edgekit.convert.metadata import write_tflite
-from edgekit.metadata import Metadata
+from edgekit.formats.metadata import Metadata
+from edgekit.formats.write_metadata import write_tflite
 from edgekit.preparation import learned, prepared
 from edgekit.preprocess import FixedLength, LogMel, Preprocessing, Rescale, Resize, Standardize
 

@@ -26,7 +26,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from edgekit.metadata import Metadata
+from edgekit.formats.metadata import Metadata
 from edgekit.preparation import learned, prepared
 from edgekit.recipe import Recipe, read_recipe
 from edgekit.samples import Samples

@@ -14,7 +14,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edgekit.errors import SamplesError, TensorError
-from edgekit.metadata import Metadata, by_input
+from edgekit.formats.metadata import Metadata, by_input
 from edgekit.preprocess import Preprocessing
 from edgekit.samples import LazyArray, MappedArray, Samples, blocks
 from edgekit.tensor import ANY_INPUT, TensorSpec

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import edgekit
-from edgekit.convert.metadata import write_tflite
 from edgekit.drift.golden import Golden
 from edgekit.errors import ArtifactError, SamplesError, TensorError
-from edgekit.metadata import Metadata
+from edgekit.formats.metadata import Metadata
+from edgekit.formats.write_metadata import write_tflite
 from edgekit.preparation import fitted, learned, prepared
 from edgekit.preprocess import CenterCrop, Preprocessing, Rescale, Resize, Standardize
 from edgekit.samples import LazyArray, MappedArray, Samples, load_samples

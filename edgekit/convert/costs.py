@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from edgekit.convert.graph import Graph, Operator, Tensor, product
+from edgekit.formats.graph import Graph, Operator, Tensor, product
 
 # TFLite aligns tensors to 64 bytes: kDefaultTensorAlignment in tensorflow/lite/util.h.
 ALIGNMENT = 64

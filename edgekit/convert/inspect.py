@@ -12,12 +12,12 @@ from edgekit import document
 from edgekit.artifact import FORMATS, Artifact
 from edgekit.convert import costs
 from edgekit.convert.compatibility import loadable_by, read_model
-from edgekit.convert.graph import Model, Operator, Tensor
 from edgekit.convert.partitions import Partitions, Shapes, partitions_of, shapes_of
 from edgekit.convert.whole_numbers import carriers_of_integers
 from edgekit.errors import ArtifactError, UsageError
 from edgekit.files import compressed_size
-from edgekit.metadata import Metadata, find_tflite
+from edgekit.formats.graph import Model, Operator, Tensor
+from edgekit.formats.metadata import Metadata, find_tflite
 
 # Operators that carry values between integers and reals and compute nothing.
 _BRIDGES = {"QUANTIZE", "DEQUANTIZE", "QuantizeLinear", "DequantizeLinear"}
@@ -260,8 +260,8 @@ def _ways(metadata: Metadata | None) -> list[str]:
 
 def _metadata(content: bytes, format: str) -> Metadata | None:
     if format == "onnx":
-        from edgekit.convert.graph_onnx import properties
-        from edgekit.metadata import from_onnx_map
+        from edgekit.formats.metadata import from_onnx_map
+        from edgekit.formats.onnx import properties
 
         return from_onnx_map(properties(content))
     stored = find_tflite(content)

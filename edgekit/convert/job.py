@@ -17,12 +17,12 @@ from edgekit.convert.compatibility import read_model
 from edgekit.convert.fitting import Aim
 from edgekit.convert.inspect import operators_of
 from edgekit.convert.making import CALIBRATED, Made, Wanted, make
-from edgekit.convert.metadata import write_onnx, write_tflite
 from edgekit.convert.refusals import load_reason
 from edgekit.errors import ArtifactError, ExportError, UsageError
 from edgekit.files import compressed_size
+from edgekit.formats.metadata import Metadata
+from edgekit.formats.write_metadata import write_onnx, write_tflite
 from edgekit.manifest import ExportedFile
-from edgekit.metadata import Metadata
 from edgekit.models import load
 from edgekit.models.source import SourceModel
 from edgekit.optimize.chain import optimize

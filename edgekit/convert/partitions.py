@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.artifact import Artifact
-from edgekit.convert.graph import Model, Shape
+from edgekit.formats.graph import Model, Shape
 from edgekit.runtime.child import run_in_child
 from edgekit.runtime.verify import Limits, _limit
 
@@ -129,7 +129,7 @@ def inferred(path: str, seconds: str, memory: str) -> Any:
     """In the child: [name, dtype, shape] of each tensor whose shape is found."""
     import onnx
 
-    from edgekit.convert.graph_onnx import read_onnx
+    from edgekit.formats.onnx import read_onnx
 
     _limit(int(seconds), int(memory))
     # It takes bytes and gives an object.

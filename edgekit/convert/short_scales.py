@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.convert.in_place import (
+from edgekit.convert.rounding import are_shared, balanced
+from edgekit.formats.tflite_patch import (
     BIASES,
     Operator,
     Tensor,
@@ -21,7 +22,6 @@ from edgekit.convert.in_place import (
     opened,
     write_rounded,
 )
-from edgekit.convert.rounding import are_shared, balanced
 
 # Significant bits of a scale: those of a bfloat16, so that half of its bytes are zero.
 BITS = 8

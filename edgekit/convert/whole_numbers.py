@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from edgekit.convert.graph import Graph, Operator
+from edgekit.formats.graph import Graph, Operator
 
 # Operators, by TFLite's names, that hand values on as they are. What is computed is rounded anyway.
 _HAND_ON = {

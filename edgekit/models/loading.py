@@ -18,7 +18,7 @@ from edgekit.errors import (
     one_line,
     require,
 )
-from edgekit.metadata import Metadata
+from edgekit.formats.metadata import Metadata
 from edgekit.models.links import refuse_links
 from edgekit.models.metadata import read
 from edgekit.models.quantizers import QUANTIZING_LAYERS, quantizers_known

@@ -1,7 +1,7 @@
 """Metadata inside Keras' own files, where Keras passes it over.
 
 In a ``.keras`` file it is a member ``edgekit.json`` of the archive, in HDF5 an attribute ``edgekit`` of
-the file, in a SavedModel a file ``assets.extra/edgekit.json``. What it holds is that of `edgekit.metadata`.
+the file, in a SavedModel a file ``assets.extra/edgekit.json``. What it holds is that of `edgekit.formats.metadata`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from edgekit.artifact import Artifact
 from edgekit.errors import ArtifactError, UsageError, require
 from edgekit.files import atomic
-from edgekit.metadata import KEY, MAX_BYTES, Metadata
+from edgekit.formats.metadata import KEY, MAX_BYTES, Metadata
 
 _MEMBER = f"{KEY}.json"
 

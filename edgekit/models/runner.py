@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.errors import UsageError, require
-from edgekit.metadata import Metadata
+from edgekit.formats.metadata import Metadata
 from edgekit.models.loading import load, load_saved_model
 from edgekit.models.metadata import read
 from edgekit.models.objects import ModelObject, from_object

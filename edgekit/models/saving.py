@@ -12,7 +12,7 @@ from typing import Any
 
 from edgekit.errors import ArtifactError, OutputExistsError, UsageError, require
 from edgekit.files import atomic, atomic_folder, refuse_existing
-from edgekit.metadata import Metadata
+from edgekit.formats.metadata import Metadata
 from edgekit.models.metadata import write
 from edgekit.models.source import SourceModel, from_keras
 

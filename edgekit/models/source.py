@@ -14,7 +14,7 @@ import numpy as np
 
 from edgekit.artifact import Artifact
 from edgekit.errors import ArtifactError, UsageError, nearest, require
-from edgekit.metadata import Metadata
+from edgekit.formats.metadata import Metadata
 from edgekit.models.quantizers import is_quantized, quantizers_known
 from edgekit.tensor import TensorSpec
 

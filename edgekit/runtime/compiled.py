@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgekit.errors import ArtifactError, UsageError
+from edgekit.formats.tflite_state import state_of
 from edgekit.runtime.runner import Backend, Runner
-from edgekit.runtime.state import state_of
 from edgekit.runtime.tflite import spec_of
 from edgekit.tensor import TensorSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgekit.metadata import Metadata
+    from edgekit.formats.metadata import Metadata
 
 # What its buffers can hold.
 _DTYPES = ("float32", "float16", "int32", "int8", "uint8", "bool")
@@ -120,7 +120,7 @@ class CompiledRunner(Runner):
         return [read(count, dtype).reshape(shape) for read, count, dtype, shape in self._reads]
 
     def _read_metadata(self) -> Metadata | None:
-        from edgekit.metadata import read_tflite
+        from edgekit.formats.metadata import read_tflite
 
         return read_tflite(self.artifact.path)
 

@@ -15,7 +15,7 @@ from edgekit.tensor import TensorSpec
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgekit.metadata import Metadata
+    from edgekit.formats.metadata import Metadata
 
 _CPU = "CPUExecutionProvider"
 
@@ -100,7 +100,7 @@ class OnnxRunner(Runner):
         return results
 
     def _read_metadata(self) -> Metadata | None:
-        from edgekit.metadata import from_onnx_map
+        from edgekit.formats.metadata import from_onnx_map
 
         return from_onnx_map(self._session.get_modelmeta().custom_metadata_map)
 

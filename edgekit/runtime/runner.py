@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import Self
 
-    from edgekit.metadata import Metadata
+    from edgekit.formats.metadata import Metadata
 
     Arrays = Mapping[str, NDArray[Any]]
 
@@ -271,7 +271,7 @@ class Runner(ABC):
             ArtifactError: it is damaged, or of a version that this edgekit does not know.
         """
         # Read when asked for: an inference does without.
-        from edgekit.metadata import Metadata
+        from edgekit.formats.metadata import Metadata
 
         return self._read_metadata() or Metadata()
 

@@ -57,6 +57,6 @@ class Shapes:
 
     @cached_property
     def _stateful(self) -> bool:
-        from edgekit.runtime.state import state_of
+        from edgekit.formats.tflite_state import state_of
 
         return any(state_of(self._path))

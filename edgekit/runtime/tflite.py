@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from edgekit.metadata import Metadata
+    from edgekit.formats.metadata import Metadata
     from edgekit.runtime.shapes import Shapes
 
 # Backend name: the module that holds `Interpreter`, the distribution that brings it.
@@ -148,17 +148,17 @@ class TfliteRunner(Runner):
         return [np.asarray(interpreter.get_tensor(index)) for index in self._output_indices]
 
     def _read_metadata(self) -> Metadata | None:
-        from edgekit.metadata import read_tflite
+        from edgekit.formats.metadata import read_tflite
 
         return read_tflite(self.artifact.path)
 
     def _keeps_state(self) -> bool:
-        from edgekit.runtime.state import state_of
+        from edgekit.formats.tflite_state import state_of
 
         return any(state_of(self.artifact.path))
 
     def _reset(self) -> None:
-        from edgekit.runtime.state import state_of
+        from edgekit.formats.tflite_state import state_of
 
         if not state_of(self.artifact.path).resources:
             self._interpreter.reset_all_variables()

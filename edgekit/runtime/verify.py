@@ -23,10 +23,10 @@ import edgekit
 from edgekit.artifact import Artifact
 from edgekit.errors import ArtifactError, EdgekitError
 from edgekit.files import cache_folder, sha256_of
+from edgekit.formats.tflite_check import tflite_fault
 from edgekit.runtime.child import Ended, run_in_child
 from edgekit.runtime.options import Options
 from edgekit.runtime.runner import Runner
-from edgekit.runtime.structure import tflite_fault
 from edgekit.tensor import TensorSpec
 
 # Backend: the package whose import brings its native code, and where its version stands.

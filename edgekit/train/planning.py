@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgekit.errors import ArtifactError, SamplesError, TensorError, TrainingError, require
-from edgekit.metadata import Metadata
+from edgekit.formats.metadata import Metadata
 from edgekit.models.architectures import Task, adopt, build
 from edgekit.models.source import SourceModel, from_keras
 from edgekit.preparation import learned, prepared

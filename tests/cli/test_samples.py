@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import edgekit
-from edgekit.convert.metadata import write_tflite
-from edgekit.metadata import Metadata
+from edgekit.formats.metadata import Metadata
+from edgekit.formats.write_metadata import write_tflite
 from edgekit.preprocess import Preprocessing, Rescale, Resize
 
 NAMES = ("a", "b", "c", "d", "e")

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import edgekit
-from edgekit.convert.graph_onnx import read_onnx
 from edgekit.convert.refusals import origin_of, place
 from edgekit.errors import ExportError
+from edgekit.formats.onnx import read_onnx
 from edgekit.recipe import ExportRecipe
 from edgekit.samples import Samples
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 import edgekit
 from edgekit.convert.calibration.masks import hidden_scores, saturated
 from edgekit.convert.calibration.methods import Interval
-from edgekit.convert.graph import Graph, Model, Operator, Tensor
 from edgekit.drift.metrics import sqnr_db
+from edgekit.formats.graph import Graph, Model, Operator, Tensor
 from edgekit.samples import Samples
 
 

@@ -13,7 +13,7 @@ import pytest
 
 import edgekit
 from edgekit.errors import TensorError, UsageError
-from edgekit.metadata import Metadata
+from edgekit.formats.metadata import Metadata
 from edgekit.models.metadata import write
 from edgekit.preprocess import Preprocessing, Rescale
 from edgekit.recipe import ExportRecipe

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekit.convert.in_place import float_constants, opened
-from edgekit.convert.metadata import strip_tflite
 from edgekit.convert.short_scales import BITS, round_up, shorten_scales
+from edgekit.formats.tflite_patch import float_constants, opened
+from edgekit.formats.write_metadata import strip_tflite
 
 
 @given(

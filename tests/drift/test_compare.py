@@ -13,7 +13,7 @@ from edgekit.drift.budget import DriftBudget
 from edgekit.drift.compare import compare
 from edgekit.drift.golden import Golden
 from edgekit.errors import DocumentError, TensorError, UsageError
-from edgekit.metadata import Metadata
+from edgekit.formats.metadata import Metadata
 from edgekit.runtime.runner import Runner
 from edgekit.samples import Samples
 

@@ -15,7 +15,7 @@ import pytest
 import edgekit
 from edgekit.errors import ArtifactError, UsageError
 from edgekit.files import sha256_of
-from edgekit.metadata import MAX_BYTES, Metadata
+from edgekit.formats.metadata import MAX_BYTES, Metadata
 from edgekit.models import load
 from edgekit.models.metadata import read, write
 from edgekit.preprocess import Preprocessing, Rescale
@@ -97,7 +97,10 @@ def overwritten(path: Path, content: bytes) -> None:
     [
         (b"", "not JSON"),
         (b"[1]", "expected a JSON object"),
-        (json.dumps({"schema": "edgekit.metadata/9"}).encode(), "expected 'edgekit.metadata/1'"),
+        (
+            json.dumps({"schema": "edgekit.metadata/9"}).encode(),
+            "expected 'edgekit.metadata/1'",
+        ),
         (b" " * (MAX_BYTES + 9), "expected at most"),
         (
             json.dumps(

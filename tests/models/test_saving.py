@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgekit.errors import ArtifactError, OutputExistsError, UsageError
-from edgekit.metadata import Metadata
+from edgekit.formats.metadata import Metadata
 from edgekit.models import load, save
 from edgekit.models.architectures import Task, adopt
 from edgekit.models.saving import check_saving

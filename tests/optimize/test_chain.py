@@ -156,7 +156,7 @@ def test_a_model_keeps_what_it_says_about_itself(
 ) -> None:
     path = tmp_path / "named.keras"
     path.write_bytes(small_model.read_bytes())
-    write(path, edgekit.metadata.Metadata(class_names=("upper", "lower")))
+    write(path, edgekit.formats.metadata.Metadata(class_names=("upper", "lower")))
     recipe = ExportRecipe(prune=replace(PRUNE, sparsity=None))
     shelf = Shelf(tmp_path, "named", None)
     result = optimize(load(path), recipe, halves, shelf=shelf)

@@ -9,8 +9,8 @@ import pytest
 
 import edgekit
 from edgekit import document
-from edgekit.convert.metadata import strip_onnx, strip_tflite
 from edgekit.errors import RecipeError, UsageError
+from edgekit.formats.write_metadata import strip_onnx, strip_tflite
 from edgekit.models import load
 from edgekit.models.bridge import to_tf_keras
 from edgekit.models.source import SourceModel, copied, from_keras

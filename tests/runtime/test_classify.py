@@ -10,7 +10,7 @@ import pytest
 
 import edgekit
 from edgekit.errors import TensorError, UsageError
-from edgekit.metadata import Metadata
+from edgekit.formats.metadata import Metadata
 from edgekit.preprocess import Preprocessing, Rescale
 
 NAMES = tuple("abcdefghij")
@@ -63,7 +63,7 @@ def test_names_that_do_not_fit_are_refused(runner):
 
 
 def test_it_is_read_from_the_file_itself(models, tmp_path):
-    writers = pytest.importorskip("edgekit.convert.metadata")
+    writers = pytest.importorskip("edgekit.formats.write_metadata")
     known = Metadata(class_names=NAMES)
     path = tmp_path / "m.int8.tflite"
     shutil.copy(models / "classifier.int8.tflite", path)

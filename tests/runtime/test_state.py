@@ -10,7 +10,7 @@ import pytest
 
 import edgekit
 from edgekit.errors import TensorError, UsageError
-from edgekit.runtime.state import state_of
+from edgekit.formats.tflite_state import state_of
 
 STEPS = [{"amount": np.full((1, 2), n, np.float32)} for n in (1, 2, 3)]
 ENDINGS = [".tflite"] + ([".onnx"] if find_spec("onnxruntime") else [])

@@ -17,10 +17,10 @@ import edgekit
 from edgekit import runtime
 from edgekit.artifact import Artifact
 from edgekit.errors import ArtifactError
+from edgekit.formats.tflite_check import tflite_fault
 from edgekit.runtime import verify as module
 from edgekit.runtime.child import Ended, run_in_child
 from edgekit.runtime.options import Options
-from edgekit.runtime.structure import tflite_fault
 from edgekit.runtime.verify import Limits, verify
 
 HOSTILE = Path(__file__).parent / "hostile"

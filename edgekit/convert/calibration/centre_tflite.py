@@ -16,7 +16,7 @@ import numpy as np
 
 from edgekit.convert.calibration.centre import missing
 from edgekit.convert.calibration.probes import TfliteProbe
-from edgekit.convert.in_place import BIASES, Graph, Tensor, opened, write_rounded
+from edgekit.formats.tflite_patch import BIASES, Graph, Tensor, opened, write_rounded
 from edgekit.samples import Samples
 
 # Operators by code. Those behind the sums give an answer made of them, or hand them on.

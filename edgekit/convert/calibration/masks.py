@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edgekit.convert.calibration.methods import Interval
-from edgekit.convert.graph import Model, Operator, Tensor
+from edgekit.formats.graph import Model, Operator, Tensor
 
 # How far below the lowest score the range ends: what is hidden weighs exp(-margin) beside the lowest
 # score of its row at most. A wider margin has coarser steps, which 16 bits can spare.

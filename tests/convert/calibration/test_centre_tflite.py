@@ -14,8 +14,8 @@ from edgekit.convert.calibration.probes import TfliteProbe, batches
 from edgekit.convert.calibration.ranges import Ranges
 from edgekit.convert.compatibility import read_model
 from edgekit.convert.freeze import freeze
-from edgekit.convert.in_place import opened
 from edgekit.convert.tflite import find_ranges, float_tflite, quantize_tflite
+from edgekit.formats.tflite_patch import opened
 from edgekit.models import load
 from edgekit.samples import Samples
 

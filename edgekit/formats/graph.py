@@ -1,6 +1,6 @@
 """Graph: the operators and tensors of a model file, said alike for TFLite and ONNX.
 
-`edgekit.convert.graph_tflite` and `edgekit.convert.graph_onnx` read files into it, with the standard
+`edgekit.formats.tflite` and `edgekit.formats.onnx` read files into it, with the standard
 library alone; what a file needs, counts and costs is worked out from it.
 """
 

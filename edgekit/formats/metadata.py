@@ -17,7 +17,7 @@ from typing import Any
 
 from edgekit import document
 from edgekit.errors import ArtifactError, RecipeError, TensorError, UsageError, nearest
-from edgekit.flatbuffer import Bytes, Table, number
+from edgekit.formats.flatbuffer import Bytes, Table, number
 from edgekit.preprocess import Preprocessing
 from edgekit.tensor import ANY_INPUT
 

@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import edgekit
-from edgekit.convert.metadata import strip_onnx, strip_tflite, write_onnx, write_tflite
 from edgekit.errors import ArtifactError, ExportError, UsageError
-from edgekit.metadata import KEY, SCHEMA, Metadata, find_tflite, from_onnx_map, read_tflite
+from edgekit.formats.metadata import KEY, SCHEMA, Metadata, find_tflite, from_onnx_map, read_tflite
+from edgekit.formats.write_metadata import strip_onnx, strip_tflite, write_onnx, write_tflite
 from edgekit.preprocess import Preprocessing, Rescale, Resize
 
-MODELS = Path(__file__).parent / "models"
+MODELS = Path(__file__).parents[1] / "models"
 TFLITE = sorted(MODELS.glob("*.tflite"))
 ONNX = sorted(MODELS.glob("*.onnx"))
 EXAMPLE = Metadata(
@@ -238,10 +238,10 @@ def test_files_that_cannot_be_moved_are_refused(large: bytes, schema, pack, monk
     with pytest.raises(ArtifactError, match="damaged or cut off"):
         write_tflite(large[:-200], EXAMPLE)
     content = (MODELS / "pair.float32.tflite").read_bytes()
-    monkeypatch.setattr("edgekit.convert.metadata._MAX_FLATBUFFER", len(content))
+    monkeypatch.setattr("edgekit.formats.write_metadata._MAX_FLATBUFFER", len(content))
     with pytest.raises(ExportError, match=f"more than {len(content)}"):
         write_tflite(content, EXAMPLE)
-    monkeypatch.setattr("edgekit.convert.metadata._MODEL_FIELDS", 5)
+    monkeypatch.setattr("edgekit.formats.write_metadata._MODEL_FIELDS", 5)
     with pytest.raises(ExportError, match="a newer schema"):
         write_tflite(content, EXAMPLE)
 
@@ -271,7 +271,10 @@ def test_other_properties_of_an_onnx_file_stay() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"schema": "edgekit.metadata/2"}, "received schema 'edgekit.metadata/2', expected"),
+        (
+            {"schema": "edgekit.metadata/2"},
+            "received schema 'edgekit.metadata/2', expected",
+        ),
         ({"schema": None}, "received schema None"),
         ({"class_name": []}, "unknown key 'class_name'.*Did you mean 'class_names'"),
         ({"class_names": "cat"}, "class_names: received 'cat', expected a list"),
@@ -304,7 +307,7 @@ def test_text_that_is_none_of_ours_is_refused(content: bytes) -> None:
 
 def test_metadata_have_a_size_limit(saved, monkeypatch) -> None:
     written = write_tflite(TFLITE[0].read_bytes(), EXAMPLE)
-    monkeypatch.setattr("edgekit.metadata.MAX_BYTES", 100)
+    monkeypatch.setattr("edgekit.formats.metadata.MAX_BYTES", 100)
     with pytest.raises(UsageError, match="expected at most 100"):
         EXAMPLE.to_bytes()
     with pytest.raises(ArtifactError, match="expected at most 100"):

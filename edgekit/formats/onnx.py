@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edgekit.convert.graph import Graph, Model, Operator, Shape, Tensor
 from edgekit.errors import ArtifactError
+from edgekit.formats.graph import Graph, Model, Operator, Shape, Tensor
 from edgekit.formats.onnx_schema import short_names
-from edgekit.protobuf import Message
+from edgekit.formats.protobuf import Message
 
 # TensorProto.DataType in onnx.proto, in its order.
 _TYPES = [

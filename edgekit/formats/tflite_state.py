@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from edgekit.flatbuffer import Table, follow
+from edgekit.formats.flatbuffer import Table, follow
 
 # Fields of schema.fbs.
 _MODEL_OPERATOR_CODES, _MODEL_SUBGRAPHS = 1, 2

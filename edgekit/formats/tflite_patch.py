@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.flatbuffer import Table, follow
-from edgekit.metadata import (
+from edgekit.formats.flatbuffer import Table, follow
+from edgekit.formats.metadata import (
     BUFFER_DATA,
     BUFFER_OFFSET,
     BUFFER_SIZE,

@@ -6,11 +6,11 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from edgekit.convert.graph import Graph, Model, Operator, Tensor
 from edgekit.errors import ArtifactError, TensorError
-from edgekit.flatbuffer import Table, follow, number
-from edgekit.metadata import TFLITE_IDENTIFIER
-from edgekit.runtime.structure import tflite_fault
+from edgekit.formats.flatbuffer import Table, follow, number
+from edgekit.formats.graph import Graph, Model, Operator, Tensor
+from edgekit.formats.metadata import TFLITE_IDENTIFIER
+from edgekit.formats.tflite_check import tflite_fault
 from edgekit.tensor import QuantParams
 
 T = TypeVar("T")

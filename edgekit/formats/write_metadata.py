@@ -10,8 +10,8 @@ from __future__ import annotations
 import struct
 
 from edgekit.errors import ArtifactError, ExportError
-from edgekit.flatbuffer import Table, follow, number
-from edgekit.metadata import (
+from edgekit.formats.flatbuffer import Table, follow, number
+from edgekit.formats.metadata import (
     BUFFER_OFFSET,
     KEY,
     METADATA_NAME,
@@ -20,7 +20,7 @@ from edgekit.metadata import (
     TFLITE_IDENTIFIER,
     Metadata,
 )
-from edgekit.protobuf import delimited, fields
+from edgekit.formats.protobuf import delimited, fields
 
 # Fields of Model, SubGraph, OperatorCode and Operator in schema.fbs that are needed here.
 _MODEL_VERSION, _MODEL_OPERATOR_CODES, _MODEL_SUBGRAPHS = 0, 1, 2
