@@ -1,4 +1,4 @@
-"""Measures which released interpreters run what, and writes ``edgekit/convert/compatibility.json``.
+"""Measures which released interpreters run what, and writes ``edgekit/inspection/compatibility.json``.
 
     python benchmarks/compatibility.py WORK [SCHEME.FORMAT ...]
 
@@ -32,11 +32,11 @@ from wheels.table import (
     working_rows,
 )
 
-from edgekit.convert import compatibility
-from edgekit.convert.compatibility import Target, _Table
-from edgekit.convert.needs import Needs
-from edgekit.convert.needs_onnx import onnx_needs
-from edgekit.convert.needs_tflite import tflite_needs
+from edgekit.inspection import compatibility
+from edgekit.inspection.compatibility import Target, _Table
+from edgekit.inspection.needs import Needs
+from edgekit.inspection.needs_onnx import onnx_needs
+from edgekit.inspection.needs_tflite import tflite_needs
 
 HERE = Path(__file__).parent
 TABLE = Path(compatibility.__file__).with_suffix(".json")

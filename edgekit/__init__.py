@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edgekit.artifact import Artifact
     from edgekit.convert.export import export
-    from edgekit.convert.inspect import Inspection, inspect
     from edgekit.device import DeviceProfile
     from edgekit.drift.budget import DriftBudget
     from edgekit.drift.compare import Drift, compare
     from edgekit.drift.golden import Golden
     from edgekit.errors import EdgekitError
+    from edgekit.inspection.inspect import Inspection, inspect
     from edgekit.manifest import Manifest
     from edgekit.recipe import Recipe
     from edgekit.runtime import load
@@ -40,7 +40,7 @@ _HOMES = {
     "Evaluation": "edgekit.scoring.evaluation",
     "Golden": "edgekit.drift.golden",
     "HostState": "edgekit.runtime.host",
-    "Inspection": "edgekit.convert.inspect",
+    "Inspection": "edgekit.inspection.inspect",
     "Latency": "edgekit.runtime.latency",
     "Manifest": "edgekit.manifest",
     "QuantParams": "edgekit.tensor",
@@ -52,7 +52,7 @@ _HOMES = {
     "compare": "edgekit.drift.compare",
     "evaluate": "edgekit.scoring.evaluation",
     "export": "edgekit.convert.export",
-    "inspect": "edgekit.convert.inspect",
+    "inspect": "edgekit.inspection.inspect",
     "load": "edgekit.runtime",
     "load_samples": "edgekit.samples",
 }

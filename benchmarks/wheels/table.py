@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.convert.compatibility import Target
-from edgekit.convert.needs import Need
+from edgekit.inspection.compatibility import Target
+from edgekit.inspection.needs import Need
 
 # What an operator asks: name, types, axes.
 Row = tuple[str, str, int]
@@ -155,7 +155,7 @@ def document(
     slower_int8: set[Target],
     builtins: Sequence[str],
 ) -> dict[str, Any]:
-    """The table as it is written; see `edgekit.convert.compatibility`."""
+    """The table as it is written; see `edgekit.inspection.compatibility`."""
     versions: dict[str, list[str]] = {}
     for target in pythons:
         versions.setdefault(target.interpreter, []).append(target.version)
@@ -210,7 +210,7 @@ def _spans(targets: set[Target], versions: Mapping[str, list[str]]) -> dict[str,
 
 
 def _within(few: dict[str, str], many: dict[str, str], versions: Mapping[str, list[str]]) -> bool:
-    from edgekit.convert.compatibility import _span
+    from edgekit.inspection.compatibility import _span
 
     return all(
         name in many and set(_span(text, versions[name])) <= set(_span(many[name], versions[name]))

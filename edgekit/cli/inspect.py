@@ -7,7 +7,7 @@ from typing import Any
 
 from edgekit.cli.arguments import add_json
 from edgekit.cli.console import Console
-from edgekit.convert.inspect import inspect
+from edgekit.inspection.inspect import inspect
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

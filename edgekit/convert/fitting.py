@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from edgekit.convert.compatibility import INTERPRETERS, Misfit, Target, check, slower_in_int8
 from edgekit.convert.older import older_onnx
 from edgekit.device import load_device
 from edgekit.errors import ExportError, UsageError
+from edgekit.inspection.compatibility import INTERPRETERS, Misfit, Target, check, slower_in_int8
 from edgekit.recipe import ExportRecipe
 
 # Makes a quantised file anew with these operators left in float.

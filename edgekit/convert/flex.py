@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgekit.convert.needs_tflite import custom_codes
+from edgekit.inspection.needs_tflite import custom_codes
 
 WARNING = (
     "holds TensorFlow's own operators (Flex): ai-edge-litert, tflite-runtime and TensorFlow from 2.20 "

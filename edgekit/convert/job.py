@@ -13,15 +13,15 @@ import numpy as np
 from edgekit.artifact import Artifact
 from edgekit.convert import flex
 from edgekit.convert.cache import hash_of, key_of
-from edgekit.convert.compatibility import read_model
 from edgekit.convert.fitting import Aim
-from edgekit.convert.inspect import operators_of
 from edgekit.convert.making import CALIBRATED, Made, Wanted, make
 from edgekit.convert.refusals import load_reason
 from edgekit.errors import ArtifactError, ExportError, UsageError
 from edgekit.files import compressed_size
 from edgekit.formats.metadata import Metadata
 from edgekit.formats.write_metadata import write_onnx, write_tflite
+from edgekit.inspection.compatibility import read_model
+from edgekit.inspection.inspect import operators_of
 from edgekit.manifest import ExportedFile
 from edgekit.models import load
 from edgekit.models.source import SourceModel

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from edgekit.convert.compatibility import Target, limits_of
 from edgekit.errors import require
+from edgekit.inspection.compatibility import Target, limits_of
 
 
 def older_onnx(content: bytes, target: Target) -> tuple[bytes, list[str]]:

@@ -17,7 +17,6 @@ from edgekit.convert.calibration.observe import observe
 from edgekit.convert.calibration.probes import OnnxProbe
 from edgekit.convert.calibration.ranges import Ranges
 from edgekit.convert.canonical import make_canonical, rename
-from edgekit.convert.compatibility import read_model
 from edgekit.convert.freeze import Frozen
 from edgekit.convert.layout import reshape_first
 from edgekit.convert.lowering import FOR_ONNX, lowered
@@ -25,6 +24,7 @@ from edgekit.convert.ordered import ordered_sets
 from edgekit.convert.real_ends import keep_ends_real
 from edgekit.convert.refusals import Culprit, ends_reason, onnx_reason, origin_of
 from edgekit.errors import ExportError, one_line, require
+from edgekit.inspection.compatibility import read_model
 from edgekit.samples import Samples
 
 # Opset 17 has every operator tf2onnx emits and loads in onnxruntime 1.12 and later; IR version 8

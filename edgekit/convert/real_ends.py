@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edgekit.convert.inspect import ANSWERS, SUMS
+from edgekit.inspection.inspect import ANSWERS, SUMS
 
 
 def keep_ends_real(graph: Any) -> list[str]:

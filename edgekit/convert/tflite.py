@@ -18,14 +18,14 @@ from edgekit.convert.calibration.methods import MIN_MAX, Interval, Method
 from edgekit.convert.calibration.observe import observe
 from edgekit.convert.calibration.probes import TfliteProbe
 from edgekit.convert.calibration.ranges import Ranges
-from edgekit.convert.compatibility import read_model
 from edgekit.convert.freeze import SIGNATURE, Frozen
 from edgekit.convert.named_ends import keep_named_ends
 from edgekit.convert.one_grid import kernels_on_one_grid
 from edgekit.convert.refusals import tflite_reason
 from edgekit.convert.short_scales import shorten_scales
-from edgekit.convert.whole_numbers import carriers_of_integers, scope_of
 from edgekit.errors import ExportError, one_line, require
+from edgekit.inspection.compatibility import read_model
+from edgekit.inspection.whole_numbers import carriers_of_integers, scope_of
 from edgekit.samples import Samples
 
 _PURPOSE = "Quantising a TFLite file"

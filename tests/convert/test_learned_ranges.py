@@ -116,8 +116,8 @@ def test_the_int8_file_answers_as_the_model_does(
 
 
 def test_the_float_file_rounds_nothing_but_weights(files: Path) -> None:
-    from edgekit.convert.compatibility import read_model
-    from edgekit.convert.inspect import operators_of
+    from edgekit.inspection.compatibility import read_model
+    from edgekit.inspection.inspect import operators_of
 
     for format in ("tflite", "onnx"):
         content = (files / f"user.float32.{format}").read_bytes()

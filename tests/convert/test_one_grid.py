@@ -50,7 +50,7 @@ def test_only_what_every_interpreter_was_measured_to_run_takes_one_scale(tmp_pat
     import keras
 
     import edgekit
-    from edgekit.convert.compatibility import loadable_by, read_model
+    from edgekit.inspection.compatibility import loadable_by, read_model
 
     image = keras.Input((8, 8, 3), name="image")
     x = keras.layers.Conv2D(16, 3, activation="relu")(image)

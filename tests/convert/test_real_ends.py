@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgekit.convert.compatibility import read_model
-from edgekit.convert.inspect import operators_of
 from edgekit.convert.onnx import int8_onnx
+from edgekit.inspection.compatibility import read_model
+from edgekit.inspection.inspect import operators_of
 from edgekit.samples import Samples
 
 onnx = pytest.importorskip("onnx")

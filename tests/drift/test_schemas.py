@@ -10,9 +10,9 @@ import pytest
 
 from edgekit import document
 from edgekit.artifact import Artifact
-from edgekit.convert.inspect import inspect
 from edgekit.drift.compare import compare
 from edgekit.drift.golden import Golden
+from edgekit.inspection.inspect import inspect
 from edgekit.manifest import ExportedFile, Manifest
 from edgekit.runtime.benchmark import Benchmark, BenchmarkRun
 from edgekit.runtime.host import HostState

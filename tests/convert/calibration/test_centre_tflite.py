@@ -12,10 +12,10 @@ import pytest
 from edgekit.convert.calibration.centre_tflite import centre_tflite
 from edgekit.convert.calibration.probes import TfliteProbe, batches
 from edgekit.convert.calibration.ranges import Ranges
-from edgekit.convert.compatibility import read_model
 from edgekit.convert.freeze import freeze
 from edgekit.convert.tflite import find_ranges, float_tflite, quantize_tflite
 from edgekit.formats.tflite_patch import opened
+from edgekit.inspection.compatibility import read_model
 from edgekit.models import load
 from edgekit.samples import Samples
 

@@ -13,13 +13,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from edgekit.convert.needs import Need, Needs
-from edgekit.convert.needs_onnx import onnx_needs
-from edgekit.convert.needs_tflite import tflite_needs
 from edgekit.errors import UsageError, nearest
 from edgekit.formats.graph import Model
 from edgekit.formats.onnx import Known, read_onnx
 from edgekit.formats.tflite import read_tflite
+from edgekit.inspection.needs import Need, Needs
+from edgekit.inspection.needs_onnx import onnx_needs
+from edgekit.inspection.needs_tflite import tflite_needs
 
 # What runs files of each format, by the names their wheels carry.
 INTERPRETERS = {

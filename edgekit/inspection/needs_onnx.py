@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgekit.convert.needs import Need, Needs, signature
 from edgekit.formats.onnx import _given, _type
 from edgekit.formats.protobuf import Message
+from edgekit.inspection.needs import Need, Needs, signature
 
 # Fields of the messages in onnx.proto.
 _MODEL_IR, _MODEL_GRAPH, _MODEL_OPSETS = 1, 7, 8

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from edgekit.convert.needs import Need, Needs, signature
 from edgekit.formats.flatbuffer import Table, follow, number
 from edgekit.formats.metadata import TFLITE_IDENTIFIER
 from edgekit.formats.tflite import _TYPES, _at, _code, _indices, _scales
+from edgekit.inspection.needs import Need, Needs, signature
 
 # Types whose numbers stand for real ones only together with scales.
 _QUANTIZED = {"int8", "uint8", "int16", "int4", "int2", "uint4"}

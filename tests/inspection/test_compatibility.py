@@ -13,7 +13,11 @@ from hypothesis import strategies as st
 import edgekit
 from edgekit import document
 from edgekit.artifact import Artifact
-from edgekit.convert.compatibility import (
+from edgekit.convert.fitting import Aim, fit
+from edgekit.convert.refusals import place
+from edgekit.device import list_devices
+from edgekit.errors import ArtifactError, ExportError, UsageError
+from edgekit.inspection.compatibility import (
     INTERPRETERS,
     Target,
     _Table,
@@ -22,12 +26,8 @@ from edgekit.convert.compatibility import (
     loadable_by,
     slower_in_int8,
 )
-from edgekit.convert.fitting import Aim, fit
-from edgekit.convert.needs_onnx import onnx_needs
-from edgekit.convert.needs_tflite import tflite_needs
-from edgekit.convert.refusals import place
-from edgekit.device import list_devices
-from edgekit.errors import ArtifactError, ExportError, UsageError
+from edgekit.inspection.needs_onnx import onnx_needs
+from edgekit.inspection.needs_tflite import tflite_needs
 from edgekit.recipe import ExportRecipe
 from edgekit.samples import Samples
 

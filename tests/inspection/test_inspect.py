@@ -10,11 +10,11 @@ import pytest
 import edgekit
 from edgekit import document
 from edgekit.cli import main
-from edgekit.convert.compatibility import loadable_by, read_model
-from edgekit.convert.costs import arena, macs, memory, weights
-from edgekit.convert.inspect import operators_of
 from edgekit.errors import ArtifactError, EdgekitError, UsageError
 from edgekit.formats.graph import Graph, Model, Operator, Shape, Tensor
+from edgekit.inspection.compatibility import loadable_by, read_model
+from edgekit.inspection.costs import arena, macs, memory, weights
+from edgekit.inspection.inspect import operators_of
 
 MODELS = Path(__file__).parents[1] / "models"
 FILES = sorted([*MODELS.glob("*.tflite"), *MODELS.glob("*.onnx")])

@@ -92,7 +92,7 @@ def _ask(function: str, path: Path, size_bytes: int) -> Any:
     limits = Limits.of(size_bytes)
     words = [str(path), str(limits.seconds), str(limits.memory_bytes)]
     ended = run_in_child(
-        f"edgekit.convert.partitions:{function}", words, seconds=2 * limits.seconds
+        f"edgekit.inspection.partitions:{function}", words, seconds=2 * limits.seconds
     )
     try:
         if ended.code == 0:

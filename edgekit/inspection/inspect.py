@@ -10,14 +10,14 @@ from typing import Any
 
 from edgekit import document
 from edgekit.artifact import FORMATS, Artifact
-from edgekit.convert import costs
-from edgekit.convert.compatibility import loadable_by, read_model
-from edgekit.convert.partitions import Partitions, Shapes, partitions_of, shapes_of
-from edgekit.convert.whole_numbers import carriers_of_integers
 from edgekit.errors import ArtifactError, UsageError
 from edgekit.files import compressed_size
 from edgekit.formats.graph import Model, Operator, Tensor
 from edgekit.formats.metadata import Metadata, find_tflite
+from edgekit.inspection import costs
+from edgekit.inspection.compatibility import loadable_by, read_model
+from edgekit.inspection.partitions import Partitions, Shapes, partitions_of, shapes_of
+from edgekit.inspection.whole_numbers import carriers_of_integers
 
 # Operators that carry values between integers and reals and compute nothing.
 _BRIDGES = {"QUANTIZE", "DEQUANTIZE", "QuantizeLinear", "DequantizeLinear"}

@@ -1,0 +1,1 @@
+"""What a model file holds, what it costs, and which interpreters run it; without TensorFlow."""
