@@ -39,13 +39,17 @@ Row = dict[str, Any]
 
 def errors(expected: Any, answer: Any) -> tuple[float, float, float]:
     """Largest and median difference as shares of the expected range, and SQNR in decibel."""
-    from edgekit.drift import metrics
+    from edgekit.metrics import distances
 
     expected, answer = np.asarray(expected, np.float64), np.asarray(answer, np.float64)
     # An output that is the same everywhere is measured by its size.
     span = float(np.ptp(expected)) or float(np.max(np.abs(expected))) or 1.0
     difference = np.abs(expected - answer) / span
-    return float(difference.max()), float(np.median(difference)), metrics.sqnr_db(expected, answer)
+    return (
+        float(difference.max()),
+        float(np.median(difference)),
+        distances.sqnr_db(expected, answer),
+    )
 
 
 def reference(model: Any, x: dict[str, Any]) -> dict[str, Any]:

@@ -37,7 +37,7 @@ import numpy as np
 
 import edgekit
 from edgekit.artifact import SCHEMES
-from edgekit.drift.metrics import agreement, predicted_classes, sqnr_db
+from edgekit.metrics.distances import agreement, predicted_classes, sqnr_db
 from edgekit.samples import Samples, load_samples
 
 SIDES = ("stock", "edgekit")

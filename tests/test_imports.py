@@ -89,8 +89,6 @@ MOVES = {
     "convert/lowering.py": "convert/trace/lowering.py",
     "convert/hiding.py": "convert/trace/attention_masks.py",
     "convert/fake_quant.py": "convert/trace/fake_quant.py",
-    "drift/metrics.py": "metrics/distances.py",
-    "scoring/scores.py": "metrics/scores.py",
     "recipe/comparing.py": "recipe/identity.py",
     "preparation.py": "samples/prepare.py",
     "scoring/cluster.py": "scoring/on_ray.py",

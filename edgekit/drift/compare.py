@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from edgekit.artifact import Artifact
 from edgekit.document import tag
-from edgekit.drift import metrics
 from edgekit.drift.budget import DriftBudget, worst
 from edgekit.drift.golden import Golden
 from edgekit.drift.task import TaskDrift, measure_task, reference_accuracy
 from edgekit.errors import DocumentError, TensorError, UsageError
+from edgekit.metrics import distances
 from edgekit.runtime.runner import Backend, Runner
 
 
@@ -42,11 +42,11 @@ class OutputDrift:
         """Measure `answer`, of the reference's shape and finite."""
         return cls(
             name=name,
-            max_abs=metrics.max_abs(reference, answer),
-            max_abs_rel=metrics.relative_max_abs(reference, answer),
-            rmse=metrics.rmse(reference, answer),
-            cosine=metrics.cosine(reference, answer),
-            sqnr_db=metrics.sqnr_db(reference, answer),
+            max_abs=distances.max_abs(reference, answer),
+            max_abs_rel=distances.relative_max_abs(reference, answer),
+            rmse=distances.rmse(reference, answer),
+            cosine=distances.cosine(reference, answer),
+            sqnr_db=distances.sqnr_db(reference, answer),
         )
 
 
@@ -199,7 +199,7 @@ def _candidate(golden: Golden, runner: Runner, budget: DriftBudget) -> Candidate
                 f"{runner.artifact.name}: output {names[name]!r}: received shape "
                 f"{list(answer.shape)}, expected {list(expected)}, that of the reference."
             )
-        if problem := metrics.non_finite(answer):
+        if problem := distances.non_finite(answer):
             broken.append((name, f"Output {names[name]!r}: {problem}."))
     # What is not finite has no distance: such an output, and a task that reads it, stay unmeasured.
     unmeasured = {name for name, _ in broken}

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.drift import metrics
 from edgekit.drift.golden import CLASSIFICATION, REGRESSION, Golden
+from edgekit.metrics import distances
 
 # A report shows a few; a million indices would only make the document slow to read.
 _LISTED_FLIPS = 100
@@ -75,8 +75,8 @@ def reference_accuracy(golden: Golden) -> float | None:
     if golden.task != CLASSIFICATION or golden.task_output is None or golden.labels is None:
         return None
     output = golden.outputs[golden.task_output]
-    classes = metrics.predicted_classes(output, metrics.binary_threshold(output))
-    return metrics.accuracy(classes, golden.labels)
+    classes = distances.predicted_classes(output, distances.binary_threshold(output))
+    return distances.accuracy(classes, golden.labels)
 
 
 def measure_task(golden: Golden, answer: NDArray[Any] | None) -> TaskDrift:
@@ -97,24 +97,24 @@ def measure_task(golden: Golden, answer: NDArray[Any] | None) -> TaskDrift:
         return TaskDrift(
             kind,
             name,
-            rmse_reference=metrics.rmse(labels, output),
-            rmse_candidate=metrics.rmse(labels, answer),
+            rmse_reference=distances.rmse(labels, output),
+            rmse_candidate=distances.rmse(labels, answer),
         )
-    threshold = metrics.binary_threshold(output)
-    ref = metrics.predicted_classes(output, threshold)
-    cand = metrics.predicted_classes(answer, threshold)
-    flipped = metrics.flips(ref, cand)
-    agreement = metrics.agreement(ref, cand)
+    threshold = distances.binary_threshold(output)
+    ref = distances.predicted_classes(output, threshold)
+    cand = distances.predicted_classes(answer, threshold)
+    flipped = distances.flips(ref, cand)
+    agreement = distances.agreement(ref, cand)
     listed = tuple(int(index) for index in flipped[:_LISTED_FLIPS])
     if labels is None:
         return TaskDrift(kind, name, agreement=agreement, flips=len(flipped), flipped=listed)
     return TaskDrift(
         kind,
         name,
-        reference=metrics.accuracy(ref, labels),
-        candidate=metrics.accuracy(cand, labels),
+        reference=distances.accuracy(ref, labels),
+        candidate=distances.accuracy(cand, labels),
         drop=_drop(ref == labels, cand == labels),
-        drop_ci95=metrics.paired_drop_ci95(ref == labels, cand == labels),
+        drop_ci95=distances.paired_drop_ci95(ref == labels, cand == labels),
         agreement=agreement,
         flips=len(flipped),
         flipped=listed,
@@ -125,15 +125,15 @@ def measure_task(golden: Golden, answer: NDArray[Any] | None) -> TaskDrift:
     )
 
 
-def _class_drift(label: int, ref: metrics.Classes, cand: metrics.Classes) -> ClassDrift:
+def _class_drift(label: int, ref: distances.Classes, cand: distances.Classes) -> ClassDrift:
     labels = np.full(len(ref), label)
     return ClassDrift(
         label=label,
         count=len(ref),
-        reference=metrics.accuracy(ref, labels),
-        candidate=metrics.accuracy(cand, labels),
+        reference=distances.accuracy(ref, labels),
+        candidate=distances.accuracy(cand, labels),
         drop=_drop(ref == label, cand == label),
-        agreement=metrics.agreement(ref, cand),
+        agreement=distances.agreement(ref, cand),
     )
 
 

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 from edgekit.artifact import Artifact
 from edgekit.document import tag
-from edgekit.drift import metrics
 from edgekit.drift.golden import CLASSIFICATION, REGRESSION, Golden
 from edgekit.errors import SamplesError
+from edgekit.metrics import distances, scores
 from edgekit.preparation import prepared
 from edgekit.runtime.runner import Runner
 from edgekit.samples import Samples
-from edgekit.scoring import scores
 
 ANOMALY = "anomaly"
 _TOP = 5
@@ -123,7 +122,7 @@ def evaluate(runner: Runner, samples: Samples) -> Evaluation:
     known: dict[str, Any] = {"output": name, "count": len(labels)}
     if golden.task == REGRESSION:
         known["mae"] = scores.mean_absolute_error(answers, labels)
-        known["rmse"] = metrics.rmse(labels, answers)
+        known["rmse"] = distances.rmse(labels, answers)
     else:
         known |= _classes(runner.metadata.class_names or samples.class_names, answers, labels)
     task = REGRESSION if golden.task == REGRESSION else CLASSIFICATION
@@ -131,15 +130,15 @@ def evaluate(runner: Runner, samples: Samples) -> Evaluation:
 
 
 def _classes(known: tuple[str, ...], answers: NDArray[Any], labels: NDArray[Any]) -> dict[str, Any]:
-    count = metrics.class_count(answers) or 0
-    classes = metrics.predicted_classes(answers, metrics.binary_threshold(answers))
+    count = distances.class_count(answers) or 0
+    classes = distances.predicted_classes(answers, distances.binary_threshold(answers))
     matrix = scores.confusion_matrix(classes, labels, count)
     rows = scores.precision_recall_f1(matrix)
     names = known if len(known) == count else tuple(map(str, range(count)))
     columns = answers.reshape(len(answers), -1)
     single = columns.shape[1] == 1
     return {
-        "accuracy": metrics.accuracy(classes, labels),
+        "accuracy": distances.accuracy(classes, labels),
         "top5_accuracy": scores.top_k_accuracy(columns, labels, _TOP) if count > _TOP else None,
         "auc": scores.roc_auc(columns[:, 0], labels == 1)
         if single
@@ -162,7 +161,7 @@ def _anomalies(runner: Runner, samples: Samples) -> Evaluation:
         (answers,) = runner.infer_batch(batch.inputs).values()
         errors.append(scores.reconstruction_errors(answers, given))
         absolute += len(batch) * scores.mean_absolute_error(answers, given)
-        squared += len(batch) * metrics.rmse(given, answers) ** 2
+        squared += len(batch) * distances.rmse(given, answers) ** 2
     labels = samples.labels.reshape(-1)
     return Evaluation(
         runner.artifact,

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from edgekit.drift import metrics
 from edgekit.errors import TensorError
+from edgekit.metrics import distances
 
 VALUES = st.floats(-1e6, 1e6, width=32)
 SHAPES = hnp.array_shapes(min_dims=1, max_dims=3, max_side=6)
@@ -25,11 +25,11 @@ PAIRS = SHAPES.flatmap(
 )
 RIGHTS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
 DISTANCES = [
-    metrics.max_abs,
-    metrics.relative_max_abs,
-    metrics.rmse,
-    metrics.cosine,
-    metrics.sqnr_db,
+    distances.max_abs,
+    distances.relative_max_abs,
+    distances.rmse,
+    distances.cosine,
+    distances.sqnr_db,
 ]
 Distance = Callable[[NDArray[Any], NDArray[Any]], float]
 
@@ -41,10 +41,10 @@ def python_floats(pair: tuple[NDArray[Any], NDArray[Any]]) -> list[tuple[float, 
 @given(PAIRS)
 def test_max_abs_and_rmse_are_their_formulae(pair: tuple[NDArray[Any], NDArray[Any]]) -> None:
     rows = python_floats(pair)
-    assert metrics.max_abs(*pair) == max(abs(r - c) for r, c in rows)
+    assert distances.max_abs(*pair) == max(abs(r - c) for r, c in rows)
     expected = math.sqrt(fmean((r - c) ** 2 for r, c in rows))
-    assert metrics.rmse(*pair) == pytest.approx(expected, rel=1e-12)
-    assert metrics.rmse(*pair) <= metrics.max_abs(*pair) * (1 + 1e-12)
+    assert distances.rmse(*pair) == pytest.approx(expected, rel=1e-12)
+    assert distances.rmse(*pair) <= distances.max_abs(*pair) * (1 + 1e-12)
 
 
 @given(PAIRS)
@@ -53,7 +53,7 @@ def test_relative_max_abs_is_a_share_of_the_range(pair: tuple[NDArray[Any], NDAr
     span = max(r for r, _ in rows) - min(r for r, _ in rows)
     assume(span > 0)
     expected = max(abs(r - c) for r, c in rows) / span
-    assert metrics.relative_max_abs(*pair) == pytest.approx(expected, rel=1e-12)
+    assert distances.relative_max_abs(*pair) == pytest.approx(expected, rel=1e-12)
 
 
 @given(PAIRS)
@@ -61,7 +61,7 @@ def test_cosine_is_its_formula(pair: tuple[NDArray[Any], NDArray[Any]]) -> None:
     rows = python_floats(pair)
     lengths = math.hypot(*(r for r, _ in rows)) * math.hypot(*(c for _, c in rows))
     assume(lengths > 0)
-    value = metrics.cosine(*pair)
+    value = distances.cosine(*pair)
     assert value == pytest.approx(math.fsum(r * c for r, c in rows) / lengths, abs=1e-9)
     assert -1 <= value <= 1
 
@@ -74,27 +74,27 @@ def test_sqnr_is_its_formula(pair: tuple[NDArray[Any], NDArray[Any]]) -> None:
     assume(signal > 0)
     assume(noise > 0)
     expected = 10 * (math.log10(signal) - math.log10(noise))
-    assert metrics.sqnr_db(*pair) == pytest.approx(expected, abs=1e-9)
+    assert distances.sqnr_db(*pair) == pytest.approx(expected, abs=1e-9)
 
 
 def test_sqnr_of_a_tenth_of_noise_is_twenty_decibel() -> None:
     reference = np.ones(50, np.float32)
-    assert metrics.sqnr_db(reference, reference + np.float32(0.1)) == pytest.approx(20, abs=1e-5)
+    assert distances.sqnr_db(reference, reference + np.float32(0.1)) == pytest.approx(20, abs=1e-5)
 
 
 @given(hnp.arrays(np.float32, SHAPES, elements=VALUES))
 def test_equal_outputs_have_no_distance(x: NDArray[Any]) -> None:
-    assert metrics.max_abs(x, x) == metrics.rmse(x, x) == metrics.relative_max_abs(x, x) == 0
-    assert metrics.sqnr_db(x, x) == math.inf
-    assert metrics.cosine(x, x) == pytest.approx(1)
+    assert distances.max_abs(x, x) == distances.rmse(x, x) == distances.relative_max_abs(x, x) == 0
+    assert distances.sqnr_db(x, x) == math.inf
+    assert distances.cosine(x, x) == pytest.approx(1)
 
 
 def test_a_reference_of_zeros() -> None:
     zeros, ones = np.zeros((2, 3)), np.ones((2, 3))
-    assert metrics.sqnr_db(zeros, ones) == -math.inf
-    assert metrics.relative_max_abs(zeros, ones) == math.inf
-    assert metrics.cosine(zeros, ones) == metrics.cosine(ones, zeros) == 0
-    assert metrics.cosine(zeros, zeros) == 1
+    assert distances.sqnr_db(zeros, ones) == -math.inf
+    assert distances.relative_max_abs(zeros, ones) == math.inf
+    assert distances.cosine(zeros, ones) == distances.cosine(ones, zeros) == 0
+    assert distances.cosine(zeros, zeros) == 1
 
 
 @pytest.mark.parametrize("distance", DISTANCES)
@@ -108,7 +108,7 @@ def test_what_is_not_finite_is_never_masked(distance: Distance, value: float) ->
     with pytest.raises(TensorError, match="reference: 1 of 6"):
         distance(bad, good)
     with pytest.raises(TensorError, match="not finite"):
-        metrics.predicted_classes(bad)
+        distances.predicted_classes(bad)
 
 
 @pytest.mark.parametrize("distance", DISTANCES)
@@ -120,43 +120,43 @@ def test_shapes_must_be_equal_and_hold_something(distance: Distance) -> None:
 
 
 def test_integers_do_not_wrap_around() -> None:
-    assert metrics.max_abs(np.array([-128], np.int8), np.array([127], np.int8)) == 255
-    assert metrics.max_abs(np.array([0], np.uint8), np.array([1], np.uint8)) == 1
+    assert distances.max_abs(np.array([-128], np.int8), np.array([127], np.int8)) == 255
+    assert distances.max_abs(np.array([0], np.uint8), np.array([1], np.uint8)) == 1
 
 
 def test_top_1_of_scores_is_the_first_of_the_highest() -> None:
     scores = np.array([[0.1, 0.5, 0.5], [2.0, 0, 1]])
-    assert metrics.predicted_classes(scores).tolist() == [1, 0]
+    assert distances.predicted_classes(scores).tolist() == [1, 0]
 
 
 @pytest.mark.parametrize("shape", [(-1,), (-1, 1)])
 def test_top_1_of_one_column_depends_on_what_the_reference_holds(shape: tuple[int, ...]) -> None:
     probabilities = np.array([0.0, 0.4, 0.6, 1.0]).reshape(shape)
     logits = np.array([-3.0, 0.4, 0.6, -0.1]).reshape(shape)
-    assert metrics.binary_threshold(probabilities) == 0.5
-    assert metrics.binary_threshold(logits) == 0
-    assert metrics.predicted_classes(probabilities).tolist() == [0, 0, 1, 1]
-    assert metrics.predicted_classes(logits, 0.0).tolist() == [0, 1, 1, 0]
+    assert distances.binary_threshold(probabilities) == 0.5
+    assert distances.binary_threshold(logits) == 0
+    assert distances.predicted_classes(probabilities).tolist() == [0, 0, 1, 1]
+    assert distances.predicted_classes(logits, 0.0).tolist() == [0, 1, 1, 0]
 
 
 @pytest.mark.parametrize("shape", [(), (2, 3, 4), (2, 0)])
 def test_other_shapes_have_no_top_1(shape: tuple[int, ...]) -> None:
-    assert metrics.class_count(np.ones(shape)) is None
+    assert distances.class_count(np.ones(shape)) is None
     with pytest.raises(TensorError, match="top-1: received an output of shape"):
-        metrics.predicted_classes(np.ones(shape))
+        distances.predicted_classes(np.ones(shape))
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=50))
 def test_agreement_and_flips_complete_each_other(pairs: list[tuple[int, int]]) -> None:
     ref, cand = (np.array(column) for column in zip(*pairs, strict=True))
-    flipped = metrics.flips(ref, cand)
+    flipped = distances.flips(ref, cand)
     assert flipped.tolist() == [i for i, (r, c) in enumerate(pairs) if r != c]
-    assert metrics.agreement(ref, cand) == (len(pairs) - len(flipped)) / len(pairs)
-    assert metrics.agreement(ref, cand) == metrics.accuracy(ref, cand)
+    assert distances.agreement(ref, cand) == (len(pairs) - len(flipped)) / len(pairs)
+    assert distances.agreement(ref, cand) == distances.accuracy(ref, cand)
 
 
 def test_decisions_must_be_as_many() -> None:
-    for function in (metrics.accuracy, metrics.flips, metrics.paired_drop_ci95):
+    for function in (distances.accuracy, distances.flips, distances.paired_drop_ci95):
         with pytest.raises(TensorError, match="one value a sample"):
             function(np.ones(3, bool), np.ones(2, bool))  # type: ignore[operator]
         with pytest.raises(TensorError, match="at least one sample"):
@@ -174,7 +174,7 @@ def test_the_interval_is_bonett_and_prices(rights: list[tuple[bool, bool]]) -> N
     p12 = (sum(r and not c for r, c in rights) + 1) / (n + 2)
     p21 = (sum(c and not r for r, c in rights) + 1) / (n + 2)
     half = 1.96 * math.sqrt((p12 + p21 - (p12 - p21) ** 2) / (n + 2))
-    low, high = metrics.paired_drop_ci95(*columns(rights))
+    low, high = distances.paired_drop_ci95(*columns(rights))
     assert low == pytest.approx(max(-1, p12 - p21 - half))
     assert high == pytest.approx(min(1, p12 - p21 + half))
 
@@ -182,12 +182,12 @@ def test_the_interval_is_bonett_and_prices(rights: list[tuple[bool, bool]]) -> N
 @given(RIGHTS)
 def test_the_interval_contains_both_estimates_and_mirrors(rights: list[tuple[bool, bool]]) -> None:
     ref, cand = columns(rights)
-    low, high = metrics.paired_drop_ci95(ref, cand)
+    low, high = distances.paired_drop_ci95(ref, cand)
     measured = float(ref.mean() - cand.mean())
     adjusted = measured * len(ref) / (len(ref) + 2)
     assert -1 <= low <= adjusted <= high <= 1
     assert low - 1e-12 <= measured <= high + 1e-12
-    assert metrics.paired_drop_ci95(cand, ref) == pytest.approx((-high, -low))
+    assert distances.paired_drop_ci95(cand, ref) == pytest.approx((-high, -low))
 
 
 @pytest.mark.parametrize(("lost", "won", "n"), [(0.05, 0.05, 200), (0.04, 0.01, 500)])
@@ -197,14 +197,14 @@ def test_the_interval_covers_the_true_drop(lost: float, won: float, n: int) -> N
     for _ in range(rounds):
         draw = rng.random(n)
         ref, cand = draw >= won, (draw < won) | (draw >= won + lost)
-        low, high = metrics.paired_drop_ci95(ref, cand)
+        low, high = distances.paired_drop_ci95(ref, cand)
         covered += low <= lost - won <= high
     assert 0.935 <= covered / rounds <= 0.985
 
 
 def test_the_interval_narrows_with_the_sample() -> None:
     small, large = (
-        np.subtract(*reversed(metrics.paired_drop_ci95(np.ones(n, bool), np.ones(n, bool))))
+        np.subtract(*reversed(distances.paired_drop_ci95(np.ones(n, bool), np.ones(n, bool))))
         for n in (100, 1000)
     )
     assert large < small / 5

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as theirs
 
 from edgekit.errors import TensorError
-from edgekit.scoring import scores
+from edgekit.metrics import scores
 
 
 def rng_of(seed: int) -> np.random.Generator:

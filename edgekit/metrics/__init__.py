@@ -1,0 +1,1 @@
+"""Distances between answers, and scores against labels: pure numpy."""
