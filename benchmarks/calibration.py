@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 import edgekit
-from edgekit.convert.calibration.methods import MIN_MAX, Method
-from edgekit.convert.calibration.observe import observe
-from edgekit.convert.calibration.probes import OnnxProbe, batches
+from edgekit.calibration.methods import MIN_MAX, Method
+from edgekit.calibration.observe import observe
+from edgekit.calibration.probes import OnnxProbe, batches
 from edgekit.convert.freeze import freeze
 from edgekit.convert.onnx import float_onnx, int8_onnx
 from edgekit.convert.tflite import SIGNATURE, find_ranges, float_tflite, quantize_tflite

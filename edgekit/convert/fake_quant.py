@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.convert.calibration.learned import RUNS, Learned, Mark, moments
-from edgekit.convert.calibration.methods import Interval
-from edgekit.convert.calibration.probes import batches
+from edgekit.calibration.learned import RUNS, Learned, Mark, moments
+from edgekit.calibration.methods import Interval
+from edgekit.calibration.probes import batches
 from edgekit.errors import require
 from edgekit.samples import Samples
 

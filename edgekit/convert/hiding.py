@@ -2,7 +2,7 @@
 
 Layers take 1e9 from a score, or put -2e38 in its place, to have softmax make zero of it. Of such a
 difference no integer range can be found; of a selection between the scores and a constant it can, as
-the constant may saturate (`edgekit.convert.calibration.masks`). Softmax gives the same.
+the constant may saturate (`edgekit.calibration.masks`). Softmax gives the same.
 """
 
 from __future__ import annotations

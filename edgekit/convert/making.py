@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.convert.calibration.learned import Learned
-from edgekit.convert.calibration.methods import Method
-from edgekit.convert.calibration.ranges import Ranges
+from edgekit.calibration.learned import Learned
+from edgekit.calibration.methods import Method
+from edgekit.calibration.ranges import Ranges
 from edgekit.convert.fake_quant import learn
 from edgekit.convert.fitting import Aim, Remake, fit
 from edgekit.convert.freeze import Frozen, freeze

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from edgekit.calibration.learned import Learned
+from edgekit.calibration.masks import hidden_scores
+from edgekit.calibration.methods import MIN_MAX, Interval, Method
+from edgekit.calibration.observe import observe
+from edgekit.calibration.probes import OnnxProbe
+from edgekit.calibration.ranges import Ranges
 from edgekit.convert.calibration.centre_onnx import centre_onnx
-from edgekit.convert.calibration.learned import Learned
-from edgekit.convert.calibration.masks import hidden_scores
-from edgekit.convert.calibration.methods import MIN_MAX, Interval, Method
-from edgekit.convert.calibration.observe import observe
-from edgekit.convert.calibration.probes import OnnxProbe
-from edgekit.convert.calibration.ranges import Ranges
 from edgekit.convert.canonical import make_canonical, rename
 from edgekit.convert.freeze import Frozen
 from edgekit.convert.layout import reshape_first

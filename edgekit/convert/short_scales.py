@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.convert.rounding import are_shared, balanced
+from edgekit.calibration.rounding import are_shared, balanced
 from edgekit.formats.tflite_patch import (
     BIASES,
     Operator,

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from edgekit.calibration.learned import Learned
+from edgekit.calibration.masks import hidden_scores
+from edgekit.calibration.methods import MIN_MAX, Interval, Method
+from edgekit.calibration.observe import observe
+from edgekit.calibration.probes import TfliteProbe
+from edgekit.calibration.ranges import Ranges
 from edgekit.convert.calibration.centre_tflite import centre_tflite
-from edgekit.convert.calibration.learned import Learned
-from edgekit.convert.calibration.masks import hidden_scores
-from edgekit.convert.calibration.methods import MIN_MAX, Interval, Method
-from edgekit.convert.calibration.observe import observe
-from edgekit.convert.calibration.probes import TfliteProbe
-from edgekit.convert.calibration.ranges import Ranges
 from edgekit.convert.freeze import SIGNATURE, Frozen
 from edgekit.convert.named_ends import keep_named_ends
 from edgekit.convert.one_grid import kernels_on_one_grid

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.convert.calibration.methods import Interval, Method
-from edgekit.convert.calibration.observe import observe
-from edgekit.convert.rounding import are_shared, balanced
+from edgekit.calibration.methods import Interval, Method
+from edgekit.calibration.observe import observe
+from edgekit.calibration.rounding import are_shared, balanced
 from edgekit.errors import UsageError, require
 from edgekit.models.bridge import to_tf_keras
 from edgekit.models.quantizers import QUANTIZING_LAYERS, is_quantized, quantizer_classes

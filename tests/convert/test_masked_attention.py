@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import edgekit
-from edgekit.convert.calibration.masks import hidden_scores, saturated
-from edgekit.convert.calibration.methods import Interval
+from edgekit.calibration.masks import hidden_scores, saturated
+from edgekit.calibration.methods import Interval
 from edgekit.formats.graph import Graph, Model, Operator, Tensor
 from edgekit.metrics.distances import sqnr_db
 from edgekit.samples import Samples

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.convert.calibration.centre import missing
-from edgekit.convert.calibration.probes import OnnxProbe
+from edgekit.calibration.bias_correction import missing
+from edgekit.calibration.probes import OnnxProbe
 from edgekit.errors import require
 from edgekit.samples import Samples
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgekit.convert.calibration.centre import missing
-from edgekit.convert.calibration.probes import TfliteProbe
+from edgekit.calibration.bias_correction import missing
+from edgekit.calibration.probes import TfliteProbe
 from edgekit.formats.tflite_patch import BIASES, Graph, Tensor, opened, write_rounded
 from edgekit.samples import Samples
 

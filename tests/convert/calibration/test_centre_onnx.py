@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgekit.convert.calibration.methods import Method
+from edgekit.calibration.methods import Method
 from edgekit.convert.onnx import int8_onnx
 from edgekit.samples import Samples
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgekit.calibration.probes import TfliteProbe, batches
+from edgekit.calibration.ranges import Ranges
 from edgekit.convert.calibration.centre_tflite import centre_tflite
-from edgekit.convert.calibration.probes import TfliteProbe, batches
-from edgekit.convert.calibration.ranges import Ranges
 from edgekit.convert.freeze import freeze
 from edgekit.convert.tflite import find_ranges, float_tflite, quantize_tflite
 from edgekit.formats.tflite_patch import opened

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgekit.convert.calibration.methods import MIN_MAX, Interval, Method
-from edgekit.convert.calibration.observe import observe
-from edgekit.convert.calibration.probes import batches
-from edgekit.convert.calibration.ranges import disagreement
+from edgekit.calibration.methods import MIN_MAX, Interval, Method
+from edgekit.calibration.observe import observe
+from edgekit.calibration.probes import batches
+from edgekit.calibration.ranges import disagreement
 from edgekit.samples import Samples
 
 Look = Callable[[str, NDArray[Any]], None]

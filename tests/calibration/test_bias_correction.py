@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edgekit.convert.calibration.centre import missing
+from edgekit.calibration.bias_correction import missing
 from edgekit.samples import Samples
 
 VALUES = st.floats(-30, 30, width=32)

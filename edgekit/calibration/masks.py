@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edgekit.convert.calibration.methods import Interval
+from edgekit.calibration.methods import Interval
 from edgekit.formats.graph import Model, Operator, Tensor
 
 # How far below the lowest score the range ends: what is hidden weighs exp(-margin) beside the lowest

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edgekit.convert.calibration.histogram import BINS, Histogram
+from edgekit.calibration.histogram import BINS, Histogram
 
 VALUES = hnp.arrays(
     np.float32,

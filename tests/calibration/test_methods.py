@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edgekit.convert.calibration.histogram import Histogram
-from edgekit.convert.calibration.methods import (
+from edgekit.calibration.histogram import Histogram
+from edgekit.calibration.methods import (
     MIN_MAX,
     Interval,
     Method,

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.convert.calibration.histogram import BINS, Histogram
+from edgekit.calibration.histogram import BINS, Histogram
 from edgekit.recipe import ExportRecipe
 
 _STEPS = 255  # Of an 8-bit integer.

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.convert.calibration.histogram import Histogram
-from edgekit.convert.calibration.learned import Learned, find_learned
-from edgekit.convert.calibration.masks import MARGIN, MARGIN_16, Hidden, saturated
-from edgekit.convert.calibration.methods import MIN_MAX, Interval, Method
-from edgekit.convert.calibration.probes import Probe, batches
-from edgekit.convert.calibration.ranges import Ranges
-from edgekit.convert.calibration.resemblance import resemblance
+from edgekit.calibration.histogram import Histogram
+from edgekit.calibration.learned import Learned, find_learned
+from edgekit.calibration.masks import MARGIN, MARGIN_16, Hidden, saturated
+from edgekit.calibration.methods import MIN_MAX, Interval, Method
+from edgekit.calibration.probes import Probe, batches
+from edgekit.calibration.ranges import Ranges
+from edgekit.calibration.resemblance import resemblance
 from edgekit.samples import Samples
 
 # Beyond lie stand-ins for infinity, as padding and attention masks hold them: no range can express
@@ -80,7 +80,7 @@ def observe(
         seed: of the division into halves.
         validation: samples to hold against the ranges, under the same names.
         learned: ranges that the model was trained with, which its tensors keep.
-        hidden: scores that attention masks; see `edgekit.convert.calibration.masks`.
+        hidden: scores that attention masks; see `edgekit.calibration.masks`.
     """
     halves = [_watch(probe, half, method.counts) for half in _halves(samples, seed)]
     by_half = tuple(_choose(half, method, hidden) for half in halves if len(halves) > 1)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgekit.convert.calibration.learned import RUNS, Learned, Mark, find_learned, moments
-from edgekit.convert.calibration.methods import Interval
+from edgekit.calibration.learned import RUNS, Learned, Mark, find_learned, moments
+from edgekit.calibration.methods import Interval
 from edgekit.samples import Samples
 
 SAMPLES = Samples({"x": np.arange(10, dtype=np.float32)})

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.convert.calibration.probes import Probe, batches
+from edgekit.calibration.probes import Probe, batches
 from edgekit.samples import Samples
 
 # Of so many samples the mean is known to a sixteenth of what the error varies by.

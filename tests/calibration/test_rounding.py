@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgekit.convert.rounding import are_shared, balanced
+from edgekit.calibration.rounding import are_shared, balanced
 
 shapes = st.one_of(
     st.tuples(st.integers(1, 6), st.integers(1, 40)),

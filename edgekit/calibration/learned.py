@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.convert.calibration.methods import Interval
-from edgekit.convert.calibration.probes import Probe, batches
+from edgekit.calibration.methods import Interval
+from edgekit.calibration.probes import Probe, batches
 from edgekit.samples import Samples
 
 # Inferences whose values a tensor is known by.

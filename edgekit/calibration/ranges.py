@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edgekit.convert.calibration.methods import Interval, Method
-from edgekit.convert.calibration.resemblance import Resemblance
+from edgekit.calibration.methods import Interval, Method
+from edgekit.calibration.resemblance import Resemblance
 
 # A range wider by 1 / (1 - 0.1) has steps as much wider: 20 * log10 of it is 0.9 dB of SQNR.
 _AGREEING = 0.1

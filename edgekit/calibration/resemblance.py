@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.convert.calibration.methods import Interval
-from edgekit.convert.calibration.probes import Probe, batches
+from edgekit.calibration.methods import Interval
+from edgekit.calibration.probes import Probe, batches
 from edgekit.samples import Samples
 
 # One value in a thousand outside costs as much as rounding does, once it lies a few steps outside;
