@@ -25,9 +25,9 @@ import edgekit
 from edgekit.calibration.methods import MIN_MAX, Method
 from edgekit.calibration.observe import observe
 from edgekit.calibration.probes import OnnxProbe, batches
-from edgekit.convert.freeze import freeze
 from edgekit.convert.onnx import float_onnx, int8_onnx
 from edgekit.convert.tflite import SIGNATURE, find_ranges, float_tflite, quantize_tflite
+from edgekit.convert.trace.freeze import freeze
 from edgekit.models import load
 from edgekit.recipe import CALIBRATION_METHODS
 from edgekit.samples import Samples, load_samples

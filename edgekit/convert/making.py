@@ -18,14 +18,14 @@ import numpy as np
 from edgekit.calibration.learned import Learned
 from edgekit.calibration.methods import Method
 from edgekit.calibration.ranges import Ranges
-from edgekit.convert.fake_quant import learn
 from edgekit.convert.fitting import Aim, Remake, fit
-from edgekit.convert.freeze import Frozen, freeze
 from edgekit.convert.half import float16_onnx
 from edgekit.convert.onnx import dynamic_onnx, float_onnx, int8_onnx
 from edgekit.convert.quiet import quiet
 from edgekit.convert.refusals import place
 from edgekit.convert.tflite import find_ranges, float_tflite, quantize_tflite
+from edgekit.convert.trace.fake_quant import learn
+from edgekit.convert.trace.freeze import Frozen, freeze
 from edgekit.convert.trying import prepared_by_kernels
 from edgekit.convert.worker import Worker, first_done
 from edgekit.errors import ExportError

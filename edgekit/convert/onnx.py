@@ -17,12 +17,12 @@ from edgekit.calibration.probes import OnnxProbe
 from edgekit.calibration.ranges import Ranges
 from edgekit.convert.calibration.centre_onnx import centre_onnx
 from edgekit.convert.canonical import make_canonical, rename
-from edgekit.convert.freeze import Frozen
 from edgekit.convert.layout import reshape_first
-from edgekit.convert.lowering import FOR_ONNX, lowered
 from edgekit.convert.ordered import ordered_sets
 from edgekit.convert.real_ends import keep_ends_real
 from edgekit.convert.refusals import Culprit, ends_reason, onnx_reason, origin_of
+from edgekit.convert.trace.freeze import Frozen
+from edgekit.convert.trace.lowering import FOR_ONNX, lowered
 from edgekit.errors import ExportError, one_line, require
 from edgekit.inspection.compatibility import read_model
 from edgekit.samples import Samples

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import edgekit
-from edgekit.convert.fake_quant import without_fake_quant
+from edgekit.convert.trace.fake_quant import without_fake_quant
 from edgekit.models import load
 from edgekit.samples import Samples
 

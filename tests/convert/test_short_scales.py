@@ -100,8 +100,8 @@ def test_weights_behind_the_flatbuffer_too(tmp_path: Path) -> None:
     """The quantiser puts those of a kilobyte or more there, from 256 KiB in all."""
     import keras
 
-    from edgekit.convert.freeze import freeze
     from edgekit.convert.tflite import float_tflite, quantize_tflite
+    from edgekit.convert.trace.freeze import freeze
     from edgekit.models import load
 
     keras.utils.set_random_seed(0)

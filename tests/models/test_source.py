@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgekit.convert.freeze import freeze
+from edgekit.convert.trace.freeze import freeze
 from edgekit.models import load
 
 Reloaded = Callable[..., Any]

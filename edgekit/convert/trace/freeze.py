@@ -9,9 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from edgekit.convert.fake_quant import Places, without_fake_quant
-from edgekit.convert.hiding import attention_rules
-from edgekit.convert.lowering import FOR_ALL, lowered
+from edgekit.convert.trace.attention_masks import attention_rules
+from edgekit.convert.trace.fake_quant import Places, without_fake_quant
+from edgekit.convert.trace.lowering import FOR_ALL, lowered
 from edgekit.errors import ExportError, one_line, require
 from edgekit.models.source import UNROLLED_STEPS, SourceModel
 from edgekit.tensor import TensorSpec

@@ -1,0 +1,1 @@
+"""A Keras model as one TensorFlow graph that both converters take."""
