@@ -25,7 +25,7 @@ from zoo import ENTRIES
 
 from edgekit.convert.half import float16_onnx
 from edgekit.convert.onnx import dynamic_onnx, float_onnx, int8_onnx
-from edgekit.convert.tflite import _statistics, find_ranges, float_tflite, quantize_tflite
+from edgekit.convert.tflite.convert import _statistics, find_ranges, float_tflite, quantize_tflite
 from edgekit.convert.trace.freeze import freeze
 from edgekit.errors import EdgekitError
 from edgekit.models.source import from_keras

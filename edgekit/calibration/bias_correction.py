@@ -11,7 +11,7 @@ certain. The error of those samples is another, since what is cut off is what is
 hang in the balance, so that the mean with these weights is not known well: half of it is taken, and
 half of the plain mean.
 
-`edgekit.convert.calibration.centre_tflite` and `centre_onnx` find the layers and write the biases.
+`edgekit.convert.tflite.bias_correction` and `centre_onnx` find the layers and write the biases.
 """
 
 from __future__ import annotations

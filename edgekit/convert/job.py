@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from edgekit.artifact import Artifact
-from edgekit.convert import flex
 from edgekit.convert.cache import hash_of, key_of
 from edgekit.convert.fitting import Aim
 from edgekit.convert.making import CALIBRATED, Made, Wanted, make
 from edgekit.convert.refusals import load_reason
+from edgekit.convert.tflite import flex
 from edgekit.errors import ArtifactError, ExportError, UsageError
 from edgekit.files import compressed_size
 from edgekit.formats.metadata import Metadata

@@ -23,10 +23,10 @@ from edgekit.convert.half import float16_onnx
 from edgekit.convert.onnx import dynamic_onnx, float_onnx, int8_onnx
 from edgekit.convert.quiet import quiet
 from edgekit.convert.refusals import place
-from edgekit.convert.tflite import find_ranges, float_tflite, quantize_tflite
+from edgekit.convert.tflite.convert import find_ranges, float_tflite, quantize_tflite
+from edgekit.convert.tflite.kernel_check import prepared_by_kernels
 from edgekit.convert.trace.fake_quant import learn
 from edgekit.convert.trace.freeze import Frozen, freeze
-from edgekit.convert.trying import prepared_by_kernels
 from edgekit.convert.worker import Worker, first_done
 from edgekit.errors import ExportError
 from edgekit.models.source import SourceModel

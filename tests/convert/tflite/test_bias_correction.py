@@ -11,8 +11,8 @@ import pytest
 
 from edgekit.calibration.probes import TfliteProbe, batches
 from edgekit.calibration.ranges import Ranges
-from edgekit.convert.calibration.centre_tflite import centre_tflite
-from edgekit.convert.tflite import find_ranges, float_tflite, quantize_tflite
+from edgekit.convert.tflite.bias_correction import centre_tflite
+from edgekit.convert.tflite.convert import find_ranges, float_tflite, quantize_tflite
 from edgekit.convert.trace.freeze import freeze
 from edgekit.formats.tflite_patch import opened
 from edgekit.inspection.compatibility import read_model

@@ -17,11 +17,11 @@ from edgekit.calibration.methods import MIN_MAX, Interval, Method
 from edgekit.calibration.observe import observe
 from edgekit.calibration.probes import TfliteProbe
 from edgekit.calibration.ranges import Ranges
-from edgekit.convert.calibration.centre_tflite import centre_tflite
-from edgekit.convert.named_ends import keep_named_ends
-from edgekit.convert.one_grid import kernels_on_one_grid
 from edgekit.convert.refusals import tflite_reason
-from edgekit.convert.short_scales import shorten_scales
+from edgekit.convert.tflite.bias_correction import centre_tflite
+from edgekit.convert.tflite.per_tensor_kernels import kernels_on_one_grid
+from edgekit.convert.tflite.short_scales import shorten_scales
+from edgekit.convert.tflite.signature_outputs import keep_named_ends
 from edgekit.convert.trace.freeze import SIGNATURE, Frozen
 from edgekit.errors import ExportError, one_line, require
 from edgekit.inspection.compatibility import read_model

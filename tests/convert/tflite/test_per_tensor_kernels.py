@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekit.convert.one_grid import _CHANNELS, _on_one_grid, _stays_small
+from edgekit.convert.tflite.per_tensor_kernels import _CHANNELS, _on_one_grid, _stays_small
 
 scales = st.floats(1e-6, 1e6)
 

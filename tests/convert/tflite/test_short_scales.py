@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekit.convert.short_scales import BITS, round_up, shorten_scales
+from edgekit.convert.tflite.short_scales import BITS, round_up, shorten_scales
 from edgekit.formats.tflite_patch import float_constants, opened
 from edgekit.formats.write_metadata import strip_tflite
 
@@ -100,7 +100,7 @@ def test_weights_behind_the_flatbuffer_too(tmp_path: Path) -> None:
     """The quantiser puts those of a kilobyte or more there, from 256 KiB in all."""
     import keras
 
-    from edgekit.convert.tflite import float_tflite, quantize_tflite
+    from edgekit.convert.tflite.convert import float_tflite, quantize_tflite
     from edgekit.convert.trace.freeze import freeze
     from edgekit.models import load
 

@@ -1,0 +1,1 @@
+"""TFLite files: conversion, quantisation, and what makes them smaller and right."""
