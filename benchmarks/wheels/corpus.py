@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 from zoo import ENTRIES
 
-from edgekit.convert.half import float16_onnx
-from edgekit.convert.onnx import dynamic_onnx, float_onnx, int8_onnx
+from edgekit.convert.onnx.convert import dynamic_onnx, float_onnx, int8_onnx
+from edgekit.convert.onnx.float16 import float16_onnx
 from edgekit.convert.tflite.convert import _statistics, find_ranges, float_tflite, quantize_tflite
 from edgekit.convert.trace.freeze import freeze
 from edgekit.errors import EdgekitError

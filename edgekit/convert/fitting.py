@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from edgekit.convert.older import older_onnx
+from edgekit.convert.onnx.downgrade import older_onnx
 from edgekit.device import load_device
 from edgekit.errors import ExportError, UsageError
 from edgekit.inspection.compatibility import INTERPRETERS, Misfit, Target, check, slower_in_int8

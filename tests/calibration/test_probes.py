@@ -12,7 +12,7 @@ import pytest
 from edgekit.calibration.methods import MIN_MAX, Method
 from edgekit.calibration.observe import observe
 from edgekit.calibration.probes import OnnxProbe
-from edgekit.convert.onnx import float_onnx, int8_onnx
+from edgekit.convert.onnx.convert import float_onnx, int8_onnx
 from edgekit.convert.tflite.convert import SIGNATURE, find_ranges, float_tflite, quantize_tflite
 from edgekit.convert.trace.freeze import freeze
 from edgekit.models import load

@@ -15,7 +15,7 @@ import onnx.helper
 import onnxruntime
 import pytest
 
-from edgekit.convert.canonical import make_canonical
+from edgekit.convert.onnx.canonical import make_canonical
 from edgekit.files import sha256_of
 
 CODE = """

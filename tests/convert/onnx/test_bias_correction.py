@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgekit.calibration.methods import Method
-from edgekit.convert.onnx import int8_onnx
+from edgekit.convert.onnx.convert import int8_onnx
 from edgekit.samples import Samples
 
 onnx = pytest.importorskip("onnx")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekit.convert.canonical import make_canonical
-from edgekit.convert.layout import reshape_first
+from edgekit.convert.onnx.canonical import make_canonical
+from edgekit.convert.onnx.layout import reshape_first
 
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")

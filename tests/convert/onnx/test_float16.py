@@ -11,7 +11,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgekit.convert.half import float16_onnx
+from edgekit.convert.onnx.float16 import float16_onnx
 from edgekit.convert.refusals import kind_of
 from edgekit.errors import ExportError
 

@@ -15,11 +15,11 @@ from edgekit.calibration.methods import MIN_MAX, Interval, Method
 from edgekit.calibration.observe import observe
 from edgekit.calibration.probes import OnnxProbe
 from edgekit.calibration.ranges import Ranges
-from edgekit.convert.calibration.centre_onnx import centre_onnx
-from edgekit.convert.canonical import make_canonical, rename
-from edgekit.convert.layout import reshape_first
-from edgekit.convert.ordered import ordered_sets
-from edgekit.convert.real_ends import keep_ends_real
+from edgekit.convert.onnx.bias_correction import centre_onnx
+from edgekit.convert.onnx.canonical import make_canonical, rename
+from edgekit.convert.onnx.layout import reshape_first
+from edgekit.convert.onnx.tf2onnx_patch import ordered_sets
+from edgekit.convert.onnx.unrounded_outputs import keep_ends_real
 from edgekit.convert.refusals import Culprit, ends_reason, onnx_reason, origin_of
 from edgekit.convert.trace.freeze import Frozen
 from edgekit.convert.trace.lowering import FOR_ONNX, lowered
@@ -85,7 +85,7 @@ def int8_onnx(
 
     That pairing has fast kernels on x86 and Arm; with signed activations the file is slower than
     float on x86 (docs/decisions.md). Inputs and outputs stay float32, and so do the sums of a dense
-    layer that an output is made of (`edgekit.convert.real_ends`), unless their ranges were learned.
+    layer that an output is made of (`edgekit.convert.onnx.unrounded_outputs`), unless their ranges were learned.
 
     Args:
         float_file: as `float_onnx` gives it, of a fixed batch.

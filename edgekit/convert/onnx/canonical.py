@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import Any
 
-from edgekit.convert.origins import Layer, numbered_origin, origins
+from edgekit.convert.onnx.origins import Layer, numbered_origin, origins
 
 
 def make_canonical(proto: Any, layer: Layer = numbered_origin) -> None:

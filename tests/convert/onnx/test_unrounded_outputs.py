@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgekit.convert.onnx import int8_onnx
+from edgekit.convert.onnx.convert import int8_onnx
 from edgekit.inspection.compatibility import read_model
 from edgekit.inspection.inspect import operators_of
 from edgekit.samples import Samples

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgekit.convert.canonical import bodies, rename
+from edgekit.convert.onnx.canonical import bodies, rename
 
 _ALIKE = frozenset({"Add", "Div", "Mul", "Sub"})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from edgekit.convert.canonical import bodies, make_canonical, rename
+from edgekit.convert.onnx.canonical import bodies, make_canonical, rename
 from edgekit.convert.refusals import real_inside_reason
 from edgekit.errors import ExportError, one_line, require
 

@@ -1,0 +1,1 @@
+"""ONNX files: conversion, quantisation, and one order of their bytes."""
