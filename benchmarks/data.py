@@ -25,8 +25,8 @@ import numpy as np
 import edgekit
 from edgekit.formats.metadata import Metadata
 from edgekit.formats.write_metadata import write_tflite
-from edgekit.preparation import learned, prepared
 from edgekit.preprocess import FixedLength, LogMel, Preprocessing, Rescale, Resize, Standardize
+from edgekit.samples.prepare import learned, prepared
 
 MODEL = Path(__file__).parents[1] / "tests" / "models" / "classifier.float32.tflite"
 SIDE, SECONDS, RATE = 512, 4, 16000

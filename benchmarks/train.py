@@ -27,9 +27,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 from edgekit.formats.metadata import Metadata
-from edgekit.preparation import learned, prepared
 from edgekit.recipe import Recipe, read_recipe
 from edgekit.samples import Samples
+from edgekit.samples.prepare import learned, prepared
 from edgekit.train import compiling
 from edgekit.train.trainer import Splits, load_splits, train
 

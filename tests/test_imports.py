@@ -54,17 +54,7 @@ ROOMS = [
 LEVEL = {name: level for level, name in enumerate(ROOMS)}
 
 # Files that are still to move, and where to: they are held against the order as if they had.
-MOVES = {
-    "convert/cache.py": "cache.py",
-    "runtime/ray_cluster.py": "ray_cluster.py",
-    "convert/fitting.py": "convert/targets.py",
-    "recipe/comparing.py": "recipe/identity.py",
-    "preparation.py": "samples/prepare.py",
-    "scoring/cluster.py": "scoring/on_ray.py",
-    "train/fitting.py": "train/loop.py",
-    "train/cluster.py": "train/machines.py",
-    "tune/pruning.py": "tune/early_stopping.py",
-}
+MOVES = {}
 
 DESKTOP_ONLY = {
     "tensorflow",

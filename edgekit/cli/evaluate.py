@@ -34,7 +34,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     samples = load_samples(args.samples)
     with load_runner(args, args.artifact) as runner, ExitStack() as stack:
         if args.executor == "ray":
-            from edgekit.scoring.cluster import on_cluster
+            from edgekit.scoring.on_ray import on_cluster
 
             runner = stack.enter_context(on_cluster(runner, args.address))
         evaluation = evaluate(runner, samples)

@@ -8,8 +8,8 @@ from edgekit.cli.arguments import SAMPLES_HELP, add_overwrite, add_runner, load_
 from edgekit.cli.console import Console
 from edgekit.errors import UsageError
 from edgekit.files import refuse_existing
-from edgekit.preparation import prepared
 from edgekit.samples import load_samples, save_npz
+from edgekit.samples.prepare import prepared
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

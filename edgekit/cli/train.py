@@ -15,7 +15,7 @@ from edgekit.errors import UsageError
 from edgekit.recipe import DataRecipe, Recipe, read_recipe
 
 if TYPE_CHECKING:
-    from edgekit.train.cluster import Cluster
+    from edgekit.train.machines import Cluster
     from edgekit.train.result import Training
 
 
@@ -83,7 +83,7 @@ def _cluster(args: argparse.Namespace) -> Cluster | None:
     """Who trains together, by the options or else by TensorFlow's own variable; None for this process alone."""
     if (args.workers is None) != (args.index is None):
         raise UsageError("--workers and --index belong together: give both or neither.")
-    from edgekit.train.cluster import Cluster
+    from edgekit.train.machines import Cluster
 
     if args.workers is None:
         return Cluster.from_environment()

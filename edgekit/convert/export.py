@@ -14,12 +14,12 @@ from typing import Any
 
 from edgekit import document
 from edgekit.artifact import FORMATS, OBJECT, Artifact
-from edgekit.convert.cache import Cache, hash_of, key_of
-from edgekit.convert.fitting import Aim
+from edgekit.cache import Cache, hash_of, key_of
 from edgekit.convert.folder import move, workshop
 from edgekit.convert.job import Job, Result
 from edgekit.convert.making import CALIBRATED, Wanted
 from edgekit.convert.quiet import loud, quiet
+from edgekit.convert.targets import Aim
 from edgekit.drift.golden import Golden
 from edgekit.errors import DocumentError, ExportError, UsageError
 from edgekit.files import refuse_existing

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from edgekit.artifact import Artifact
-from edgekit.convert.cache import hash_of, key_of
-from edgekit.convert.fitting import Aim
+from edgekit.cache import hash_of, key_of
 from edgekit.convert.making import CALIBRATED, Made, Wanted, make
 from edgekit.convert.refusals import load_reason
+from edgekit.convert.targets import Aim
 from edgekit.convert.tflite import flex
 from edgekit.errors import ArtifactError, ExportError, UsageError
 from edgekit.files import compressed_size
@@ -28,10 +28,10 @@ from edgekit.models.source import SourceModel
 from edgekit.optimize.chain import optimize
 from edgekit.optimize.shelf import Shelf
 from edgekit.optimize.steps import suffix
-from edgekit.preparation import prepared
 from edgekit.recipe import ExportRecipe
 from edgekit.runtime import load as load_runner
 from edgekit.samples import Samples
+from edgekit.samples.prepare import prepared
 
 # xz takes about a second for this much.
 _PACKED_BYTES = 1 << 20

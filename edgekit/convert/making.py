@@ -18,11 +18,11 @@ import numpy as np
 from edgekit.calibration.learned import Learned
 from edgekit.calibration.methods import Method
 from edgekit.calibration.ranges import Ranges
-from edgekit.convert.fitting import Aim, Remake, fit
 from edgekit.convert.onnx.convert import dynamic_onnx, float_onnx, int8_onnx
 from edgekit.convert.onnx.float16 import float16_onnx
 from edgekit.convert.quiet import quiet
 from edgekit.convert.refusals import place
+from edgekit.convert.targets import Aim, Remake, fit
 from edgekit.convert.tflite.convert import find_ranges, float_tflite, quantize_tflite
 from edgekit.convert.tflite.kernel_check import prepared_by_kernels
 from edgekit.convert.trace.fake_quant import learn

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from edgekit.errors import DocumentError, SamplesError, TensorError
 from edgekit.files import existing, refuse_existing, sha256_of
 from edgekit.metrics.distances import class_count, non_finite
-from edgekit.preparation import prepared
 from edgekit.runtime.runner import Runner
 from edgekit.samples import Samples, save_npz
+from edgekit.samples.prepare import prepared
 
 CLASSIFICATION, REGRESSION, UNLABELLED = TASKS = ("classification", "regression", "unlabelled")
 

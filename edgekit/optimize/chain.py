@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from edgekit.convert.cache import key_of
+from edgekit.cache import key_of
 from edgekit.models.source import SourceModel, copied
 from edgekit.optimize.objective import Teacher
 from edgekit.optimize.shelf import Shelf

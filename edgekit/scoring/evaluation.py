@@ -14,9 +14,9 @@ from edgekit.document import tag
 from edgekit.drift.golden import CLASSIFICATION, REGRESSION, Golden
 from edgekit.errors import SamplesError
 from edgekit.metrics import distances, scores
-from edgekit.preparation import prepared
 from edgekit.runtime.runner import Runner
 from edgekit.samples import Samples
+from edgekit.samples.prepare import prepared
 
 ANOMALY = "anomaly"
 _TOP = 5

@@ -16,13 +16,13 @@ from edgekit.models.bridge import copy_back, to_tf_keras
 from edgekit.models.saving import check_path, check_saving, refuse_saving, save
 from edgekit.models.source import from_keras
 from edgekit.recipe import Recipe
-from edgekit.recipe.comparing import comparable
+from edgekit.recipe.identity import comparable
 from edgekit.samples.splits import Splits
-from edgekit.train import fitting
-from edgekit.train.cluster import Cluster
+from edgekit.train import loop
 from edgekit.train.data_key import data_key
 from edgekit.train.feeding import Feed, Vary
 from edgekit.train.logs import line
+from edgekit.train.machines import Cluster
 from edgekit.train.planning import Plan, compiled, plan
 from edgekit.train.rendezvous import meet
 from edgekit.train.result import Training
@@ -144,7 +144,7 @@ def _train(
             if isinstance(layer, tf_keras.layers.BatchNormalization):
                 layer.synchronized, layer.fused = True, False
         compiled(tf_keras, model, recipe, planned.targets, training)
-        state = fitting.begin(model, None)
+        state = loop.begin(model, None)
     share = _share(tf, training, recipe, planned.vary, cluster)
     start = perf_counter()
 
@@ -152,7 +152,7 @@ def _train(
         if cluster.is_chief:
             tell(line(row, settings.epochs, planned.targets.monitor))
 
-    state = fitting.fit(
+    state = loop.fit(
         tf_keras,
         model,
         strategy.distribute_datasets_from_function(lambda _: share),
@@ -163,7 +163,7 @@ def _train(
         planned.targets,
         planned.steps,
         state,
-        fitting.Watch(lambda _: None, told),
+        loop.Watch(lambda _: None, told),
         validation.steps(settings.batch_size),
     )
     seconds = perf_counter() - start

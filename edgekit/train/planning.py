@@ -12,9 +12,9 @@ from edgekit.errors import ArtifactError, SamplesError, TensorError, TrainingErr
 from edgekit.formats.metadata import Metadata
 from edgekit.models.architectures import Task, adopt, build
 from edgekit.models.source import SourceModel, from_keras
-from edgekit.preparation import learned, prepared
 from edgekit.recipe import Recipe
 from edgekit.samples import Samples
+from edgekit.samples.prepare import learned, prepared
 from edgekit.train import compiling
 from edgekit.train.augmentation import check_fit, make, varied
 from edgekit.train.class_weighting import weights_of

@@ -13,7 +13,7 @@ from edgekit.errors import require
 from edgekit.models.saving import check_path, check_saving, refuse_saving, save
 from edgekit.recipe import Recipe
 from edgekit.samples import Splits, load_splits
-from edgekit.train import fitting
+from edgekit.train import loop
 from edgekit.train.checkpoint import Checkpoint, State
 from edgekit.train.feeding import Feed
 from edgekit.train.fingerprint import fingerprint
@@ -85,7 +85,7 @@ def train(
     planned = plan(parts, recipe, model, trust_code=trust_code)
     check_saving(planned.model, output)
     key = fingerprint(recipe, planned.model, planned.feeds[:2])
-    state = fitting.begin(planned.trainee, checkpoint.load(key, overwrite))
+    state = loop.begin(planned.trainee, checkpoint.load(key, overwrite))
     before, start = sum(row["seconds"] for row in state.history), perf_counter()
     try:
         with _logs(output, recipe.training.tensorboard, state) as add:
@@ -97,7 +97,7 @@ def train(
                 if on_epoch is not None:
                     on_epoch(row)
 
-            watch = fitting.Watch(lambda reached: checkpoint.save(reached, key), tell, live)
+            watch = loop.Watch(lambda reached: checkpoint.save(reached, key), tell, live)
             state = _fit(planned, recipe, state, watch)
         seconds = before + perf_counter() - start
         model = scorer(planned, recipe)
@@ -151,14 +151,14 @@ def _logs(
         board.close()
 
 
-def _fit(planned: Plan, recipe: Recipe, state: State, watch: fitting.Watch) -> State:
+def _fit(planned: Plan, recipe: Recipe, state: State, watch: loop.Watch) -> State:
     keras = require("keras", "export", "Training a model")
     errors = require("tensorflow", "export", "Training a model").errors
     settings = recipe.training
     training, validation = planned.feeds[:2]
     left = range(len(state.history), settings.epochs)
     try:
-        return fitting.fit(
+        return loop.fit(
             keras,
             planned.trainee,
             training.epochs(settings.batch_size, left, settings.seed, planned.vary),

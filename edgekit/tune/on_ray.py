@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from edgekit.errors import ClusterError, EdgekitError, TrainingError, one_line
+from edgekit.ray_cluster import connected
 from edgekit.recipe import Recipe
-from edgekit.runtime.ray_cluster import connected
 from edgekit.samples.splits import Splits
 from edgekit.tune.study import Claim, Study
 from edgekit.tune.trial import GivenUpError, Outcome, run_trial

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import edgekit
-from edgekit.convert.cache import Cache
+from edgekit.cache import Cache
 from edgekit.files import sha256_of
 
 CODE = """

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import edgekit
 from edgekit import document
 from edgekit.artifact import Artifact
-from edgekit.convert.fitting import Aim, fit
 from edgekit.convert.refusals import place
+from edgekit.convert.targets import Aim, fit
 from edgekit.device import list_devices
 from edgekit.errors import ArtifactError, ExportError, UsageError
 from edgekit.inspection.compatibility import (

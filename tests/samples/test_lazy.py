@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekit.convert.cache import hash_of
+from edgekit.cache import hash_of
 from edgekit.errors import SamplesError
 from edgekit.samples import FileArray, LazyArray, MappedArray, Samples, blocks, save_npy, save_npz
 from edgekit.samples.lazy import PickedArray

@@ -17,7 +17,7 @@ import pytest
 
 from edgekit.errors import ClusterError, UsageError
 from edgekit.recipe import read_recipe
-from edgekit.train.cluster import Cluster
+from edgekit.train.machines import Cluster
 from edgekit.train.rendezvous import meet
 from edgekit.train.trainer import load_splits, train
 

@@ -13,7 +13,7 @@ import pytest
 import edgekit
 from edgekit.errors import ClusterError, UsageError
 from edgekit.samples import Samples
-from edgekit.scoring.cluster import on_cluster
+from edgekit.scoring.on_ray import on_cluster
 from edgekit.tune.tuning import tune
 
 # Ray takes loopback for the machine's own address only where it may not leave it.
@@ -82,7 +82,7 @@ def test_a_folder_is_not_sent(tmp_path: Path) -> None:
 
 
 def test_a_cluster_that_is_not_there() -> None:
-    from edgekit.runtime.ray_cluster import connected
+    from edgekit.ray_cluster import connected
 
     with pytest.raises(ClusterError, match="no cluster at nonsense"), connected("nonsense", ""):
         pass

@@ -47,7 +47,7 @@ def centre_tflite(content: bytes, float_file: bytes, samples: Samples, seed: int
     try:
         ours = TfliteProbe(content, ends)
     except (ValueError, RuntimeError):
-        return content  # Who runs it will be told by `edgekit.convert.fitting`.
+        return content  # Who runs it will be told by `edgekit.convert.targets`.
     if any(end.bias.type == _INT64 for end in ends.values()):
         samples = samples.subset(min(_FEW, len(samples)), seed=seed)
     plain = TfliteProbe(float_file, ends)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from edgekit.convert.fitting import Remake
+from edgekit.convert.targets import Remake
 from edgekit.errors import ExportError, require
 
 

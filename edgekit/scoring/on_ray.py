@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.errors import ClusterError, EdgekitError, UsageError, one_line
+from edgekit.ray_cluster import connected
 from edgekit.runtime import load
-from edgekit.runtime.ray_cluster import connected
 from edgekit.runtime.runner import Runner
 
 # How often Ray asks again for a shard whose machine is lost.

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekit.tune.pruning import behind
+from edgekit.tune.early_stopping import behind
 
 PEERS = [[0.5, 0.6], [0.5, 0.7], [0.5, 0.8], [0.5, 0.9]]
 shares = st.floats(0, 1)

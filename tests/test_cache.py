@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import edgekit
+from edgekit.cache import Cache, hash_of, key_of
 from edgekit.convert import job
-from edgekit.convert.cache import Cache, hash_of, key_of
 from edgekit.recipe import ExportRecipe
 from edgekit.samples import Samples
 

@@ -15,9 +15,9 @@ from edgekit.drift.golden import Golden
 from edgekit.errors import ArtifactError, SamplesError, TensorError
 from edgekit.formats.metadata import Metadata
 from edgekit.formats.write_metadata import write_tflite
-from edgekit.preparation import fitted, learned, prepared
 from edgekit.preprocess import CenterCrop, Preprocessing, Rescale, Resize, Standardize
 from edgekit.samples import LazyArray, MappedArray, Samples, load_samples
+from edgekit.samples.prepare import fitted, learned, prepared
 from edgekit.tensor import TensorSpec
 
 IMAGE = TensorSpec("image", "float32", (1, 8, 8, 1))
