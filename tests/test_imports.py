@@ -53,9 +53,6 @@ ROOMS = [
 ]
 LEVEL = {name: level for level, name in enumerate(ROOMS)}
 
-# Files that are still to move, and where to: they are held against the order as if they had.
-MOVES = {}
-
 DESKTOP_ONLY = {
     "tensorflow",
     "keras",
@@ -75,8 +72,7 @@ MODULES = [
 
 
 def room_of(path: Path) -> str:
-    name = path.relative_to(PACKAGE).as_posix()
-    return MOVES.get(name, name).split("/")[0].removesuffix(".py")
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 def imported(path: Path) -> Iterator[tuple[int, str]]:
