@@ -317,7 +317,7 @@ def _serve(answer: Callable[[str], dict[str, Any]]) -> None:
 def _forked(words: list[str], seconds: float) -> Any:
     """`edgekit.runtime.child.run_in_child` without the start of an interpreter."""
     from edgekit.runtime.child import Ended
-    from edgekit.runtime.verify import try_out
+    from edgekit.runtime.trial import try_out
 
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         pid = os.fork()
@@ -353,7 +353,7 @@ def serve_checks(structure: bool) -> None:
 
     tflite = "litert" if find_spec("ai_edge_litert") else "tflite-runtime"
     for backend in (tflite, "onnxruntime"):
-        module, package = verify._PACKAGES[backend]
+        module, package = verify.PACKAGES[backend]
         if find_spec(package):
             importlib.import_module(module)
     if not structure:
@@ -378,8 +378,8 @@ def serve_calls() -> None:
     """The other half: load what passed and run it on inputs that the trial has not seen."""
     import edgekit
     from edgekit.errors import EdgekitError
-    from edgekit.runtime.benchmark import random_inputs
-    from edgekit.runtime.verify import _values
+    from edgekit.runtime.random_inputs import random_inputs
+    from edgekit.runtime.trial import _values
 
     def call(path: str, ran: list[int]) -> None:
         with edgekit.load(path) as runner:

@@ -23,8 +23,9 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 import edgekit
-from edgekit.runtime.benchmark import interleave, random_inputs
+from edgekit.runtime.benchmark import interleave
 from edgekit.runtime.latency import Latency
+from edgekit.runtime.random_inputs import random_inputs
 
 Calls = dict[str, Callable[[], Any]]
 

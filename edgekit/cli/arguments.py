@@ -6,7 +6,8 @@ import argparse
 from contextlib import ExitStack
 
 from edgekit.errors import UsageError
-from edgekit.runtime import BACKENDS, load
+from edgekit.runtime import load
+from edgekit.runtime.backends import BACKENDS
 from edgekit.runtime.runner import Runner
 
 SAMPLES_HELP = "raw data: a file, a folder, or a recipe, whose test samples are taken"

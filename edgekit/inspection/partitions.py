@@ -11,7 +11,7 @@ from typing import Any
 from edgekit.artifact import Artifact
 from edgekit.formats.graph import Model, Shape
 from edgekit.runtime.child import run_in_child
-from edgekit.runtime.verify import Limits, _limit
+from edgekit.runtime.limits import Limits, limit_process
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def delegated(path: str, seconds: str, memory: str) -> Any:
 
     module = import_module("ai_edge_litert.interpreter")
 
-    _limit(int(seconds), int(memory))
+    limit_process(int(seconds), int(memory))
     try:
         interpreter = module.Interpreter(model_path=path)
         interpreter.allocate_tensors()
@@ -131,7 +131,7 @@ def inferred(path: str, seconds: str, memory: str) -> Any:
 
     from edgekit.formats.onnx import read_onnx
 
-    _limit(int(seconds), int(memory))
+    limit_process(int(seconds), int(memory))
     # It takes bytes and gives an object.
     model = onnx.shape_inference.infer_shapes(Path(path).read_bytes())
     content = model.SerializeToString()

@@ -5,37 +5,12 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import Any
 
-import edgekit
 from edgekit.artifact import FORMATS, Artifact
-from edgekit.errors import MissingDependencyError, UsageError, nearest
+from edgekit.runtime.backends import backend_of, open_file, part
 from edgekit.runtime.options import Options
 from edgekit.runtime.runner import Runner
-
-# Which backend runs which format, the preferred one first:
-# (name, package that must be there, module and class of its runner or a part of edgekit's, extra that
-# brings it).
-# Modules are named, not imported: loading a .tflite file must not pull in onnxruntime or Keras.
-_TFLITE = "edgekit.runtime.tflite:TfliteRunner"
-_KERAS = ("keras", "keras", "keras-runner", "export")
-_DESCRIBE_OBJECT = "describe-object"
-_BACKENDS = {
-    "tflite": [
-        ("litert", "ai_edge_litert", _TFLITE, ""),
-        ("tflite-runtime", "tflite_runtime", _TFLITE, ""),
-        ("tensorflow", "tensorflow", _TFLITE, "export"),
-        ("litert-compiled", "ai_edge_litert", "edgekit.runtime.compiled:CompiledRunner", ""),
-    ],
-    "onnx": [("onnxruntime", "onnxruntime", "edgekit.runtime.onnx:OnnxRunner", "onnx")],
-    "keras": [_KERAS],
-    "hdf5": [_KERAS],
-    "savedmodel": [_KERAS],
-    "object": [_KERAS],
-}
-
-BACKENDS = tuple(dict.fromkeys(name for rows in _BACKENDS.values() for name, *_ in rows))
 
 
 def load(
@@ -78,7 +53,7 @@ def load(
     if isinstance(path, (str, os.PathLike)):
         artifact = Artifact.of(path)
     else:
-        artifact = _find(_DESCRIBE_OBJECT)(path)
+        artifact = part("describe-object")(path)
     if device is not None:
         from edgekit.device import detect_device, load_device
 
@@ -94,28 +69,7 @@ def load(
     )
     if weight_cache and backend is None and artifact.format == "tflite":
         backend = "litert-compiled"
-    candidates = _BACKENDS[artifact.format]
-    names = [name for name, *_ in candidates]
-    if backend is not None and backend not in names:
-        raise UsageError(
-            f"backend {backend!r} does not run {artifact.format} files, expected one of "
-            f"{', '.join(names)}.{nearest(backend, names)}"
-        )
-    for name, package, runner, _ in candidates:
-        if backend in (None, name) and find_spec(package) is not None:
-            if verify and artifact.format in FORMATS:
-                importlib.import_module("edgekit.runtime.verify").verify(artifact, name, options)
-            found: Runner = _find(runner)(artifact, name, options)
-            return found
-    extra = next(extra for name, _, _, extra in candidates if backend in (None, name))
-    what = f"edgekit[{extra}]" if extra else "edgekit"
-    raise MissingDependencyError(
-        f"{artifact.path}: no backend for {artifact.format} files is installed "
-        f"(looked for {backend or ', '.join(names)}). Install one with: pip install '{what}'"
-    )
-
-
-def _find(name: str) -> Any:
-    """What ``"module:name"`` stands for, or a part that another room plays."""
-    module, _, attribute = edgekit._PARTS.get(name, name).partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    backend = backend_of(artifact, backend)
+    if verify and artifact.format in FORMATS:
+        importlib.import_module("edgekit.runtime.verify").verify(artifact, backend, options)
+    return open_file(artifact, backend, options)

@@ -15,10 +15,7 @@ from edgekit.tensor import TensorSpec
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgekit.runtime.runner import Runner
-
-    Arrays = Mapping[str, NDArray[Any]]
-    Results = dict[str, NDArray[Any]]
+    from edgekit.runtime.inferring import Arrays, Inferring, Results
 
 # Samples at a time where the file leaves it open: enough to be quick, too few to fill the memory.
 _OPEN_BATCH = 64
@@ -26,7 +23,7 @@ _OPEN_BATCH = 64
 _MAX_WORKERS = 256
 
 
-def infer_batch(runner: Runner, inputs: Arrays, workers: int) -> Results:
+def infer_batch(runner: Inferring, inputs: Arrays, workers: int) -> Results:
     """`Runner.infer_batch`."""
     require_mapping(inputs, runner.inputs)
     # Lazy arrays (`edgekit.samples`) have a shape as well; they are read a batch at a time.
@@ -66,7 +63,7 @@ def infer_batch(runner: Runner, inputs: Arrays, workers: int) -> Results:
     }
 
 
-def infer_all(runner: Runner, items: Iterable[Arrays], workers: int) -> Iterator[Results]:
+def infer_all(runner: Inferring, items: Iterable[Arrays], workers: int) -> Iterator[Results]:
     """`Runner.map`."""
     if type(workers) is not int or not 1 <= workers <= _MAX_WORKERS:
         raise UsageError(
@@ -82,21 +79,16 @@ def infer_all(runner: Runner, items: Iterable[Arrays], workers: int) -> Iterator
     return _in_threads(runner, items, workers)
 
 
-def _in_threads(runner: Runner, items: Iterable[Arrays], workers: int) -> Iterator[Results]:
+def _in_threads(runner: Inferring, items: Iterable[Arrays], workers: int) -> Iterator[Results]:
     from edgekit.runtime.parallel import ordered_map
 
-    def another() -> Runner:
-        twin = type(runner)(runner.artifact, runner.backend.name, runner.options)
-        stack.enter_context(twin)
-        return twin.with_signature(runner.signature) if runner.signature else twin
-
     with ExitStack() as stack:
-        runners = [runner, *(another() for _ in range(workers - 1))]
+        runners = [runner, *(stack.enter_context(runner._twin()) for _ in range(workers - 1))]
         yield from ordered_map([each.infer for each in runners], items)
 
 
 def infer_in_turn(
-    runner: Runner, items: Iterable[Arrays], carry: Mapping[str, str] | None
+    runner: Inferring, items: Iterable[Arrays], carry: Mapping[str, str] | None
 ) -> Iterator[Results]:
     """`Runner.stream`."""
     specs = {spec.name: spec for spec in runner.inputs}
@@ -113,7 +105,7 @@ def infer_in_turn(
 
 
 def _with_state(
-    runner: Runner, items: Iterable[Arrays], carry: Mapping[str, str], state: Results
+    runner: Inferring, items: Iterable[Arrays], carry: Mapping[str, str], state: Results
 ) -> Iterator[Results]:
     runner.reset()
     for item in items:

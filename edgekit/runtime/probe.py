@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Any
 
+from edgekit.artifact import Artifact
 from edgekit.errors import ArtifactError
 from edgekit.runtime.child import run_in_child
 from edgekit.runtime.options import Options
@@ -44,12 +45,12 @@ def cold_start(path: str | os.PathLike[str], backend: str, options: Options) -> 
 
 def measure(path: str, backend: str, options: str) -> dict[str, Any]:
     """The measurement itself, in the fresh process."""
-    from edgekit.runtime import load
-    from edgekit.runtime.benchmark import random_inputs
+    from edgekit.runtime.backends import open_file
     from edgekit.runtime.host import peak_rss_bytes
+    from edgekit.runtime.random_inputs import random_inputs
 
     start = perf_counter_ns()
-    runner = load(path, backend=backend, **json.loads(options))
+    runner = open_file(Artifact.of(path), backend, Options(**json.loads(options)))
     loaded = perf_counter_ns()
     inputs = random_inputs(runner)
     before = perf_counter_ns()

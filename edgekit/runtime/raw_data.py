@@ -13,12 +13,10 @@ from edgekit.runtime.arrange import require_mapping
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgekit.runtime.runner import Runner
-
-    Arrays = Mapping[str, NDArray[Any]]
+    from edgekit.runtime.inferring import Arrays, Inferring
 
 
-def preprocess(runner: Runner, inputs: Arrays) -> dict[str, NDArray[Any]]:
+def preprocess(runner: Inferring, inputs: Arrays) -> dict[str, NDArray[Any]]:
     """`Runner.preprocess`."""
     require_mapping(inputs, runner.inputs)
     specs = {spec.name: spec for spec in runner.inputs}
@@ -36,7 +34,7 @@ def preprocess(runner: Runner, inputs: Arrays) -> dict[str, NDArray[Any]]:
     return prepared
 
 
-def classify(runner: Runner, x: NDArray[Any] | Arrays, top: int) -> list[tuple[str, float]]:
+def classify(runner: Inferring, x: NDArray[Any] | Arrays, top: int) -> list[tuple[str, float]]:
     """`Runner.classify`."""
     if top < 1:
         raise UsageError(f"classify: top: received {top}, expected a number from 1.")

@@ -379,6 +379,11 @@ class Runner(ABC):
         """Whether the file remembers something from one call to the next."""
         return False
 
+    def _twin(self) -> Runner:
+        """The same signature of the same file, loaded once more."""
+        twin = type(self)(self.artifact, self.backend.name, self.options)
+        return twin.with_signature(self.signature) if self.signature else twin
+
     def _reset(self) -> None:  # noqa: B027
         """Forget state between calls; a backend without any has nothing to do."""
 

@@ -5,38 +5,23 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-import os
 import platform
-import resource
 import signal
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 import edgekit
 from edgekit.artifact import Artifact
-from edgekit.errors import ArtifactError, EdgekitError
+from edgekit.errors import ArtifactError
 from edgekit.files import cache_folder, sha256_of
 from edgekit.formats.tflite_check import tflite_fault
 from edgekit.runtime.child import Ended, run_in_child
+from edgekit.runtime.limits import Limits
 from edgekit.runtime.options import Options
-from edgekit.runtime.runner import Runner
-from edgekit.tensor import TensorSpec
+from edgekit.runtime.trial import PACKAGES
 
-# Backend: the package whose import brings its native code, and where its version stands.
-_PACKAGES = {
-    "litert": ("ai_edge_litert.interpreter", "ai_edge_litert"),
-    "litert-compiled": ("ai_edge_litert.compiled_model", "ai_edge_litert"),
-    "tflite-runtime": ("tflite_runtime.interpreter", "tflite_runtime"),
-    "tensorflow": ("tensorflow", "tensorflow"),
-    "onnxruntime": ("onnxruntime", "onnxruntime"),
-}
 # What interpreters and numpy say when memory is refused to them.
 _OUT_OF_MEMORY = ("bad_alloc", "MemoryError", "Unable to allocate", "Failed to allocate memory")
 _ADVICE = (
@@ -48,33 +33,12 @@ _ADVICE = (
 _ENVIRONMENT = {"MALLOC_PERTURB_": "165"}
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What a trial may take.
-
-    Attributes:
-        seconds: of processor time; of wall time, twice as much.
-        memory_bytes: of address space, beyond what the interpreter takes without a model.
-    """
-
-    seconds: int
-    memory_bytes: int
-
-    @classmethod
-    def of(cls, size_bytes: int, threads: int = 1) -> Limits:
-        """What a file of this size may take: 30 s and 1 GiB or more, no more than the machine has."""
-        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        # Each thread reserves a stack and a heap of its own, most of which it never touches.
-        memory = max(1 << 30, 16 * size_bytes) + (threads - 1) * (80 << 20)
-        return cls(30 + 2 * size_bytes // 1_000_000, min(memory, machine))
-
-
 # Runs `try_out` with these words, and stops it after so many seconds.
 Trial = Callable[[list[str], float], Ended]
 
 
 def _in_a_fresh_process(words: list[str], seconds: float) -> Ended:
-    function = "edgekit.runtime.verify:try_out"
+    function = "edgekit.runtime.trial:try_out"
     return run_in_child(function, words, seconds=seconds, environment=_ENVIRONMENT)
 
 
@@ -111,7 +75,7 @@ def verify(
     path = artifact.path
     data = _content(path)
     sha256 = hashlib.sha256(data).hexdigest()
-    version = importlib.import_module(_PACKAGES[backend][1]).__version__
+    version = importlib.import_module(PACKAGES[backend][1]).__version__
     words = (sha256, backend, version, f"edgekit-{edgekit.__version__}", platform.machine())
     # Weights may lie in other files beside an .onnx file, and no hash of ours covers them.
     whole = artifact.format != "onnx" or b"location" not in data
@@ -184,98 +148,3 @@ def _refusal(ended: Ended, limits: Limits) -> str | None:
     if refused and any(word in refused for word in _OUT_OF_MEMORY):
         return greedy
     return f"was refused: {refused}" if refused else None
-
-
-def try_out(path: str, backend: str, options: str, seconds: str, memory: str) -> dict[str, Any]:
-    """The trial itself, in the child: ``{"refused": None}`` or the reason."""
-    from edgekit.runtime import load
-
-    importlib.import_module(_PACKAGES[backend][0])
-    _limit(int(seconds), int(memory))
-    try:
-        with load(path, backend=backend, **json.loads(options)) as runner:
-            for each in [runner.with_signature(name) for name in runner.signatures] or [runner]:
-                exercise(each)
-    except EdgekitError as error:
-        # As it was raised, without the path, which the parent names.
-        return {"refused": str(error).removeprefix(f"{path}: ")}
-    # Whatever it is, the parent would have met it untyped.
-    except Exception as error:
-        return {"refused": f"{type(error).__name__}: {error}"}
-    return {"refused": None}
-
-
-def _limit(seconds: int, memory_bytes: int) -> None:
-    pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
-    space = pages * resource.getpagesize() + memory_bytes
-    for kind, most, grace in (
-        (resource.RLIMIT_CORE, 0, 0),
-        # SIGXCPU comes at the soft limit and says what happened; SIGKILL would not.
-        (resource.RLIMIT_CPU, seconds, 5),
-        (resource.RLIMIT_AS, space, 0),
-    ):
-        allowed = resource.getrlimit(kind)[1]
-        if allowed == resource.RLIM_INFINITY:
-            allowed = most + grace
-        resource.setrlimit(kind, (min(most, allowed), min(most + grace, allowed)))
-
-
-def exercise(runner: Runner) -> None:
-    """Run a file on all that may upset it: what it does to zeros it need not do to other indices.
-
-    Raises:
-        EdgekitError: zeros were refused, though the file leaves no axis open. Other values may
-            be refused: the runner says so to its user as well.
-    """
-    open_axes = any(None in spec.shape for spec in runner.inputs)
-    for sizes in ((1, 1), (3, 8), (2, 64)) if open_axes else ((1, 1),):
-        for number, raw in enumerate(_trial_inputs(runner, sizes)):
-            try:
-                if number == 0:
-                    runner.infer({name: _real(x) for name, x in raw.items()})
-                runner.infer_raw(raw)
-            except EdgekitError:
-                if number == 0 and not open_axes:
-                    raise
-    # Once more, after all that it has been through.
-    with suppress(EdgekitError):
-        runner.infer_raw(next(_trial_inputs(runner, (1, 1))))
-
-
-def _real(x: NDArray[Any]) -> NDArray[Any]:
-    return x.astype(np.float32) if x.dtype.kind == "f" else x
-
-
-def _trial_inputs(runner: Runner, sizes: tuple[int, int]) -> Iterator[dict[str, NDArray[Any]]]:
-    rng = np.random.default_rng(0)
-    for kind in ("zeros", "small", "any", "lowest", "highest", "odd"):
-        yield {spec.name: _values(spec, kind, sizes, rng) for spec in runner.inputs}
-
-
-def _values(
-    spec: TensorSpec, kind: str, sizes: tuple[int, int], rng: np.random.Generator
-) -> NDArray[Any]:
-    shape = tuple(sizes[min(axis, 1)] if n is None else n for axis, n in enumerate(spec.shape))
-    dtype = np.dtype(spec.dtype)
-    if dtype.kind == "O":
-        return np.full(shape, {"zeros": "", "any": "\U0001f600" * 64}.get(kind, "1"), object)
-    if kind == "zeros" or dtype.kind not in "biuf":
-        return np.zeros(shape, dtype)
-    if dtype.kind == "b":
-        return rng.random(shape) < {"lowest": 0, "highest": 1}.get(kind, 0.5)
-    if dtype.kind == "f":
-        info = np.finfo(dtype)
-        extremes = {"lowest": info.min, "highest": info.max}
-        if kind in extremes:
-            return np.full(shape, extremes[kind], dtype)
-        if kind == "odd":
-            return rng.choice(np.array([np.nan, np.inf, -np.inf, -1, info.tiny]), shape).astype(
-                dtype
-            )
-        return (rng.standard_normal(shape) * (1 if kind == "small" else 1e4)).astype(dtype)
-    whole = np.iinfo(dtype)
-    extremes = {"lowest": whole.min, "highest": whole.max}
-    if kind in extremes:
-        return np.full(shape, extremes[kind], dtype)
-    low, high = {"small": (0, 16), "odd": (-2, 2)}.get(kind, (whole.min, whole.max))
-    return rng.integers(max(low, whole.min), high, shape, dtype, endpoint=True)

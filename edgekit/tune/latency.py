@@ -9,8 +9,9 @@ from pathlib import Path
 
 from edgekit import document
 from edgekit.runtime import load
-from edgekit.runtime.benchmark import interleave, random_inputs
+from edgekit.runtime.benchmark import interleave
 from edgekit.runtime.latency import Latency
+from edgekit.runtime.random_inputs import random_inputs
 from edgekit.tune.locks import locked
 
 _SECONDS = 0.5

@@ -12,8 +12,9 @@ import pytest
 import edgekit
 from edgekit.document import dumps, json_schema
 from edgekit.errors import ArtifactError, TensorError, UsageError
-from edgekit.runtime.benchmark import Benchmark, random_inputs
+from edgekit.runtime.benchmark import Benchmark
 from edgekit.runtime.latency import Latency
+from edgekit.runtime.random_inputs import random_inputs
 from edgekit.runtime.runner import Runner
 
 FILES = ("classifier.float32.tflite", "classifier.int8.tflite")

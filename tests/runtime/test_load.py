@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import edgekit
-from edgekit import runtime
 from edgekit.errors import ArtifactError, MissingDependencyError, UsageError
+from edgekit.runtime import backends
 
 # What a file can be opened with, where it is installed.
 ENDINGS = [".tflite"] + ([".onnx"] if find_spec("onnxruntime") else [])
@@ -86,7 +86,7 @@ def test_a_misspelt_backend_names_the_nearest(models: Path, written: str, meant:
 def test_without_a_backend_the_extra_is_named(
     models: Path, monkeypatch: pytest.MonkeyPatch, file: str, backend: str | None, says: str
 ) -> None:
-    monkeypatch.setattr(runtime, "find_spec", lambda _: None)
+    monkeypatch.setattr(backends, "find_spec", lambda _: None)
     with pytest.raises(MissingDependencyError, match=says) as caught:
         edgekit.load(models / file, backend=backend)
     assert caught.value.exit_code == 4
@@ -98,7 +98,7 @@ def test_the_first_backend_installed_is_taken(
     with edgekit.load(models / "classifier.int8.tflite") as runner:
         first = runner.backend.name
     asked = []
-    monkeypatch.setattr(runtime, "find_spec", lambda name: asked.append(name) or find_spec(name))
+    monkeypatch.setattr(backends, "find_spec", lambda name: asked.append(name) or find_spec(name))
     with edgekit.load(models / "classifier.int8.tflite") as runner:
         assert runner.backend.name == first
     order = ["ai_edge_litert", "tflite_runtime", "tensorflow"]

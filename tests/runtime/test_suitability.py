@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import edgekit
-from edgekit import runtime
 from edgekit.artifact import FORMATS
+from edgekit.runtime import backends
 from edgekit.runtime import suitability as module
 from edgekit.runtime.host import DOT_PRODUCTS, INTERPRETERS, HostState
 from edgekit.runtime.suitability import JUDGED, VERDICTS, suitability
@@ -111,7 +111,7 @@ def test_what_was_not_measured_is_not_claimed() -> None:
 def test_the_backend_is_the_one_that_load_takes(models: Path) -> None:
     for format, rows in module._BACKENDS.items():
         # Those after them share a package with one of them, and are taken by name alone.
-        found = [name for name, *_ in runtime._BACKENDS[format]]
+        found = [name for name, *_ in backends._BACKENDS[format]]
         assert [name for name, _ in rows] == found[: len(rows)]
         assert {package for _, package in rows} <= set(INTERPRETERS)
     here = {r.backend for r in suitability(HostState.read()) if r.format == "tflite"}

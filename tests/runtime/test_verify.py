@@ -239,7 +239,7 @@ def test_limits_grow_with_the_file_and_end_with_the_machine() -> None:
     ],
 )
 def test_the_limits_hold(work: str, signs: tuple[int, str]) -> None:
-    code = f"from edgekit.runtime.verify import _limit; import resource; _limit(1, 1 << 28)\n{work}"
+    code = f"from edgekit.runtime.limits import limit_process; import resource; limit_process(1, 1 << 28)\n{work}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == signs[0]
     assert signs[1] in done.stderr

@@ -1,0 +1,77 @@
+"""Backends: which interpreter runs which format, and a runner of the one that is installed."""
+
+from __future__ import annotations
+
+import importlib
+from importlib.util import find_spec
+from typing import Any
+
+import edgekit
+from edgekit.artifact import Artifact
+from edgekit.errors import MissingDependencyError, UsageError, nearest
+from edgekit.runtime.options import Options
+from edgekit.runtime.runner import Runner
+
+# Which backend runs which format, the preferred one first:
+# (name, package that must be there, module and class of its runner or a part of edgekit's, extra that
+# brings it).
+# Modules are named, not imported: loading a .tflite file must not pull in onnxruntime or Keras.
+_TFLITE = "edgekit.runtime.tflite:TfliteRunner"
+_KERAS = ("keras", "keras", "keras-runner", "export")
+_BACKENDS = {
+    "tflite": [
+        ("litert", "ai_edge_litert", _TFLITE, ""),
+        ("tflite-runtime", "tflite_runtime", _TFLITE, ""),
+        ("tensorflow", "tensorflow", _TFLITE, "export"),
+        ("litert-compiled", "ai_edge_litert", "edgekit.runtime.compiled:CompiledRunner", ""),
+    ],
+    "onnx": [("onnxruntime", "onnxruntime", "edgekit.runtime.onnx:OnnxRunner", "onnx")],
+    "keras": [_KERAS],
+    "hdf5": [_KERAS],
+    "savedmodel": [_KERAS],
+    "object": [_KERAS],
+}
+
+BACKENDS = tuple(dict.fromkeys(name for rows in _BACKENDS.values() for name, *_ in rows))
+
+
+def backend_of(artifact: Artifact, backend: str | None) -> str:
+    """The backend that is to run a file: `backend`, or the first one installed if None.
+
+    Raises:
+        UsageError: `backend` does not run such files.
+        MissingDependencyError: it, or every one that would, is not installed.
+    """
+    candidates = _BACKENDS[artifact.format]
+    names = [name for name, *_ in candidates]
+    if backend is not None and backend not in names:
+        raise UsageError(
+            f"backend {backend!r} does not run {artifact.format} files, expected one of "
+            f"{', '.join(names)}.{nearest(backend, names)}"
+        )
+    for name, package, _, _ in candidates:
+        if backend in (None, name) and find_spec(package) is not None:
+            return name
+    extra = next(extra for name, _, _, extra in candidates if backend in (None, name))
+    what = f"edgekit[{extra}]" if extra else "edgekit"
+    raise MissingDependencyError(
+        f"{artifact.path}: no backend for {artifact.format} files is installed "
+        f"(looked for {backend or ', '.join(names)}). Install one with: pip install '{what}'"
+    )
+
+
+def open_file(artifact: Artifact, backend: str, options: Options) -> Runner:
+    """The runner of a file on a backend that `backend_of` gave.
+
+    Raises:
+        ArtifactError: the backend cannot load the file.
+    """
+    rows = {name: runner for name, _, runner, _ in _BACKENDS[artifact.format]}
+    found: Runner = part(rows[backend])(artifact, backend, options)
+    return found
+
+
+def part(name: str) -> Any:
+    """What ``"module:name"`` stands for, or a part that another room plays."""
+    module, _, attribute = edgekit._PARTS.get(name, name).partition(":")
+    return getattr(importlib.import_module(module), attribute)
