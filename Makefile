@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JOBS ?= 2
 
-.PHONY: demo test test-runtimes lint setup locks clean
+.PHONY: demo test test-runtimes lint setup wheel locks clean
 
 demo: $(READY)
 	$(BIN)/edgekit demo -o build/demo --overwrite
@@ -31,6 +31,10 @@ $(READY): locks/dev.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(READY)
+
+# What a board or another project installs: dist/edgekit_keras-<version>-py3-none-any.whl
+wheel: $(READY)
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
 locks:
 	$(PYTHON) scripts/lock.py

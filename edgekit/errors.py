@@ -100,6 +100,15 @@ class RangeWarning(UserWarning):
     """Much of an input lies beyond what a quantised file can hold, and is clipped."""
 
 
+# The name under which packages indexes have it: `edgekit` is another project's there.
+DISTRIBUTION = "edgekit-keras"
+
+
+def pip_install(extra: str = "") -> str:
+    """The command that installs edgekit with an extra of it."""
+    return f"pip install '{DISTRIBUTION}[{extra}]'" if extra else f"pip install {DISTRIBUTION}"
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """`" Did you mean 'x'?"` for the nearest of `known`, or an empty string."""
     # Imported where it is needed: a board that makes no mistakes should not wait for it.
@@ -129,5 +138,5 @@ def require(module: str, extra: str, purpose: str) -> ModuleType:
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
             f"{purpose} needs the package {error.name!r}, which is not installed. "
-            f"Install it with: pip install 'edgekit[{extra}]'"
+            f"Install it with: {pip_install(extra)}"
         ) from error

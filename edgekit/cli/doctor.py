@@ -7,7 +7,7 @@ import argparse
 from edgekit.cli.arguments import add_json
 from edgekit.cli.console import Console
 from edgekit.document import tag
-from edgekit.errors import MissingDependencyError
+from edgekit.errors import MissingDependencyError, pip_install
 from edgekit.runtime.host import HostState
 from edgekit.runtime.suitability import suitability
 
@@ -75,13 +75,13 @@ def _advice(host: HostState) -> list[str]:
     """What to install, and what the CPU lacks."""
     lines = []
     if not _tflite(host):
-        lines.append("no TFLite interpreter is installed: pip install edgekit")
+        lines.append(f"no TFLite interpreter is installed: {pip_install()}")
     if host.userland_bits == 64 and _tflite(host) == {"tflite-runtime"}:
         lines.append(
             "ai-edge-litert runs int8 faster than tflite-runtime: pip install ai-edge-litert"
         )
     if "onnxruntime" not in host.interpreters and host.userland_bits == 64:
-        lines.append("no onnxruntime: .onnx files need pip install 'edgekit[onnx]'")
+        lines.append(f"no onnxruntime: .onnx files need {pip_install('onnx')}")
     if host.cpu_features and not host.dot_products:
         lines.append("the CPU has no 8-bit dot products: int8 gains less than it does elsewhere")
     return lines

@@ -12,6 +12,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import edgekit
 from edgekit import document
 from edgekit.artifact import FORMATS, OBJECT, Artifact
 from edgekit.cache import Cache, hash_of, key_of
@@ -285,7 +286,7 @@ def _samples(given: Samples | str | os.PathLike[str] | None, part: str) -> Sampl
 
 
 def _versions() -> dict[str, str]:
-    versions = {"edgekit": importlib.metadata.version("edgekit")}
+    versions = {"edgekit": edgekit.__version__}
     for name in _MAKERS:
         try:
             versions[name] = importlib.metadata.version(name)

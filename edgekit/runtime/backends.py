@@ -8,7 +8,7 @@ from typing import Any
 
 import edgekit
 from edgekit.artifact import Artifact
-from edgekit.errors import MissingDependencyError, UsageError, nearest
+from edgekit.errors import MissingDependencyError, UsageError, nearest, pip_install
 from edgekit.runtime.options import Options
 from edgekit.runtime.runner import Runner
 
@@ -53,10 +53,9 @@ def backend_of(artifact: Artifact, backend: str | None) -> str:
         if backend in (None, name) and find_spec(package) is not None:
             return name
     extra = next(extra for name, _, _, extra in candidates if backend in (None, name))
-    what = f"edgekit[{extra}]" if extra else "edgekit"
     raise MissingDependencyError(
         f"{artifact.path}: no backend for {artifact.format} files is installed "
-        f"(looked for {backend or ', '.join(names)}). Install one with: pip install '{what}'"
+        f"(looked for {backend or ', '.join(names)}). Install one with: {pip_install(extra)}"
     )
 
 

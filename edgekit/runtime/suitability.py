@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from edgekit.artifact import FORMATS
+from edgekit.errors import pip_install
 from edgekit.runtime.host import HostState
 
 VERDICTS = ("fast", "works", "slow", "no")
@@ -98,10 +99,10 @@ def _judge(host: HostState, format: str, scheme: str) -> tuple[str | None, str, 
 
 def _missing(host: HostState, format: str) -> str:
     if format == "tflite":
-        return "no TFLite interpreter is installed: pip install edgekit"
+        return f"no TFLite interpreter is installed: {pip_install()}"
     if host.userland_bits == 32:
         return "onnxruntime has no wheels for 32-bit systems"
-    return "onnxruntime is not installed: pip install 'edgekit[onnx]'"
+    return f"onnxruntime is not installed: {pip_install('onnx')}"
 
 
 def _family(host: HostState) -> str:

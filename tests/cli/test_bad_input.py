@@ -163,5 +163,5 @@ def test_a_missing_dependency_names_its_extra(tmp_path, digits_files):
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     )
     assert done.returncode == 4, done.stderr
-    assert "edgekit[onnx]" in done.stderr
+    assert "edgekit-keras[onnx]" in done.stderr
     assert "Traceback" not in done.stderr

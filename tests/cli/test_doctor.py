@@ -96,6 +96,6 @@ def test_advice_fits_the_userland(pi: HostState) -> None:
     wide = replace(pi, userland_bits=64, machine="aarch64", cpu_features=("asimd", "asimddp"))
     assert [line.rsplit("pip install ")[-1] for line in _advice(wide)] == [
         "ai-edge-litert",
-        "'edgekit[onnx]'",
+        "'edgekit-keras[onnx]'",
     ]
-    assert "pip install edgekit" in _advice(replace(pi, interpreters={}))[0]
+    assert "pip install edgekit-keras" in _advice(replace(pi, interpreters={}))[0]

@@ -58,4 +58,4 @@ def test_what_needs_tensorflow_names_the_extra(samples, tmp_path, capfd):
     path = tmp_path / "model.keras"
     path.write_bytes(b"PK")
     assert main(["golden", str(path), "--samples", str(samples), "-o", "g.npz"]) == 4
-    assert "edgekit[export]" in capfd.readouterr().err
+    assert "edgekit-keras[export]" in capfd.readouterr().err

@@ -196,12 +196,16 @@ TENSORFLOW = ("tensorflow", "keras", "tf_keras")
 @pytest.mark.parametrize(
     ("missing", "words", "extra"),
     [
-        (TENSORFLOW, ("export", "{keras}", "-o", "{out}"), "edgekit[export]"),
+        (TENSORFLOW, ("export", "{keras}", "-o", "{out}"), "edgekit-keras[export]"),
         (TENSORFLOW, ("golden", "{keras}", "--samples", "{samples}", "-o", "{out}"), "[export]"),
-        (TENSORFLOW, ("train", "--data", "{samples}", "-o", "{out}.keras"), "edgekit[export]"),
-        (("onnxruntime",), ("bench", "{onnx}"), "edgekit[onnx]"),
-        (("jsonschema",), ("report", "{json}", "-o", "{out}.html"), "edgekit[report]"),
-        (("sklearn",), ("demo", "-o", "{out}"), "edgekit[demo]"),
+        (
+            TENSORFLOW,
+            ("train", "--data", "{samples}", "-o", "{out}.keras"),
+            "edgekit-keras[export]",
+        ),
+        (("onnxruntime",), ("bench", "{onnx}"), "edgekit-keras[onnx]"),
+        (("jsonschema",), ("report", "{json}", "-o", "{out}.html"), "edgekit-keras[report]"),
+        (("sklearn",), ("demo", "-o", "{out}"), "edgekit-keras[demo]"),
         (("ai_edge_litert", "tflite_runtime", "tensorflow"), ("bench", "{tflite}"), "edgekit'"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",

@@ -93,7 +93,7 @@ def test_onnx_files(machine: str, features: tuple[str, ...], expected: str) -> N
     }
 
 
-@pytest.mark.parametrize(("bits", "word"), [(32, "no wheels"), (64, "edgekit[onnx]")])
+@pytest.mark.parametrize(("bits", "word"), [(32, "no wheels"), (64, "edgekit-keras[onnx]")])
 def test_a_missing_onnxruntime_says_what_to_do(bits: int, word: str) -> None:
     host = replace(HostState.read(), userland_bits=bits, interpreters=LITERT)
     row = next(r for r in suitability(host) if (r.format, r.scheme) == ("onnx", "int8"))

@@ -152,7 +152,7 @@ def test_without_optuna_the_extra_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     assert main(["tune", str(recipe()), "-o", str(tmp_path / "s")]) == 4
-    assert "edgekit[tune]" in capfd.readouterr().err
+    assert "edgekit-keras[tune]" in capfd.readouterr().err
     assert not (tmp_path / "s").exists()
 
 
