@@ -206,7 +206,11 @@ TENSORFLOW = ("tensorflow", "keras", "tf_keras")
         (("onnxruntime",), ("bench", "{onnx}"), "edgekit-keras[onnx]"),
         (("jsonschema",), ("report", "{json}", "-o", "{out}.html"), "edgekit-keras[report]"),
         (("sklearn",), ("demo", "-o", "{out}"), "edgekit-keras[demo]"),
-        (("ai_edge_litert", "tflite_runtime", "tensorflow"), ("bench", "{tflite}"), "edgekit'"),
+        (
+            ("ai_edge_litert", "tflite_runtime", "tensorflow"),
+            ("bench", "{tflite}"),
+            "pip install edgekit-keras",
+        ),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
