@@ -9,10 +9,11 @@ EdgekitError                1  the work failed: unreadable file, failed conversi
 ├── ArtifactError              a model file that cannot be loaded or run
 │   └── UntrustedCodeError     it holds code, and nobody said to trust it
 ├── DocumentError              a JSON document that is not what it should be
+├── BridgeError                a model that cannot be carried over to the other flavour of Keras
 ├── ExportError                a model that cannot be converted
 ├── ChildError                 a process of edgekit's own that died
+├── ClusterError               other machines that cannot be reached, or were lost
 ├── TrainingError              a training that cannot go on
-├── BudgetExceededError     3  the drift is larger than the budget allows
 └── MissingDependencyError  4  a package is not installed; names the extra
 """
 
@@ -22,6 +23,9 @@ import importlib
 import re
 from collections.abc import Iterable
 from types import ModuleType
+
+# A command that ran well and whose verdict is `fail` raises nothing, and ends with this.
+BUDGET_EXCEEDED = 3
 
 
 class EdgekitError(Exception):
@@ -82,12 +86,6 @@ class ClusterError(EdgekitError):
 
 class TrainingError(EdgekitError):
     """A training that cannot start or go on."""
-
-
-class BudgetExceededError(EdgekitError):
-    """The measured drift is larger than the budget allows."""
-
-    exit_code = 3
 
 
 class MissingDependencyError(EdgekitError):

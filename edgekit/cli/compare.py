@@ -11,7 +11,7 @@ from edgekit.cli.console import Console
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.compare import Drift, compare
 from edgekit.drift.golden import Golden
-from edgekit.errors import BudgetExceededError, UsageError
+from edgekit.errors import BUDGET_EXCEEDED, UsageError
 from edgekit.files import refuse_existing
 
 
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
         write_junit(content, args.junit)
     console.result(content, _text(drift), args)
-    return BudgetExceededError.exit_code if drift.verdict == "fail" else 0
+    return BUDGET_EXCEEDED if drift.verdict == "fail" else 0
 
 
 def _text(drift: Drift) -> str:

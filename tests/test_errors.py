@@ -1,0 +1,36 @@
+"""The tree of errors in the docstring is the tree of classes, with their exit codes."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+
+from edgekit import errors
+
+CLASSES = [
+    value
+    for _, value in inspect.getmembers(errors, inspect.isclass)
+    if issubclass(value, errors.EdgekitError) and value.__module__ == errors.__name__
+]
+
+
+def drawn() -> dict[str, tuple[int, int | None]]:
+    """Depth and exit code of each class in the picture; None where it has its parent's."""
+    lines = re.findall(
+        r"^([│├└─ ]*)(\w+Error)(?: {2,}(\d))?(?= |$)", str(errors.__doc__), re.MULTILINE
+    )
+    return {name: (len(lead) // 4, int(code) if code else None) for lead, name, code in lines}
+
+
+@pytest.mark.parametrize("error", CLASSES, ids=lambda error: error.__name__)
+def test_each_class_is_drawn_where_it_belongs(error: type[errors.EdgekitError]) -> None:
+    depth, code = drawn()[error.__name__]
+    assert depth == error.__mro__.index(errors.EdgekitError)
+    assert code == error.__dict__.get("exit_code")
+
+
+def test_nothing_else_is_drawn() -> None:
+    assert set(drawn()) == {error.__name__ for error in CLASSES}
+    assert errors.BUDGET_EXCEEDED not in {error.exit_code for error in CLASSES}
