@@ -77,7 +77,7 @@ class HostState:
             kernel_machine=platform.machine(),
             system=f"{platform.system()} {platform.release()}",
             cpu=linux.cpu_name(root),
-            cores=len(os.sched_getaffinity(0)),
+            cores=_usable_cores(),
             cpu_features=tuple(f for f in _FEATURES if f in features),
             governors=linux.governors(root),
             temperature_c=linux.temperature_c(root),
@@ -126,6 +126,13 @@ def peak_rss_bytes() -> int | None:
     """The most memory this process has held at once since it was started."""
     # getrusage's ru_maxrss is inherited across fork and exec; VmHWM belongs to this program alone.
     return linux.kib(linux.fields(linux.ROOT / "proc/self/status").get("VmHWM"))
+
+
+def _usable_cores() -> int:
+    """How many cores this process may use; how many there are, where the system does not tell."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _interpreters() -> dict[str, str]:

@@ -22,28 +22,48 @@ class Limits:
     @classmethod
     def of(cls, size_bytes: int, threads: int = 1) -> Limits:
         """What a file of this size may take: 30 s and 1 GiB or more, no more than the machine has."""
-        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         # Each thread reserves a stack and a heap of its own, most of which it never touches.
         memory = max(1 << 30, 16 * size_bytes) + (threads - 1) * (80 << 20)
-        return cls(30 + 2 * size_bytes // 1_000_000, min(memory, machine))
+        machine = _machine_memory()
+        return cls(
+            30 + 2 * size_bytes // 1_000_000, memory if machine is None else min(memory, machine)
+        )
+
+
+def _machine_memory() -> int | None:
+    """Bytes of memory that the machine has; None where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    # Windows has no such function, and not every system has both words.
+    except (AttributeError, ValueError, OSError):
+        return None
 
 
 def limit_process(seconds: int, memory_bytes: int) -> None:
-    """Hold this process to so much processor time and memory from here on, where the system can."""
+    """Hold this process to so much processor time and memory from here on, where the system can.
+
+    Linux holds both, macOS the time alone, Windows neither: there the parent's clock ends a child.
+    """
     try:
         import resource
     except ModuleNotFoundError:
-        # Windows has no such limits: the parent's clock alone stops a child there.
         return
-    pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
-    space = pages * resource.getpagesize() + memory_bytes
-    for kind, most, grace in (
-        (resource.RLIMIT_CORE, 0, 0),
-        # SIGXCPU comes at the soft limit and says what happened; SIGKILL would not.
-        (resource.RLIMIT_CPU, seconds, 5),
-        (resource.RLIMIT_AS, space, 0),
-    ):
+    # SIGXCPU comes at the soft limit and says what happened; SIGKILL would not.
+    bounds = [(resource.RLIMIT_CORE, 0, 0), (resource.RLIMIT_CPU, seconds, 5)]
+    taken = _address_space_pages()
+    if taken is not None:
+        space = taken * resource.getpagesize() + memory_bytes
+        bounds.append((resource.RLIMIT_AS, space, 0))
+    for kind, most, grace in bounds:
         allowed = resource.getrlimit(kind)[1]
         if allowed == resource.RLIM_INFINITY:
             allowed = most + grace
         resource.setrlimit(kind, (min(most, allowed), min(most + grace, allowed)))
+
+
+def _address_space_pages() -> int | None:
+    """Pages of address space that this process has; None where the system does not tell."""
+    try:
+        return int(Path("/proc/self/statm").read_text("ascii").split()[0])
+    except OSError:
+        return None

@@ -122,16 +122,14 @@ def _refusal(ended: Ended, limits: Limits) -> str | None:
     """Why the trial failed, in words; None if it passed."""
     late = f"did not finish in {limits.seconds} s"
     greedy = f"wanted more than {limits.memory_bytes // 1_000_000} MB of memory"
-    if ended.code is None or ended.code == -signal.SIGXCPU:
+    # Not every system has the signal.
+    name = None if ended.code is None or ended.code >= 0 else _signal_name(-ended.code)
+    if ended.code is None or name == "SIGXCPU":
         return late
     said = ended.err.strip()[-500:]
-    if ended.code < 0:
+    if name:
         if any(word in said for word in _OUT_OF_MEMORY):
             return greedy
-        try:
-            name = signal.Signals(-ended.code).name
-        except ValueError:
-            name = f"signal {-ended.code}"
         if name == "SIGKILL":
             return (
                 f"{name} ended the interpreter, most likely because the machine ran out of memory"
@@ -148,3 +146,10 @@ def _refusal(ended: Ended, limits: Limits) -> str | None:
     if refused and any(word in refused for word in _OUT_OF_MEMORY):
         return greedy
     return f"was refused: {refused}" if refused else None
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
