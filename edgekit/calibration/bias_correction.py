@@ -1,17 +1,17 @@
-"""Centre: the sums of a last dense layer have the mean that the float file gives them.
+"""Bias correction: the sums of a last dense layer get the mean that they have in the float file.
 
-Rounded weights and cut ranges add up to an error of which a third to a half is the same for every
-sample. A dense layer's bias can take it back, at no cost on the device (bias correction: M. Nagel et
-al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV 2019, measured here
-in place of derived, and at the end of the network alone, where the errors of all layers have come
-together).
+Rounded weights and clipped ranges add up to an error of which a third to a half is the same for every
+sample. A dense layer's bias can compensate it, at no cost on the device (M. Nagel et al., "Data-Free
+Quantization Through Weight Equalization and Bias Correction", ICCV 2019; measured here instead of
+derived, and at the last layer alone, where the errors of all layers have come together).
 
 Behind a softmax or a sigmoid p, an error of a sum counts p (1 - p) times: nothing where the answer is
 certain. The error of those samples is another, since what is cut off is what is large. Few samples
 hang in the balance, so that the mean with these weights is not known well: half of it is taken, and
 half of the plain mean.
 
-`edgekit.convert.tflite.bias_correction` and `centre_onnx` find the layers and write the biases.
+`edgekit.convert.tflite.bias_correction` and `edgekit.convert.onnx.bias_correction` find the layers and
+write the biases.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from edgekit.samples import Samples
 _SAMPLES = 256
 
 
-def missing(
+def mean_errors(
     ours: Probe, plain: Probe, answers: Mapping[str, str], samples: Samples, seed: int
 ) -> dict[str, NDArray[np.float64]]:
-    """What sums are short of in a file of integers, on average, shape (n,) each.
+    """By how much sums of an integer file fall short of the float file's, on average, shape (n,) each.
 
     Args:
-        ours: the file of integers.
-        plain: the float one that it was made of.
+        ours: the integer file.
+        plain: the float file that it was made of.
         answers: what is made of each tensor of sums, shape (..., n), under its name in both files:
             ``"softmax"`` over the last axis, ``"sigmoid"``, or ``""`` for the sums themselves.
         samples: to take the means over, under the files' input names.

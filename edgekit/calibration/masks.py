@@ -1,6 +1,6 @@
-"""Masks: scores that attention hides, whose stand-in for minus infinity must not decide about a range.
+"""Attention masks: masked scores, whose stand-in for minus infinity must not decide about a range.
 
-A hidden score is -1e5 or less before the softmax. Beside it, 8 bits have one step for all scores
+A masked score is -1e5 or less before the softmax. Beside it, 8 bits have one step for all scores
 together. Softmax makes zero of whatever lies far enough below the others, so that the integers may
 saturate there.
 """
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from edgekit.calibration.methods import Interval
 from edgekit.formats.graph import Model, Operator, Tensor
 
-# How far below the lowest score the range ends: what is hidden weighs exp(-margin) beside the lowest
+# How far below the lowest score the range ends: what is masked weighs exp(-margin) beside the lowest
 # score of its row at most. A wider margin has coarser steps, which 16 bits can spare.
 MARGIN, MARGIN_16 = 10.0, 20.0
 
@@ -25,10 +25,10 @@ _MOVING = {"RESHAPE", "TRANSPOSE", "SQUEEZE", "EXPAND_DIMS"}
 _MOVING |= {"Reshape", "Transpose", "Squeeze", "Unsqueeze", "Identity"}
 
 # For tensors by name, the tensors that they may have their scores from.
-Hidden = Mapping[str, tuple[str, ...]]
+Masked = Mapping[str, tuple[str, ...]]
 
 
-def hidden_scores(model: Model) -> Hidden:
+def masked_scores(model: Model) -> Masked:
     """Tensors between a selection and a softmax, and what is selected from, constants apart."""
     readers: dict[str, list[Operator]] = {}
     for operator in model.operators:
@@ -63,18 +63,18 @@ def _to_softmax(
 
 
 def saturated(
-    ranges: Mapping[str, Interval], hidden: Hidden, lowest: Mapping[str, float], margin: float
+    ranges: Mapping[str, Interval], masked: Masked, lowest: Mapping[str, float], margin: float
 ) -> dict[str, Interval]:
-    """`ranges` where those of `hidden` that reach a stand-in end `margin` below the lowest score.
+    """`ranges` where those of `masked` that reach a stand-in end `margin` below the lowest score.
 
     Args:
         ranges: by the tensor's name.
-        hidden: of the same file.
+        masked: of the same file.
         lowest: the smallest value seen of each tensor.
         margin: in units of the scores.
     """
     changed = dict(ranges)
-    for name, branches in hidden.items():
+    for name, branches in masked.items():
         scores = [b for b in branches if b in ranges and lowest[b] > -_HUGE]
         if name in ranges and lowest[name] <= -_HUGE and len(scores) == 1:
             (seen,) = (ranges[each] for each in scores)

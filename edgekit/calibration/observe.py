@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgekit.calibration.histogram import Histogram
 from edgekit.calibration.learned import Learned, find_learned
-from edgekit.calibration.masks import MARGIN, MARGIN_16, Hidden, saturated
+from edgekit.calibration.masks import MARGIN, MARGIN_16, Masked, saturated
 from edgekit.calibration.methods import MIN_MAX, Interval, Method
 from edgekit.calibration.probes import Probe, batches
 from edgekit.calibration.ranges import Ranges
@@ -69,7 +69,7 @@ def observe(
     seed: int = 0,
     validation: Samples | None = None,
     learned: Learned | None = None,
-    hidden: Hidden = MappingProxyType({}),
+    masked: Masked = MappingProxyType({}),
 ) -> Ranges:
     """The ranges of a file's tensors over all samples, and over each half of them, in one pass.
 
@@ -77,31 +77,31 @@ def observe(
         probe: the file.
         samples: under the names that the file gives its inputs, of any number.
         method: how a range follows from what was seen.
-        seed: of the division into halves.
+        seed: of the split into halves.
         validation: samples to hold against the ranges, under the same names.
         learned: ranges that the model was trained with, which its tensors keep.
-        hidden: scores that attention masks; see `edgekit.calibration.masks`.
+        masked: scores that attention masks; see `edgekit.calibration.masks`.
     """
-    halves = [_watch(probe, half, method.counts) for half in _halves(samples, seed)]
-    by_half = tuple(_choose(half, method, hidden) for half in halves if len(halves) > 1)
+    halves = [_watch(probe, half, method.counts) for half in _split(samples, seed)]
+    per_half = tuple(_choose(half, method, masked) for half in halves if len(halves) > 1)
     whole = halves[0]
     for half in halves[1:]:
         for name, seen in half.items():
             whole.setdefault(name, Seen.nothing(method.counts)).merge(seen)
     kept = find_learned(learned, probe, samples) if learned else {}
-    chosen = {**_choose(whole, method, hidden), **kept}
+    chosen = {**_choose(whole, method, masked), **kept}
     # What was learned does not hang on the samples.
-    by_half = tuple(
-        {name: interval for name, interval in half.items() if name not in kept} for half in by_half
+    per_half = tuple(
+        {name: interval for name, interval in half.items() if name not in kept} for half in per_half
     )
-    # What is hidden lies outside of its range on purpose.
-    plain = {name: interval for name, interval in chosen.items() if name not in hidden}
+    # What is masked lies outside of its range on purpose.
+    plain = {name: interval for name, interval in chosen.items() if name not in masked}
     return Ranges(
         method=method,
         samples=len(samples),
         chosen=chosen,
-        seen=_choose(whole, MIN_MAX, hidden, MARGIN_16),
-        halves=by_half,
+        seen=_choose(whole, MIN_MAX, masked, MARGIN_16),
+        split_half=per_half,
         learned=len(kept),
         resemblance=None if validation is None else resemblance(probe, plain, validation),
     )
@@ -129,7 +129,7 @@ def _some(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _choose(
-    tensors: dict[str, Seen], method: Method, hidden: Hidden, margin: float = MARGIN
+    tensors: dict[str, Seen], method: Method, masked: Masked, margin: float = MARGIN
 ) -> dict[str, Interval]:
     known = {name: seen for name, seen in tensors.items() if seen.lowest <= seen.highest}
     ranges = {
@@ -137,10 +137,10 @@ def _choose(
         for name, seen in known.items()
     }
     lowest = {name: seen.lowest for name, seen in known.items()}
-    return saturated(ranges, hidden, lowest, margin)
+    return saturated(ranges, masked, lowest, margin)
 
 
-def _halves(samples: Samples, seed: int) -> list[Samples]:
+def _split(samples: Samples, seed: int) -> list[Samples]:
     """Two disjoint halves drawn at random, each in its own order; one part if there is one sample."""
     order = np.random.default_rng(seed).permutation(len(samples))
     parts = np.array_split(order, 2)

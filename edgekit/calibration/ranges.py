@@ -16,7 +16,7 @@ _WORST = 3
 
 @dataclass(frozen=True)
 class Stability:
-    """Whether two halves of the calibration samples give the same ranges.
+    """The split-half check: whether two halves of the calibration samples give the same ranges.
 
     The disagreement of a tensor is 1 - |A ∩ B| / |A ∪ B| of its two ranges: the share of their
     common width that only one half knows of. In words of quantisation: with one half in place of
@@ -54,7 +54,7 @@ class Ranges:
         samples: how many they were found from.
         chosen: what the method chose.
         seen: smallest and largest value.
-        halves: what the method chose for either half of the samples; empty for a single sample.
+        split_half: what the method chose for either half of the samples; empty for a single sample.
         resemblance: how validation samples lie in the ranges, if there were any.
         learned: how many of the ranges chosen are those that the model was trained with.
     """
@@ -63,7 +63,7 @@ class Ranges:
     samples: int
     chosen: Mapping[str, Interval]
     seen: Mapping[str, Interval]
-    halves: tuple[Mapping[str, Interval], ...] = ()
+    split_half: tuple[Mapping[str, Interval], ...] = ()
     resemblance: Resemblance | None = None
     learned: int = 0
 
@@ -94,7 +94,7 @@ class Ranges:
         if self.learned:
             row["learned"] = self.learned
         if self.stability is not None:
-            row["halves"] = self.stability.to_json()
+            row["split_half"] = self.stability.to_json()
         if self.resemblance is not None:
             row["validation"] = self.resemblance.to_json()
         return row
@@ -109,9 +109,9 @@ class Ranges:
     @property
     def stability(self) -> Stability | None:
         """Whether two halves give the same ranges; None where they could not be told apart."""
-        if not self.halves:
+        if not self.split_half:
             return None
-        first, second = self.halves
+        first, second = self.split_half
         shares = {name: disagreement(first[name], second[name]) for name in first if name in second}
         if not shares:
             return None

@@ -1,4 +1,4 @@
-"""Rounding: kernels whose rounding errors cancel each other.
+"""Error-aware rounding (SQuant): kernels whose rounding errors cancel each other.
 
 What a kernel is multiplied with is alike from place to place, and behind a ReLU has one sign in all
 channels: errors of one sign add up, while the squares of single errors tell nothing of it. So of each

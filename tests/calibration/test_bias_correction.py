@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edgekit.calibration.bias_correction import missing
+from edgekit.calibration.bias_correction import mean_errors
 from edgekit.samples import Samples
 
 VALUES = st.floats(-30, 30, width=32)
@@ -31,7 +31,7 @@ class Shifted:
 @given(arrays(np.float32, (7, 3), elements=VALUES), arrays(np.float32, 3, elements=VALUES))
 @pytest.mark.parametrize("answer", ["", "softmax", "sigmoid"])
 def test_what_is_the_same_for_every_sample_is_found(answer: str, x: Any, shift: Any) -> None:
-    short = missing(Shifted(0), Shifted(shift), {"y": answer}, Samples({"x": x}), 0)["y"]
+    short = mean_errors(Shifted(0), Shifted(shift), {"y": answer}, Samples({"x": x}), 0)["y"]
     np.testing.assert_allclose(short, shift, atol=1e-4)
 
 
@@ -44,9 +44,9 @@ def test_samples_that_give_no_number_do_not_count(answer: str, value: float) -> 
 
     x = np.ones((4, 2), np.float32)
     x[1, 0] = 5
-    short = missing(Shifted(2), Broken(0), {"y": answer}, Samples({"x": x}), 0)["y"]
+    short = mean_errors(Shifted(2), Broken(0), {"y": answer}, Samples({"x": x}), 0)["y"]
     np.testing.assert_allclose(short, -2)
-    short = missing(Shifted(2), Broken(0), {"y": answer}, Samples({"x": x[1:2]}), 0)["y"]
+    short = mean_errors(Shifted(2), Broken(0), {"y": answer}, Samples({"x": x[1:2]}), 0)["y"]
     np.testing.assert_array_equal(short, 0)
 
 
@@ -57,5 +57,5 @@ def test_certain_answers_count_as_one_half_at_most() -> None:
         def run(self, inputs: Any, look: Any) -> None:
             look("y", inputs["x"] + (self.shift if inputs["x"][0, 0] else 0))
 
-    short = missing(Shifted(0), Uneven(4), {"y": "softmax"}, Samples({"x": x}), 0)["y"]
+    short = mean_errors(Shifted(0), Uneven(4), {"y": "softmax"}, Samples({"x": x}), 0)["y"]
     np.testing.assert_allclose(short, (3 + 0) / 2, atol=1e-6)

@@ -90,7 +90,7 @@ def test_too_few_samples_are_told_from_enough() -> None:
     name, share = few.stability.worst[0]
     assert name in warning
     assert few.stability.disagreement <= share
-    assert few.to_json()["halves"]["enough"] is False
+    assert few.to_json()["split_half"]["enough"] is False
 
 
 def test_the_halves_are_drawn_not_taken_in_order() -> None:
@@ -106,7 +106,7 @@ def test_one_sample_has_no_halves_and_is_too_few() -> None:
     assert ranges.stability is None
     (warning,) = ranges.warnings
     assert "1 calibration sample does not tell" in warning
-    assert "halves" not in ranges.to_json()
+    assert "split_half" not in ranges.to_json()
 
 
 def test_sixteen_bits_cut_nothing_off() -> None:

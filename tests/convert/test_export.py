@@ -116,8 +116,8 @@ def test_the_manifest_tells_it_all(digits_files: Any, digits_model: Path) -> Non
     calibration = int8["recipe"]["calibration"]
     assert calibration["samples"] == 1000
     assert calibration["method"] == ExportRecipe.calibration_method
-    assert calibration["halves"]["enough"] is True
-    assert files["digits.int8.onnx"]["recipe"]["calibration"]["halves"]["enough"] is True
+    assert calibration["split_half"]["enough"] is True
+    assert files["digits.int8.onnx"]["recipe"]["calibration"]["split_half"]["enough"] is True
     assert int8["float_ops"] == []
     assert "int8" in int8["ops"]
     assert files["digits.float32.tflite"]["recipe"].get("calibration") is None
@@ -365,7 +365,7 @@ def test_calibration_says_what_the_samples_are_worth(
     _, manifest = document.read(tmp_path / "manifest.json")
     calibration = manifest["files"][0]["recipe"]["calibration"]
     assert (calibration["method"], calibration["percentile"]) == ("percentile", 99.9)
-    assert calibration["halves"]["enough"] is False
+    assert calibration["split_half"]["enough"] is False
     assert calibration["validation"]["alike"] is False
     assert any("2 calibration samples are not enough" in line for line in lines)
     assert any("do not look like" in line for line in lines)

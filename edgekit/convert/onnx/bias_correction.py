@@ -1,4 +1,4 @@
-"""Centre, in ONNX files: the bias of the Gemm that an output is made of."""
+"""Bias correction in ONNX files: the bias of the Gemm that an output is made of."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.calibration.bias_correction import missing
+from edgekit.calibration.bias_correction import mean_errors
 from edgekit.calibration.probes import OnnxProbe
 from edgekit.errors import require
 from edgekit.samples import Samples
@@ -15,7 +15,9 @@ from edgekit.samples import Samples
 _PURPOSE = "Quantising an ONNX file"
 
 
-def centre_onnx(proto: Any, plain: Any, sums: Sequence[str], samples: Samples, seed: int) -> None:
+def correct_biases(
+    proto: Any, plain: Any, sums: Sequence[str], samples: Samples, seed: int
+) -> None:
     """Shift biases of a QDQ model so that the means of `sums` are those of the float model, in place.
 
     Args:
@@ -38,7 +40,7 @@ def centre_onnx(proto: Any, plain: Any, sums: Sequence[str], samples: Samples, s
     # graph only under the names that it has in the file; biases stay as they are.
     except state.Fail:
         return
-    shorts = missing(ours, theirs, answers, samples, seed)
+    shorts = mean_errors(ours, theirs, answers, samples, seed)
     for name, short in shorts.items():
         bias, scale = biases[name]
         steps = np.rint(short / numpy_helper.to_array(scale))
@@ -48,7 +50,7 @@ def centre_onnx(proto: Any, plain: Any, sums: Sequence[str], samples: Samples, s
 
 
 def _answer(graph: Any, sums: str) -> str:
-    """What is made of `sums`, in the words of `missing`."""
+    """What is made of `sums`, in the words of `mean_errors`."""
     reading = {node.op_type for node in graph.node if sums in node.input}
     return next((op.lower() for op in ("Softmax", "Sigmoid") if op in reading), "")
 

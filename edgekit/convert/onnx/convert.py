@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 
 from edgekit.calibration.learned import Learned
-from edgekit.calibration.masks import hidden_scores
+from edgekit.calibration.masks import masked_scores
 from edgekit.calibration.methods import MIN_MAX, Interval, Method
 from edgekit.calibration.observe import observe
 from edgekit.calibration.probes import OnnxProbe
 from edgekit.calibration.ranges import Ranges
-from edgekit.convert.onnx.bias_correction import centre_onnx
+from edgekit.convert.onnx.bias_correction import correct_biases
 from edgekit.convert.onnx.canonical import make_canonical, rename
 from edgekit.convert.onnx.layout import reshape_first
 from edgekit.convert.onnx.tf2onnx_patch import ordered_sets
-from edgekit.convert.onnx.unrounded_outputs import keep_ends_real
+from edgekit.convert.onnx.unrounded_outputs import keep_outputs_float
 from edgekit.convert.refusals import Culprit, ends_reason, onnx_reason, origin_of
 from edgekit.convert.trace.freeze import Frozen
 from edgekit.convert.trace.lowering import FOR_ONNX, lowered
@@ -106,8 +106,8 @@ def int8_onnx(
         prepared = _prepared(float_file)
         plain = type(prepared)()
         plain.CopyFrom(prepared)  # The quantiser changes what it is given.
-        hidden = hidden_scores(read_model(prepared.SerializeToString(), "onnx"))
-        ranges = observe(OnnxProbe(prepared), samples, method, seed, validation, learned, hidden)
+        masked = masked_scores(read_model(prepared.SerializeToString(), "onnx"))
+        ranges = observe(OnnxProbe(prepared), samples, method, seed, validation, learned, masked)
         quantizer = quantizer_module.QDQQuantizer(
             prepared,
             per_channel=True,
@@ -130,7 +130,7 @@ def int8_onnx(
         proto = quantizer.model.model
         if learned is None:
             # A model that was trained with its integers answers with them: its ranges cut too.
-            centre_onnx(proto, plain, keep_ends_real(proto.graph), samples, seed)
+            correct_biases(proto, plain, keep_outputs_float(proto.graph), samples, seed)
     # onnxruntime raises whatever it stumbles over.
     except Exception as error:
         raise ExportError(f"scheme 'int8': onnxruntime refuses: {one_line(error)}") from error

@@ -1,7 +1,7 @@
-"""Real ends: what a dense layer gives to a caller is not rounded, nor the softmax or sigmoid of it.
+"""Float outputs: what a dense layer gives to a caller is not rounded, nor the softmax or sigmoid of it.
 
-The output of an int8 ONNX file is a real number anyway, and onnxruntime's integer kernels of Gemm and
-MatMul give their sums as such. Rounded to 8 bits, and once more behind a softmax, the sums of close
+The output of an int8 ONNX file is float anyway, and onnxruntime's integer kernels of Gemm and MatMul
+give their sums as float. Rounded to 8 bits, and once more behind a softmax, the sums of close
 classes become equal. A convolution's kernel gives integers only: it keeps its rounding.
 """
 
@@ -13,27 +13,27 @@ from typing import Any
 from edgekit.inspection.inspect import ANSWERS, SUMS
 
 
-def keep_ends_real(graph: Any) -> list[str]:
-    """Take pairs of QuantizeLinear and DequantizeLinear off the ends of a QDQ graph, in place.
+def keep_outputs_float(graph: Any) -> list[str]:
+    """Take pairs of QuantizeLinear and DequantizeLinear off the outputs of a QDQ graph, in place.
 
     They stay where another layer, which computes with integers, reads what they give.
 
     Returns:
-        The sums that are real now, under the names that they have in the float file.
+        The sums that are float now, under the names that they have in the float file.
     """
     makers = {name: node for node in graph.node for name in node.output}
     readers: dict[str, list[Any]] = {}
     for node in graph.node:
         for name in node.input:
             readers.setdefault(name, []).append(node)
-    ends = {output.name for output in graph.output}
+    outputs = {output.name for output in graph.output}
     grids: set[str] = set()
     sums = []
     for output in graph.output:
         for quantize, dequantize in _pairs(output.name, makers, readers):
             maker, given = makers[quantize.input[0]], dequantize.output[0]
             # The quantiser renamed what made an output.
-            name = given if given in ends else maker.output[0]
+            name = given if given in outputs else maker.output[0]
             maker.output[0] = name
             makers[name] = maker
             for node in readers.pop(given, []):
@@ -59,11 +59,11 @@ def _pairs(
         maker = makers[name]
         if maker.op_type == "DequantizeLinear" and maker.input[0] in makers:
             quantize = makers[maker.input[0]]
-            rounded, real = quantize.output[0], quantize.input[0]
-            if len(readers[rounded]) > 1 or len(readers[real]) > 1 or real not in makers:
+            rounded, given = quantize.output[0], quantize.input[0]
+            if len(readers[rounded]) > 1 or len(readers[given]) > 1 or given not in makers:
                 return []
             pairs.append((quantize, maker))
-            maker = makers[real]
+            maker = makers[given]
         if any(node.op_type not in ANSWERS for node in readers.get(name, [])):
             return []
         if maker.op_type in SUMS:

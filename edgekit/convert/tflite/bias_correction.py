@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgekit.calibration.bias_correction import missing
+from edgekit.calibration.bias_correction import mean_errors
 from edgekit.calibration.probes import TfliteProbe
 from edgekit.formats.tflite_patch import BIASES, Graph, Tensor, opened, write_rounded
 from edgekit.samples import Samples
@@ -52,7 +52,7 @@ def centre_tflite(content: bytes, float_file: bytes, samples: Samples, seed: int
         samples = samples.subset(min(_FEW, len(samples)), seed=seed)
     plain = TfliteProbe(float_file, ends)
     answers = {name: end.answer for name, end in ends.items()}
-    for name, short in missing(ours, plain, answers, samples, seed).items():
+    for name, short in mean_errors(ours, plain, answers, samples, seed).items():
         end = ends[name]
         if end.answer == "softmax":
             short += np.linspace(-_RISE / 2, _RISE / 2, len(short)) * end.sums.scales(end.sums.new)

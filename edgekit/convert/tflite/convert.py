@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgekit.calibration.learned import Learned
-from edgekit.calibration.masks import hidden_scores
+from edgekit.calibration.masks import masked_scores
 from edgekit.calibration.methods import MIN_MAX, Interval, Method
 from edgekit.calibration.observe import observe
 from edgekit.calibration.probes import TfliteProbe
@@ -90,8 +90,8 @@ def find_ranges(
     Raises:
         ExportError: the file holds tensors that cannot be observed.
     """
-    hidden = hidden_scores(read_model(float_file, "tflite"))
-    return observe(TfliteProbe(float_file), samples, method, seed, validation, learned, hidden)
+    masked = masked_scores(read_model(float_file, "tflite"))
+    return observe(TfliteProbe(float_file), samples, method, seed, validation, learned, masked)
 
 
 def quantize_tflite(

@@ -1,4 +1,4 @@
-"""Hiding: scores that attention masks, written as a selection, whatever the layer wrote.
+"""Attention masking: masked scores written as a selection, whatever the layer wrote.
 
 Layers take 1e9 from a score, or put -2e38 in its place, to have softmax make zero of it. Of such a
 difference no integer range can be found; of a selection between the scores and a constant it can, as
@@ -17,9 +17,9 @@ from edgekit.errors import require
 
 # From here on a score has no weight beside one of ordinary size.
 _HUGE = 1e4
-# What stands for a hidden score. Integer kernels of onnxruntime add zero points times the ratio of two
+# What stands for a masked score. Integer kernels of onnxruntime add zero points times the ratio of two
 # scales in float32: beyond this the scores drown in its rounding.
-_HIDDEN = 1e5
+_MASKED = 1e5
 
 
 def attention_rules(graph_def: Any) -> Mapping[str, Rule]:
@@ -35,13 +35,13 @@ def attention_rules(graph_def: Any) -> Mapping[str, Rule]:
 
 
 def _selected(tf: Any, operation: Any) -> Lowered | None:
-    """Keras 3: ``where(hidden, scores - 1e9, scores)``, and ``where(shown, scores, -2e38)``."""
+    """Keras 3: ``where(masked, scores - 1e9, scores)``, and ``where(shown, scores, -2e38)``."""
     mask, first, scores = operation.inputs
-    if not _hides(operation):
+    if not _feeds_softmax(operation):
         return None
     number = _number(scores)
     if number is not None:
-        return _where(tf, mask, first, number, shown=True) if number < -_HIDDEN else None
+        return _where(tf, mask, first, number, shown=True) if number < -_MASKED else None
     if first.op.type != "Sub" or first.op.inputs[0] is not scores:
         return None
     number = _number(first.op.inputs[1])
@@ -49,10 +49,10 @@ def _selected(tf: Any, operation: Any) -> Lowered | None:
 
 
 def _subtracted(tf: Any, operation: Any) -> Lowered | None:
-    """tf_keras: ``scores - 1e9 * cast(hidden)``."""
+    """tf_keras: ``scores - 1e9 * cast(masked)``."""
     scores, product = operation.inputs
     found = _scaled(product)
-    if found is None or not _hides(operation):
+    if found is None or not _feeds_softmax(operation):
         return None
     mask = _of_bool(tf, found[0])
     return None if mask is None else _where(tf, mask, scores, -found[1], shown=False)
@@ -62,7 +62,7 @@ def _added(tf: Any, operation: Any) -> Lowered | None:
     """tf_keras: ``scores + (1 - cast(shown)) * -1e9``."""
     scores, product = operation.inputs
     found = _scaled(product)
-    if found is None or found[0].op.type != "Sub" or not _hides(operation):
+    if found is None or found[0].op.type != "Sub" or not _feeds_softmax(operation):
         return None
     one, cast = found[0].op.inputs
     mask = _of_bool(tf, cast)
@@ -72,18 +72,18 @@ def _added(tf: Any, operation: Any) -> Lowered | None:
 
 
 def _where(tf: Any, mask: Any, scores: Any, number: float, *, shown: bool) -> Lowered | None:
-    """A selection by `mask`, which says what is `shown`, or what is hidden, by adding `number`."""
+    """A selection by `mask`, which says what is `shown`, or what is masked, by adding `number`."""
     if number > -_HUGE:
         return None
-    hidden = max(number, -_HIDDEN)
+    low = max(number, -_MASKED)
 
     def select(m: Any, x: Any) -> Any:
-        return tf.where(m, x, hidden) if shown else tf.where(m, hidden, x)
+        return tf.where(m, x, low) if shown else tf.where(m, low, x)
 
     return Lowered(select, [mask, scores])
 
 
-def _hides(operation: Any) -> bool:
+def _feeds_softmax(operation: Any) -> bool:
     """Whether nothing but softmax reads the result, of float32."""
     (result,) = operation.outputs
     return result.dtype.name == "float32" and {r.type for r in result.consumers()} == {"Softmax"}

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import edgekit
-from edgekit.calibration.masks import hidden_scores, saturated
+from edgekit.calibration.masks import masked_scores, saturated
 from edgekit.calibration.methods import Interval
 from edgekit.formats.graph import Graph, Model, Operator, Tensor
 from edgekit.metrics.distances import sqnr_db
@@ -101,19 +101,19 @@ HIDDEN, MOVED, WEIGHTS = tensor("hidden"), tensor("moved"), tensor("weights")
 
 
 @pytest.mark.parametrize("select", ["SELECT_V2", "Where"])
-def test_hidden_scores_are_found_between_selection_and_softmax(select: str) -> None:
+def test_masked_scores_are_found_between_selection_and_softmax(select: str) -> None:
     operators = [
         operator(select, [MASK, SCORES, LOW], HIDDEN),
         operator("RESHAPE", [HIDDEN], MOVED),
         operator("SOFTMAX", [MOVED], WEIGHTS),
     ]
-    found = hidden_scores(model_of(operators, (WEIGHTS,)))
+    found = masked_scores(model_of(operators, (WEIGHTS,)))
     assert found == {"hidden": ("scores",), "moved": ("scores",)}
     # Whoever else reads them wants their values.
-    assert hidden_scores(model_of(operators, (WEIGHTS, HIDDEN))) == {}
+    assert masked_scores(model_of(operators, (WEIGHTS, HIDDEN))) == {}
     more = [*operators, operator("TANH", [HIDDEN], tensor("other"))]
-    assert hidden_scores(model_of(more, (WEIGHTS,))) == {}
-    assert hidden_scores(model_of(operators[:2], (MOVED,))) == {}
+    assert masked_scores(model_of(more, (WEIGHTS,))) == {}
+    assert masked_scores(model_of(operators[:2], (MOVED,))) == {}
 
 
 @given(
