@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.errors import ExportError, one_line, require
+from edgekit.runtime.onnx_session import open_session
 from edgekit.runtime.tflite import spec_of
 from edgekit.samples import Samples
 from edgekit.tensor import dequantize, quantize
@@ -157,11 +158,7 @@ class OnnxProbe:
         options = runtime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3  # What it says of graphs with many outputs helps nobody.
-        # Without it, integers' sums overflow on x86 processors without VNNI, which a board's do not.
-        options.add_session_config_entry("session.x64quantprecision", "1")
-        self._session = runtime.InferenceSession(
-            open_up.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = open_session(open_up.SerializeToString(), options)
         self._outputs = [node.name for node in self._session.get_outputs() if node.name in real]
         self._real_inputs = [name for name in self._inputs if name in real]
 

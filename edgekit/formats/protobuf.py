@@ -6,7 +6,7 @@ The layout is that of Protocol Buffers' "Encoding" page: a message is a row of f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -45,6 +45,9 @@ def fields(content: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, i
 
 def varint(content: bytes, at: int, end: int) -> tuple[int, int]:
     """The integer that begins at byte `at`, and where it ends."""
+    # Most are of one byte.
+    if at < end and content[at] < 0x80:
+        return content[at], at + 1
     value = 0
     for shift in range(0, 70, 7):
         if at >= end:
@@ -56,15 +59,19 @@ def varint(content: bytes, at: int, end: int) -> tuple[int, int]:
     raise ArtifactError(f"an integer before byte {at} has no end: damaged or no ONNX file.")
 
 
+def varint_bytes(value: int) -> bytes:
+    """An integer, not negative, as it is written."""
+    written = bytearray()
+    while value > 0x7F:
+        written.append(value & 0x7F | 0x80)
+        value >>= 7
+    written.append(value)
+    return bytes(written)
+
+
 def delimited(field: int, body: bytes) -> bytes:
     """A field that holds bytes, as it is written."""
-    head = bytearray([field << 3 | _BYTES])
-    length = len(body)
-    while length > 0x7F:
-        head.append(length & 0x7F | 0x80)
-        length >>= 7
-    head.append(length)
-    return bytes(head) + body
+    return varint_bytes(field << 3 | _BYTES) + varint_bytes(len(body)) + body
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,11 @@ class Message:
 
     def __contains__(self, field: int) -> bool:
         return field in self._places
+
+    def without(self, taken: Collection[int]) -> bytes:
+        """The message but for the fields with these numbers."""
+        found = fields(self.content, self.start, self.end)
+        return b"".join(self.content[start:end] for n, start, _, end in found if n not in taken)
 
     def messages(self, field: int) -> list[Message]:
         """The messages of a field, in their order."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from edgekit.errors import ArtifactError, UsageError, nearest, require
 from edgekit.formats.onnx_schema import short_names
+from edgekit.runtime.onnx_session import CPU, open_session
 from edgekit.runtime.options import NO_DELEGATE
 from edgekit.runtime.runner import Backend, Runner
 from edgekit.tensor import TensorSpec
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgekit.formats.metadata import Metadata
-
-_CPU = "CPUExecutionProvider"
 
 _DTYPES = {
     "tensor(float)": "float32",
@@ -45,7 +44,7 @@ class OnnxRunner(Runner):
         options.log_severity_level = 4
         providers = self._providers(ort.get_available_providers())
         try:
-            self._session = ort.InferenceSession(self.artifact.file, options, providers=providers)
+            self._session = open_session(self.artifact.file, options, providers)
         # onnxruntime's own exceptions derive from Exception alone and are not public.
         except Exception as error:
             raise ArtifactError(
@@ -58,14 +57,14 @@ class OnnxRunner(Runner):
         """The execution provider that the options name, and the CPU's for what it leaves."""
         delegate = self.options.delegate
         if delegate in (None, NO_DELEGATE):
-            return [_CPU]
+            return [CPU]
         if delegate not in available:
             raise UsageError(
                 f"delegate {delegate!r}: the onnxruntime installed here has no such execution "
                 f"provider, expected 'none' or one of {', '.join(available)}."
                 f"{nearest(delegate, available)}"
             )
-        return [(delegate, dict(self.options.delegate_options)), _CPU]
+        return [(delegate, dict(self.options.delegate_options)), CPU]
 
     def _choose(
         self,

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import edgekit
 from edgekit.errors import ArtifactError, TensorError, UsageError
+from edgekit.runtime.onnx_session import open_session
 from edgekit.runtime.runner import Runner
 from edgekit.tensor import TensorSpec, dequantize, quantize
 
@@ -173,7 +174,7 @@ def by_hand(loaded: Loaded, inputs: Arrays) -> Arrays:
     """The loop that one would write without edgekit."""
     backend = loaded.runner.backend.name
     if backend == "onnxruntime":
-        session = importlib.import_module("onnxruntime").InferenceSession(str(loaded.path))
+        session = open_session(str(loaded.path))
         names = [node.name for node in session.get_outputs()]
         feed = {node.name: inputs[node.name.split(":")[0]] for node in session.get_inputs()}
         return dict(zip(names, session.run(None, feed), strict=True))

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgekit.convert.onnx.float16 import float16_onnx
 from edgekit.convert.refusals import kind_of
 from edgekit.errors import ExportError
+from edgekit.runtime.onnx_session import open_session
 
 
 def file(nodes: Sequence[Any], x: Sequence[int], y: Sequence[int], **constants: Any) -> bytes:
@@ -30,7 +30,7 @@ def file(nodes: Sequence[Any], x: Sequence[int], y: Sequence[int], **constants: 
 
 
 def run(content: bytes, x: Any) -> Any:
-    session = ort.InferenceSession(content, providers=["CPUExecutionProvider"])
+    session = open_session(content)
     return session.run(None, {"x": x})[0]
 
 

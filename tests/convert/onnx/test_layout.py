@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from edgekit.convert.onnx.canonical import make_canonical
 from edgekit.convert.onnx.layout import reshape_first
+from edgekit.runtime.onnx_session import open_session
 
 onnx = pytest.importorskip("onnx")
-runtime = pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxruntime")
 
 X = np.random.default_rng(0).normal(size=(1, 4, 3, 1)).astype(np.float32)
 
@@ -52,9 +53,7 @@ def model(steps: list[tuple[str, bool]], last: str = "Neg", also: tuple[str, ...
 
 def run(proto: Any) -> list[Any]:
     onnx.checker.check_model(proto, full_check=True)
-    session = runtime.InferenceSession(
-        proto.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
+    session = open_session(proto.SerializeToString())
     return list(session.run(None, {"x": X}))
 
 

@@ -11,6 +11,7 @@ import pytest
 from edgekit.convert.onnx.convert import int8_onnx
 from edgekit.inspection.compatibility import read_model
 from edgekit.inspection.inspect import operators_of
+from edgekit.runtime.onnx_session import open_session
 from edgekit.samples import Samples
 
 onnx = pytest.importorskip("onnx")
@@ -43,9 +44,7 @@ def network(*rows: tuple[str, str, str], outputs: tuple[str, ...]) -> bytes:
 
 
 def answers(content: bytes, x: Any) -> list[Any]:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    session = open_session(content)
     return [
         np.concatenate(rows)
         for rows in zip(
