@@ -20,12 +20,18 @@ EdgekitError                1  the work failed: unreadable file, failed conversi
 from __future__ import annotations
 
 import importlib
+import os
 import re
 from collections.abc import Iterable
 from types import ModuleType
 
 # A command that ran well and whose verdict is `fail` raises nothing, and ends with this.
 BUDGET_EXCEEDED = 3
+
+# TensorFlow reads it when it is first imported. Without its oneDNN kernels, which it takes by itself
+# on newer processors alone, it cannot run channels-first layers.
+ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
+_IMPORT_TENSORFLOW = {"tensorflow", "keras", "tf_keras", "tensorflow_model_optimization", "tf2onnx"}
 
 
 class EdgekitError(Exception):
@@ -128,9 +134,13 @@ def one_line(error: BaseException, limit: int = 400) -> str:
 def require(module: str, extra: str, purpose: str) -> ModuleType:
     """Import `module`, or say which extra brings it.
 
+    TensorFlow comes with its oneDNN kernels where the environment does not say otherwise.
+
     Raises:
         MissingDependencyError: the module, or one it imports, is not installed.
     """
+    if module.partition(".")[0] in _IMPORT_TENSORFLOW:
+        os.environ.setdefault(ONEDNN, "1")
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

@@ -15,6 +15,7 @@ from hypothesis import settings
 # TensorFlow reads these when a test first imports it.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 # Shared machines are slow at times, and a pipeline wants the same run twice.
 settings.register_profile("edgekit", deadline=None, derandomize=True, max_examples=60)

@@ -1,9 +1,12 @@
-"""The tree of errors in the docstring is the tree of classes, with their exit codes."""
+"""The tree of errors in the docstring is the tree of classes, with their exit codes; and `require`."""
 
 from __future__ import annotations
 
 import inspect
+import os
 import re
+import sys
+from types import ModuleType
 
 import pytest
 
@@ -34,3 +37,19 @@ def test_each_class_is_drawn_where_it_belongs(error: type[errors.EdgekitError]) 
 def test_nothing_else_is_drawn() -> None:
     assert set(drawn()) == {error.__name__ for error in CLASSES}
     assert errors.BUDGET_EXCEEDED not in {error.exit_code for error in CLASSES}
+
+
+@pytest.mark.parametrize(("told", "found"), [(None, "1"), ("0", "0")])
+def test_tensorflow_comes_with_onednn_unless_told(
+    monkeypatch: pytest.MonkeyPatch, told: str | None, found: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorflow", ModuleType("tensorflow"))
+    # What stands there now comes back at the end.
+    monkeypatch.setenv(errors.ONEDNN, "")
+    monkeypatch.delenv(errors.ONEDNN)
+    if told is not None:
+        monkeypatch.setenv(errors.ONEDNN, told)
+    errors.require("numpy", "export", "A test")
+    assert os.environ.get(errors.ONEDNN) == told
+    errors.require("tensorflow", "export", "A test")
+    assert os.environ[errors.ONEDNN] == found

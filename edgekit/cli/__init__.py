@@ -60,10 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"edgekit: {_INTERRUPTED}", file=sys.stderr)
         return INTERRUPTED
     chatter = args.verbose > 1
-    # TensorFlow reads these when it is imported.
+    # TensorFlow reads it when it is imported.
     if not chatter:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     previous = signal.signal(signal.SIGTERM, _terminate)
     console = Console(chatter)
     try:

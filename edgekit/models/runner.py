@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.errors import UsageError, require
+from edgekit.errors import ArtifactError, UsageError, require
 from edgekit.formats.metadata import Metadata
+from edgekit.models.kernels import missing_kernel
 from edgekit.models.loading import load, load_saved_model
 from edgekit.models.metadata import read
 from edgekit.models.objects import ModelObject, from_object
@@ -60,8 +61,12 @@ class KerasRunner(Runner):
 
     def _run(self, arrays: list[Any]) -> list[NDArray[Any]]:
         tensors = [self._tf.constant(x) for x in arrays]
+        try:
+            results = self._function(*tensors)
+        except self._tf.errors.UnimplementedError as error:
+            raise ArtifactError(f"{self.artifact.name}: {missing_kernel(error)}") from error
         # numpy() shares memory with a tensor that nobody else holds.
-        return [np.asarray(result) for result in self._function(*tensors)]
+        return [np.asarray(result) for result in results]
 
     def _read_metadata(self) -> Metadata | None:
         return self._source.metadata if self._loaded is None else read(self.artifact.path)

@@ -9,7 +9,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from edgekit.errors import require
+from edgekit.errors import TrainingError, require
+from edgekit.models.kernels import missing_kernel
 from edgekit.models.saving import check_path, check_saving, refuse_saving, save
 from edgekit.recipe import Recipe
 from edgekit.samples import Splits, load_splits
@@ -72,7 +73,8 @@ def train(
             is false.
         SamplesError: labels are missing or out of range, or labels or inputs do not fit the model.
         RecipeError: the architecture does not fit the data, or a name not the labels.
-        TrainingError: the loss is no number any more, or the disk is full; says what is kept.
+        TrainingError: the loss is no number any more, or the disk is full; says what is kept. Or
+            TensorFlow cannot compute a layer on this processor.
     """
     output = Path(output)
     checkpoint = Checkpoint(output)
@@ -174,6 +176,8 @@ def _fit(planned: Plan, recipe: Recipe, state: State, watch: loop.Watch) -> Stat
         for feed in (training, validation):
             if feed.error is not None:
                 raise feed.error from error
+        if isinstance(error, errors.UnimplementedError):
+            raise TrainingError(f"training: {missing_kernel(error)}") from error
         raise
 
 

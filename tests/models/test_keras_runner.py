@@ -79,3 +79,53 @@ def test_it_says_which_flavour_of_keras_reads_the_file(tmp_path: Path) -> None:
     save(tf_keras.Model(inputs, tf_keras.layers.Dense(3, name="a/b")(inputs)), tmp_path / "m.h5")
     with edgekit.load(tmp_path / "m.h5") as runner:
         assert runner.backend.version == f"{tf_keras.__version__} (tf_keras)"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "The Conv2D op only supports the NHWC tensor format",
+            "received TF_ENABLE_ONEDNN_OPTS='0'",
+        ),
+        (
+            "The FFT op has no complex numbers",
+            "no kernel for an operator on this processor: The FFT",
+        ),
+    ],
+)
+def test_a_layer_that_has_no_kernel_on_this_processor(
+    digits_model: Path, monkeypatch: pytest.MonkeyPatch, said: str, told: str
+) -> None:
+    import tensorflow as tf
+
+    def function(image: Any) -> Any:
+        del image
+        raise tf.errors.UnimplementedError(None, None, said)
+
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    with edgekit.load(digits_model) as runner:
+        monkeypatch.setattr(runner, "_function", function)
+        with pytest.raises(ArtifactError, match=told):
+            runner.infer({"image": np.zeros((1, 8, 8, 1), np.float32)})
+
+
+def test_channels_first(tmp_path: Path) -> None:
+    """Keras answers, or the error says how to have it answer."""
+    import keras
+    import tensorflow as tf
+
+    image = keras.Input((3, 6, 6), name="image")
+    layer = keras.layers.Conv2D(2, 3, data_format="channels_first", name="y")
+    keras.Model(image, layer(image)).save(tmp_path / "m.keras")
+    x = np.ones((1, 3, 6, 6), np.float32)
+    with edgekit.load(tmp_path / "m.keras") as runner:
+        try:
+            expected = np.asarray(layer(x))
+        except tf.errors.UnimplementedError:
+            with pytest.raises(
+                ArtifactError, match="expected '1' when TensorFlow is first imported"
+            ):
+                runner.infer({"image": x})
+        else:
+            np.testing.assert_allclose(runner.infer({"image": x})["y"], expected, atol=1e-6)

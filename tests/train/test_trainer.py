@@ -134,6 +134,21 @@ def test_a_loss_that_is_no_number_leaves_no_file(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_layer_that_has_no_kernel_on_this_processor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tensorflow as tf
+
+    def fit(*given: Any) -> Any:
+        del given
+        raise tf.errors.UnimplementedError(None, None, "only supports the NHWC tensor format")
+
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    monkeypatch.setattr("edgekit.train.loop.fit", fit)
+    with pytest.raises(TrainingError, match="received TF_ENABLE_ONEDNN_OPTS='0', expected '1'"):
+        train(splits(), RECIPE, tmp_path / "m.keras")
+
+
 def test_what_exists_stays(tmp_path: Path) -> None:
     (tmp_path / "m.keras").write_bytes(b"mine")
     with pytest.raises(OutputExistsError):

@@ -1,0 +1,18 @@
+"""What to do where TensorFlow has no kernel for an operator on this processor."""
+
+from __future__ import annotations
+
+import os
+
+from edgekit.errors import ONEDNN, one_line
+
+
+def missing_kernel(error: Exception) -> str:
+    """What a `tensorflow.errors.UnimplementedError` means, in a sentence for the user."""
+    if "NHWC" not in str(error):
+        return f"TensorFlow has no kernel for an operator on this processor: {one_line(error)}"
+    return (
+        "TensorFlow runs channels-first layers on this processor only with its oneDNN kernels, which "
+        f"are off: received {ONEDNN}={os.environ.get(ONEDNN)!r}, expected '1' when TensorFlow is first "
+        "imported. Set it before Python starts, or build the model with data_format='channels_last'."
+    )
