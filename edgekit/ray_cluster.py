@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from edgekit.errors import ClusterError, one_line, require
+from edgekit.scratch import scratch_folder
 
 
 @contextmanager
@@ -15,7 +16,8 @@ def connected(address: str | None, purpose: str) -> Iterator[Any]:
     """The module `ray`, connected to the cluster at `address`, or to one of this machine's own if None.
 
     A connection that the program has made already is used and left alone. Nothing is reported to
-    Ray's makers, and a cluster that is started here listens on loopback alone.
+    Ray's makers, and a cluster that is started here listens on loopback alone and keeps its files,
+    and those of its processes, in a folder that goes with it.
 
     Raises:
         MissingDependencyError: Ray is not installed.
@@ -27,17 +29,24 @@ def connected(address: str | None, purpose: str) -> Iterator[Any]:
         yield ray
         return
     options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
-    if address is None:
-        options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-    try:
-        ray.init(address="local" if address is None else address, **options)
-    # Ray has no exception of its own for a cluster that does not answer.
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        raise ClusterError(
-            f"Ray: no cluster at {address or 'this machine'} ({one_line(error)}). Start one with "
-            "'ray start --head', and give the address that it prints."
-        ) from error
-    try:
+    with ExitStack() as stack:
+        if address is None:
+            folder, _ = stack.enter_context(scratch_folder())
+            options |= {
+                "include_dashboard": False,
+                "_node_ip_address": "127.0.0.1",
+                # Ray opens this one to everybody.
+                "_temp_dir": str(folder / "ray"),
+                "runtime_env": {"env_vars": {"TMPDIR": str(folder)}},
+            }
+        try:
+            ray.init(address="local" if address is None else address, **options)
+        # Ray has no exception of its own for a cluster that does not answer; where a folder's name
+        # is too long for a socket, it is an OSError.
+        except (OSError, RuntimeError, ValueError) as error:
+            raise ClusterError(
+                f"Ray: no cluster at {address or 'this machine'} ({one_line(error)}). Start one with "
+                "'ray start --head', and give the address that it prints."
+            ) from error
+        stack.callback(ray.shutdown)
         yield ray
-    finally:
-        ray.shutdown()

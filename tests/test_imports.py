@@ -23,6 +23,7 @@ ROOMS = [
     "errors",
     "registry",
     "files",
+    "scratch",
     "config",
     "tensor",
     "artifact",

@@ -117,7 +117,7 @@ def make(
     }
     with ExitStack() as stack:
         workers = {
-            format: stack.enter_context(Worker(_MODULES[format], folder, verbose))
+            format: stack.enter_context(Worker(_MODULES[format], verbose))
             for format, files in variants.items()
             if files
         }

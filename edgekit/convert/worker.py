@@ -12,12 +12,12 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any
 
 from edgekit.errors import ChildError, EdgekitError
-from edgekit.runtime.child import command
+from edgekit.runtime.child import command, started
 
 
 class Worker:
@@ -25,34 +25,30 @@ class Worker:
 
     Args:
         modules: what it will need, so that it is imported while nothing is asked of it yet.
-        temporary: the folder for its temporary files.
         verbose: let through what libraries write.
     """
 
-    def __init__(self, modules: Sequence[str], temporary: os.PathLike[str], verbose: bool) -> None:
-        self.connection, theirs = Pipe()
+    def __init__(self, modules: Sequence[str], verbose: bool) -> None:
         output = None if verbose else subprocess.DEVNULL
-        with theirs:
-            self._process = subprocess.Popen(
-                command("edgekit.convert.worker:serve", [str(theirs.fileno()), *modules]),
-                stdin=subprocess.DEVNULL,
-                # What libraries write is no result of ours.
-                stdout=2 if verbose else output,
-                stderr=output,
-                env={**os.environ, "TMPDIR": os.fspath(temporary)},
-                pass_fds=[theirs.fileno()],
-                # Ctrl-C is for the parent, which ends this process.
-                start_new_session=True,
+        self.connection, theirs = Pipe()
+        with theirs, ExitStack() as stack:
+            stack.enter_context(self.connection)
+            self._process = stack.enter_context(
+                started(
+                    command("edgekit.convert.worker:serve", [str(theirs.fileno()), *modules]),
+                    # What libraries write is no result of ours.
+                    stdout=2 if verbose else output,
+                    stderr=output,
+                    pass_fds=[theirs.fileno()],
+                )
             )
+            self._stack = stack.pop_all()
 
     def __enter__(self) -> Worker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.connection.close()
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        self._stack.close()
 
     def submit(self, function: Callable[..., Any], *args: Any) -> None:
         """Have `function` called; `receive` gives what it returned."""

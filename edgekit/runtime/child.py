@@ -1,4 +1,4 @@
-"""Run a function of edgekit's in a fresh process: what it costs, or what it may break, stays there."""
+"""Run edgekit in a fresh process: what it costs, breaks or leaves behind stays there and goes with it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
+
+from edgekit.scratch import scratch_folder
 
 # This process's search path: `python -m` would put the current folder first.
 _CODE = (
@@ -39,6 +42,48 @@ def command(function: str, words: Sequence[str]) -> list[str]:
     return [sys.executable, "-c", _CODE, json.dumps(sys.path), function, *words]
 
 
+@contextmanager
+def started(
+    words: Sequence[str],
+    *,
+    environment: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+    **streams: Any,
+) -> Iterator[subprocess.Popen[Any]]:
+    """A process with a temporary folder of its own (its ``TMPDIR``), both gone when the block ends.
+
+    It runs in a session and process group of its own: Ctrl-C is for this process, and at the end of
+    the block the whole group is killed if the process has not ended by itself.
+
+    Args:
+        words: the command line.
+        environment: variables to set beside this process's own.
+        pass_fds: descriptors that it inherits.
+        streams: what `subprocess.Popen` takes for its streams; its stdin is empty.
+    """
+    with scratch_folder() as (folder, held):
+        variables = {**os.environ, **(environment or {}), "TMPDIR": os.fspath(folder)}
+        with subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            env=variables,
+            pass_fds=(*held, *pass_fds),
+            start_new_session=True,
+            **streams,
+        ) as process:
+            try:
+                yield process
+            finally:
+                if process.poll() is None:
+                    kill(process)
+
+
+def kill(process: subprocess.Popen[Any]) -> None:
+    """End a process that `started` gave, and all that it has started, at once."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 def run_in_child(
     function: str,
     words: Sequence[str],
@@ -46,38 +91,27 @@ def run_in_child(
     seconds: float | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Ended:
-    """Call `function`, as ``"module:name"``, with `words` in a process and process group of its own.
+    """Call `function`, as ``"module:name"``, with `words` in a process of its own.
 
     Args:
         function: what it returns must be fit for JSON.
         words: its arguments.
-        seconds: the process group is killed when it has not ended by then.
+        seconds: the process and all that it started are killed when it has not ended by then.
         environment: variables to set beside this process's own.
     """
-    with subprocess.Popen(
+    code: int | None = None
+    with started(
         command(function, words),
-        stdin=subprocess.DEVNULL,
+        environment=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-        env={**os.environ, **(environment or {})},
-        start_new_session=True,
     ) as process:
-        code: int | None = None
         try:
             out, err = process.communicate(timeout=seconds)
             code = process.returncode
         except subprocess.TimeoutExpired:
-            _kill(process)
+            kill(process)
             out, err = process.communicate()
-        except BaseException:
-            # The caller was interrupted: in a session of its own the child did not hear Ctrl-C.
-            _kill(process)
-            raise
     return Ended(code, out, err)
-
-
-def _kill(process: subprocess.Popen[str]) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)

@@ -9,9 +9,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
+from edgekit.runtime.child import started
 from edgekit.tune.worker import Progress
 
 _TOLD = re.compile(r"trial \d|edgekit: ")
@@ -25,39 +26,35 @@ def joined_by(count: int, recipe: Path, folder: Path, total: int, tell: Progress
     when it ends well, at once when it is left by an exception.
     """
     words = ["tune", str(recipe), "-o", str(folder), "--trials", str(total), "--workers", "1"]
-    processes = [_start(words) for _ in range(count)]
-    listeners = [
-        threading.Thread(target=_relay, args=(process, number, tell), daemon=True)
-        for number, process in enumerate(processes, start=2)
-    ]
-    for listener in listeners:
-        listener.start()
-    try:
-        yield
-        for process in processes:
-            process.wait()
-    finally:
-        for process in processes:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-        for process, listener in zip(processes, listeners, strict=True):
-            process.wait()
-            listener.join()
-            assert process.stderr is not None, "it is a pipe"
-            process.stderr.close()
+    with ExitStack() as stack:
+        processes = [stack.enter_context(_started(words)) for _ in range(count)]
+        listeners = [
+            threading.Thread(target=_relay, args=(process, number, tell), daemon=True)
+            for number, process in enumerate(processes, start=2)
+        ]
+        for listener in listeners:
+            listener.start()
+        try:
+            yield
+            for process in processes:
+                process.wait()
+        finally:
+            for process in processes:
+                if process.poll() is None:
+                    process.send_signal(signal.SIGTERM)
+            for process, listener in zip(processes, listeners, strict=True):
+                process.wait()
+                listener.join()
 
 
-def _start(words: Sequence[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+def _started(words: Sequence[str]) -> AbstractContextManager[subprocess.Popen[str]]:
+    return started(
         [sys.executable, "-m", "edgekit", *words],
-        stdin=subprocess.DEVNULL,
+        environment={"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        # Ctrl-C is for this process, which ends the others.
-        start_new_session=True,
     )
 
 

@@ -15,8 +15,8 @@ from edgekit.convert.worker import Worker, first_done
 from edgekit.errors import ChildError
 
 
-def start(folder: Path) -> Worker:
-    return Worker(["json"], folder, False)
+def start() -> Worker:
+    return Worker(["json"], False)
 
 
 def gone(pid: int) -> bool:
@@ -27,8 +27,8 @@ def gone(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().split(")")[-1].split()[0] == "Z"
 
 
-def test_results_come_in_the_order_of_the_calls(tmp_path: Path) -> None:
-    with start(tmp_path) as one, start(tmp_path) as two:
+def test_results_come_in_the_order_of_the_calls() -> None:
+    with start() as one, start() as two:
         one.submit(sorted, [3, 1, 2])
         one.submit(bytes, 3_000_000)
         two.submit(len, bytes(3_000_000))
@@ -38,8 +38,8 @@ def test_results_come_in_the_order_of_the_calls(tmp_path: Path) -> None:
         assert one.receive() == bytes(3_000_000)
 
 
-def test_errors_keep_their_type(tmp_path: Path) -> None:
-    with start(tmp_path) as worker:
+def test_errors_keep_their_type() -> None:
+    with start() as worker:
         worker.submit(os.fspath, 7)
         with pytest.raises(ChildError, match="unexpected TypeError in fspath"):
             worker.receive()
@@ -50,8 +50,8 @@ def test_errors_keep_their_type(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("number", "said"), [(signal.SIGKILL, "ran out of memory"), (signal.SIGSEGV, "by SIGSEGV")]
 )
-def test_a_worker_that_dies(tmp_path: Path, number: signal.Signals, said: str) -> None:
-    with start(tmp_path) as worker:
+def test_a_worker_that_dies(number: signal.Signals, said: str) -> None:
+    with start() as worker:
         worker.submit(os.getpid)
         pid = worker.receive()
         worker.submit(time.sleep, 600)
@@ -64,8 +64,8 @@ def test_a_worker_that_dies(tmp_path: Path, number: signal.Signals, said: str) -
             worker.receive()
 
 
-def test_a_closed_worker_is_gone_whatever_it_does(tmp_path: Path) -> None:
-    with start(tmp_path) as worker:
+def test_a_closed_worker_is_gone_whatever_it_does() -> None:
+    with start() as worker:
         worker.submit(os.getpid)
         pid = worker.receive()
         worker.submit(time.sleep, 600)
@@ -75,7 +75,7 @@ def test_a_closed_worker_is_gone_whatever_it_does(tmp_path: Path) -> None:
 CODE = """
 import os, sys, time
 from edgekit.convert.worker import Worker
-with Worker([], sys.argv[1], False) as worker:
+with Worker([], False) as worker:
     worker.submit(os.getpid)
     print(worker.receive(), flush=True)
     worker.submit(time.sleep, 600)
