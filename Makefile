@@ -6,14 +6,26 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JOBS ?= 2
+# The most that the suite may take, from start to end.
+MINUTES ?= 15
+PYTEST := EDGEKIT_TEST_MINUTES=$(MINUTES) $(BIN)/python -m pytest -n $(JOBS)
 
-.PHONY: demo test test-runtimes lint setup wheel locks clean
+.PHONY: demo test test-quick coverage test-runtimes lint setup wheel locks clean
 
 demo: $(READY)
 	$(BIN)/edgekit demo -o build/demo --overwrite
 
 test: $(READY)
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(PYTEST)
+
+# What needs no TensorFlow and no patience.
+test-quick: MINUTES := 1
+test-quick: $(READY)
+	$(PYTEST) --without-tensorflow -m "not slow"
+
+# The whole suite again, with the lines of each room that it ran.
+coverage: $(READY)
+	$(PYTEST) --coverage
 
 test-runtimes:
 	$(PYTHON) scripts/test_runtimes.py --jobs $(JOBS) $(ONLY)

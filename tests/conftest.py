@@ -12,6 +12,14 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+pytest_plugins = (
+    "support.leftovers",
+    "support.minutes",
+    "support.needs",
+    "support.markers",
+    "support.covered",
+)
+
 # TensorFlow reads these when a test first imports it.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
@@ -42,11 +50,9 @@ def models() -> Path:
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder of real data sets and models, which is no part of the repository."""
-    default = Path(__file__).parents[2] / "shared" / "data"
-    folder = Path(os.environ.get("EDGEKIT_DATA", default))
-    if not folder.is_dir():
-        pytest.skip("left out: real data (Fashion-MNIST, MNIST, fer, yamnet); set EDGEKIT_DATA")
-    return folder
+    from support import needs
+
+    return needs.data()
 
 
 @pytest.fixture(scope="session")

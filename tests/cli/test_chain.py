@@ -6,10 +6,11 @@ import json
 
 import numpy as np
 import pytest
+from support import needs
 
 from edgekit.cli import main
 
-jsonschema = pytest.importorskip("jsonschema")
+jsonschema = needs.package("jsonschema")
 
 
 def valid(text: str, kind: str) -> dict:

@@ -8,6 +8,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from support import needs
 
 from edgekit import document
 from edgekit.artifact import FORMATS
@@ -56,7 +57,7 @@ def test_json_and_text_tell_every_scheme(tmp_path: Path, capfd: pytest.CaptureFi
 
 
 def test_the_document_fits_its_schema(tmp_path: Path) -> None:
-    jsonschema = pytest.importorskip("jsonschema")
+    jsonschema = needs.package("jsonschema")
     path = tmp_path / "host.json"
     assert main(["doctor", "--json", str(path)]) == 0
     kind, content = document.read(path)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support import children
 
+PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
 CHECKPOINT = "new/m.keras.checkpoint"
 
 
@@ -19,19 +20,11 @@ def test_a_training_that_is_interrupted(
 ) -> None:
     given = samples()
     words = ["train", "--data", str(given), "-o", str(tmp_path / "new" / "m.keras")]
-    with subprocess.Popen(
-        [sys.executable, "-m", "edgekit", *words, "--epochs", "100000"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stderr is not None
-            assert "epoch 1/100000" in process.stderr.readline()
-            process.send_signal(number)
-            out, err = process.communicate(timeout=60)
-        finally:
-            process.kill()
+    words += ["--epochs", "100000"]
+    with children.python("-m", "edgekit", *words, **PIPES) as process:
+        assert "epoch 1/100000" in process.stderr.readline()
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert out == ""
     lines = [line for line in err.splitlines() if not line.startswith("epoch ")]
@@ -54,20 +47,11 @@ def test_an_export_that_is_interrupted(
 ) -> None:
     words = ["export", str(digits_model), "--calibration", str(samples())]
     words += ["-o", str(tmp_path / "new" / "out"), "--no-cache"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "edgekit", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stderr is not None
-            assert process.stderr.readline().startswith("calibrate on ")
-            process.send_signal(number)
-            # Workers hold stderr no longer than this process lives, else this would not end.
-            out, err = process.communicate(timeout=60)
-        finally:
-            process.kill()
+    with children.python("-m", "edgekit", *words, **PIPES) as process:
+        assert process.stderr.readline().startswith("calibrate on ")
+        process.send_signal(number)
+        # Workers hold stderr no longer than this process lives, else this would not end.
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert out == ""
     assert err == "edgekit: interrupted; nothing half-written is left.\n"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import needs
 
 import edgekit
 from edgekit.formats.metadata import Metadata
@@ -28,7 +29,7 @@ def file(models: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def folder(file: Path, tmp_path: Path) -> Path:
     """A class folder of images of two sizes, in the classes that the file finds in them."""
-    module = pytest.importorskip("PIL.Image")
+    module = needs.package("PIL.Image")
     rng = np.random.default_rng(0)
     with edgekit.load(file) as runner:
         for i in range(40):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from support import children
 
 from edgekit.convert.folder import move, workshop
 
@@ -48,16 +48,10 @@ def test_a_failure_takes_away_what_it_made(tmp_path: Path, existed: bool) -> Non
 
 
 def test_the_workshop_of_a_killed_run_is_cleared_away(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            assert process.stdout is not None
-            theirs = Path(process.stdout.readline().strip())
-            with workshop(tmp_path):
-                assert (theirs / "file").exists(), "a run still at work keeps its own"
-        finally:
-            process.kill()
+    with children.python("-c", HOLD, tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        theirs = Path(process.stdout.readline().strip())
+        with workshop(tmp_path):
+            assert (theirs / "file").exists(), "a run still at work keeps its own"
     assert theirs.exists()
     with workshop(tmp_path):
         assert not theirs.exists()

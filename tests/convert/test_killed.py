@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from support import children
 
 import edgekit
 from edgekit.cache import Cache
@@ -36,26 +36,26 @@ def test_a_killed_export_leaves_whole_files_only(
 
     out, given = tmp_path / "out", tmp_path / "given.npz"
     np.savez(given, x=digits.train.inputs["image"][:200])
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    environment = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     rng = random.Random(0)
     hidden = 0
     for _ in range(4):
-        with subprocess.Popen(
-            [sys.executable, "-c", CODE, str(digits_model), str(out), str(given)],
+        with children.python(
+            "-c",
+            CODE,
+            digits_model,
+            out,
+            given,
+            environment=environment,
             stdout=subprocess.PIPE,
-            env=environment,
             text=True,
         ) as process:
-            try:
-                assert process.stdout is not None
-                # From the second export on, nothing has to be imported any more.
-                assert process.stdout.readline() == "done\n"
-                # How long an export takes is the machine's affair: begin to count when it begins.
-                while not any(map(_hidden, out.iterdir())):
-                    time.sleep(0.01)
-                time.sleep(rng.uniform(0, 1))
-            finally:
-                process.kill()
+            # From the second export on, nothing has to be imported any more.
+            assert process.stdout.readline() == "done\n"
+            # How long an export takes is the machine's affair: begin to count when it begins.
+            while not any(map(_hidden, out.iterdir())):
+                time.sleep(0.01)
+            time.sleep(rng.uniform(0, 1))
         hidden += sum(map(_hidden, out.iterdir()))
         for path in out.iterdir():
             if path.suffix in (".tflite", ".onnx"):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from support import children
 
 from edgekit.convert.worker import Worker, first_done
 from edgekit.errors import ChildError
@@ -73,7 +73,7 @@ def test_a_closed_worker_is_gone_whatever_it_does() -> None:
 
 
 CODE = """
-import os, sys, time
+import os, time
 from edgekit.convert.worker import Worker
 with Worker([], False) as worker:
     worker.submit(os.getpid)
@@ -84,20 +84,12 @@ with Worker([], False) as worker:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["SIGKILL", "SIGINT"])
-def test_a_worker_ends_with_its_parent(tmp_path: Path, number: signal.Signals) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", CODE, str(tmp_path)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            pid = int(process.stdout.readline())
-            process.send_signal(number)
-            process.wait(60)
-        finally:
-            process.kill()
+def test_a_worker_ends_with_its_parent(number: signal.Signals) -> None:
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with children.python("-c", CODE, **streams) as process:
+        pid = int(process.stdout.readline())
+        process.send_signal(number)
+        process.wait(60)
     deadline = time.monotonic() + 60
     while not gone(pid):
         assert time.monotonic() < deadline, "the worker outlived its parent"

@@ -6,20 +6,19 @@ import json
 import os
 import signal
 import subprocess
-import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support import children
 
 CLASSIFY = Path(__file__).parents[2] / "examples" / "embedded" / "classify.py"
 
 
-def start(model: Path, source: str, *options: str) -> subprocess.Popen[bytes]:
-    words = [sys.executable, str(CLASSIFY), str(model), source, *options]
-    return subprocess.Popen(
-        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+def start(model: Path, source: Path) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    return children.python(CLASSIFY, model, source, **pipes)
 
 
 @pytest.fixture
@@ -38,8 +37,8 @@ def frame(model):
 def test_a_recording_gives_a_line_a_frame(model, frame, tmp_path):
     recording = tmp_path / "frames"
     recording.write_bytes(frame * 3 + frame[:5])
-    process = start(model, str(recording))
-    out, _ = process.communicate(timeout=30)
+    with start(model, recording) as process:
+        out, _ = process.communicate(timeout=30)
     lines = [json.loads(line) for line in out.splitlines()]
     assert process.returncode == 0
     assert [line["frame"] for line in lines] == [0, 1, 2]
@@ -50,8 +49,7 @@ def test_a_recording_gives_a_line_a_frame(model, frame, tmp_path):
 def test_a_signal_ends_the_wait_for_the_next_frame(model, frame, tmp_path, number):
     fifo = tmp_path / "camera"
     os.mkfifo(fifo)
-    process = start(model, str(fifo))
-    with fifo.open("wb") as camera:
+    with start(model, fifo) as process, fifo.open("wb") as camera:
         camera.write(frame)
         camera.flush()
         first = json.loads(process.stdout.readline())
@@ -63,8 +61,8 @@ def test_a_signal_ends_the_wait_for_the_next_frame(model, frame, tmp_path, numbe
 
 
 def test_a_missing_source_is_one_line(model, tmp_path):
-    process = start(model, str(tmp_path / "nothing"))
-    _, err = process.communicate(timeout=30)
+    with start(model, tmp_path / "nothing") as process:
+        _, err = process.communicate(timeout=30)
     assert process.returncode == 1
     assert b"Traceback" not in err
     assert b"nothing" in err

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import needs
 
 import edgekit
 from edgekit.errors import ArtifactError, ExportError, UsageError
@@ -84,7 +85,7 @@ def test_a_tflite_file_keeps_its_model(path: Path, saved) -> None:
 
 @pytest.mark.parametrize("path", ONNX, ids=lambda path: path.name)
 def test_an_onnx_file_keeps_its_model(path: Path, saved) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime")
+    onnxruntime = needs.package("onnxruntime")
     content = path.read_bytes()
     written = write_onnx(content, EXAMPLE)
     session = onnxruntime.InferenceSession(written)
@@ -126,12 +127,12 @@ def test_any_length_fits_and_stays_aligned(length: int, saved) -> None:
 
 @pytest.fixture(scope="module")
 def schema() -> Any:
-    return pytest.importorskip("ai_edge_litert.schema_py_generated")
+    return needs.package("ai_edge_litert.schema_py_generated")
 
 
 @pytest.fixture(scope="module")
 def pack() -> Callable[[Any], bytes]:
-    flatbuffers = pytest.importorskip("flatbuffers")
+    flatbuffers = needs.package("flatbuffers")
 
     def packed(model: Any) -> bytes:
         builder = flatbuffers.Builder(1024)
@@ -247,7 +248,7 @@ def test_files_that_cannot_be_moved_are_refused(large: bytes, schema, pack, monk
 
 
 def test_the_checker_of_onnx_agrees() -> None:
-    onnx = pytest.importorskip("onnx")
+    onnx = needs.package("onnx")
     for path in ONNX:
         model = onnx.load_from_string(write_onnx(path.read_bytes(), EXAMPLE))
         onnx.checker.check_model(model)
@@ -255,7 +256,7 @@ def test_the_checker_of_onnx_agrees() -> None:
 
 
 def test_other_properties_of_an_onnx_file_stay() -> None:
-    onnx = pytest.importorskip("onnx")
+    onnx = needs.package("onnx")
     model = onnx.load(ONNX[0])
     for key in ("author", KEY, "licence"):
         entry = model.metadata_props.add()

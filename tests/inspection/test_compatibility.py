@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import needs
 
 import edgekit
 from edgekit import document
@@ -101,7 +102,7 @@ def test_what_the_table_says_of_the_installed_interpreter_is_so(path: Path) -> N
         name = {"litert": "ai-edge-litert"}.get(runner.backend.name, runner.backend.name)
         target = Target(name, runner.backend.version)
         if target.version not in VERSIONS[name]:
-            pytest.skip(f"left out: {target} was not measured")
+            needs.not_here(f"{target} was not measured")
         zeros = {
             s.name: np.zeros([n or 1 for n in s.shape], s.dtype if s.dtype != "string" else object)
             for s in runner.inputs
@@ -348,7 +349,7 @@ def test_flex_comes_in_when_it_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_real_values_that_are_rearranged_before_they_are_quantised_are_marked() -> None:
-    onnx = pytest.importorskip("onnx")
+    onnx = needs.package("onnx")
     helper, kind = onnx.helper, onnx.TensorProto.FLOAT
 
     def types(*first: str) -> str:

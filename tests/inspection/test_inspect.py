@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import needs
 
 import edgekit
 from edgekit import document
@@ -107,7 +108,7 @@ def test_every_file(path: Path) -> None:
 
 
 def test_partitions() -> None:
-    pytest.importorskip("ai_edge_litert")
+    needs.package("ai_edge_litert")
     found = edgekit.inspect(MODELS / "classifier.dynamic.tflite").partitions
     assert found.reason is None
     # The interpreter computes depthwise layers of this kind by itself, between two partitions.
@@ -119,7 +120,7 @@ def test_partitions() -> None:
 def test_shapes_that_cannot_be_inferred_are_said_to_be_so(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    onnx = pytest.importorskip("onnx")
+    onnx = needs.package("onnx")
     model = onnx.load(MODELS / "classifier.float32.onnx")
     model.ClearField("opset_import")
     path = tmp_path / "m.onnx"

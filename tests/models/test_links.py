@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import needs
 
 from edgekit.errors import ArtifactError, UntrustedCodeError
 from edgekit.models import load
 
-h5py = pytest.importorskip("h5py")
+h5py = needs.package("h5py")
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import needs
 
 from edgekit.preprocess import CenterCrop, LogMel, Mfcc, Rescale, Resize, Standardize
 from edgekit.preprocess.audio import _hann_window, _mel_weights
@@ -13,12 +14,12 @@ from edgekit.preprocess.audio import _hann_window, _mel_weights
 
 @pytest.fixture(scope="module")
 def keras() -> Any:
-    return pytest.importorskip("keras")
+    return needs.package("keras")
 
 
 @pytest.fixture(scope="module")
 def tf() -> Any:
-    return pytest.importorskip("tensorflow")
+    return needs.package("tensorflow")
 
 
 def assert_twins(ours: np.ndarray, theirs: Any, share: float = 1e-5) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import needs
 
 Arrays = dict[str, np.ndarray]
 
@@ -32,8 +33,7 @@ def interpreter(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def compiled() -> str:
     """The backend litert-compiled, where it is."""
-    if not (find_spec("ai_edge_litert") and find_spec("ai_edge_litert.cpu_options")):
-        pytest.skip("litert-compiled comes with ai-edge-litert 2.2 and later")
+    needs.package("ai_edge_litert.cpu_options")
     return "litert-compiled"
 
 

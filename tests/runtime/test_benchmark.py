@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import needs
 
 import edgekit
 from edgekit.document import dumps, json_schema
@@ -64,7 +65,7 @@ def test_the_document_says_what_was_measured(result: Benchmark, runners: list[Ru
 
 
 def test_the_document_keeps_its_schema(result: Benchmark) -> None:
-    jsonschema = pytest.importorskip("jsonschema")
+    jsonschema = needs.package("jsonschema")
     jsonschema.validate(json.loads(dumps(result.to_json())), json_schema("bench"))
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support import needs
 
 import edgekit
 from edgekit.errors import TensorError, UsageError
@@ -63,7 +64,7 @@ def test_names_that_do_not_fit_are_refused(runner):
 
 
 def test_it_is_read_from_the_file_itself(models, tmp_path):
-    writers = pytest.importorskip("edgekit.formats.write_metadata")
+    writers = needs.package("edgekit.formats.write_metadata")
     known = Metadata(class_names=NAMES)
     path = tmp_path / "m.int8.tflite"
     shutil.copy(models / "classifier.int8.tflite", path)

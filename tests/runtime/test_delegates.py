@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support import needs
 
 import edgekit
 from edgekit.device import load_device
@@ -60,9 +59,7 @@ void tflite_plugin_destroy_delegate(Delegate* made) { say("destroyed"); free(mad
 
 @pytest.fixture(scope="session")
 def library(once: Callable[..., Path]) -> Path:
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None:
-        pytest.skip("a delegate is compiled with gcc, which is not here")
+    compiler = needs.tool("gcc")
 
     def make(folder: Path) -> None:
         (folder / "idle.c").write_text(SOURCE)
@@ -134,8 +131,8 @@ def test_a_library_that_is_not_there(models: Path, interpreter: str) -> None:
         )
 
 
-@pytest.mark.skipif(not find_spec("onnxruntime"), reason="needs onnxruntime")
 def test_an_execution_provider(models: Path, recorded: Callable) -> None:
+    needs.package("onnxruntime")
     path = models / "classifier.float32.onnx"
     image = recorded("classifier")[0]["image"][:1]
     answers = []

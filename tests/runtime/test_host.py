@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support import needs
 
 from edgekit.runtime.host import HostState
 
@@ -314,7 +315,7 @@ def test_garbage_is_survived(
 @pytest.fixture
 def validate_host() -> Callable[[HostState], None]:
     """The package's own JSON Schema of a host, after a trip through JSON text."""
-    jsonschema = pytest.importorskip("jsonschema")
+    jsonschema = needs.package("jsonschema")
     from edgekit import document
 
     schema = document.json_schema("host")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import needs
 
 import edgekit
 from edgekit import runtime
@@ -136,8 +137,7 @@ def test_what_failed_is_not_remembered(models: Path, cache: Path) -> None:
 def test_an_onnx_file_that_may_have_weights_elsewhere_is_not_remembered(
     tmp_path: Path, cache: Path
 ) -> None:
-    if ".onnx" not in ENDINGS:
-        pytest.skip("onnxruntime is not installed")
+    needs.package("onnxruntime")
     path = tmp_path / "m.onnx"
     path.write_bytes(b"...location...weights.bin")
     check(path, Trials())
@@ -199,8 +199,8 @@ def test_files_that_did_harm(name: str) -> None:
     """Found by benchmarks/fuzz_models.py: they crash ai-edge-litert 2.3 or want all memory there is.
     Other versions may say so instead; the process that asks lives on in any case."""
     path = HOSTILE / name
-    if path.suffix not in ENDINGS:
-        pytest.skip("onnxruntime is not installed")
+    if path.suffix == ".onnx":
+        needs.package("onnxruntime")
     with pytest.raises(
         ArtifactError, match=r"crashed the interp|wanted more|was refused|not a whole"
     ):
@@ -314,8 +314,9 @@ def test_parts_used_over_and_over_are_refused() -> None:
 
 
 def test_a_slice_of_the_fuzzer() -> None:
-    if not FUZZER.exists() or not (find_spec("ai_edge_litert") and find_spec("flatbuffers")):
-        pytest.skip("the fuzzer needs the checkout and ai-edge-litert, which brings the schema")
+    # It brings the schema.
+    needs.package("ai_edge_litert")
+    needs.package("flatbuffers")
     done = subprocess.run(
         [sys.executable, str(FUZZER), "60", "--seed", "1"],
         capture_output=True,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support import needs
 
 import edgekit
 from edgekit.errors import ArtifactError, UsageError
@@ -120,8 +120,8 @@ def test_other_backends_have_none(models: Path, interpreter: str) -> None:
         edgekit.load(models / MODEL, backend=interpreter, weight_cache=True)
 
 
-@pytest.mark.skipif(not find_spec("onnxruntime"), reason="needs onnxruntime")
 def test_onnxruntime_has_none() -> None:
+    needs.package("onnxruntime")
     path = Path(__file__).parent.parent / "models" / "classifier.float32.onnx"
     with pytest.raises(UsageError, match="weight_cache: onnxruntime has none"):
         edgekit.load(path, weight_cache=True)

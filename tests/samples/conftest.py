@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import needs
 
 FLOAT, PCM = 3, 1
 
@@ -56,7 +57,7 @@ def write_wav(tmp_path: Path) -> Write:
 @pytest.fixture
 def write_image(tmp_path: Path) -> Write:
     """`write_image(name, pixels)`: (height, width) grey or (height, width, 3), below the test's folder."""
-    module = pytest.importorskip("PIL.Image")
+    module = needs.package("PIL.Image")
 
     def write(name: str, pixels: np.ndarray, **options: object) -> Path:
         path = tmp_path / name

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import needs
 
 from edgekit.errors import SamplesError
 from edgekit.samples import Samples
@@ -14,7 +15,7 @@ from edgekit.samples import Samples
 
 @pytest.fixture(scope="module")
 def tf() -> Any:
-    return pytest.importorskip("tensorflow")
+    return needs.package("tensorflow")
 
 
 X = np.random.default_rng(0).random((10, 4, 3), np.float32)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import needs
 
 import edgekit
 from edgekit.drift.golden import Golden
@@ -167,7 +168,7 @@ def test_golden_files_of_lazy_samples_are_those_of_samples(
 
 
 def test_images_of_any_size_are_prepared_one_by_one(file: Path, raw: Any, tmp_path: Path) -> None:
-    module = pytest.importorskip("PIL.Image")
+    module = needs.package("PIL.Image")
     x, scores = raw
     for i, (image, label) in enumerate(zip(x, scores.argmax(1), strict=True)):
         folder = tmp_path / "set" / NAMES[label]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -14,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import children
 
 from edgekit.errors import ClusterError, UsageError
 from edgekit.recipe import read_recipe
@@ -62,13 +61,13 @@ def recipe(tmp_path: Path) -> Callable[[int], Path]:
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., list[subprocess.Popen[str]]]]:
     """Starts two workers: `edgekit train` with a recipe and with TF_CONFIG or options."""
-    running: list[subprocess.Popen[str]] = []
+    stack = ExitStack()
 
     def begin(recipe: Path, by_variable: bool = False) -> list[subprocess.Popen[str]]:
-        workers = free_addresses(2)
+        workers, running = free_addresses(2), []
         for index in range(2):
             words = ["train", str(recipe), "-o", str(tmp_path / f"{index}.keras")]
-            environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+            environment = {"OMP_NUM_THREADS": "1"}
             if by_variable:
                 task = {"type": "worker", "index": index}
                 environment["TF_CONFIG"] = json.dumps(
@@ -77,20 +76,22 @@ def start(tmp_path: Path) -> Iterator[Callable[..., list[subprocess.Popen[str]]]
             else:
                 words += ["--workers", ",".join(workers), "--index", str(index)]
             running.append(
-                subprocess.Popen(
-                    [sys.executable, "-m", "edgekit", *words],
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                    env=environment,
+                stack.enter_context(
+                    children.python(
+                        "-m",
+                        "edgekit",
+                        *words,
+                        environment=environment,
+                        stdout=subprocess.PIPE,
+                        stderr=subprocess.PIPE,
+                        text=True,
+                    )
                 )
             )
         return running
 
-    yield begin
-    for process in running:
-        process.kill()
-        process.communicate()
+    with stack:
+        yield begin
 
 
 def test_two_workers_give_the_weights_of_one(

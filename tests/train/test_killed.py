@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
+
+from support import children
 
 # One process imports TensorFlow; forked before it computes anything, its children start at once.
 SCRIPT = """
@@ -99,11 +100,11 @@ print(json.dumps({
 
 
 def test_killed_trainings_end_with_the_same_weights(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(tmp_path)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    told = json.loads(done.stdout)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with children.python("-c", SCRIPT, tmp_path, **pipes) as process:
+        out, err = process.communicate()
+    assert process.returncode == 0, err[-4000:]
+    told = json.loads(out)
     # Otherwise this would prove nothing: each was killed after some epochs, none at the end.
     assert 0 < told["killed"][0] <= told["killed"][-1] < 24
     assert told["trained"]

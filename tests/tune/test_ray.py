@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import needs
 
 import edgekit
 from edgekit.errors import ClusterError, UsageError
@@ -19,7 +20,7 @@ from edgekit.tune.tuning import tune
 # Ray takes loopback for the machine's own address only where it may not leave it.
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-pytest.importorskip("ray", reason="left out: the Ray cluster; install edgekit-keras[ray]")
+needs.package("ray")
 
 _NODE = {"object_store_memory": 80 << 20, "node_ip_address": "127.0.0.1"}
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import children
 
 from edgekit.errors import OutputExistsError, RecipeError
 from edgekit.recipe import Recipe, read_recipe
@@ -81,12 +81,14 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_killed_process_loses_its_running_trial_only(recipe: Write, tmp_path: Path) -> None:
-    words = [sys.executable, "-c", DYING, str(recipe()), str(tmp_path / "s")]
+    words = ["-c", DYING, recipe(), tmp_path / "s"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     told = []
     for _ in range(2):
-        died = subprocess.run(words, capture_output=True, text=True, check=False)
-        assert died.returncode == -signal.SIGKILL, died.stderr
-        told.append(died.stdout.split())
+        with children.python(*words, **pipes) as process:
+            out, err = process.communicate()
+        assert process.returncode == -signal.SIGKILL, err
+        told.append(out.split())
     assert told[0][:2] == ["0", "1"]
     # The same values again, as another trial.
     assert told[1] == ["1", "2", told[0][2]]

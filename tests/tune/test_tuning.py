@@ -12,6 +12,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from support import children
 
 from edgekit import document
 from edgekit.cli import main
@@ -104,16 +105,10 @@ def test_two_processes_share_the_trials(recipe: Write, tmp_path: Path) -> None:
 
 def test_an_interrupted_study_is_kept(recipe: Write, tmp_path: Path) -> None:
     words = ["tune", str(recipe("pruning = false", epochs=100_000)), "-o", str(tmp_path / "s")]
-    with subprocess.Popen(
-        [sys.executable, "-m", "edgekit", *words], stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            assert process.stderr is not None
-            assert process.stderr.readline().startswith("trial 0: ")
-            process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=60)
-        finally:
-            process.kill()
+    with children.python("-m", "edgekit", *words, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr.readline().startswith("trial 0: ")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err
     assert (tmp_path / "s" / "study.journal").exists()

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import needs
 
 from edgekit.calibration.methods import Method
 from edgekit.convert.onnx.convert import int8_onnx
 from edgekit.runtime.onnx_session import open_session
 from edgekit.samples import Samples
 
-onnx = pytest.importorskip("onnx")
-pytest.importorskip("onnxruntime")
+onnx = needs.package("onnx")
+needs.package("onnxruntime")
 
 
 def network(rng: Any, last: str = "Gemm", outputs: tuple[str, ...] = ("y",)) -> bytes:

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import needs
 
 from edgekit.convert.onnx.canonical import make_canonical
 from edgekit.convert.onnx.layout import reshape_first
 from edgekit.runtime.onnx_session import open_session
 
-onnx = pytest.importorskip("onnx")
-pytest.importorskip("onnxruntime")
+onnx = needs.package("onnx")
+needs.package("onnxruntime")
 
 X = np.random.default_rng(0).normal(size=(1, 4, 3, 1)).astype(np.float32)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import needs
 
 from edgekit.convert.onnx.convert import int8_onnx
 from edgekit.inspection.compatibility import read_model
@@ -14,8 +15,8 @@ from edgekit.inspection.inspect import operators_of
 from edgekit.runtime.onnx_session import open_session
 from edgekit.samples import Samples
 
-onnx = pytest.importorskip("onnx")
-pytest.importorskip("onnxruntime")
+onnx = needs.package("onnx")
+needs.package("onnxruntime")
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(64, 8)).astype(np.float32)
