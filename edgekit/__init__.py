@@ -7,6 +7,7 @@ pulls in TensorFlow before a function that needs it is called.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from edgekit.tensor import QuantParams, TensorSpec
 
 __version__ = "0.1.0"
+
+# onnxruntime 1.29 and later reports to its makers from its import on, and leaves a file named `.ses` in
+# the temporary folder; it reads this when it is imported. Who wants to be counted sets it to 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOMES = {
     "Artifact": "edgekit.artifact",

@@ -20,10 +20,11 @@ pytest_plugins = (
     "support.covered",
 )
 
-# TensorFlow reads these when a test first imports it.
+# TensorFlow and onnxruntime read these when a test first imports them.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 # Shared machines are slow at times, and a pipeline wants the same run twice.
 settings.register_profile("edgekit", deadline=None, derandomize=True, max_examples=60)

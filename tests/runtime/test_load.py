@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support import needs
 
 import edgekit
 from edgekit.errors import ArtifactError, MissingDependencyError, UsageError
@@ -25,6 +29,17 @@ def test_an_unknown_ending(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
     with pytest.raises(UsageError, match=r"received the ending '.*', expected one of .tflite"):
         edgekit.load(tmp_path / name)
+
+
+def test_onnxruntime_reports_to_nobody(models: Path, tmp_path: Path) -> None:
+    needs.package("onnxruntime")
+    path = models / "classifier.float32.onnx"
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("ORT_")}
+    # Where it would keep what identifies the machine, and what it has not sent yet.
+    places = dict.fromkeys(("HOME", "TMPDIR", "XDG_CACHE_HOME"), str(tmp_path))
+    code = f"import edgekit; edgekit.load({str(path)!r}, verify=False).close()"
+    subprocess.run([sys.executable, "-c", code], env=variables | places, check=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_path_may_be_text(models: Path) -> None:
