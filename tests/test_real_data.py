@@ -22,6 +22,7 @@ def fashion(data_dir):
     )
 
 
+@pytest.mark.tensorflow
 def test_drift_equals_an_independent_count(fashion, tmp_path, monkeypatch):
     """A shortened training; the figures of drift.json against numpy and the interpreter alone."""
     from ai_edge_litert.interpreter import Interpreter
@@ -93,6 +94,7 @@ def test_a_published_pair_of_float_and_int8(data_dir, float_file, int8_file, sca
     assert candidate.agreement > 0.95
 
 
+@pytest.mark.tensorflow
 def test_a_published_hdf5_model_exports_right(data_dir, tmp_path):
     model = data_dir / "models" / "fer" / "emotion_model.hdf5"
     x = np.random.default_rng(0).uniform(-1, 1, (16, 64, 64, 1)).astype(np.float32)

@@ -54,9 +54,11 @@ class NumpyRunner(Runner):
         del self._model
 
 
-@pytest.fixture
-def make_runner(tmp_path: Path) -> Callable[..., Runner]:
+@pytest.fixture(scope="module")
+def make_runner(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Runner]:
     """`make_runner(model, inputs, outputs, name)`; by default `x` of 4 values gives `scores` of 3."""
+
+    folder = tmp_path_factory.mktemp("runners")
 
     def make(
         model: Model,
@@ -64,7 +66,7 @@ def make_runner(tmp_path: Path) -> Callable[..., Runner]:
         outputs: Mapping[str, Shape] | None = None,
         name: str = "fake.int8.tflite",
     ) -> Runner:
-        path = tmp_path / name
+        path = folder / name
         path.write_bytes(name.encode())
         return NumpyRunner(
             path, model, inputs or {"x": (None, 4)}, outputs or {"scores": (None, 3)}
@@ -73,17 +75,17 @@ def make_runner(tmp_path: Path) -> Callable[..., Runner]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def weights() -> NDArray[np.float32]:
     return np.random.default_rng(1).normal(size=(4, 3)).astype(np.float32)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def inputs() -> NDArray[np.float32]:
     return np.random.default_rng(2).normal(size=(40, 4)).astype(np.float32)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def golden(
     make_runner: Callable[..., Runner],
     weights: NDArray[np.float32],

@@ -24,14 +24,17 @@ from edgekit.tensor import QuantParams, TensorSpec
 Content = dict[str, Any]
 
 
-@pytest.fixture
-def documents(
-    make_runner: Callable[..., Runner], golden: Golden, models: Path, tmp_path: Path
+@pytest.fixture(scope="module")
+def written(
+    make_runner: Callable[..., Runner],
+    golden: Golden,
+    models: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Content]:
     """One document of each kind, as edgekit itself writes it."""
     runner = make_runner(lambda x: {"scores": x[:, :3]})
     host = HostState.read()
-    path = tmp_path / "m.int8.tflite"
+    path = tmp_path_factory.mktemp("model") / "m.int8.tflite"
     path.write_bytes(b"model")
     file = ExportedFile(
         artifact=Artifact.of(path),
@@ -104,6 +107,12 @@ def documents(
     }
 
 
+@pytest.fixture
+def documents(written: dict[str, Content]) -> dict[str, Content]:
+    """The same, for a test to change."""
+    return copy.deepcopy(written)
+
+
 @pytest.mark.parametrize("kind", document.KINDS)
 def test_every_schema_is_one_and_asks_for_its_tag_first(kind: str) -> None:
     schema = document.json_schema(kind)
@@ -168,7 +177,7 @@ def test_wrong_values_are_refused(
     documents: dict[str, Content],
     validate: Callable[[Content], Content],
 ) -> None:
-    content = copy.deepcopy(documents[kind])
+    content = documents[kind]
     spot: Any = content
     for key in where[:-1]:
         spot = spot[key]

@@ -49,6 +49,7 @@ def _here(tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("EDGEKIT_DATA", str(data_dir))
 
 
+@pytest.mark.tensorflow
 def test_fashion_mnist(data_dir: Path) -> None:
     folder = data_dir / "fashion-mnist"
     for part, count in (("train", 800), ("t10k", 300)):
@@ -60,12 +61,14 @@ def test_fashion_mnist(data_dir: Path) -> None:
     assert told["history"][-1]["loss"] < 2.3
 
 
+@pytest.mark.tensorflow
 def test_basic_motions() -> None:
     told = train("basic_motions", "--epochs", "20")
     assert told["splits"]["test"] == 40
     assert told["test"]["accuracy"] >= 0.75
 
 
+@pytest.mark.tensorflow
 def test_fsdd(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recordings = tmp_path / "data" / "fsdd" / "recordings"
     recordings.mkdir(parents=True)

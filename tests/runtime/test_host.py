@@ -319,10 +319,12 @@ def validate_host() -> Callable[[HostState], None]:
     from edgekit import document
 
     schema = document.json_schema("host")
-    schema = {**schema["$defs"]["host"], "$defs": schema["$defs"]}
+    validator = jsonschema.Draft202012Validator(
+        {**schema["$defs"]["host"], "$defs": schema["$defs"]}
+    )
 
     def validate(state: HostState) -> None:
-        jsonschema.validate(json.loads(document.dumps(state.to_json())), schema)
+        validator.validate(json.loads(document.dumps(state.to_json())))
 
     return validate
 

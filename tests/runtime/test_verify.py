@@ -313,6 +313,7 @@ def test_parts_used_over_and_over_are_refused() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_slice_of_the_fuzzer() -> None:
     # It brings the schema.
     needs.package("ai_edge_litert")

@@ -95,6 +95,7 @@ def test_an_environment_without_its_python_is_left_out_in_one_line(
     ]
 
 
+@pytest.mark.slow
 def test_what_fails_is_shown_and_counted(runner, table, monkeypatch, tmp_path, capsys):
     version = "{}.{}".format(*sys.version_info)
     broken = table.Environment("broken", version, "there-is-no-such-lock")

@@ -14,7 +14,7 @@ from support.minutes import room_of
 # The rooms of edgekit that need it, by the folder of their tests.
 _ROOMS = frozenset({"models", "calibration", "optimize", "convert", "train", "tune", "pipeline"})
 # What is made with it.
-_FIXTURES = frozenset({"digits_model", "digits_files"})
+_FIXTURES = frozenset({"digits_model", "digits_files", "tf", "keras"})
 _PACKAGES = ("tensorflow", "keras", "tf_keras", "tensorflow_model_optimization", "tf2onnx")
 
 
