@@ -72,7 +72,7 @@ def _remove_abandoned(folder: Path) -> None:
         descriptor = os.open(folder, _OPEN)
         try:
             # In a folder that everybody writes to, others have theirs.
-            if os.fstat(descriptor).st_uid == os.getuid() and _lock(descriptor):
+            if _lock(descriptor) and os.fstat(descriptor).st_uid == os.getuid():
                 shutil.rmtree(folder, ignore_errors=True)
         finally:
             os.close(descriptor)

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import needs
 
 import edgekit
 
@@ -115,7 +116,7 @@ with edgekit.load({str(models / "classifier.int8.tflite")!r}, verify=True) as ru
 )
 def test_commands(models: Path, tmp_path: Path, words: tuple[str, ...]) -> None:
     if words[-1].endswith(".onnx"):
-        pytest.importorskip("onnxruntime", reason="left out: .onnx files; install onnxruntime")
+        needs.package("onnxruntime")
     given = [str(models / word) if "." in word else word for word in words]
     done = run(f"from edgekit.cli import main\nsys.exit(main({given!r}))\n", tmp_path)
     assert words[0] == "devices" or json.loads(done)["schema"].startswith("edgekit.")
