@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from support import needs
 
 import edgekit
 from edgekit.errors import ClusterError, UsageError
+from edgekit.ray_cluster import connected
 from edgekit.samples import Samples
 from edgekit.scoring.on_ray import on_cluster
+from edgekit.scratch import scratch_folder
 from edgekit.tune.tuning import tune
 
 # Ray takes loopback for the machine's own address only where it may not leave it.
@@ -31,13 +34,16 @@ def cluster() -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     head = {"num_cpus": 0, "include_dashboard": False, **_NODE}
-    made = Cluster(initialize_head=True, head_node_args=head)
-    try:
-        made.workers = [made.add_node(num_cpus=1, **_NODE) for _ in range(2)]
-        made.wait_for_nodes()
-        yield made
-    finally:
-        made.shutdown()
+    # Where Ray, and the processes that it starts and kills, put their temporary files.
+    with scratch_folder() as (folder, _), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(folder))
+        made = Cluster(initialize_head=True, head_node_args=head)
+        try:
+            made.workers = [made.add_node(num_cpus=1, **_NODE) for _ in range(2)]
+            made.wait_for_nodes()
+            yield made
+        finally:
+            made.shutdown()
 
 
 def test_a_study_and_an_evaluation_survive_the_loss_of_a_node(
@@ -82,8 +88,23 @@ def test_a_folder_is_not_sent(tmp_path: Path) -> None:
         pass
 
 
-def test_a_cluster_that_is_not_there() -> None:
-    from edgekit.ray_cluster import connected
+def test_a_cluster_of_one_s_own_takes_its_files_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with connected(None, "") as ray:
+        folder = Path(ray.get(ray.remote(tempfile.gettempdir).remote()))
+        assert folder.parent == Path(tempfile.gettempdir())
+        assert (folder / "ray").exists()
+    assert not folder.exists()
+    # Its sockets lie there, whose paths may have 107 bytes.
+    long = tmp_path / ("long" * 20)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    with pytest.raises(ClusterError, match="107 bytes"), connected(None, ""):
+        pass
+    assert list(long.iterdir()) == []
 
+
+def test_a_cluster_that_is_not_there() -> None:
     with pytest.raises(ClusterError, match="no cluster at nonsense"), connected("nonsense", ""):
         pass
