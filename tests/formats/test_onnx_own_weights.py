@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import needs
 
 from edgekit.errors import ArtifactError
 from edgekit.formats import onnx_own_weights
 from edgekit.formats.onnx_own_weights import own_weights
 
-onnx = pytest.importorskip("onnx")
-ort = pytest.importorskip("onnxruntime")
+onnx = needs.package("onnx")
+ort = needs.package("onnxruntime")
 make, array = onnx.helper.make_node, onnx.numpy_helper.from_array
 FLOAT, UINT8, INT8, INT32 = (
     getattr(onnx.TensorProto, t) for t in ("FLOAT", "UINT8", "INT8", "INT32")

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import needs
 
 import edgekit
 from edgekit.errors import ArtifactError
 from edgekit.runtime import onnx_session
 from edgekit.runtime.onnx_session import open_session, sums_saturate
 
-ort = pytest.importorskip("onnxruntime")
+ort = needs.package("onnxruntime")
 
 EXACT = "session.x64quantprecision"
 
@@ -35,7 +36,7 @@ def saturating(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def shared(tmp_path: Path) -> tuple[Path, Any, Any]:
     """A file in which two products share a weight outside of it, an input, and the right answer."""
-    onnx = pytest.importorskip("onnx")
+    onnx = needs.package("onnx")
     make, kinds = onnx.helper, onnx.TensorProto
     w, x = np.full((8, 8), 127, np.int8), np.full((2, 8), 255, np.uint8)
     graph = make.make_graph(
@@ -64,7 +65,7 @@ def exact(options: Any) -> bool:
 
 
 def test_the_trial_is_two_products() -> None:
-    onnx = pytest.importorskip("onnx")
+    onnx = needs.package("onnx")
     proto = onnx.load_from_string(onnx_session._TWO_PRODUCTS)
     onnx.checker.check_model(proto, full_check=True)
     (node,) = proto.graph.node
