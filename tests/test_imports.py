@@ -21,9 +21,10 @@ MODULE_TEXT = r"edgekit(\.\w+)+(:\w*)?"
 # One total order: a room may import from itself and from those before it, no other.
 ROOMS = [
     "errors",
-    "registry",
     "files",
     "scratch",
+    "locks",
+    "streams",
     "config",
     "tensor",
     "artifact",

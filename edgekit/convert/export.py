@@ -19,7 +19,6 @@ from edgekit.cache import Cache, hash_of, key_of
 from edgekit.convert.folder import move, workshop
 from edgekit.convert.job import Job, Result
 from edgekit.convert.making import CALIBRATED, Wanted
-from edgekit.convert.quiet import loud, quiet
 from edgekit.convert.targets import Aim
 from edgekit.drift.golden import Golden
 from edgekit.errors import DocumentError, ExportError, UsageError
@@ -31,6 +30,7 @@ from edgekit.optimize.shelf import Shelf
 from edgekit.optimize.steps import suffix
 from edgekit.recipe import ExportRecipe
 from edgekit.samples import Samples, load_samples
+from edgekit.streams import loud, quiet
 
 _MAKERS = (
     "tensorflow",

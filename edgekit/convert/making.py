@@ -20,7 +20,6 @@ from edgekit.calibration.methods import Method
 from edgekit.calibration.ranges import Ranges
 from edgekit.convert.onnx.convert import dynamic_onnx, float_onnx, int8_onnx
 from edgekit.convert.onnx.float16 import float16_onnx
-from edgekit.convert.quiet import quiet
 from edgekit.convert.refusals import place
 from edgekit.convert.targets import Aim, Remake, fit
 from edgekit.convert.tflite.convert import find_ranges, float_tflite, quantize_tflite
@@ -32,6 +31,7 @@ from edgekit.errors import ExportError
 from edgekit.models.source import SourceModel
 from edgekit.recipe import ExportRecipe
 from edgekit.samples import Samples, save_npy
+from edgekit.streams import quiet
 from edgekit.tensor import TensorSpec
 
 CALIBRATED = ("int8", "int16x8")

@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 
 from edgekit import document
+from edgekit.locks import locked
 from edgekit.runtime import load
 from edgekit.runtime.benchmark import interleave
 from edgekit.runtime.latency import Latency
 from edgekit.runtime.random_inputs import random_inputs
-from edgekit.tune.locks import locked
 
 _SECONDS = 0.5
 

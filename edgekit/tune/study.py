@@ -11,12 +11,12 @@ from tempfile import mkdtemp
 from typing import Any
 
 from edgekit.errors import OutputExistsError, RecipeError, require
+from edgekit.locks import hold, is_held, locked
 from edgekit.recipe import OBJECTIVES, Recipe, TuneRecipe
 from edgekit.recipe.identity import comparable
 from edgekit.recipe.tune import searchable
 from edgekit.tune.early_stopping import behind
 from edgekit.tune.journal import open_storage
-from edgekit.tune.locks import hold, is_held, locked
 from edgekit.tune.trial import Outcome
 
 JOURNAL = "study.journal"

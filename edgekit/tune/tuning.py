@@ -12,11 +12,11 @@ from edgekit import document
 from edgekit.config import nested, read_table
 from edgekit.errors import TrainingError, UsageError, require
 from edgekit.files import atomic
+from edgekit.locks import locked
 from edgekit.recipe import OBJECTIVES, Recipe, read_recipe
 from edgekit.recipe.writing import merged, moved, to_toml
 from edgekit.samples.splits import Splits, load_splits
 from edgekit.train.data_key import data_key
-from edgekit.tune.locks import locked
 from edgekit.tune.processes import joined_by
 from edgekit.tune.study import Study, accuracies, check_folder
 from edgekit.tune.worker import Here, Progress, work

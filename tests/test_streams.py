@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.convert.quiet import loud, quiet
+from edgekit.streams import loud, quiet
 
 
 def test_only_what_is_loud_comes_through(capfd: pytest.CaptureFixture[str]) -> None:
