@@ -14,6 +14,7 @@ EdgekitError                1  the work failed: unreadable file, failed conversi
 ├── ChildError                 a process of edgekit's own that died
 ├── ClusterError               other machines that cannot be reached, or were lost
 ├── TrainingError              a training that cannot go on
+├── UnsupportedError           the operating system lacks what the work needs
 └── MissingDependencyError  4  a package is not installed; names the extra
 """
 
@@ -92,6 +93,10 @@ class ClusterError(EdgekitError):
 
 class TrainingError(EdgekitError):
     """A training that cannot start or go on."""
+
+
+class UnsupportedError(EdgekitError):
+    """The operating system lacks something that this work needs, such as file locks."""
 
 
 class MissingDependencyError(EdgekitError):

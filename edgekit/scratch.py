@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from edgekit.errors import UnsupportedError
+from edgekit.locks import hold
+
 _PREFIX = ".edgekit-"
-# Windows has neither flag, and opens no folder.
-_OPEN = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
 @contextmanager
@@ -43,9 +44,9 @@ def scratch_folder(
     folder = Path(tempfile.mkdtemp(prefix=f".new{_PREFIX}", dir=parent))
     held: tuple[int, ...] = ()
     try:
-        with suppress(OSError):
-            held = (os.open(folder, _OPEN),)
-            _lock(*held)
+        # Not every system has locks, nor every file system.
+        with suppress(OSError, UnsupportedError):
+            held = (hold(folder, folder=True),)
         folder = folder.replace(folder.with_name(folder.name.removeprefix(".new")))
         yield folder, held
     finally:
@@ -54,25 +55,15 @@ def scratch_folder(
             os.close(descriptor)
 
 
-def _lock(descriptor: int) -> bool:
-    """Take the lock of an open folder; gives whether it was free."""
-    # Not every system has the module, and not every file system has locks.
-    with suppress(ImportError, OSError):
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    return False
-
-
 def _remove_abandoned(folder: Path) -> None:
     import shutil
 
-    with suppress(OSError):
-        descriptor = os.open(folder, _OPEN)
+    # Where there are no locks, nobody can tell, and everything stays.
+    with suppress(OSError, UnsupportedError):
+        descriptor = hold(folder, folder=True)
         try:
             # In a folder that everybody writes to, others have theirs.
-            if _lock(descriptor) and os.fstat(descriptor).st_uid == os.getuid():
+            if os.fstat(descriptor).st_uid == os.getuid():
                 shutil.rmtree(folder, ignore_errors=True)
         finally:
             os.close(descriptor)

@@ -22,9 +22,9 @@ MODULE_TEXT = r"edgekit(\.\w+)+(:\w*)?"
 ROOMS = [
     "errors",
     "files",
-    "scratch",
     "locks",
     "streams",
+    "scratch",
     "config",
     "tensor",
     "artifact",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
 from typing import Any
 
 from edgekit.errors import require
+from edgekit.locks import hold
 
 
 def open_storage(path: Path) -> Any:
@@ -29,10 +29,8 @@ class _Lock:
         self._held: int | None = None
 
     def acquire(self) -> bool:
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        _drop_half_line(descriptor)
-        self._held = descriptor
+        self._held = hold(self._path, wait=True)
+        _drop_half_line(self._held)
         return True
 
     def release(self) -> None:
