@@ -1,74 +1,60 @@
-"""Quiet: what the libraries below write, from Python or C++, does not reach the terminal."""
+"""The process's stdout and stderr, which libraries below write to from Python and from C++."""
 
 from __future__ import annotations
 
 import os
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 
-_lock = threading.RLock()
-_inside = 0
-_saved = (-1, -1)
+from edgekit.shared import Shared
 
 
-@contextmanager
-def quiet(verbose: bool = False) -> Iterator[None]:
-    """Let nothing that is written to stdout and stderr through, unless `verbose`.
+class Diverted:
+    """Stdout and stderr lead to `target` until `end`, whoever writes to them.
 
-    TensorFlow's C++ side leaves no other way than moving the descriptors, and they are the whole
-    process's. Several threads may be inside: the last one out gives them back.
+    TensorFlow's C++ side leaves no other way than moving the descriptors.
+
+    Args:
+        target: a file descriptor, which stays open.
+
+    Attributes:
+        out: a descriptor of what stdout was; closed by `end`.
+        err: the same of stderr.
     """
-    if verbose:
-        yield
-        return
-    _change(+1)
-    try:
-        yield
-    finally:
-        _change(-1)
+
+    def __init__(self, target: int) -> None:
+        _flush()
+        self.out, self.err = os.dup(1), os.dup(2)
+        os.dup2(target, 1)
+        os.dup2(target, 2)
+
+    def end(self) -> None:
+        """Give the descriptors back."""
+        _flush()
+        for descriptor, saved in ((1, self.out), (2, self.err)):
+            os.dup2(saved, descriptor)
+            os.close(saved)
 
 
-@contextmanager
-def loud() -> Iterator[None]:
-    """Inside `quiet`: let everything through again for a moment."""
-    with _lock:
-        held = _inside
-        if held:
-            _restore()
-        try:
-            yield
-        finally:
-            if held:
-                _silence()
-
-
-def _change(by: int) -> None:
-    global _inside
-    with _lock:
-        _inside += by
-        if by > 0 and _inside == 1:
-            _silence()
-        elif not _inside:
-            _restore()
-
-
-def _silence() -> None:
-    global _saved
-    _flush()
-    _saved = (os.dup(1), os.dup(2))
+def _silence() -> Callable[[], None]:
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    for descriptor in (1, 2):
-        os.dup2(nowhere, descriptor)
+    diverted = Diverted(nowhere)
     os.close(nowhere)
+    return diverted.end
 
 
-def _restore() -> None:
-    _flush()
-    for descriptor, saved in zip((1, 2), _saved, strict=True):
-        os.dup2(saved, descriptor)
-        os.close(saved)
+_silenced = Shared(_silence)
+
+
+def quiet(verbose: bool = False) -> AbstractContextManager[None]:
+    """Let nothing that is written to stdout and stderr through, unless `verbose`."""
+    return nullcontext() if verbose else _silenced.on()
+
+
+def loud() -> AbstractContextManager[None]:
+    """Inside `quiet`: let everything through again for a moment."""
+    return _silenced.off()
 
 
 def _flush() -> None:

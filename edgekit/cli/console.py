@@ -13,46 +13,33 @@ from typing import Any, TextIO
 
 from edgekit import document
 from edgekit.errors import RangeWarning
+from edgekit.streams import Diverted
 
 INTERRUPTED = 130
 
 
 class Console:
-    """Where a command writes.
+    """Where a command writes: the terminal's or the pipe's own descriptors.
 
-    TensorFlow, the converters and the interpreters write to stdout and stderr from C++. So both
-    file descriptors are moved aside for edgekit's own use and what others write goes to a
-    temporary file, or to stderr when asked for.
+    What libraries write to stdout and stderr goes to a temporary file, or to stderr if `verbose`.
     """
 
     def __init__(self, verbose: bool) -> None:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        self._saved = (os.dup(1), os.dup(2))
-        self.out: TextIO = os.fdopen(os.dup(1), "w", encoding="utf-8", closefd=True)
-        self.err: TextIO = os.fdopen(os.dup(2), "w", encoding="utf-8", buffering=1, closefd=True)
-        self._chatter: Any = None
+        self._chatter = None if verbose else tempfile.TemporaryFile()  # noqa: SIM115
+        self._diverted = Diverted(2 if self._chatter is None else self._chatter.fileno())
+        self.out: TextIO = os.fdopen(os.dup(self._diverted.out), "w", encoding="utf-8")
+        self.err: TextIO = os.fdopen(os.dup(self._diverted.err), "w", encoding="utf-8", buffering=1)
         self._live = 0
-        target = self._saved[1]
-        if not verbose:
-            self._chatter = tempfile.TemporaryFile()  # noqa: SIM115
-            target = self._chatter.fileno()
-        os.dup2(target, 1)
-        os.dup2(target, 2)
 
     def close(self) -> None:
         """Give the descriptors back."""
         self._wipe()
-        sys.stdout.flush()
-        sys.stderr.flush()
         for stream in (self.out, self.err):
             try:
                 stream.close()
             except BrokenPipeError:
                 continue
-        for descriptor, saved in zip((1, 2), self._saved, strict=True):
-            os.dup2(saved, descriptor)
-            os.close(saved)
+        self._diverted.end()
         if self._chatter is not None:
             self._chatter.close()
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from edgekit.errors import require
+from edgekit.shared import Shared
 
 # The modules whose sets decide about the order of nodes.
 _MODULES = ("graph", "optimizer.back_to_back_optimizer", "optimizer.transpose_optimizer")
@@ -49,19 +50,26 @@ class OrderedSet(dict[Any, None]):
     __and__ = intersection
 
 
-@contextmanager
-def ordered_sets() -> Iterator[None]:
+def _patch() -> Callable[[], None]:
+    modules = [require(f"tf2onnx.{name}", "export", "Exporting to ONNX") for name in _MODULES]
+    for module in modules:
+        vars(module)["set"] = OrderedSet
+
+    def take_back() -> None:
+        for module in modules:
+            vars(module).pop("set", None)
+
+    return take_back
+
+
+_patched = Shared(_patch)
+
+
+def ordered_sets() -> AbstractContextManager[None]:
     """Let tf2onnx's graph keep its nodes in order while it converts.
 
     It walks sets of nodes, whose order is that of their addresses, and its optimisers find more or
     less to remove in one order than in another. Its modules look `set` up as any name: one of
     their own goes before the built-in.
     """
-    modules = [require(f"tf2onnx.{name}", "export", "Exporting to ONNX") for name in _MODULES]
-    for module in modules:
-        vars(module)["set"] = OrderedSet
-    try:
-        yield
-    finally:
-        for module in modules:
-            vars(module).pop("set", None)
+    return _patched.on()
