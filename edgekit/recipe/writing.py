@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
+from edgekit.errors import require
 
 
 def moved(told: Mapping[str, Any], meant: Any, folder: Path) -> dict[str, Any]:
@@ -45,42 +43,10 @@ def merged(tables: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
 
 
 def to_toml(tables: Mapping[str, Any]) -> str:
-    """TOML text that reads as `tables`: strings, numbers, booleans, lists, tables and lists of tables."""
-    return "\n".join(_table(tables, ())).lstrip("\n") + "\n"
+    """TOML text that reads as `tables`.
 
-
-def _table(table: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
-    plain, below = [], []
-    for key, value in table.items():
-        place = (*path, key)
-        name = ".".join(map(_key, place))
-        if isinstance(value, Mapping):
-            below += ["", f"[{name}]", *_table(value, place)]
-        elif isinstance(value, list) and value and all(isinstance(v, Mapping) for v in value):
-            for item in value:
-                below += ["", f"[[{name}]]", *_table(item, place)]
-        else:
-            plain.append(f"{_key(key)} = {_value(value)}")
-    return plain + below
-
-
-def _key(key: str) -> str:
-    return key if _BARE.fullmatch(key) else _string(key)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, str):
-        return _string(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_value, value))}]"
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{_key(k)} = {_value(v)}' for k, v in value.items())}}}"
-    # Python writes whole numbers, real ones and dates as TOML does.
-    return repr(value) if isinstance(value, (int, float)) else value.isoformat()
-
-
-def _string(text: str) -> str:
-    # JSON's escapes are TOML's, but for DEL and for pairs of surrogates, which are left as they are.
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    Raises:
+        MissingDependencyError: tomli-w is not installed.
+    """
+    text: str = require("tomli_w", "tune", "Writing a recipe").dumps(tables)
+    return text

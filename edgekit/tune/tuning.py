@@ -82,7 +82,7 @@ def tune(
         RecipeError: a search key or value that the recipe cannot have; the folder is another study's.
         SamplesError: the data cannot be used.
         TrainingError: no trial ended well.
-        MissingDependencyError: Optuna or Ray is not installed.
+        MissingDependencyError: Optuna, tomli-w or Ray is not installed.
     """
     recipe, out = Path(recipe), Path(out)
     tell = progress or (lambda _: None)
@@ -92,7 +92,8 @@ def tune(
         raise UsageError(f"executor: received {executor!r}, expected 'processes' or 'ray'.")
     if address is not None and executor != "ray":
         raise UsageError("address: only the executor 'ray' has one.")
-    require("optuna", "tune", "Tuning")
+    for package in ("optuna", "tomli_w"):
+        require(package, "tune", "Tuning")
     check_folder(out)
     splits = _splits(read)
     study = Study(out, read, data_key(splits.train, splits.validation))

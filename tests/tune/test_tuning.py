@@ -139,13 +139,15 @@ def test_wrong_usage(
     assert not (tmp_path / "s").exists()
 
 
-def test_without_optuna_the_extra_is_named(
+@pytest.mark.parametrize("package", ["optuna", "tomli_w"])
+def test_without_its_packages_the_extra_is_named(
+    package: str,
     recipe: Write,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setitem(sys.modules, "optuna", None)
+    monkeypatch.setitem(sys.modules, package, None)
     assert main(["tune", str(recipe()), "-o", str(tmp_path / "s")]) == 4
     assert "edgekit-keras[tune]" in capfd.readouterr().err
     assert not (tmp_path / "s").exists()
