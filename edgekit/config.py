@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import collections.abc
+import contextlib
 import dataclasses
+import numbers
 import os
 import sys
 import types
@@ -76,6 +78,21 @@ def from_table(cls: type[T], table: dict[str, Any], where: str = "") -> T:
         raise RecipeError(f"{where}: {error}" if where else str(error)) from error
 
 
+def check_types(table: Any) -> None:
+    """Hold a dataclass that was made in Python to its types, as TOML is held to them.
+
+    Ask this first in `__post_init__`. What stands for the same is made the same: lists become tuples,
+    whole numbers real ones where those are meant, paths text.
+
+    Raises:
+        RecipeError: a value of another type.
+    """
+    hints = typing.get_type_hints(type(table))
+    for f in dataclasses.fields(table):
+        value = _convert(hints[f.name], getattr(table, f.name), f.name)
+        object.__setattr__(table, f.name, value)
+
+
 def leaves(cls: type[Any], where: str = "") -> dict[str, Any]:
     """The dotted keys of `cls`, and of the tables inside it, that hold one plain value, with its type."""
     found: dict[str, Any] = {}
@@ -140,32 +157,72 @@ def _join(where: str, key: str) -> str:
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
-    if hint is Any:
-        return value
+    """`value` as a field of the type `hint` holds it.
+
+    Raises:
+        RecipeError: it is of another type.
+    """
     origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any or type(value) is hint:
+        return value
     if origin in (types.UnionType, typing.Union):
-        # TOML has no null: an optional value is there or its key is not.
-        (hint,) = (arg for arg in args if arg is not type(None))
-        return _convert(hint, value, where)
+        return _convert_union(args, value, where)
     if origin is tuple:
-        if not isinstance(value, list):
-            raise RecipeError(f"key {where!r}: received {value!r}, expected a list.")
-        return tuple(_convert(args[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+        return _convert_tuple(args[0], value, where)
     if origin is collections.abc.Mapping:
-        if not isinstance(value, dict):
+        if not isinstance(value, Mapping):
             raise RecipeError(f"key {where!r}: received {value!r}, expected a table.")
         return {key: _convert(args[1], item, _join(where, key)) for key, item in value.items()}
     if hasattr(hint, "from_json"):
         # It reads what is not a table of its fields.
-        return hint.from_json(value, where)
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        if not isinstance(value, dict):
-            raise RecipeError(f"key {where!r}: received {value!r}, expected a table.")
-        return from_table(hint, value, where)
-    if hint is float and type(value) is int:
+        return value if isinstance(value, hint) else hint.from_json(value, where)
+    if dataclasses.is_dataclass(hint):
+        return _convert_table(hint, value, where)
+    return _convert_plain(hint, value, where)
+
+
+def _convert_union(args: tuple[Any, ...], value: Any, where: str) -> Any:
+    if value is None and types.NoneType in args:
+        return None
+    kinds = [arg for arg in args if arg is not types.NoneType]
+    if len(kinds) == 1:
+        return _convert(kinds[0], value, where)
+    for kind in kinds:
+        with contextlib.suppress(RecipeError):
+            return _convert(kind, value, where)
+    names = " or ".join(kind.__name__ for kind in kinds)
+    raise RecipeError(f"key {where!r}: received {_told(value)}, expected {names}.")
+
+
+def _convert_tuple(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
+    if not isinstance(value, (list, tuple)):
+        example = f": [{value!r}]" if isinstance(value, str) else ""
+        raise RecipeError(f"key {where!r}: received {value!r}, expected a list{example}.")
+    return tuple(_convert(hint, item, f"{where}[{i}]") for i, item in enumerate(value))
+
+
+def _convert_table(hint: Any, value: Any, where: str) -> Any:
+    if isinstance(value, hint):
+        return value
+    if not isinstance(value, dict):
+        raise RecipeError(f"key {where!r}: received {value!r}, expected a table.")
+    return from_table(hint, value, where)
+
+
+def _convert_plain(hint: Any, value: Any, where: str) -> Any:
+    if hint is float and _is_number(value):
         return float(value)
-    if type(value) is not hint:
-        raise RecipeError(
-            f"key {where!r}: received {value!r} ({type(value).__name__}), expected {hint.__name__}."
-        )
-    return value
+    if hint is int and _is_number(value) and isinstance(value, numbers.Integral):
+        return int(value)
+    if hint is str and isinstance(value, (str, os.PathLike)):
+        return str(value)
+    raise RecipeError(f"key {where!r}: received {_told(value)}, expected {hint.__name__}.")
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is one; numpy's are, booleans are not."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _told(value: Any) -> str:
+    return f"{value!r:.200} ({type(value).__name__})"

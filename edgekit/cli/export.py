@@ -110,13 +110,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     # A recipe that names data keeps a part of them for this.
     own = args.recipe if args.recipe and read_recipe(args.recipe).data else None
-    calibrated = bool(set(recipe.schemes) & set(CALIBRATED))
+    calibrated = any(scheme in CALIBRATED for scheme, _ in recipe.pairs)
     tuned = bool(recipe.prune or recipe.cluster or recipe.qat)
     export(
         args.model,
         out=args.output,
-        schemes=recipe.schemes,
-        formats=recipe.formats,
         calibration=args.calibration or (own if calibrated else None),
         validation=args.validation,
         data=args.data or (own if tuned else None),
@@ -138,12 +136,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
 def _recipe(args: argparse.Namespace) -> ExportRecipe:
     recipe = (read_recipe(args.recipe) if args.recipe else Recipe()).export
     if args.quantize:
-        recipe = replace(recipe, schemes=tuple(args.quantize))
+        recipe = recipe.choose(schemes=args.quantize)
     elif not args.recipe and not args.calibration and not args.qat:
         # Without samples there are no ranges: the float file is what can be made.
-        recipe = replace(recipe, schemes=("float32",))
+        recipe = recipe.choose(schemes=("float32",))
     if args.format:
-        recipe = replace(recipe, formats=tuple(args.format))
+        recipe = recipe.choose(formats=args.format)
     if args.signature:
         recipe = replace(recipe, signature=args.signature)
     if args.io_dtype:

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -51,8 +51,9 @@ def export(
     model: str | os.PathLike[str] | SourceModel | Any,
     *,
     out: str | os.PathLike[str],
-    schemes: Sequence[str] = ExportRecipe.schemes,
-    formats: Sequence[str] = ExportRecipe.formats,
+    files: Sequence[str] | None = None,
+    schemes: Sequence[str] | None = None,
+    formats: Sequence[str] | None = None,
     calibration: Samples | str | os.PathLike[str] | None = None,
     validation: Samples | str | os.PathLike[str] | None = None,
     data: Samples | str | os.PathLike[str] | None = None,
@@ -82,7 +83,8 @@ def export(
             or a Keras 3 or tf_keras model object, which is left as it is; its files are named
             after it, and the manifest's ``sha256`` of it is that of its config and weights.
         out: the folder to write to; made if it is not there.
-        schemes: of `edgekit.artifact.SCHEMES`.
+        files: single files by scheme and ending, such as ``["int8.tflite", "float32.onnx"]``.
+        schemes: of `edgekit.artifact.SCHEMES`, each of which is made in each of `formats`.
         formats: of ``tflite``, ``onnx``. ONNX takes ``float32``, ``float16``, ``dynamic`` and
             ``int8``; other combinations are listed in the manifest as skipped, with the reason.
         calibration: samples from which int8 and int16x8 find the ranges of activations;
@@ -94,8 +96,8 @@ def export(
             for that last they serve as `calibration` too where there is none.
         golden: the golden file of the same model, whose hash each file then holds: `edgekit.compare`
             compares it with no other.
-        recipe: everything else that can be chosen; its `schemes` and `formats` give way
-            to the arguments of those names.
+        recipe: everything else that can be chosen. What `files`, `schemes` and `formats` do not say is as
+            it says: see `ExportRecipe.choose`.
         overwrite: replace files that exist.
         trust_code: let code that the model file holds run.
         cache: take what was made before from the cache, and keep there what is made.
@@ -103,10 +105,11 @@ def export(
         progress: called with a line of text for each step.
 
     Returns:
-        The files made, in the order of `formats`, then `schemes`.
+        The files made, in the order of `files`, or of `formats`, then `schemes`.
 
     Raises:
-        UsageError: unknown scheme or format, missing file or calibration, existing output.
+        UsageError: unknown scheme or format, `files` together with them, missing file or calibration,
+            existing output.
         RecipeError: `recipe` asks for pruning, and does not say how much.
         ArtifactError: the model cannot be loaded.
         ExportError: nothing could be made, or a file made does not load.
@@ -114,17 +117,15 @@ def export(
         TensorError: the samples do not fit the model's inputs.
         DocumentError: `golden` or the manifest in `out` is of another model, or unreadable.
     """
-    for key, names in (("schemes", schemes), ("formats", formats)):
-        if isinstance(names, str):
-            raise UsageError(f"{key}: received {names!r}, expected a list: [{names!r}].")
-    recipe = replace(recipe or ExportRecipe(), schemes=tuple(schemes), formats=tuple(formats))
+    recipe = (recipe or ExportRecipe()).choose(files=files, schemes=schemes, formats=formats)
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out}: is a file, expected a folder to write to.")
     if recipe.qat and calibration is None:
         # What the model is trained on shows what it will see.
         calibration = data
-    calibrated = [scheme for scheme in recipe.schemes if scheme in CALIBRATED]
+    pairs = recipe.pairs
+    calibrated = [scheme for scheme in dict.fromkeys(s for s, _ in pairs) if scheme in CALIBRATED]
     if calibrated and calibration is None:
         enough = " or, to train for int8 with, --data SAMPLES (data=samples)" if recipe.qat else ""
         raise UsageError(
@@ -152,9 +153,7 @@ def export(
         plain += f".{re.sub(r'[^A-Za-z0-9_-]', '_', recipe.signature)}"
     stem = plain + suffix(recipe)
     wanted = [
-        Wanted(format, scheme, f"{stem}.{scheme}{FORMATS[format]}")
-        for format in dict.fromkeys(recipe.formats)
-        for scheme in dict.fromkeys(recipe.schemes)
+        Wanted(format, scheme, f"{stem}.{scheme}{FORMATS[format]}") for scheme, format in pairs
     ]
     refuse_existing([out / file.name for file in wanted], overwrite)
     aims = {file.format: Aim.of(recipe, file.format) for file in wanted}

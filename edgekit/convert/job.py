@@ -89,7 +89,7 @@ class Job:
         samples = [hash_of(self.calibration), hash_of(self.validation)]
         common = {
             "source": self.origin.sha256,
-            "recipe": {**asdict(self.recipe), "schemes": None, "formats": None},
+            "recipe": {**asdict(self.recipe), "schemes": None, "formats": None, "files": None},
             "data": hash_of(self.data) if suffix(self.recipe) else None,
             # Refused samples stay refused, even for a file that they do not change.
             "samples": self.calibration

@@ -37,11 +37,12 @@ class Aim:
                 runs none of the formats to be made.
         """
         targets = [Target.parse(text) for text in recipe.targets]
+        formats = dict.fromkeys(format for _, format in recipe.pairs)
         for target in targets:
-            if target.format not in recipe.formats:
+            if target.format not in formats:
                 raise UsageError(
                     f"target {target}: runs {target.format} files, and the formats to be made are "
-                    f"{', '.join(recipe.formats)}. Give --format {target.format} as well."
+                    f"{', '.join(formats)}. Give --format {target.format} as well."
                 )
         userlands: list[tuple[str, Target | None]] = []
         for userland in load_device(recipe.device).userlands if recipe.device else ():

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from edgekit.config import read_toml
+from edgekit.config import check_types, read_toml
 from edgekit.errors import RecipeError
 from edgekit.preprocess import Preprocessing
 from edgekit.recipe.augmentation import AUGMENTATIONS, AugmentationRecipe
@@ -67,6 +67,7 @@ class Recipe:
     tune: TuneRecipe | None = None
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.tune is not None:
             check_search(self)
 

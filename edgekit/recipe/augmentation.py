@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edgekit.config import check_types
 from edgekit.errors import RecipeError
 from edgekit.recipe.checks import check, check_name
 
@@ -49,6 +50,7 @@ class AugmentationRecipe:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_name("layer", self.layer, AUGMENTATIONS)
 
     @classmethod

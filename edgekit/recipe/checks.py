@@ -18,3 +18,13 @@ def check_name(key: str, value: str, known: tuple[str, ...]) -> None:
         raise RecipeError(
             f"{key}: received {value!r}, expected one of {', '.join(known)}.{nearest(value, known)}"
         )
+
+
+def check_names(key: str, values: tuple[str, ...] | None, known: tuple[str, ...]) -> None:
+    """Refuse no names and unknown ones; None is as good as known ones."""
+    if values is None:
+        return
+    if not values:
+        raise RecipeError(f"{key}: received none, expected at least one of {', '.join(known)}.")
+    for value in values:
+        check_name(key, value, known)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edgekit.config import check_types
 from edgekit.recipe.checks import check
 
 BALANCED = "balanced"
@@ -25,6 +26,7 @@ class ClassWeights:
     by_class: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_types(self)
         for name, weight in self.by_class.items():
             check(f"class_weight.{name}", weight, lambda v: 0 <= v < 1e6, "a number from 0")
 

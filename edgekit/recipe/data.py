@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from edgekit.config import check_types
 from edgekit.errors import RecipeError
 from edgekit.recipe.checks import check
 
@@ -42,6 +43,7 @@ class DataRecipe:
     class_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        check_types(self)
         check("validation", self.validation, lambda v: 0 < v <= 0.4, "a share above 0, up to 0.4")
         check("calibration", self.calibration, lambda v: 0 <= v <= 0.4, "a share from 0 to 0.4")
         check("test_share", self.test_share, lambda v: 0 <= v <= 0.5, "a share from 0 to 0.5")

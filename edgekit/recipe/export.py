@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from edgekit.artifact import FORMATS, SCHEMES
+from edgekit.config import check_types
 from edgekit.errors import RecipeError
 from edgekit.preprocess import Preprocessing
-from edgekit.recipe.checks import check, check_name
+from edgekit.recipe.checks import check, check_names
 from edgekit.recipe.optimize import ClusterRecipe, PruneRecipe
 from edgekit.recipe.qat import DistillRecipe, QatRecipe
 
 # How the range of an activation follows from the values seen of it.
 CALIBRATION_METHODS = ("min-max", "percentile", "entropy", "mse")
 
+# What is made where nothing says which files.
+DEFAULT_FORMATS = ("tflite",)
+DEFAULT_SCHEMES = ("float32", "int8")
+
+# What `files` may name, with the scheme and the format that each stands for.
+FILES = {
+    f"{scheme}{ending}": (scheme, format)
+    for format, ending in FORMATS.items()
+    for scheme in SCHEMES
+}
+
 
 @dataclass(frozen=True)
 class ExportRecipe:
-    """Which files are made.
+    """Which files are made: those that `files` names, or each of `schemes` in each of `formats`.
 
     Attributes:
-        formats: ``"tflite"``, ``"onnx"``.
-        schemes: see `edgekit.artifact.SCHEMES`.
+        formats: ``"tflite"``, ``"onnx"``; `DEFAULT_FORMATS` if None.
+        schemes: see `edgekit.artifact.SCHEMES`; `DEFAULT_SCHEMES` if None.
+        files: single files by scheme and ending, such as ``"int8.tflite"`` and ``"float32.onnx"``,
+            in place of `schemes` and `formats`.
         io_dtype: what int8 TFLite files take and give: ``"int8"`` or ``"float32"``.
-        batch: samples an inference; ``"dynamic"`` leaves it open.
+        batch: samples an inference, a number or its digits; ``"dynamic"`` leaves it open.
         calibration: samples drawn, of those given, to find the activations' ranges.
         seed: of that draw.
         calibration_method: how ranges follow from them, of `CALIBRATION_METHODS`.
@@ -43,10 +58,11 @@ class ExportRecipe:
         distill: how every fine-tuning imitates the model as it was; None for not.
     """
 
-    formats: tuple[str, ...] = ("tflite",)
-    schemes: tuple[str, ...] = ("float32", "int8")
+    formats: tuple[str, ...] | None = None
+    schemes: tuple[str, ...] | None = None
+    files: tuple[str, ...] = ()
     io_dtype: str = "int8"
-    batch: str = "1"
+    batch: int | str = "1"
     calibration: int = 1000
     seed: int = 0
     calibration_method: str = "mse"
@@ -63,20 +79,60 @@ class ExportRecipe:
     distill: DistillRecipe | None = None
 
     def __post_init__(self) -> None:
+        check_types(self)
         for key, values, known in (
             ("formats", self.formats, tuple(FORMATS)),
             ("schemes", self.schemes, SCHEMES),
+            ("files", self.files or None, tuple(FILES)),
             ("io_dtype", (self.io_dtype,), ("int8", "float32")),
             ("calibration_method", (self.calibration_method,), CALIBRATION_METHODS),
         ):
-            if not values:
-                raise RecipeError(f"{key}: received none, expected at least one of {known}.")
-            for value in values:
-                check_name(key, value, known)
-        valid_batch = self.batch == "dynamic" or (self.batch.isdecimal() and int(self.batch) > 0)
-        check("batch", self.batch, lambda _: valid_batch, "a positive number or 'dynamic'")
+            check_names(key, values, known)
+        if self.files and (self.formats, self.schemes) != (None, None):
+            raise RecipeError(
+                "files: received together with schemes or formats, expected either files, such as "
+                "'int8.tflite', or schemes and formats, each of which is made in each."
+            )
+        batch = str(self.batch)
+        # Files say it as text.
+        object.__setattr__(self, "batch", batch)
+        valid_batch = batch == "dynamic" or (batch.isdecimal() and int(batch) > 0)
+        check("batch", batch, lambda _: valid_batch, "a positive number or 'dynamic'")
         check("calibration", self.calibration, lambda v: v >= 1, "at least 1")
         check("percentile", self.percentile, lambda v: 50 < v <= 100, "above 50, up to 100")
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Scheme and format of each file to be made, each once: by format, then scheme, or as `files` says."""
+        pairs = [FILES[name] for name in self.files] or [
+            (scheme, format)
+            for format in self.formats or DEFAULT_FORMATS
+            for scheme in self.schemes or DEFAULT_SCHEMES
+        ]
+        return tuple(dict.fromkeys(pairs))
+
+    def choose(
+        self,
+        *,
+        files: Sequence[str] | None = None,
+        schemes: Sequence[str] | None = None,
+        formats: Sequence[str] | None = None,
+    ) -> ExportRecipe:
+        """The same recipe for other files; without any argument, for the same.
+
+        Args:
+            files: in place of the recipe's files, schemes and formats.
+            schemes, formats: in place of the recipe's `files`, and each in place of its own.
+
+        Raises:
+            RecipeError: `files` together with `schemes` or `formats`, or an unknown name.
+        """
+        crossed: dict[str, Any] = {"schemes": schemes, "formats": formats}
+        if files is not None:
+            check("files", files, bool, "at least one, such as 'int8.tflite'")
+            return replace(self, **{"files": files, **crossed})
+        given = {key: names for key, names in crossed.items() if names is not None}
+        return replace(self, files=(), **given) if given else self
 
     @property
     def batch_size(self) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgekit.config import check_types
 from edgekit.errors import RecipeError
 from edgekit.recipe.checks import check
 
@@ -32,6 +33,7 @@ class ModelRecipe:
     folder: str | None = None
 
     def __post_init__(self) -> None:
+        check_types(self)
         check("width", self.width, lambda v: 0 < v <= 16, "a number above 0, up to 16")
         check("dropout", self.dropout, lambda v: 0 <= v < 1, "a share in [0, 1)")
         if self.function is not None:

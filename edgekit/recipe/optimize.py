@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from edgekit.config import check_types
 from edgekit.errors import RecipeError
 from edgekit.recipe.checks import check, check_name
 
@@ -71,6 +72,7 @@ class PruneRecipe:
     pooling_to_stride: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.pattern is not None:
             check_name("pattern", self.pattern, PATTERNS)
             if self.sparsity is None:
@@ -139,6 +141,7 @@ class ClusterRecipe:
     exclude: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        check_types(self)
         # One value is no network, and three are what is left when zero must be among them.
         check("clusters", self.clusters, lambda v: 3 <= v <= 256, "a number from 3 to 256")
         _check_training(self.epochs, self.batch_size, self.learning_rate)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgekit.config import check_types
 from edgekit.recipe.checks import check
 
 
@@ -29,6 +30,7 @@ class QatRecipe:
     held_out: float = 0.1
 
     def __post_init__(self) -> None:
+        check_types(self)
         check("epochs", self.epochs, lambda v: v >= 1, "at least 1")
         check("batch_size", self.batch_size, lambda v: v >= 1, "at least 1")
         check("learning_rate", self.learning_rate, lambda v: 0 < v < 10, "a number in (0, 10)")
@@ -49,5 +51,6 @@ class DistillRecipe:
     weight: float = 0.5
 
     def __post_init__(self) -> None:
+        check_types(self)
         check("temperature", self.temperature, lambda v: 0 < v <= 100, "a number in (0, 100]")
         check("weight", self.weight, lambda v: 0 < v <= 1, "a share in (0, 1]")

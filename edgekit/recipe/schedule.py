@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from edgekit.config import from_table
+from edgekit.config import check_types, from_table
 from edgekit.recipe.checks import check, check_name
 
 SCHEDULES = ("cosine", "constant", "exponential", "step")
@@ -33,6 +33,7 @@ class ScheduleRecipe:
     warmup_epochs: float = 0.0
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_name("kind", self.kind, SCHEDULES)
         check("factor", self.factor, lambda v: 0 <= v <= 1, "a number above 0, up to 1")
         check("warmup_epochs", self.warmup_epochs, lambda v: 0 <= v < 10**6, "at least 0")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edgekit.config import check_types
 from edgekit.recipe.checks import check, check_name
 from edgekit.recipe.class_weights import ClassWeights
 from edgekit.recipe.schedule import ScheduleRecipe
@@ -102,6 +103,7 @@ class TrainingRecipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_types(self)
         check("epochs", self.epochs, lambda v: v >= 1, "at least 1")
         check("batch_size", self.batch_size, lambda v: v >= 1, "at least 1")
         check("learning_rate", self.learning_rate, lambda v: 0 < v < 10, "a number in (0, 10)")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from edgekit.config import leaves, with_values
+from edgekit.config import check_types, leaves, with_values
 from edgekit.errors import RecipeError, nearest
 from edgekit.recipe.checks import check, check_name
 
@@ -95,6 +95,7 @@ class TuneRecipe:
     timeout_s: float | None = None
 
     def __post_init__(self) -> None:
+        check_types(self)
         check("search", dict(self.search), bool, "at least one key")
         check("trials", self.trials, lambda v: v >= 1, "at least 1")
         check("workers", self.workers, lambda v: 1 <= v <= 256, "1 to 256")

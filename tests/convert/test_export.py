@@ -206,6 +206,24 @@ def test_int8_with_real_numbers_at_its_ends(
     assert manifest["files"][0]["recipe"]["io_dtype"] == "float32"
 
 
+def test_files_are_named_one_by_one(tmp_path: Path, digits_model: Path) -> None:
+    made = edgekit.export(digits_model, out=tmp_path, files=["float16.onnx", "float32.tflite"])
+    assert [(file.name, file.format, file.scheme) for file in made] == [
+        ("digits.float16.onnx", "onnx", "float16"),
+        ("digits.float32.tflite", "tflite", "float32"),
+    ]
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *(file.name for file in made),
+        "manifest.json",
+    }
+
+
+def test_what_a_recipe_says_stands(tmp_path: Path, digits_model: Path, digits: Any) -> None:
+    recipe = ExportRecipe(schemes=("float16",), formats=("onnx",))
+    made = edgekit.export(digits_model, out=tmp_path, recipe=recipe, calibration=digits.train)
+    assert [file.name for file in made] == ["digits.float16.onnx"]
+
+
 def test_a_second_export_adds_to_the_manifest(tmp_path: Path, digits_model: Path) -> None:
     out = tmp_path / "new" / "folder"
     edgekit.export(digits_model, out=out, schemes=["float32"])

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from edgekit.errors import RecipeError
+from edgekit.errors import RecipeError, UsageError
 from edgekit.recipe import (
     ClusterRecipe,
     DataRecipe,
@@ -41,7 +43,63 @@ def test_a_whole_recipe(tmp_path: Path) -> None:
     assert read.export.prune == PruneRecipe(0.5, exclude=("a",), layers={"b": 0.9}, block=(1, 4))
     assert read.export.cluster == ClusterRecipe(16)
     assert read.export.batch_size is None
-    assert ExportRecipe(batch="4").batch_size == 4
+
+
+@pytest.mark.parametrize("batch", [4, "4", np.int64(4)])
+def test_a_batch_is_a_number_or_its_digits(batch: Any) -> None:
+    assert ExportRecipe(batch=batch) == ExportRecipe(batch="4")
+    assert ExportRecipe(batch=batch).batch_size == 4
+
+
+def test_a_batch_in_toml_is_a_number_too(tmp_path: Path) -> None:
+    assert recipe(tmp_path, "[export]\nbatch = 4\n").export.batch_size == 4
+
+
+def test_files_are_pairs_of_schemes_and_formats(tmp_path: Path) -> None:
+    read = recipe(tmp_path, '[export]\nfiles = ["int8.tflite", "float32.onnx", "int8.tflite"]\n')
+    assert read.export.pairs == (("int8", "tflite"), ("float32", "onnx"))
+
+
+def test_schemes_are_made_in_each_format() -> None:
+    assert ExportRecipe().pairs == (("float32", "tflite"), ("int8", "tflite"))
+    crossed = ExportRecipe(schemes=("int8", "float16"), formats=("onnx", "tflite"))
+    assert crossed.pairs == (
+        ("int8", "onnx"),
+        ("float16", "onnx"),
+        ("int8", "tflite"),
+        ("float16", "tflite"),
+    )
+
+
+def test_another_choice_of_files() -> None:
+    pairs, crossed = ExportRecipe(files=("int8.onnx",)), ExportRecipe(formats=("onnx",))
+    assert pairs.choose() is pairs
+    assert pairs.choose(files=["float16.tflite"]).pairs == (("float16", "tflite"),)
+    assert pairs.choose(schemes=["float16"]).pairs == (("float16", "tflite"),)
+    assert crossed.choose(schemes=["float16"]).pairs == (("float16", "onnx"),)
+    assert crossed.choose(files=["float16.tflite"]).pairs == (("float16", "tflite"),)
+    with pytest.raises(UsageError, match="files: received together with schemes or formats"):
+        crossed.choose(files=["int8.tflite"], schemes=["int8"])
+    with pytest.raises(UsageError, match=r"files: received \[\], expected at least one"):
+        crossed.choose(files=[])
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"formats": "onnx"}, r"'formats': received 'onnx', expected a list: \['onnx'\]"),
+        ({"schemes": [8]}, r"'schemes\[0\]': received 8 \(int\), expected str"),
+        ({"calibration": "many"}, r"'calibration': received 'many' \(str\), expected int"),
+        ({"batch": True}, r"'batch': received True \(bool\), expected int or str"),
+        ({"batch": 1.5}, r"'batch': received 1.5 \(float\), expected int or str"),
+        ({"prune": 0.5}, "'prune': received 0.5, expected a table"),
+        ({"files": ["int8.tfl"]}, r"files: received 'int8.tfl'.*Did you mean 'int8.tflite'\?"),
+        ({"files": ["int8.tflite"], "schemes": ["int8"]}, "files: received together with schemes"),
+    ],
+)
+def test_an_export_recipe_holds_values_of_its_types(values: Any, says: str) -> None:
+    with pytest.raises(RecipeError, match=says):
+        ExportRecipe(**values)
 
 
 def test_data_paths_are_relative_to_the_recipe(tmp_path: Path) -> None:
@@ -84,7 +142,9 @@ def test_a_path_may_name_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ('[export]\nio_dtype = "int16"\n', "io_dtype"),
         ('[export]\nbatch = "0"\n', "batch"),
         ('[export]\nbatch = "-1"\n', "batch"),
-        ("[export]\nbatch = 4\n", "'export.batch'"),
+        ("[export]\nbatch = 4.0\n", "'export.batch'"),
+        ('[export]\nfiles = ["int8.tflit"]\n', r"Did you mean 'int8.tflite'\?"),
+        ('[export]\nfiles = ["int8.tflite"]\nformats = ["onnx"]\n', "files: received together"),
         ("[export]\ncalibration = 0\n", "calibration"),
         ("[export.prune]\nsparsity = 1.0\n", "export.prune: sparsity: received 1.0"),
     ],
