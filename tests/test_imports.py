@@ -22,6 +22,7 @@ MODULE_TEXT = r"edgekit(\.\w+)+(:\w*)?"
 ROOMS = [
     "errors",
     "shared",
+    "shares",
     "files",
     "locks",
     "streams",

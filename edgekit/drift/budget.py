@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit.drift.golden import CLASSIFICATION, REGRESSION, Golden
 from edgekit.errors import UsageError
+from edgekit.shares import hundredths, per_cent_meant
 
 if TYPE_CHECKING:
     from edgekit.drift.compare import Candidate
 
 # From good to bad.
 VERDICTS = ("none", "pass", "inconclusive", "fail")
+# A drop that nobody allows: above it, a number was meant in per cent.
+_MUCH = 0.2
 
 
 def worst(verdicts: list[str]) -> str:
@@ -26,12 +29,13 @@ class DriftBudget:
     """Limits; None where there is none.
 
     Attributes:
-        max_accuracy_drop: reference accuracy minus candidate accuracy, a fraction.
-        min_agreement: share of samples with the reference's top-1 class, a fraction.
+        max_accuracy_drop: reference accuracy minus candidate accuracy, a share: 0.01 is one point.
+            A number above 0.2 was most likely meant in per cent and is refused, but for a `Share`.
+        min_agreement: the samples with the reference's top-1 class, a share.
         min_sqnr_db: signal to noise in decibel, of the worst output.
 
     Raises:
-        UsageError: a limit is out of its range.
+        UsageError: a limit is out of its range, or looks like one in per cent.
     """
 
     max_accuracy_drop: float | None = None
@@ -39,19 +43,38 @@ class DriftBudget:
     min_sqnr_db: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("max_accuracy_drop", "min_agreement"):
-            value = getattr(self, name)
-            # A fraction, so that nobody who means 1 % and writes 1 is told that all is well.
-            if value is not None and not 0 <= value <= 1:
-                raise UsageError(
-                    f"{name}: received {value}, expected a fraction from 0 to 1 (1 % is 0.01)."
-                )
+        drop, agreement = self.max_accuracy_drop, self.min_agreement
+        if drop is not None and drop > _MUCH and (asked := per_cent_meant(drop)):
+            raise UsageError(
+                f"max_accuracy_drop: received {drop:g}, which is {100 * drop:g} points{asked}"
+            )
+        if drop is not None and not 0 <= drop <= 1:
+            raise UsageError(
+                f"max_accuracy_drop: received {drop}, expected a share from 0 to 1, such as 0.01."
+            )
+        if agreement is not None and not 0 <= agreement <= 1:
+            asked = per_cent_meant(agreement) if agreement > 1 else ""
+            raise UsageError(
+                f"min_agreement: received {agreement:g}, expected a share from 0 to 1{asked or '.'}"
+            )
         if self.min_sqnr_db is not None and not math.isfinite(self.min_sqnr_db):
             raise UsageError(f"min_sqnr_db: received {self.min_sqnr_db}, expected a finite number.")
 
     @property
     def is_empty(self) -> bool:
         return self == DriftBudget()
+
+    @property
+    def limits(self) -> list[str]:
+        """Each limit that is set, in words: ``"accuracy drop at most 1.00 pt"``."""
+        lines = []
+        if self.max_accuracy_drop is not None:
+            lines.append(f"accuracy drop at most {hundredths(self.max_accuracy_drop)} pt")
+        if self.min_agreement is not None:
+            lines.append(f"agreement at least {hundredths(self.min_agreement)} %")
+        if self.min_sqnr_db is not None:
+            lines.append(f"SQNR at least {self.min_sqnr_db:g} dB")
+        return lines
 
     def check(self, golden: Golden) -> None:
         """Ask this before the work: can every limit be judged with `golden`?
@@ -105,26 +128,28 @@ class DriftBudget:
         if limit is None or drop is None or interval is None:
             return None
         low, high = interval
+        lost, allowed = f"{100 * drop:.6g} pt", f"{100 * limit:.6g} pt"
         if drop > limit:
-            return "fail", f"The accuracy drop {drop:.6g} is above the limit {limit:.6g}."
+            return "fail", f"The accuracy drop of {lost} is above the limit of {allowed}."
         if high > limit:
             return "inconclusive", (
-                f"The accuracy drop {drop:.6g} is inside the limit {limit:.6g}, but the sample is "
-                f"too small to prove it: its 95 % interval is {high - low:.4g} wide, {low:.4g} "
-                f"to {high:.4g}."
+                f"The accuracy drop of {lost} is within the limit of {allowed}, but the samples are "
+                f"too few to prove it: its 95 % interval is {100 * (high - low):.4g} pt wide, from "
+                f"{100 * low:.4g} to {100 * high:.4g} pt."
             )
         return "pass", (
-            f"The accuracy drop {drop:.6g} and the upper end {high:.4g} of its 95 % interval are "
-            f"inside the limit {limit:.6g}."
+            f"The accuracy drop of {lost} and the upper end of its 95 % interval, {100 * high:.4g} pt, "
+            f"are within the limit of {allowed}."
         )
 
     def _agreement(self, candidate: Candidate) -> tuple[str, str] | None:
         limit, value = self.min_agreement, candidate.agreement
         if limit is None or value is None:
             return None
+        what = f"The agreement of {100 * value:.6g} %"
         if value < limit:
-            return "fail", f"The agreement {value:.6g} is below the limit {limit:.6g}."
-        return "pass", f"The agreement {value:.6g} is inside the limit {limit:.6g}."
+            return "fail", f"{what} is below the limit of {100 * limit:.6g} %."
+        return "pass", f"{what} is within the limit of {100 * limit:.6g} %."
 
     def _sqnr(self, candidate: Candidate) -> tuple[str, str] | None:
         limit = self.min_sqnr_db
@@ -134,7 +159,7 @@ class DriftBudget:
         value = output.sqnr_db
         if value is None:
             raise UsageError(f"min_sqnr_db: output {output.name!r} was not measured.")
-        what = f"The SQNR {value:.6g} dB of output {output.name!r}"
+        what = f"The SQNR of {value:.6g} dB of output {output.name!r}"
         if value < limit:
-            return "fail", f"{what} is below the limit {limit:.6g} dB."
-        return "pass", f"{what}, the lowest, is inside the limit {limit:.6g} dB."
+            return "fail", f"{what} is below the limit of {limit:.6g} dB."
+        return "pass", f"{what}, the lowest, is within the limit of {limit:.6g} dB."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edgekit.config import check_types
 from edgekit.errors import RecipeError
-from edgekit.recipe.checks import check
+from edgekit.recipe.checks import check_share
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class DataRecipe:
 
     def __post_init__(self) -> None:
         check_types(self)
-        check("validation", self.validation, lambda v: 0 < v <= 0.4, "a share above 0, up to 0.4")
-        check("calibration", self.calibration, lambda v: 0 <= v <= 0.4, "a share from 0 to 0.4")
-        check("test_share", self.test_share, lambda v: 0 <= v <= 0.5, "a share from 0 to 0.5")
+        check_share("validation", self.validation, lambda v: 0 < v <= 0.4, "above 0, up to 0.4")
+        check_share("calibration", self.calibration, lambda v: 0 <= v <= 0.4, "from 0 to 0.4")
+        check_share("test_share", self.test_share, lambda v: 0 <= v <= 0.5, "from 0 to 0.5")
         tests = {
             "test": self.test,
             "test_pattern": self.test_pattern,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from edgekit.config import check_types
 from edgekit.errors import RecipeError
-from edgekit.recipe.checks import check
+from edgekit.recipe.checks import check, check_share
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class ModelRecipe:
     def __post_init__(self) -> None:
         check_types(self)
         check("width", self.width, lambda v: 0 < v <= 16, "a number above 0, up to 16")
-        check("dropout", self.dropout, lambda v: 0 <= v < 1, "a share in [0, 1)")
+        check_share("dropout", self.dropout, lambda v: 0 <= v < 1, "in [0, 1)")
         if self.function is not None:
             module, _, function = self.function.partition(":")
             named = function.isidentifier() and all(p.isidentifier() for p in module.split("."))

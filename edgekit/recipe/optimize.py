@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from edgekit.config import check_types
 from edgekit.errors import RecipeError
-from edgekit.recipe.checks import check, check_name
+from edgekit.recipe.checks import check, check_name, check_share
 
 # How sparsity rises: along a cubic curve, or all at once.
 SCHEDULES = ("polynomial", "constant")
@@ -81,9 +81,10 @@ class PruneRecipe:
             alone = tuple(self.block) == (1, 1)
             check("block", self.block, lambda _: alone, "none with the pattern '2:4'")
         for key, share in (("sparsity", self.sparsity), ("channels", self.channels)):
-            check(key, share, lambda v: v is None or 0 <= v < 1, "a share in [0, 1)")
+            if share is not None:
+                check_share(key, share, lambda v: 0 <= v < 1, "in [0, 1)")
         for name, share in self.layers.items():
-            check(f"layers.{name}", share, lambda v: 0 <= v < 1, "a share in [0, 1)")
+            check_share(f"layers.{name}", share, lambda v: 0 <= v < 1, "in [0, 1)")
         both = [name for name in self.layers if name in self.exclude]
         check("layers", both, lambda v: not v, "no names that are in exclude too")
         _check_training(self.epochs, self.batch_size, self.learning_rate)

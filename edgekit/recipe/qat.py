@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgekit.config import check_types
-from edgekit.recipe.checks import check
+from edgekit.recipe.checks import check, check_share
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class QatRecipe:
         check("epochs", self.epochs, lambda v: v >= 1, "at least 1")
         check("batch_size", self.batch_size, lambda v: v >= 1, "at least 1")
         check("learning_rate", self.learning_rate, lambda v: 0 < v < 10, "a number in (0, 10)")
-        check("held_out", self.held_out, lambda v: 0 <= v < 1, "a share in [0, 1)")
+        check_share("held_out", self.held_out, lambda v: 0 <= v < 1, "in [0, 1)")
 
 
 @dataclass(frozen=True)
@@ -53,4 +53,4 @@ class DistillRecipe:
     def __post_init__(self) -> None:
         check_types(self)
         check("temperature", self.temperature, lambda v: 0 < v <= 100, "a number in (0, 100]")
-        check("weight", self.weight, lambda v: 0 < v <= 1, "a share in (0, 1]")
+        check_share("weight", self.weight, lambda v: 0 < v <= 1, "in (0, 1]")

@@ -10,6 +10,7 @@ from edgekit.drift.compare import Candidate, OutputDrift
 from edgekit.drift.task import TaskDrift
 from edgekit.errors import UsageError
 from edgekit.runtime.runner import Backend
+from edgekit.shares import Share
 
 
 def candidate(
@@ -32,14 +33,14 @@ def candidate(
     ("limits", "verdict", "said"),
     [
         ({}, "none", []),
-        ({"max_accuracy_drop": 0.01}, "pass", ["0.005", "0.009", "limit 0.01"]),
-        ({"max_accuracy_drop": 0.009}, "pass", ["limit 0.009"]),
-        ({"max_accuracy_drop": 0.005}, "inconclusive", ["too small", "0.01 wide", "0.009"]),
-        ({"max_accuracy_drop": 0.004}, "fail", ["drop 0.005 is above the limit 0.004"]),
-        ({"min_agreement": 0.99}, "pass", ["0.99"]),
-        ({"min_agreement": 0.991}, "fail", ["agreement 0.99 is below the limit 0.991"]),
+        ({"max_accuracy_drop": 0.01}, "pass", ["0.5 pt", "0.9 pt", "limit of 1 pt"]),
+        ({"max_accuracy_drop": 0.009}, "pass", ["limit of 0.9 pt"]),
+        ({"max_accuracy_drop": 0.005}, "inconclusive", ["too few", "1 pt wide", "to 0.9 pt"]),
+        ({"max_accuracy_drop": 0.004}, "fail", ["drop of 0.5 pt is above the limit of 0.4 pt"]),
+        ({"min_agreement": 0.99}, "pass", ["99 %"]),
+        ({"min_agreement": 0.991}, "fail", ["agreement of 99 % is below the limit of 99.1 %"]),
         ({"min_sqnr_db": 30.0}, "pass", ["'out1'", "30 dB"]),
-        ({"min_sqnr_db": 35.0}, "fail", ["30 dB of output 'out1' is below the limit 35 dB"]),
+        ({"min_sqnr_db": 35.0}, "fail", ["30 dB of output 'out1' is below the limit of 35 dB"]),
     ],
 )
 def test_each_limit_leads_to_its_verdict(
@@ -79,6 +80,48 @@ def test_the_worst_limit_decides_and_gives_the_reasons() -> None:
 def test_limits_out_of_range_are_refused(limits: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=next(iter(limits))):
         DriftBudget(**limits)
+
+
+@pytest.mark.parametrize(
+    ("limits", "question"),
+    [
+        (
+            {"max_accuracy_drop": 1},
+            "received 1, which is 100 points; did you mean 1%, that is 0.01?",
+        ),
+        ({"max_accuracy_drop": 0.5}, "which is 50 points; did you mean 0.5%, that is 0.005?"),
+        ({"max_accuracy_drop": 2.5}, "which is 250 points; did you mean 2.5%, that is 0.025?"),
+        (
+            {"min_agreement": 99},
+            "received 99, expected a share from 0 to 1; did you mean 99%, that is",
+        ),
+    ],
+)
+def test_a_number_that_looks_like_per_cent_is_asked_about(
+    limits: dict[str, float], question: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        DriftBudget(**limits)
+    assert question in str(caught.value)
+
+
+def test_a_share_that_was_given_in_per_cent_is_taken_as_it_is() -> None:
+    assert DriftBudget(max_accuracy_drop=Share(0.5)).judge(candidate())[0] == "pass"
+    assert DriftBudget(max_accuracy_drop=0.2, min_agreement=1).limits == [
+        "accuracy drop at most 20.00 pt",
+        "agreement at least 100.00 %",
+    ]
+    with pytest.raises(UsageError, match="from 0 to 1"):
+        DriftBudget(max_accuracy_drop=Share(1.5))
+
+
+def test_the_limits_in_words() -> None:
+    assert DriftBudget().limits == []
+    assert DriftBudget(0.01, 0.99125, 20).limits == [
+        "accuracy drop at most 1.00 pt",
+        "agreement at least 99.125 %",
+        "SQNR at least 20 dB",
+    ]
 
 
 def test_what_was_not_measured_cannot_be_judged() -> None:

@@ -16,6 +16,7 @@ from edgekit.errors import DocumentError, TensorError, UsageError
 from edgekit.formats.metadata import Metadata
 from edgekit.runtime.runner import Runner
 from edgekit.samples import Samples
+from edgekit.shares import Share
 
 MakeRunner = Callable[..., Runner]
 Floats = NDArray[np.float32]
@@ -126,9 +127,9 @@ def test_a_small_sample_proves_nothing(
     runner = make_runner(lambda x: {"scores": x @ weights})
     drift = compare(golden, runner, DriftBudget(max_accuracy_drop=0.01))
     assert drift.verdict == "inconclusive"
-    assert "too small to prove it" in drift.candidates[0].reasons[0]
+    assert "too few to prove it" in drift.candidates[0].reasons[0]
     validate(drift.to_json())
-    assert compare(golden, runner, DriftBudget(max_accuracy_drop=0.5)).verdict == "pass"
+    assert compare(golden, runner, DriftBudget(max_accuracy_drop=Share(0.5))).verdict == "pass"
 
 
 # By name:

@@ -178,3 +178,25 @@ def test_the_documented_recipe_of_a_training_is_one(tmp_path: Path) -> None:
 def test_mistakes_in_a_training_are_named(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(RecipeError, match=says):
         recipe(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "telling"),
+    [
+        (
+            "[export.prune]\nsparsity = 80\n",
+            "sparsity: received 80.0, expected a share in [0, 1); did you",
+        ),
+        ("[export.prune]\nchannels = 25\n", "did you mean 25%, that is 0.25?"),
+        ("[export.prune.layers]\na = 90.0\n", "did you mean 90%, that is 0.9?"),
+        ("[data]\ntrain = 'x'\nvalidation = 20\n", "did you mean 20%, that is 0.2?"),
+        ("[export.prune]\nsparsity = 1\n", "sparsity: received 1.0, expected a share in [0, 1)."),
+        ("[export.prune]\nsparsity = -5\n", "sparsity: received -5.0, expected a share in [0, 1)."),
+    ],
+)
+def test_a_share_that_looks_like_per_cent_is_asked_about(
+    tmp_path: Path, text: str, telling: str
+) -> None:
+    with pytest.raises(RecipeError) as caught:
+        recipe(tmp_path, text)
+    assert telling in str(caught.value)
