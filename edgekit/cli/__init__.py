@@ -7,41 +7,38 @@ import importlib
 import os
 import signal
 import sys
+import textwrap
 import traceback
 import warnings
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any, NoReturn
 
 from edgekit import __version__
 from edgekit.cli.console import INTERRUPTED, Console
+from edgekit.cli.parser import Parser
+from edgekit.cli.values import STDOUT
 from edgekit.errors import EdgekitError, UsageError, nearest, one_line
 from edgekit.files import refuse_existing
 
 # Command: its module in this folder and what it does.
 COMMANDS = {
     "train": "train a network on labelled samples",
-    "tune": "search hyperparameters, for accuracy and for what will be deployed",
-    "export": "make TFLite and ONNX files of a Keras model",
-    "golden": "freeze samples and what the original model answers",
-    "evaluate": "score a model or a file on labelled samples",
-    "run": "run a model file on samples",
-    "inspect": "tell what a model file holds, costs and runs on",
-    "bench": "time model files against each other",
-    "compare": "tell whether files still answer like the original",
-    "report": "merge the JSON of other commands into one page",
-    "devices": "list the boards that are known, or tell which this is",
-    "doctor": "tell what this machine offers a model",
+    "tune": "search hyperparameters, judged by the files that will be deployed",
+    "export": "convert a Keras model to TFLite and ONNX files",
+    "golden": "store samples together with the original model's answers",
+    "evaluate": "score a model on labelled samples",
+    "run": "run a model on samples and store its answers",
+    "inspect": "show what a model file contains, costs and runs on",
+    "bench": "compare the speed of model files on this machine",
+    "compare": "compare the answers of model files with the original model's",
+    "report": "merge JSON results into one page",
+    "devices": "list the known boards, or identify this one",
+    "doctor": "show what this machine offers, and what disturbs measurements on it",
     "demo": "do all of it on a small real data set",
 }
 
 _INTERRUPTED = "interrupted; nothing half-written is left."
-
-
-class _Parser(argparse.ArgumentParser):
-    """Wrong usage ends in one message, like every other error."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}. See: {self.prog} --help")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     previous = signal.signal(signal.SIGTERM, _terminate)
     console = Console(chatter)
     try:
-        if getattr(args, "json", None):
+        if getattr(args, "json", None) not in (None, STDOUT):
             refuse_existing([args.json], args.overwrite)
         with warnings.catch_warnings():
             warnings.showwarning = console.warn
@@ -87,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.verbose:
             console.tell(traceback.format_exc())
         console.tell(
-            f"edgekit: unexpected {type(error).__name__}: {one_line(error)}. This is a defect of edgekit's: "
+            f"edgekit: unexpected {type(error).__name__}: {one_line(error)}. This is a bug in edgekit: "
             "please report it with the output of the same command with -v."
         )
         return 1
@@ -96,12 +93,36 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, previous)
 
 
+def command(name: str) -> tuple[Parser, ModuleType]:
+    """The parser of the command of that name, and its module, whose `run` does the work.
+
+    A module says what the command does (its docstring), which options it has (`add_arguments`), and
+    how it is called (`EXAMPLE`).
+    """
+    module = importlib.import_module(f"edgekit.cli.{name}")
+    parser = Parser(
+        prog=f"edgekit {name}",
+        description=module.__doc__,
+        epilog="example:\n" + textwrap.indent(module.EXAMPLE, "  "),
+    )
+    parser.add_argument(
+        "-v",
+        "--verbose",
+        action="count",
+        default=0,
+        help="print the traceback of an unexpected error; -vv: and what libraries print",
+    )
+    module.add_arguments(parser)
+    return parser, module
+
+
 def _parse(words: list[str]) -> tuple[argparse.Namespace, Any]:
-    top = _Parser(
+    top = Parser(
         prog="edgekit",
         description="From a Keras model to files that provably answer the same on the device.",
-        epilog="commands:\n" + "\n".join(f"  {name:<9} {text}" for name, text in COMMANDS.items()),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="commands:\n"
+        + "\n".join(f"  {name:<9} {text}" for name, text in COMMANDS.items())
+        + "\n\nEach explains itself and gives an example: edgekit COMMAND --help",
         usage="edgekit COMMAND ...",
     )
     top.add_argument("--version", action="version", version=f"edgekit {__version__}")
@@ -114,16 +135,7 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, Any]:
             f"unknown command {name!r}, expected one of {', '.join(COMMANDS)}."
             f"{nearest(name, COMMANDS)}"
         )
-    module = importlib.import_module(f"edgekit.cli.{name}")
-    parser = _Parser(prog=f"edgekit {name}", description=module.__doc__)
-    parser.add_argument(
-        "-v",
-        "--verbose",
-        action="count",
-        default=0,
-        help="show where an unexpected error came from; twice (-vv), what the libraries below say",
-    )
-    module.add_arguments(parser)
+    parser, module = command(name)
     return parser.parse_args(rest), module.run
 
 

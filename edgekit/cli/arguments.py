@@ -5,33 +5,67 @@ from __future__ import annotations
 import argparse
 from contextlib import ExitStack
 
+from edgekit.cli.values import path, whole_number
 from edgekit.errors import UsageError
 from edgekit.runtime import load
 from edgekit.runtime.backends import BACKENDS
 from edgekit.runtime.runner import Runner
 
-SAMPLES_HELP = "raw data: a file, a folder, or a recipe, whose test samples are taken"
+MODEL_HELP = ".keras or .h5 file, or SavedModel folder"
+FILE_HELP = ".tflite or .onnx file, or Keras model"
+
+
+def add_samples(parser: argparse.ArgumentParser, *, use: str, required: bool = True) -> None:
+    """``--samples``: what is judged or timed."""
+    parser.add_argument(
+        "--samples",
+        required=required,
+        metavar="SAMPLES",
+        help=f"{use}: a file, a folder, or a recipe, whose test samples are taken",
+    )
+
+
+def add_out(
+    parser: argparse.ArgumentParser, metavar: str, help: str, default: str | None = None
+) -> None:
+    """``-o/--out``: where the files go; required where it has no default."""
+    parser.add_argument(
+        "-o",
+        "--out",
+        type=path,
+        required=default is None,
+        default=default,
+        metavar=metavar,
+        help=help,
+    )
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     """``--json``, and ``--overwrite``, which it heeds."""
-    parser.add_argument("--json", metavar="FILE", help="write the result as JSON to FILE")
+    parser.add_argument(
+        "--json",
+        metavar="FILE",
+        help="write the result as JSON to FILE, or to stdout if FILE is '-' "
+        "(default: stdout, as text if that is a terminal)",
+    )
     add_overwrite(parser)
 
 
 def add_overwrite(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
-
-
-def add_trust_code(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--trust-code",
-        action="store_true",
-        help="let code inside a Keras file (Lambda layers) run",
+        "--overwrite", action="store_true", help="replace files that exist (default: refuse)"
     )
 
 
-def add_verify(parser: argparse.ArgumentParser) -> None:
+def add_trust_code(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--trust-code",
+        action="store_true",
+        help="run code that a Keras file contains, such as Lambda layers (default: refuse the file)",
+    )
+
+
+def add_verify(parser: argparse._ActionsContainer) -> None:
     """``--no-verify``, as `verify` in the arguments."""
     parser.add_argument(
         "--no-verify",
@@ -41,26 +75,69 @@ def add_verify(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_signature(parser: argparse._ActionsContainer, use: str = "run") -> None:
+    parser.add_argument(
+        "--signature",
+        metavar="NAME",
+        help=f"signature to {use}, where the model has several (default: serving_default)",
+    )
+
+
+def add_executor(parser: argparse.ArgumentParser, here: str, what: str) -> None:
+    """``--executor`` and ``--address``: where `what` runs; `here` is the choice that needs no cluster."""
+    parser.add_argument(
+        "--executor",
+        choices=(here, "ray"),
+        default=here,
+        help=f"where {what}: '{here}' on this machine, or a 'ray' cluster (default: {here})",
+    )
+    parser.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help="address of the Ray cluster (default: start one on this machine)",
+    )
+
+
 def add_runner(parser: argparse.ArgumentParser) -> None:
     """Options that choose how files are run."""
-    parser.add_argument("--threads", type=int, metavar="N", help="threads an inference may use (1)")
-    parser.add_argument("--backend", metavar="NAME", help=f"one of {', '.join(BACKENDS)}")
-    parser.add_argument(
+    group = parser.add_argument_group("how files are run")
+    group.add_argument(
+        "--threads",
+        type=whole_number,
+        metavar="N",
+        help="threads for one inference (default: 1, or what the profile of --device says)",
+    )
+    group.add_argument(
+        "--backend",
+        metavar="NAME",
+        help=f"interpreter: {', '.join(BACKENDS)} (default: the first installed that runs the file)",
+    )
+    group.add_argument(
         "--delegate",
         metavar="NAME",
-        help="none, a TFLite delegate's shared library, or an onnxruntime execution provider",
+        help="'none', the shared library of a TFLite delegate, or an execution provider of "
+        "onnxruntime (default: that of the interpreter)",
     )
-    parser.add_argument(
-        "--delegate-option", action="append", default=[], metavar="KEY=VALUE", help="for it"
+    group.add_argument(
+        "--delegate-option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="option for the delegate; may be repeated",
     )
-    parser.add_argument(
-        "--device", metavar="ID", help="take threads and delegate from this board's profile"
+    group.add_argument(
+        "--device",
+        metavar="ID",
+        help="board whose profile gives threads and delegate; see 'edgekit devices list' "
+        "(default: none, or for 'bench' the board that this runs on)",
     )
-    parser.add_argument(
-        "--weight-cache", action="store_true", help="keep packed weights for the next start"
+    group.add_argument(
+        "--weight-cache",
+        action="store_true",
+        help="keep packed weights in the user's cache folder, so that the next start is faster",
     )
-    add_trust_code(parser)
-    add_verify(parser)
+    add_trust_code(group)
+    add_verify(group)
 
 
 def load_runner(args: argparse.Namespace, path: str) -> Runner:
@@ -85,5 +162,5 @@ def load_runner(args: argparse.Namespace, path: str) -> Runner:
 
 
 def load_all(args: argparse.Namespace, stack: ExitStack) -> list[Runner]:
-    """A runner for each of ``args.artifacts``; `stack` closes them."""
-    return [stack.enter_context(load_runner(args, path)) for path in args.artifacts]
+    """A runner for each of ``args.files``; `stack` closes them."""
+    return [stack.enter_context(load_runner(args, path)) for path in args.files]

@@ -1,18 +1,37 @@
-"""Time model files against each other, in turns, on this machine."""
+"""Compare the speed of model files on this machine: all are loaded and take turns.
+
+A time is of one inference, from float inputs to float outputs. Without --samples the inputs are random.
+"""
 
 from __future__ import annotations
 
 import argparse
 from contextlib import ExitStack
+from typing import Any
 
-from edgekit.cli.arguments import add_json, add_runner, load_all
+from numpy.typing import NDArray
+
+from edgekit.cli.arguments import FILE_HELP, add_json, add_runner, add_samples, load_all
 from edgekit.cli.console import Console
+from edgekit.cli.values import number
 from edgekit.runtime.benchmark import Benchmark, benchmark
+from edgekit.runtime.runner import Runner
+
+EXAMPLE = """\
+edgekit bench build/model.float32.tflite build/model.int8.tflite \\
+    --json build/bench.json"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("artifacts", nargs="+", metavar="ARTIFACT", help=".tflite, .onnx or Keras")
-    parser.add_argument("--seconds", type=float, default=1.0, metavar="S", help="a file (1)")
+    parser.add_argument("files", nargs="+", metavar="FILE", help=FILE_HELP)
+    parser.add_argument(
+        "--seconds",
+        type=number,
+        default=1.0,
+        metavar="S",
+        help="how long each file is timed, in seconds (default: 1)",
+    )
+    add_samples(parser, use="inputs to time with, of which the first batch is used", required=False)
     add_runner(parser)
     add_json(parser)
 
@@ -22,15 +41,27 @@ def run(args: argparse.Namespace, console: Console) -> int:
     args.device = args.device or "detect"
     with ExitStack() as stack:
         runners = load_all(args, stack)
-        result = benchmark(runners, seconds=args.seconds, progress=console.tell)
+        inputs = None if args.samples is None else _first_batch(args.samples, runners[0])
+        result = benchmark(runners, inputs=inputs, seconds=args.seconds, progress=console.tell)
     console.result(result.to_json(), _text(result), args)
     return 0
+
+
+def _first_batch(samples: str, runner: Runner) -> dict[str, NDArray[Any]]:
+    """As many samples as one inference of the runner takes, as it takes them."""
+    from edgekit.samples import load_samples
+    from edgekit.samples.prepare import prepared
+
+    fitting = prepared(load_samples(samples), runner.metadata, runner.inputs)
+    return {
+        spec.name: fitting.inputs[spec.name][: spec.concrete_shape()[0]] for spec in runner.inputs
+    }
 
 
 def _text(result: Benchmark) -> str:
     width = max(len(run.runner.artifact.name) for run in result.runs)
     lines = [
-        f"{'file':{width}}  {'p50 ms':>9} {'p90 ms':>9} {'p99 ms':>9} {'load ms':>9} {'MB':>6}"
+        f"{'file':{width}}  {'p50 ms':>9} {'p90 ms':>9} {'p99 ms':>9} {'load ms':>9} {'RSS MB':>6}"
     ]
     for run in result.runs:
         latency, cold = run.latency, run.cold

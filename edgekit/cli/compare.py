@@ -1,4 +1,8 @@
-"""Tell whether files still answer like the original model, and whether that is inside the budget."""
+"""Compare the answers of model files with the original model's, and judge them by a budget.
+
+The exit code is 3 if a file exceeds the budget. With too few samples to prove that a file stays
+within it, the verdict is 'inconclusive' and the exit code 0.
+"""
 
 from __future__ import annotations
 
@@ -6,57 +10,98 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
-from edgekit.cli.arguments import add_json, add_runner, load_all
+from edgekit.cli.arguments import FILE_HELP, add_json, add_runner, load_all
 from edgekit.cli.console import Console
+from edgekit.cli.values import STDOUT, number, share
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.compare import Drift, compare
 from edgekit.drift.golden import Golden
 from edgekit.errors import BUDGET_EXCEEDED, UsageError
 from edgekit.files import refuse_existing
 
+EXAMPLE = """\
+edgekit compare build/model.float32.tflite build/model.int8.tflite \\
+    --golden golden.npz --max-accuracy-drop 1% --json build/drift.json"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("artifacts", nargs="+", metavar="ARTIFACT", help=".tflite, .onnx or Keras")
-    parser.add_argument("--golden", required=True, metavar="FILE", help="made by 'edgekit golden'")
-    parser.add_argument("--max-accuracy-drop", type=float, metavar="F", help="a fraction: 0.01")
-    parser.add_argument("--min-agreement", type=float, metavar="F", help="a fraction: 0.99")
-    parser.add_argument("--min-sqnr-db", type=float, metavar="F", help="of the worst output")
-    parser.add_argument("--junit", metavar="FILE", help="write the verdicts as JUnit XML")
+    parser.add_argument("files", nargs="+", metavar="FILE", help=FILE_HELP)
+    parser.add_argument(
+        "--golden",
+        required=True,
+        metavar="FILE",
+        help="samples and the original model's answers, as 'edgekit golden' stores them",
+    )
+    budget = parser.add_argument_group("budget (default: none, every file passes)")
+    budget.add_argument(
+        "--max-accuracy-drop",
+        type=share,
+        metavar="SHARE",
+        help="accuracy that a file may lose: 1%% or 0.01 is one percentage point",
+    )
+    budget.add_argument(
+        "--min-agreement",
+        type=share,
+        metavar="SHARE",
+        help="share of the samples for which a file has to give the original's class: 99%% or 0.99",
+    )
+    budget.add_argument(
+        "--min-sqnr-db",
+        type=number,
+        metavar="DB",
+        help="signal-to-quantisation-noise ratio that every output has to reach, in dB",
+    )
+    parser.add_argument(
+        "--junit",
+        metavar="FILE",
+        help="write the verdicts as JUnit XML to FILE, or to stdout if FILE is '-'",
+    )
     add_runner(parser)
     add_json(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
     budget = DriftBudget(args.max_accuracy_drop, args.min_agreement, args.min_sqnr_db)
-    if args.junit:
-        if args.json and Path(args.json).absolute() == Path(args.junit).absolute():
-            raise UsageError(
-                f"--json and --junit: received {args.json!r} twice, expected two files."
-            )
-        refuse_existing([args.junit], args.overwrite)
+    _check_outputs(args)
+    if budget.limits:
+        console.tell(f"budget: {', '.join(budget.limits)}")
     golden = Golden.load(args.golden)
     with ExitStack() as stack:
         runners = load_all(args, stack)
         drift = compare(golden, runners, budget, progress=console.tell)
     content = drift.to_json()
     if args.junit:
-        from edgekit.report import write_junit
+        from edgekit.report import to_junit, write_junit
 
-        write_junit(content, args.junit)
-    console.result(content, _text(drift), args)
+        if args.junit == STDOUT:
+            console.write(to_junit(content))
+        else:
+            write_junit(content, args.junit)
+    console.result(content, _text(drift), args, stdout=args.junit != STDOUT)
     return BUDGET_EXCEEDED if drift.verdict == "fail" else 0
+
+
+def _check_outputs(args: argparse.Namespace) -> None:
+    if not args.junit:
+        return
+    if args.json and Path(args.json).absolute() == Path(args.junit).absolute():
+        raise UsageError(
+            f"--json and --junit: received {args.json!r} for both, expected two files."
+        )
+    if args.junit != STDOUT:
+        refuse_existing([args.junit], args.overwrite)
 
 
 def _text(drift: Drift) -> str:
     lines = []
     for candidate in drift.candidates:
         figures = [
-            f"{label} {value:{form}}"
-            for label, value, form in (
-                ("accuracy", candidate.accuracy, ".4f"),
-                ("drop", candidate.drop, "+.4f"),
-                ("agreement", candidate.agreement, ".4f"),
-                ("SQNR dB", candidate.sqnr_db, ".1f"),
+            f"{label} {factor * value:.{digits}f} {unit}"
+            for label, value, factor, digits, unit in (
+                ("accuracy", candidate.accuracy, 100, 2, "%"),
+                ("drop", candidate.drop, 100, 2, "pt"),
+                ("agreement", candidate.agreement, 100, 2, "%"),
+                ("SQNR", candidate.sqnr_db, 1, 1, "dB"),
             )
             if value is not None
         ]

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 from edgekit import document
+from edgekit.cli.values import STDOUT
 from edgekit.errors import RangeWarning
 from edgekit.streams import Diverted
 
@@ -79,14 +80,27 @@ class Console:
         else:
             sys.stderr.write(warnings.formatwarning(message, category, filename, lineno, line))
 
-    def result(self, content: dict[str, Any], text: str, args: argparse.Namespace) -> None:
-        """A command's result: to ``--json FILE``, as text on a terminal, as JSON into a pipe."""
-        if args.json is not None:
+    def result(
+        self, content: dict[str, Any], text: str, args: argparse.Namespace, *, stdout: bool = True
+    ) -> None:
+        """A command's result: to ``--json FILE``, as text on a terminal, as JSON into a pipe.
+
+        Args:
+            content: a document.
+            text: the same for a person.
+            args: with ``--json``.
+            stdout: whether it is free; another result may be there already.
+        """
+        if args.json not in (None, STDOUT):
             document.write(args.json, content)
-            self.tell(text)
-        elif self.out.isatty():
-            print(text, file=self.out)
-        else:
-            self.out.write(document.dumps(content))
-            self.tell(text)
+        elif args.json == STDOUT or (stdout and not self.out.isatty()):
+            self.write(document.dumps(content))
+        elif stdout:
+            self.write(f"{text}\n")
+            return
+        self.tell(text)
+
+    def write(self, text: str) -> None:
+        """Text that is a result, to stdout."""
+        self.out.write(text)
         self.out.flush()

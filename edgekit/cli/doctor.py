@@ -1,4 +1,7 @@
-"""Tell what this machine offers a model, and what would make measurements here unreliable."""
+"""Show what this machine offers a model, which schemes run well on it, and what disturbs measurements.
+
+The exit code is 4 if no TFLite interpreter is installed.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from edgekit.document import tag
 from edgekit.errors import MissingDependencyError, pip_install
 from edgekit.runtime.host import HostState
 from edgekit.runtime.suitability import suitability
+
+EXAMPLE = "edgekit doctor --json build/host.json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,11 +43,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 
 def _rows(host: HostState) -> dict[str, str]:
-    """What the host tells, by the row's name."""
+    """What is known of the host, by the row's name."""
     userland = f"{host.machine} ({host.userland_bits} bit), {host.system}"
     if host.kernel_machine != host.machine:
         userland += f" on {host.kernel_machine}"
-    throttled = {None: "not told", True: "yes", False: "no"}[host.throttled]
+    throttled = {None: "unknown", True: "yes", False: "no"}[host.throttled]
     if host.throttled_since_boot:
         throttled += f"; since the board started: {', '.join(host.throttled_since_boot)}"
     memory = _megabytes(host.memory_available_bytes)
@@ -54,8 +59,8 @@ def _rows(host: HostState) -> dict[str, str]:
         "userland": userland,
         "CPU": f"{host.cpu}, {host.cores} cores",
         "CPU features": ", ".join(host.cpu_features) or "none known",
-        "governor": host.governor or "not told",
-        "temperature": "not told" if celsius is None else f"{celsius:.0f} °C",
+        "governor": host.governor or "unknown",
+        "temperature": "unknown" if celsius is None else f"{celsius:.0f} °C",
         "throttled": throttled,
         "memory free": memory,
         "Python": host.python,
@@ -64,7 +69,7 @@ def _rows(host: HostState) -> dict[str, str]:
 
 
 def _megabytes(size: int | None) -> str:
-    return "not told" if size is None else f"{size / 1e6:.0f} MB"
+    return "unknown" if size is None else f"{size / 1e6:.0f} MB"
 
 
 def _tflite(host: HostState) -> set[str]:

@@ -1,29 +1,30 @@
-"""Tell how good a model or a file answers labelled samples: accuracy, AUC, F1, errors."""
+"""Score a model on labelled samples: accuracy, AUC and F1 of a classifier, MAE and RMSE of a regression."""
 
 from __future__ import annotations
 
 import argparse
 from contextlib import ExitStack
 
-from edgekit.cli.arguments import SAMPLES_HELP, add_json, add_runner, load_runner
+from edgekit.cli.arguments import (
+    FILE_HELP,
+    add_executor,
+    add_json,
+    add_runner,
+    add_samples,
+    load_runner,
+)
 from edgekit.cli.console import Console
 from edgekit.errors import UsageError
 from edgekit.samples import load_samples
 from edgekit.scoring.evaluation import Evaluation, evaluate
 
+EXAMPLE = "edgekit evaluate build/model.int8.tflite --samples samples.npz"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("artifact", metavar="MODEL|ARTIFACT", help=".tflite, .onnx or Keras")
-    parser.add_argument("--samples", required=True, metavar="SAMPLES", help=SAMPLES_HELP)
-    parser.add_argument(
-        "--executor",
-        choices=("here", "ray"),
-        default="here",
-        help="where samples are answered: here (default), or on a Ray cluster",
-    )
-    parser.add_argument(
-        "--address", metavar="ADDRESS", help="of the Ray cluster; without it, one is started here"
-    )
+    parser.add_argument("file", metavar="FILE", help=FILE_HELP)
+    add_samples(parser, use="labelled raw samples")
+    add_executor(parser, "here", "the model runs")
     add_runner(parser)
     add_json(parser)
 
@@ -32,7 +33,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if args.address is not None and args.executor != "ray":
         raise UsageError("--address: only the executor 'ray' has one: give --executor ray.")
     samples = load_samples(args.samples)
-    with load_runner(args, args.artifact) as runner, ExitStack() as stack:
+    with load_runner(args, args.file) as runner, ExitStack() as stack:
         if args.executor == "ray":
             from edgekit.scoring.on_ray import on_cluster
 
@@ -47,14 +48,14 @@ def _text(evaluation: Evaluation) -> str:
         "accuracy": evaluation.accuracy,
         "top-5 accuracy": evaluation.top5_accuracy,
         "AUC": evaluation.auc,
-        "F1, mean of classes": evaluation.f1_macro,
+        "macro F1": evaluation.f1_macro,
         "MAE": evaluation.mae,
         "RMSE": evaluation.rmse,
     }
     lines = [f"{evaluation.artifact.name}: {evaluation.task} of {evaluation.count} samples"]
-    lines += [f"{name:20} {value:.4f}" for name, value in figures.items() if value is not None]
+    lines += [f"{name:14} {value:.4f}" for name, value in figures.items() if value is not None]
     if evaluation.per_class:
-        width = max(len(row.name) for row in evaluation.per_class)
+        width = max(len("class"), *(len(row.name) for row in evaluation.per_class))
         lines.append(f"{'class':{width}}  count precision recall     F1")
         lines += [
             f"{row.name:{width}} {row.count:6} {row.precision:9.4f} {row.recall:6.4f} {row.f1:6.4f}"

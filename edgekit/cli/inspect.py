@@ -1,4 +1,7 @@
-"""Tell what a .tflite or .onnx file holds, what it costs, and which interpreters run it."""
+"""Show what a .tflite or .onnx file contains, what it costs, and which interpreters run it.
+
+Any file will do, not only edgekit's: inputs and outputs, operators by dtype, MACs, memory, versions.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +12,23 @@ from edgekit.cli.arguments import add_json
 from edgekit.cli.console import Console
 from edgekit.inspection.inspect import inspect
 
+EXAMPLE = "edgekit inspect build/model.int8.tflite"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("artifact", metavar="FILE", help=".tflite or .onnx, whoever made it")
+    parser.add_argument("file", metavar="FILE", help=".tflite or .onnx file")
     add_json(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    found = inspect(args.artifact).to_json()
+    found = inspect(args.file).to_json()
     console.result(found, _text(found), args)
     return 0
 
 
 def _text(found: dict[str, Any]) -> str:
     size = found["artifact"]["size_bytes"]
-    lines = [f"{'size':<12} {size:,} bytes, {found['compressed_size_bytes']:,} packed by xz"]
+    lines = [f"{'size':<12} {size:,} bytes, {found['compressed_size_bytes']:,} compressed by xz"]
     for side in ("inputs", "outputs"):
         for spec in found[side]:
             lines.append(f"{side[:-1]:<12} {spec['name']} {spec['dtype']} {spec['shape']}")

@@ -1,4 +1,4 @@
-"""Merge the JSON of other commands into one page for a person to read."""
+"""Merge JSON results of other commands into one page: an HTML file, or Markdown."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import argparse
 
 from edgekit.cli.arguments import add_overwrite
 from edgekit.cli.console import Console
+from edgekit.cli.values import STDOUT
+
+EXAMPLE = """\
+edgekit report build/drift.json build/bench.json build/manifest.json \\
+    -o build/report.html"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,15 +18,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "documents",
         nargs="+",
         metavar="JSON",
-        help="drift, bench, manifest, training and tuning documents",
+        help="results of compare, bench, export (manifest.json), train and tune, of one model",
     )
-    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="report.html or .md")
+    parser.add_argument(
+        "-o",
+        "--out",
+        required=True,
+        metavar="FILE",
+        help="page to write, FILE.html or FILE.md; '-' writes Markdown to stdout",
+    )
     add_overwrite(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from edgekit.report import write_report
+    from edgekit.report import merge, to_markdown, write_report
 
-    write_report(args.documents, args.output, overwrite=args.overwrite)
-    console.tell(args.output)
+    if args.out == STDOUT:
+        console.write(to_markdown(merge(args.documents)))
+    else:
+        write_report(args.documents, args.out, overwrite=args.overwrite)
+        console.tell(args.out)
     return 0

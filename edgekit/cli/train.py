@@ -1,6 +1,6 @@
-"""Train a network on labelled samples and save it: a .keras or .h5 file, or a SavedModel folder.
+"""Train a network on labelled samples and save it as a .keras or .h5 file or a SavedModel folder.
 
-A training that was ended goes on where it was when the same command runs again.
+A training that was interrupted continues where it was when the same command is run again.
 """
 
 from __future__ import annotations
@@ -9,33 +9,74 @@ import argparse
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from edgekit.cli.arguments import add_json, add_trust_code
+from edgekit.cli.arguments import add_json, add_out, add_trust_code
 from edgekit.cli.console import INTERRUPTED, Console
+from edgekit.cli.values import names, whole_number
 from edgekit.errors import UsageError
-from edgekit.recipe import DataRecipe, Recipe, read_recipe
+from edgekit.recipe import DataRecipe, ModelRecipe, Recipe, TrainingRecipe, read_recipe
 
 if TYPE_CHECKING:
     from edgekit.train.machines import Cluster
     from edgekit.train.result import Training
 
 
+EXAMPLE = "edgekit train --data samples.npz --model cnn --epochs 20 -o model.keras"
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("recipe", nargs="?", metavar="RECIPE.toml", help="data, model and training")
     parser.add_argument(
-        "--model", metavar="NAME", help="a reference architecture, such as cnn, ds_cnn or conv1d"
+        "recipe",
+        nargs="?",
+        metavar="RECIPE.toml",
+        help="recipe with the tables [data], [model] and [training]; options replace what it says",
     )
-    parser.add_argument("--data", metavar="SAMPLES", help="labelled samples to train on")
-    parser.add_argument("--test", metavar="SAMPLES", help="labelled samples kept apart to the end")
-    parser.add_argument("--epochs", type=int, metavar="N", help="passes over the samples")
-    parser.add_argument("--seed", type=int, metavar="N", help="of splits, weights and shuffling")
-    parser.add_argument("--tensorboard", metavar="DIR", help="write logs for TensorBoard to DIR")
     parser.add_argument(
-        "--workers",
+        "--model",
+        metavar="NAME",
+        help="reference architecture, such as cnn, ds_cnn or conv1d "
+        f"(default: what the recipe says, or {ModelRecipe.name})",
+    )
+    parser.add_argument(
+        "--data",
+        metavar="SAMPLES",
+        help="labelled raw samples to train on, a tenth of which is kept for validation "
+        "(default: what the recipe says)",
+    )
+    parser.add_argument(
+        "--test",
+        metavar="SAMPLES",
+        help="labelled raw samples to score the trained model on (default: what the recipe says)",
+    )
+    parser.add_argument(
+        "--epochs",
+        type=whole_number,
+        metavar="N",
+        help=f"passes over the samples (default: what the recipe says, or {TrainingRecipe.epochs})",
+    )
+    parser.add_argument(
+        "--seed",
+        type=whole_number,
+        metavar="N",
+        help="seed of splits, weights and shuffling (default: what the recipe says, or 0)",
+    )
+    parser.add_argument(
+        "--tensorboard", metavar="DIR", help="write logs for TensorBoard to DIR (default: none)"
+    )
+    parser.add_argument(
+        "--hosts",
+        type=names,
+        action="extend",
         metavar="HOST:PORT,...",
-        help="train on several machines: all their addresses, the same list on each; or TF_CONFIG",
+        help="train on several machines: the addresses of all, the same list on each "
+        "(default: what TF_CONFIG says, or this machine alone)",
     )
-    parser.add_argument("--index", type=int, metavar="K", help="which of --workers this is, from 0")
-    parser.add_argument("-o", "--output", required=True, metavar="MODEL.keras")
+    parser.add_argument(
+        "--index",
+        type=whole_number,
+        metavar="K",
+        help="which of --hosts this machine is, from 0; the first writes the model",
+    )
+    add_out(parser, "MODEL", "model to write: MODEL.keras, MODEL.h5, or a SavedModel folder")
     add_trust_code(parser)
     add_json(parser)
 
@@ -49,7 +90,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from edgekit.train.planning import check_recipe
     from edgekit.train.trainer import load_splits, train
 
-    checkpoint = Checkpoint(check_path(args.output))
+    checkpoint = Checkpoint(check_path(args.out))
     if not checkpoint.may_replace_output():
         refuse_saving(checkpoint.output, args.overwrite)
     check_model(recipe.model)
@@ -62,7 +103,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         training = train(
             load_splits(recipe.data),
             recipe,
-            args.output,
+            args.out,
             overwrite=args.overwrite,
             progress=console.tell,
             live=console.live,
@@ -72,7 +113,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         if not checkpoint.exists():
             raise
         console.tell(
-            "edgekit: interrupted; the finished epochs are kept: run the same command again to go on."
+            "edgekit: interrupted; the finished epochs are kept: run the same command again to continue."
         )
         return INTERRUPTED
     console.result(training.to_json(), _text(training), args)
@@ -81,13 +122,13 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 def _cluster(args: argparse.Namespace) -> Cluster | None:
     """Who trains together, by the options or else by TensorFlow's own variable; None for this process alone."""
-    if (args.workers is None) != (args.index is None):
-        raise UsageError("--workers and --index belong together: give both or neither.")
+    if (args.hosts is None) != (args.index is None):
+        raise UsageError("--hosts and --index belong together: give both or neither.")
     from edgekit.train.machines import Cluster
 
-    if args.workers is None:
+    if args.hosts is None:
         return Cluster.from_environment()
-    return Cluster(tuple(word.strip() for word in args.workers.split(",")), args.index)
+    return Cluster(tuple(args.hosts), args.index)
 
 
 def _together(args: argparse.Namespace, recipe: Recipe, cluster: Cluster, console: Console) -> int:
@@ -98,14 +139,14 @@ def _together(args: argparse.Namespace, recipe: Recipe, cluster: Cluster, consol
     training = train_together(
         load_splits(recipe.data),
         recipe,
-        args.output,
+        args.out,
         cluster,
         overwrite=args.overwrite,
         progress=console.tell,
         trust_code=args.trust_code,
     )
     if training is None:
-        console.tell(f"worker {cluster.index} is done; {cluster.workers[0]} writes {args.output}")
+        console.tell(f"worker {cluster.index} is done; {cluster.hosts[0]} writes {args.out}")
     else:
         console.result(training.to_json(), _text(training), args)
     return 0

@@ -1,45 +1,52 @@
-"""Search the hyperparameters that a recipe's [tune] table names; many processes can share a study."""
+"""Search the hyperparameters that a recipe's [tune] table names.
+
+The study lives in a folder. The same command continues it, and joins it from other terminals or machines.
+"""
 
 from __future__ import annotations
 
 import argparse
 
-from edgekit.cli.arguments import add_json
+from edgekit.cli.arguments import add_executor, add_json, add_out
 from edgekit.cli.console import Console
+from edgekit.cli.values import whole_number
+
+EXAMPLE = "edgekit tune recipe.toml --trials 20 --workers 2 -o build/study"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("recipe", metavar="RECIPE.toml", help="with the tables [data] and [tune]")
     parser.add_argument(
-        "-o", "--output", required=True, metavar="DIR", help="the study: new, or one to join"
+        "recipe", metavar="RECIPE.toml", help="recipe with the tables [data] and [tune]"
     )
-    parser.add_argument("--trials", type=int, metavar="N", help="in all, whoever runs them")
-    parser.add_argument("--workers", type=int, metavar="N", help="trials at a time")
+    add_out(parser, "DIR", "folder of the study: a new one, or one to continue or join")
     parser.add_argument(
-        "--executor",
-        choices=("processes", "ray"),
-        default="processes",
-        help="where trials run: processes on this machine (default), or a Ray cluster",
+        "--trials",
+        type=whole_number,
+        metavar="N",
+        help="trials in all, whoever runs them (default: what the recipe says)",
     )
     parser.add_argument(
-        "--address", metavar="ADDRESS", help="of the Ray cluster; without it, one is started here"
+        "--workers",
+        type=whole_number,
+        metavar="N",
+        help="processes that run trials at the same time (default: what the recipe says)",
     )
+    add_executor(parser, "processes", "the trials run")
     add_json(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
+    from edgekit.report.tuning import front_table
     from edgekit.tune.tuning import tune
 
     tuning = tune(
         args.recipe,
-        args.output,
+        args.out,
         trials=args.trials,
         workers=args.workers,
         executor=args.executor,
         address=args.address,
         progress=console.tell,
     )
-    from edgekit.report.tuning import front_table
-
     console.result(tuning.to_json(), front_table(tuning.to_json()).to_text(), args)
     return 0

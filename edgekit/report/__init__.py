@@ -15,7 +15,7 @@ from edgekit.report.junit import to_junit
 from edgekit.report.markdown import to_markdown
 from edgekit.report.merging import merge
 
-__all__ = ["Report", "merge", "write_junit", "write_report"]
+__all__ = ["Report", "merge", "to_junit", "to_markdown", "write_junit", "write_report"]
 
 _WRITERS = {".html": to_html, ".md": to_markdown}
 
@@ -59,4 +59,4 @@ def write_junit(drift: dict[str, Any], output: str | os.PathLike[str]) -> None:
     """
     text = to_junit(drift)
     with atomic(output) as temporary:
-        temporary.write_text('<?xml version="1.0" encoding="utf-8"?>\n' + text, "utf-8")
+        temporary.write_text(text, "utf-8")

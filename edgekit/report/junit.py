@@ -50,7 +50,8 @@ def to_junit(drift: dict[str, Any]) -> str:
             ET.SubElement(case, "failure", {"message": message, "type": "drift"}).text = reasons
         ET.SubElement(case, "system-out").text = _xml_text(_note(row))
     ET.indent(root)
-    return ET.tostring(root, encoding="unicode", xml_declaration=False) + "\n"
+    text = ET.tostring(root, encoding="unicode", xml_declaration=False)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n'
 
 
 def _note(row: dict[str, Any]) -> str:

@@ -74,12 +74,12 @@ def train_together(
     output, settings = check_path(output), recipe.training
     if cluster.is_chief:
         refuse_saving(output, overwrite)
-    if settings.batch_size < len(cluster.workers) or settings.precision != "float32":
+    if settings.batch_size < len(cluster.hosts) or settings.precision != "float32":
         raise UsageError(
-            f"training on {len(cluster.workers)} workers: received a batch of {settings.batch_size} and "
+            f"training on {len(cluster.hosts)} workers: received a batch of {settings.batch_size} and "
             f"precision {settings.precision!r}, expected at least one sample a worker and 'float32'."
         )
-    meet(cluster.workers, cluster.index, _key(splits, recipe))
+    meet(cluster.hosts, cluster.index, _key(splits, recipe))
     os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
     tf, strategy = _strategy(cluster)
     try:
@@ -108,7 +108,7 @@ def _lost(error: Exception) -> ClusterError:
 def _strategy(cluster: Cluster) -> tuple[Any, Any]:
     tf = require("tensorflow", "export", _PURPOSE)
     task = {"type": "worker", "index": cluster.index}
-    os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": cluster.workers}, "task": task})
+    os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": cluster.hosts}, "task": task})
     try:
         return tf, tf.distribute.MultiWorkerMirroredStrategy()
     except RuntimeError as error:
@@ -199,7 +199,7 @@ def _share(tf: Any, feed: Feed, recipe: Recipe, vary: Vary | None, cluster: Clus
     TensorFlow averages each worker's loss over its rows and then over the workers, whose shares may
     differ by a row. A worker without a row takes one with weight 0.
     """
-    settings, count = recipe.training, len(cluster.workers)
+    settings, count = recipe.training, len(cluster.hosts)
     batches = feed.epochs(settings.batch_size, range(settings.epochs), settings.seed, vary)
 
     def share(inputs: Any, targets: Any, weights: Any = None) -> Any:

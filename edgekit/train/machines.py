@@ -14,18 +14,18 @@ class Cluster:
     """Who trains together.
 
     Attributes:
-        workers: addresses ``host:port``, the same list on each.
+        hosts: addresses ``host:port``, the same list on each.
         index: which of them this process is. The first one writes the model.
 
     Raises:
-        UsageError: fewer than two workers, an address that is none, or no such index.
+        UsageError: fewer than two hosts, an address that is none, or no such index.
     """
 
-    workers: tuple[str, ...]
+    hosts: tuple[str, ...]
     index: int
 
     def __post_init__(self) -> None:
-        _check(self.workers, self.index)
+        _check(self.hosts, self.index)
 
     @property
     def is_chief(self) -> bool:
@@ -57,17 +57,17 @@ class Cluster:
         return cls(everybody, index) if len(everybody) > 1 else None
 
 
-def _check(workers: tuple[str, ...], index: int) -> None:
-    if len(workers) < 2 or len(set(workers)) < len(workers):
+def _check(hosts: tuple[str, ...], index: int) -> None:
+    if len(hosts) < 2 or len(set(hosts)) < len(hosts):
         raise UsageError(
-            f"workers: received {', '.join(workers) or 'none'}, expected at least two different "
+            f"hosts: received {', '.join(hosts) or 'none'}, expected at least two different "
             "addresses host:port."
         )
-    for each in workers:
+    for each in hosts:
         host, _, port = each.rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise UsageError(f"workers: received {each!r}, expected host:port.")
-    if not 0 <= index < len(workers):
+            raise UsageError(f"hosts: received {each!r}, expected host:port.")
+    if not 0 <= index < len(hosts):
         raise UsageError(
-            f"index: received {index}, expected 0 to {len(workers) - 1}: which of the workers this is."
+            f"index: received {index}, expected 0 to {len(hosts) - 1}: which of the hosts this is."
         )

@@ -50,12 +50,12 @@ def place(tmp_path, monkeypatch, digits_files, digits_model):
     return tmp_path
 
 
-RUN = ["run", "good.tflite", "-o", "out.npz", "--input"]
+RUN = ["run", "good.tflite", "-o", "out.npz", "--samples"]
 CASES = {
     "missing samples": ([*RUN, "nowhere.npz"], 2, "nowhere.npz' does not exist"),
-    "missing model": (["run", "no.tflite", "--input", "good.npz", "-o", "o.npz"], 2, "no.tflite"),
+    "missing model": (["run", "no.tflite", "--samples", "good.npz", "-o", "o.npz"], 2, "no.tflite"),
     "truncated tflite": (
-        ["run", "truncated.tflite", "--input", "good.npz", "-o", "o.npz"],
+        ["run", "truncated.tflite", "--samples", "good.npz", "-o", "o.npz"],
         1,
         "truncated.tflite",
     ),
@@ -74,7 +74,7 @@ CASES = {
         "received 12 at sample 3",
     ),
     "taken output": (
-        ["run", "good.tflite", "--input", "good.npz", "-o", "taken.npz"],
+        ["run", "good.tflite", "--samples", "good.npz", "-o", "taken.npz"],
         2,
         "--overwrite",
     ),

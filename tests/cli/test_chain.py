@@ -43,7 +43,7 @@ def test_from_export_to_report(source, digits_model, digits, tmp_path, monkeypat
     assert len(manifest["files"]) == 4
     files = [f"build/{row['path']}" for row in manifest["files"]]
     assert main(["golden", source, "--samples", "s.npz", "-o", "golden.npz"]) == 0
-    assert main(["run", files[0], "--input", "s.npz", "-o", "out.npz"]) == 0
+    assert main(["run", files[0], "--samples", "s.npz", "-o", "out.npz"]) == 0
     capfd.readouterr()
     assert main(["bench", source, *files, "--seconds", "0.05"]) == 0
     bench = valid(capfd.readouterr().out, "bench")

@@ -39,7 +39,7 @@ def test_devices(capfd):
 def test_run_bench_and_compare(models, samples, tmp_path, capfd):
     original, int8 = models / "classifier.float32.tflite", models / "classifier.int8.tflite"
     golden, out = tmp_path / "golden.npz", tmp_path / "out.npz"
-    assert main(["run", str(int8), "--input", str(samples), "-o", str(out)]) == 0
+    assert main(["run", str(int8), "--samples", str(samples), "-o", str(out)]) == 0
     assert main(["golden", str(original), "--samples", str(samples), "-o", str(golden)]) == 0
     capfd.readouterr()
     limits = ["--min-sqnr-db", "5", "--junit", str(tmp_path / "drift.xml")]

@@ -45,14 +45,14 @@ def test_a_folder_serves_as_samples(command, file: Path, folder: Path, tmp_path:
     assert (evaluation["accuracy"], evaluation["count"]) == (1.0, 40)
     assert [row["name"] for row in evaluation["per_class"]] == list(NAMES)
     out, golden = tmp_path / "out.npz", tmp_path / "golden.npz"
-    assert command("run", file, "--input", folder, "-o", out).code == 0
+    assert command("run", file, "--samples", folder, "-o", out).code == 0
     with np.load(out) as arrays:
         assert arrays["digit"].shape == (40, 5)
     assert command("golden", file, "--samples", folder, "-o", golden).code == 0
     drift = command("compare", file, "--golden", golden).json()
     assert drift["candidates"][0]["task"]["candidate"] == 1.0
     one = next(folder.rglob("*.png"))
-    assert command("run", file, "--input", one, "-o", out, "--overwrite").code == 0
+    assert command("run", file, "--samples", one, "-o", out, "--overwrite").code == 0
 
 
 def test_a_recipe_serves_as_its_test_samples(command, fails, file: Path, folder: Path) -> None:

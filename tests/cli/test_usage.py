@@ -41,7 +41,41 @@ def test_every_command_explains_itself(capfd: pytest.CaptureFixture[str], name: 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_an_unknown_option(fails: Fails, name: str) -> None:
     message = fails(2, name, "--frobnicate")
+    assert "unknown option '--frobnicate'" in message
     assert f"edgekit {name} --help" in message
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ("export", "--quantise", "int8"),
+            "unknown option '--quantise'. Did you mean '--quantize'?",
+        ),
+        (("export", "--quantise=int8"), "unknown option '--quantise'. Did you mean '--quantize'?"),
+        # No option is abbreviated: what is meant today could be two tomorrow.
+        (("export", "--quant", "int8"), "Did you mean '--quantize'?"),
+        (
+            ("bench", "m.tflite", "-threads", "2"),
+            "unknown option '-threads'. Did you mean '--threads'?",
+        ),
+        (("run", "m.tflite", "--output", "a.npz"), "Did you mean '--out'?"),
+        (("bench", "m.tflite", "-q"), "unknown option '-q'."),
+        (("devices", "list", "--hlep"), "Did you mean '--help'?"),
+        (("--verion",), "unknown option '--verion'. Did you mean '--version'?"),
+    ],
+)
+def test_the_nearest_option_is_named(fails: Fails, words: tuple[str, ...], message: str) -> None:
+    assert message in fails(2, *words)
+
+
+def test_what_looks_like_an_option_and_is_none(fails: Fails, tmp_path: Path) -> None:
+    # A negative number, and names behind `--`.
+    assert "does not exist" in fails(
+        2, "compare", tmp_path / "x", "--golden", "g", "--min-sqnr-db", "-5"
+    )
+    assert "'--odd.tflite' does not exist" in fails(2, "inspect", "--", "--odd.tflite")
+    assert "too many arguments: b.tflite." in fails(2, "inspect", "a.tflite", "b.tflite")
 
 
 @pytest.mark.parametrize("word", ["--version", "--help"])
@@ -85,12 +119,64 @@ CASES: list[tuple[tuple[str, ...], str]] = [
     (("bench", "{tflite}", "--device", "raspberry-pi-4"), "Did you mean 'raspberry-pi-4b'?"),
     (("bench", "{missing}"), "does not exist"),
     (("bench", "{taken}"), "received the ending '.txt'"),
-    (("run", "{missing}", "--input", "{samples}", "-o", "{out}.npz"), "does not exist"),
-    (("run", "{tflite}", "--input", "{missing}", "-o", "{out}.npz"), "does not exist"),
-    (("run", "{tflite}", "--input", "{samples}", "-o", "{out}.csv"), "ends in .npz"),
+    (("run", "{missing}", "--samples", "{samples}", "-o", "{out}.npz"), "does not exist"),
+    (("run", "{tflite}", "--samples", "{missing}", "-o", "{out}.npz"), "does not exist"),
+    (("run", "{tflite}", "--samples", "{samples}", "-o", "{out}.csv"), "ends in .npz"),
     (("golden", "{missing}", "--samples", "{samples}", "-o", "{out}"), "does not exist"),
     (("compare", "{tflite}", "--golden", "{missing}"), "does not exist"),
-    (("compare", "{tflite}", "--golden", "{missing}", "--max-accuracy-drop", "2"), "from 0 to 1"),
+    (
+        ("compare", "{tflite}", "--golden", "{missing}", "--max-accuracy-drop", "1"),
+        "max_accuracy_drop: received 1, which is 100 points; did you mean 1%, that is 0.01?",
+    ),
+    (
+        ("compare", "{tflite}", "--golden", "{missing}", "--max-accuracy-drop", "0.25"),
+        "received 0.25, which is 25 points; did you mean 0.25%",
+    ),
+    (("compare", "{tflite}", "--golden", "{missing}", "--max-accuracy-drop", "200"), "from 0 to 1"),
+    (
+        ("compare", "{tflite}", "--golden", "{missing}", "--max-accuracy-drop", "101%"),
+        "--max-accuracy-drop: received '101%', expected a share such as 0.01 or 1%.",
+    ),
+    (
+        ("compare", "{tflite}", "--golden", "{missing}", "--min-agreement", "99"),
+        "did you mean 99%, that is 0.99?",
+    ),
+    (("compare", "{tflite}", "--golden", "{missing}", "--min-sqnr-db", "x"), "expected a number"),
+    (
+        ("compare", "{tflite}", "--golden", "g", "--json", "-", "--junit", "-"),
+        "--json and --junit: received '-' for both",
+    ),
+    (("export", "{model}", "-o", "{out}", "--prune", "80"), "did you mean 80%, that is 0.8?"),
+    (
+        ("export", "{model}", "-o", "{out}", "--prune-channels", "25"),
+        "did you mean 25%, that is 0.25?",
+    ),
+    (("export", "{model}", "-o", "{out}", "--quantize", "int8,"), "--quantize: received 'int8,'"),
+    (("export", "{model}", "-o", "{out}", "--quantize", "float32,int9"), "Did you mean 'int8'?"),
+    (("export", "{model}", "-o", "{out}", "--file", "int8.tflit"), "Did you mean 'int8.tflite'?"),
+    (
+        ("export", "{model}", "-o", "{out}", "--file", "int8.tflite", "--format", "onnx"),
+        "files: received together with schemes or formats",
+    ),
+    (
+        ("export", "{model}", "-o", "{out}", "--file", "float32.onnx", "--file", "int8.tflite"),
+        "give --calibration SAMPLES",
+    ),
+    (("export", "{model}", "-o", "-"), "-o/--out: received '-', expected a path"),
+    (("run", "{tflite}", "--samples", "{samples}", "-o", "-"), "-o/--out: received '-'"),
+    (("bench", "{tflite}", "--seconds", "long"), "--seconds: received 'long', expected a number."),
+    (
+        ("bench", "{tflite}", "--threads", "2.5"),
+        "--threads: received '2.5', expected a whole number.",
+    ),
+    (
+        ("train", "--data", "{samples}", "-o", "{out}", "--hosts", "a:1,b:2"),
+        "--hosts and --index belong",
+    ),
+    (
+        ("train", "--data", "{samples}", "-o", "{out}", "--hosts", "a:1", "--index", "0"),
+        "hosts: received a:1, expected at least two",
+    ),
     (("report", "{missing}", "-o", "{out}.html"), "does not exist"),
     (("report", "{missing}", "-o", "{out}.pdf"), "received the ending '.pdf'"),
     (("train", "-o", "{out}.keras"), "no data: give a RECIPE.toml"),
@@ -101,7 +187,7 @@ CASES: list[tuple[tuple[str, ...], str]] = [
     (("devices", "shwo"), "invalid choice"),
     # What exists stays, unless --overwrite is given.
     (("export", "{model}", "-o", "{taken}"), "is a file, expected a folder"),
-    (("run", "{tflite}", "--input", "{samples}", "-o", "{taken}.npz"), "--overwrite"),
+    (("run", "{tflite}", "--samples", "{samples}", "-o", "{taken}.npz"), "--overwrite"),
     (("golden", "{model}", "--samples", "{samples}", "-o", "{taken}"), "--overwrite"),
     (("bench", "{tflite}", "--json", "{taken}"), "--overwrite"),
     (("compare", "{tflite}", "--golden", "{samples}", "--json", "{taken}"), "--overwrite"),

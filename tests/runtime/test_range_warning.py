@@ -79,7 +79,7 @@ def test_commands_say_it_in_one_line(
     assert main(["golden", original, "--samples", str(samples), "-o", golden]) == 0
     assert "warning" not in capfd.readouterr().err
     for words in (
-        ["run", int8, "--input", str(samples), "-o", str(tmp_path / "out.npz")],
+        ["run", int8, "--samples", str(samples), "-o", str(tmp_path / "out.npz")],
         ["compare", int8, "--golden", golden],
     ):
         assert main(words) == 0

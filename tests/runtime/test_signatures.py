@@ -153,7 +153,7 @@ def test_the_command_takes_a_signature(
 ) -> None:
     x = np.arange(12, dtype=np.float32).reshape(4, 3)
     np.savez(tmp_path / "samples.npz", x=x)
-    words = [str(models / "ledger.float32.tflite"), "--input", str(tmp_path / "samples.npz")]
+    words = [str(models / "ledger.float32.tflite"), "--samples", str(tmp_path / "samples.npz")]
     out = tmp_path / "out.npz"
     assert main(["run", *words, "-o", str(out), "--signature", "double"]) == 0
     with np.load(out) as answers:

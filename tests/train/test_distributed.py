@@ -74,7 +74,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., list[subprocess.Popen[str]]]
                     {"cluster": {"worker": workers}, "task": task}
                 )
             else:
-                words += ["--workers", ",".join(workers), "--index", str(index)]
+                words += ["--hosts", ",".join(workers), "--index", str(index)]
             running.append(
                 stack.enter_context(
                     children.python(

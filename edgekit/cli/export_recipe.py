@@ -1,0 +1,178 @@
+"""The options of 'edgekit export' that say what is made, and the recipe that they and --recipe come to."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from typing import Any
+
+from edgekit.artifact import FORMATS, SCHEMES
+from edgekit.cli.arguments import add_signature
+from edgekit.cli.values import names, share, whole_number
+from edgekit.recipe import (
+    CALIBRATION_METHODS,
+    ClusterRecipe,
+    DistillRecipe,
+    ExportRecipe,
+    PruneRecipe,
+    QatRecipe,
+    Recipe,
+    read_recipe,
+)
+
+
+def add_files(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("which files are made")
+    for option, metavar, known, default in (
+        ("--format", "FORMAT", FORMATS, "tflite"),
+        ("--quantize", "SCHEME", SCHEMES, "float32, and int8 with --calibration or --qat"),
+    ):
+        group.add_argument(
+            option,
+            type=names,
+            action="extend",
+            metavar=f"{metavar},...",
+            help=f"{', '.join(known)}; several with commas or by repeating the option "
+            f"(default: {default})",
+        )
+    group.add_argument(
+        "--file",
+        type=names,
+        action="extend",
+        metavar="SCHEME.FORMAT,...",
+        help="single files, such as int8.tflite,float32.onnx, in place of --quantize and --format, "
+        "which make every scheme in every format",
+    )
+    group.add_argument(
+        "--io-dtype",
+        metavar="DTYPE",
+        help="dtype of the inputs and outputs of int8 TFLite files: int8 or float32 (default: int8)",
+    )
+    group.add_argument(
+        "--batch",
+        metavar="N",
+        help="samples in one inference, or 'dynamic' for any number (default: 1)",
+    )
+    add_signature(group, "convert")
+    group.add_argument(
+        "--device",
+        metavar="ID",
+        help="board whose interpreters have to run the files; see 'edgekit devices list'",
+    )
+    group.add_argument(
+        "--target",
+        type=names,
+        action="extend",
+        metavar="INTERPRETER==VERSION,...",
+        help="interpreters that have to run the files, such as tflite-runtime==2.14",
+    )
+    group.add_argument(
+        "--allow-flex",
+        action="store_true",
+        help="use TensorFlow's own operators in .tflite files where TFLite has none",
+    )
+    group.add_argument(
+        "--recipe",
+        metavar="RECIPE.toml",
+        help="recipe with an [export] table; options given here replace what it says",
+    )
+
+
+def add_calibration(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("how int8 and int16x8 are calibrated")
+    group.add_argument(
+        "--calibration",
+        metavar="SAMPLES",
+        help="raw samples, labels not needed, on which ranges and rounding are fitted "
+        "(default: the data of --recipe)",
+    )
+    group.add_argument(
+        "--calibration-method",
+        metavar="METHOD",
+        help=f"how ranges are chosen: {', '.join(CALIBRATION_METHODS)} "
+        f"(default: {ExportRecipe.calibration_method})",
+    )
+    group.add_argument(
+        "--validation",
+        metavar="SAMPLES",
+        help="raw samples, other than those for calibration, to check the ranges on (default: none)",
+    )
+
+
+def add_optimizing(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "optimisation before the export, with fine-tuning (default: none)"
+    )
+    group.add_argument(
+        "--data",
+        metavar="SAMPLES",
+        help="labelled raw samples to fine-tune with (default: the data of --recipe)",
+    )
+    group.add_argument(
+        "--prune",
+        type=share,
+        metavar="SHARE",
+        help="share of the weights that is set to zero, below 1: 80%% or 0.8",
+    )
+    group.add_argument(
+        "--prune-channels",
+        type=share,
+        metavar="SHARE",
+        help="share of the channels that is removed, below 1: 25%% or 0.25",
+    )
+    group.add_argument(
+        "--cluster",
+        type=whole_number,
+        metavar="N",
+        help="number of distinct values that each kernel keeps, 3 to 256",
+    )
+    group.add_argument("--qat", action="store_true", help="quantisation-aware training for int8")
+    group.add_argument(
+        "--distill",
+        action="store_true",
+        help="distil from the original model in every fine-tuning; --data then needs no labels",
+    )
+
+
+def recipe_of(args: argparse.Namespace) -> ExportRecipe:
+    """What the recipe file says, with what the options say in its place."""
+    recipe = (read_recipe(args.recipe) if args.recipe else Recipe()).export
+    recipe = recipe.choose(files=args.file, schemes=_schemes(args), formats=args.format)
+    plain = {
+        "signature": args.signature,
+        "io_dtype": args.io_dtype,
+        "calibration_method": args.calibration_method,
+        "batch": args.batch,
+        "device": args.device,
+        "targets": args.target,
+        "allow_flex": args.allow_flex or None,
+    }
+    return replace(recipe, **_given(plain), **_given(_optimizing(args, recipe)))
+
+
+def _schemes(args: argparse.Namespace) -> list[str] | None:
+    samples = args.recipe or args.calibration or args.qat
+    if args.quantize or args.file or samples:
+        found: list[str] | None = args.quantize
+        return found
+    # Without samples there are no ranges: the float file is what can be made.
+    return ["float32"]
+
+
+def _optimizing(args: argparse.Namespace, recipe: ExportRecipe) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    if pruning := _given({"sparsity": args.prune, "channels": args.prune_channels}):
+        prune = recipe.prune
+        changes["prune"] = replace(prune, **pruning) if prune else PruneRecipe(**pruning)
+    if args.cluster is not None:
+        clusters = recipe.cluster or ClusterRecipe(args.cluster)
+        changes["cluster"] = replace(clusters, clusters=args.cluster)
+    if args.qat:
+        changes["qat"] = recipe.qat or QatRecipe()
+    if args.distill:
+        changes["distill"] = recipe.distill or DistillRecipe()
+    return changes
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
