@@ -15,13 +15,14 @@ MODEL_HELP = ".keras or .h5 file, or SavedModel folder"
 FILE_HELP = ".tflite or .onnx file, or Keras model"
 
 
-def add_samples(parser: argparse.ArgumentParser, *, use: str, required: bool = True) -> None:
-    """``--samples``: what is judged or timed."""
+def add_samples(parser: argparse.ArgumentParser, use: str, otherwise: str | None = None) -> None:
+    """``--samples``: what is judged or timed; required unless something serves `otherwise`."""
+    default = f" (default: {otherwise})" if otherwise else ""
     parser.add_argument(
         "--samples",
-        required=required,
+        required=otherwise is None,
         metavar="SAMPLES",
-        help=f"{use}: a file, a folder, or a recipe, whose test samples are taken",
+        help=f"{use}: a file, a folder, or a recipe, whose test samples are taken{default}",
     )
 
 
@@ -123,7 +124,7 @@ def add_runner(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="option for the delegate; may be repeated",
+        help="option for the delegate; may be repeated (default: none)",
     )
     group.add_argument(
         "--device",

@@ -1,6 +1,6 @@
 """Compare the speed of model files on this machine: all are loaded and take turns.
 
-A time is of one inference, from float inputs to float outputs. Without --samples the inputs are random.
+A time is of one inference, from float inputs to float outputs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="how long each file is timed, in seconds (default: 1)",
     )
-    add_samples(parser, use="inputs to time with, of which the first batch is used", required=False)
+    add_samples(parser, "raw samples, the first of which are the inputs", otherwise="random inputs")
     add_runner(parser)
     add_json(parser)
 

@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--junit",
         metavar="FILE",
-        help="write the verdicts as JUnit XML to FILE, or to stdout if FILE is '-'",
+        help="write the verdicts as JUnit XML to FILE, or to stdout if FILE is '-' (default: none)",
     )
     add_runner(parser)
     add_json(parser)

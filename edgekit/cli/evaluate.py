@@ -23,7 +23,7 @@ EXAMPLE = "edgekit evaluate build/model.int8.tflite --samples samples.npz"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help=FILE_HELP)
-    add_samples(parser, use="labelled raw samples")
+    add_samples(parser, "labelled raw samples")
     add_executor(parser, "here", "the model runs")
     add_runner(parser)
     add_json(parser)

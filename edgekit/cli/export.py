@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--golden",
         metavar="FILE",
         help="golden file of the model, to tie the files to: 'edgekit compare' and 'edgekit report' "
-        "then reject any other golden file",
+        "then reject any other golden file (default: none)",
     )
     parser.add_argument(
         "--no-cache",

@@ -41,7 +41,7 @@ def add_files(parser: argparse.ArgumentParser) -> None:
         action="extend",
         metavar="SCHEME.FORMAT,...",
         help="single files, such as int8.tflite,float32.onnx, in place of --quantize and --format, "
-        "which make every scheme in every format",
+        "which make every scheme in every format (default: none)",
     )
     group.add_argument(
         "--io-dtype",
@@ -57,14 +57,14 @@ def add_files(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--device",
         metavar="ID",
-        help="board whose interpreters have to run the files; see 'edgekit devices list'",
+        help="board whose interpreters have to run the files; see 'edgekit devices list' (default: none)",
     )
     group.add_argument(
         "--target",
         type=names,
         action="extend",
         metavar="INTERPRETER==VERSION,...",
-        help="interpreters that have to run the files, such as tflite-runtime==2.14",
+        help="interpreters that have to run the files, such as tflite-runtime==2.14 (default: none)",
     )
     group.add_argument(
         "--allow-flex",
@@ -74,7 +74,7 @@ def add_files(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--recipe",
         metavar="RECIPE.toml",
-        help="recipe with an [export] table; options given here replace what it says",
+        help="recipe with an [export] table; options given here replace what it says (default: none)",
     )
 
 

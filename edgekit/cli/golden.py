@@ -25,7 +25,7 @@ EXAMPLE = "edgekit golden model.keras --samples samples.npz -o golden.npz"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help=f"the original model: {MODEL_HELP}")
-    add_samples(parser, use="raw samples, with labels if accuracy is to be compared")
+    add_samples(parser, "raw samples, with labels if accuracy is to be compared")
     add_out(parser, "FILE.npz", "golden file to write")
     add_signature(parser)
     add_overwrite(parser)

@@ -24,7 +24,7 @@ EXAMPLE = "edgekit run build/model.int8.tflite --samples samples.npz -o answers.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help=FILE_HELP)
-    add_samples(parser, use="raw samples")
+    add_samples(parser, "raw samples")
     add_out(parser, "FILE.npz", "answers to write: an array for each output, by its name")
     add_signature(parser)
     add_runner(parser)

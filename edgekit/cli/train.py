@@ -74,7 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--index",
         type=whole_number,
         metavar="K",
-        help="which of --hosts this machine is, from 0; the first writes the model",
+        help="which of --hosts this machine is, from 0, of which the first writes the model; required "
+        "with --hosts",
     )
     add_out(parser, "MODEL", "model to write: MODEL.keras, MODEL.h5, or a SavedModel folder")
     add_trust_code(parser)

@@ -11,7 +11,7 @@ from edgekit.cli.arguments import add_executor, add_json, add_out
 from edgekit.cli.console import Console
 from edgekit.cli.values import whole_number
 
-EXAMPLE = "edgekit tune recipe.toml --trials 20 --workers 2 -o build/study"
+EXAMPLE = "edgekit tune recipe.toml --workers 2 -o build/study"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

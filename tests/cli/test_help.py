@@ -1,0 +1,75 @@
+"""Help: what each option takes and its default, and an example that works as it stands."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+
+import pytest
+
+from edgekit.cli import COMMANDS, command, main
+
+# They take minutes, and have tests of their own.
+TRIED_ELSEWHERE = ("tune", "demo")
+
+
+def examples(name: str) -> list[list[str]]:
+    """The words of each line of the example, without the program's name."""
+    parser, _ = command(name)
+    assert parser.epilog is not None
+    title, text = parser.epilog.split("\n", 1)
+    assert title == "example:"
+    lines = [shlex.split(line) for line in text.replace("\\\n", " ").splitlines()]
+    assert all(line[:2] == ["edgekit", name] for line in lines)
+    return [line[1:] for line in lines]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_is_explained(name: str) -> None:
+    parser, _ = command(name)
+    for group in parser._action_groups:
+        for action in group._group_actions:
+            if isinstance(action, argparse._SubParsersAction):
+                continue
+            help = action.help
+            assert help, action
+            assert help[0] in "-.'" or help[0].islower() or help.startswith(("JSON",)), help
+            assert not help.endswith("."), help
+            optional = action.option_strings and action.nargs != 0 and not action.required
+            if optional:
+                assert "default" in f"{help} {group.title}" or "required with" in help, help
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_fits_a_terminal(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    parser, _ = command(name)
+    assert max(map(len, parser.format_help().splitlines())) <= 80
+    assert "edgekit " + name in parser.format_help()
+
+
+def test_the_examples_work_one_after_the_other(
+    tmp_path: Path,
+    digits: object,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    digits.train.subset(200).save(tmp_path / "samples.npz")  # type: ignore[attr-defined]
+    # `compare` may find that a model trained on so little loses too much.
+    fine = {"compare": (0, 3)}
+    for name in [name for name in COMMANDS if name not in TRIED_ELSEWHERE]:
+        for words in examples(name):
+            code = main(words)
+            assert code in fine.get(name, (0,)), capfd.readouterr().err
+    made = {path.name for path in Path("build").iterdir()}
+    assert made >= {"model.float32.tflite", "model.int8.tflite", "manifest.json", "report.html"}
+    assert Path("answers.npz").exists()
+
+
+@pytest.mark.parametrize("name", TRIED_ELSEWHERE)
+def test_other_examples_are_calls_that_are_understood(name: str) -> None:
+    ((_, *words),) = examples(name)
+    parser, _ = command(name)
+    assert parser.parse_args(words).out.startswith("build/")
