@@ -133,7 +133,7 @@ def test_the_twin_gives_the_same(digits_model: Path, digits: Any) -> None:
     assert agreement(answers(one, x), answers(other, x)) >= 0.995
 
 
-def hardened(path: Path, factor: float = 300.0) -> SourceModel:
+def hardened(path: Path, factor: float) -> SourceModel:
     """The same function with channels whose ranges differ by `factor`.
 
     Behind the ReLU a channel is `s` times as large, and the next layer takes it 1/s times as much.
@@ -156,7 +156,8 @@ def test_a_model_that_is_hard_to_quantize_recovers(
     digits_model: Path, digits: Any, tmp_path: Path
 ) -> None:
     """At least half of what post-training int8 loses comes back."""
-    source = hardened(digits_model)
+    # So hard that half of all answers are wrong: what comes back is no matter of a few samples.
+    source = hardened(digits_model, 3000.0)
     x = digits.test.inputs["image"]
     wanted = answers(load(digits_model), x)
     np.testing.assert_allclose(answers(source, x), wanted, atol=1e-4)
@@ -171,7 +172,7 @@ def test_a_model_that_is_hard_to_quantize_recovers(
         float(np.mean(a.argmax(-1) == right))
         for a in (wanted, answers_of_file(plain.path, x), answers_of_file(aware.path, x))
     )
-    assert ptq < float_ - 0.03
+    assert ptq < float_ - 0.2
     assert qat - ptq >= 0.5 * (float_ - ptq)
 
 
