@@ -175,7 +175,10 @@ def test_a_louder_signal_shifts_its_log_mel_spectrum() -> None:
     assert spectrum.shape == (3, 1 + (16000 - 480) // 320, 40)
     assert np.allclose(quiet.apply(8 * audio), spectrum + np.log(8), atol=1e-4)
     assert np.array_equal(quiet.apply(audio[1:2]), spectrum[1:2])
-    assert np.array_equal(quiet.apply(audio[:, 320:])[:, :10], spectrum[:, 1:11])
+    # In which order the matrix product adds up depends, on some processors, on a frame's place: the
+    # logarithm of 257 terms in float32 is 257 * 2**-24 off at most.
+    shifted = quiet.apply(audio[:, 320:])[:, :10]
+    assert np.abs(shifted - spectrum[:, 1:11]).max() < 2 * 257 * 2**-24
 
 
 def test_a_tone_shows_in_its_mel_bin() -> None:
