@@ -76,7 +76,7 @@ def test_a_budget_exceeded_is_exit_3_and_names_the_classes(
     broken.write_bytes(bytes(content))
     words = ["--golden", golden, "--max-accuracy-drop", "0.01", "--json", drift]
     assert main(["compare", str(broken), *words]) == 3
-    assert main(["compare", str(broken), "--golden", golden, "--max-accuracy-drop", "1"]) == 0
+    assert main(["compare", str(broken), "--golden", golden, "--max-accuracy-drop", "100%"]) == 0
     candidate = json.loads((tmp_path / "d.json").read_text())["candidates"][0]
     assert candidate["verdict"] == "fail"
     paid = [row for row in candidate["task"]["per_class"] if row["drop"] > 0]
