@@ -28,6 +28,7 @@ from edgekit.calibration.probes import OnnxProbe, batches
 from edgekit.convert.onnx.convert import float_onnx, int8_onnx
 from edgekit.convert.tflite.convert import SIGNATURE, find_ranges, float_tflite, quantize_tflite
 from edgekit.convert.trace.freeze import freeze
+from edgekit.formats.tflite_check import read_file
 from edgekit.models import load
 from edgekit.recipe import CALIBRATION_METHODS
 from edgekit.samples import Samples, load_samples
@@ -52,6 +53,7 @@ def main() -> None:
     with freeze(source, 1) as frozen:
         tflite, onnx = float_tflite(frozen), float_onnx(frozen)
         stock_tflite = converter_int8(frozen.saved_model, samples)
+    whole = read_file(tflite)
     print(f"{args.model}, {len(samples)} calibration samples, {len(golden.samples)} compared")
     print(f"{'int8 file':34} {'SQNR dB':>8} {'agreement':>10}")
     report("TFLiteConverter", drift(stock_tflite, "tflite", golden))
@@ -59,9 +61,9 @@ def main() -> None:
         for percent in (99.9, 99.99, 99.999) if name == "percentile" else (100.0,):
             method = Method(name, percent)
             label = name + (f" {percent}" if name == "percentile" else "")
-            ranges = find_ranges(tflite, samples, method)
-            file = quantize_tflite(tflite, "int8", ranges, "int8")
-            report(f"TFLite, {label}", drift(file, "tflite", golden))
+            ranges = find_ranges(whole, samples, method)
+            file = quantize_tflite(whole, "int8", ranges, "int8")
+            report(f"TFLite, {label}", drift(file.content, "tflite", golden))
             if label != "percentile 99.9":
                 report(f"ONNX, {label}", drift(int8_onnx(onnx, samples, method)[0], "onnx", golden))
     report("onnxruntime quantize_static", drift(static_int8(onnx, samples), "onnx", golden))
@@ -70,16 +72,17 @@ def main() -> None:
         f"\n{'samples':>7} {'disagreement':>13} {'SQNR dB':>8} {'agreement':>10}   min-max, TFLite"
     )
     for count in COUNTS:
-        ranges = find_ranges(tflite, everything.subset(count, seed=1))
-        sqnr, agreement = drift(quantize_tflite(tflite, "int8", ranges, "int8"), "tflite", golden)
+        ranges = find_ranges(whole, everything.subset(count, seed=1))
+        file = quantize_tflite(whole, "int8", ranges, "int8")
+        sqnr, agreement = drift(file.content, "tflite", golden)
         assert ranges.stability is not None
         print(f"{count:7} {ranges.stability.disagreement:13.3f} {sqnr:8.2f} {agreement:10.2%}")
 
     print("\nCPU seconds of the calibration pass, medians of turns")
     calls: dict[str, Callable[[], Any]] = {
         "ai-edge-quantizer Calibrator": lambda: quantizer_calibration(tflite, samples),
-        "edgekit TFLite, min-max": lambda: find_ranges(tflite, samples),
-        "edgekit TFLite, mse": lambda: find_ranges(tflite, samples, Method("mse")),
+        "edgekit TFLite, min-max": lambda: find_ranges(whole, samples),
+        "edgekit TFLite, mse": lambda: find_ranges(whole, samples, Method("mse")),
         "onnxruntime create_calibrator": lambda: onnxruntime_calibration(onnx, samples),
         "edgekit ONNX, min-max": lambda: observe(OnnxProbe(prepared(onnx)), samples, MIN_MAX),
     }

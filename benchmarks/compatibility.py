@@ -32,11 +32,10 @@ from wheels.table import (
     working_rows,
 )
 
+from edgekit.formats.graph import Model
+from edgekit.formats.model_file import read_model
 from edgekit.inspection import compatibility
-from edgekit.inspection.compatibility import Target, _Table
-from edgekit.inspection.needs import Needs
-from edgekit.inspection.needs_onnx import onnx_needs
-from edgekit.inspection.needs_tflite import tflite_needs
+from edgekit.inspection.compatibility import Target, _Table, needs_of
 
 HERE = Path(__file__).parent
 TABLE = Path(compatibility.__file__).with_suffix(".json")
@@ -49,12 +48,11 @@ def main(work: Path) -> None:
     if not (work / "corpus.done").exists():
         subprocess.run([sys.executable, HERE / "wheels" / "corpus.py", corpus], check=True)
         (work / "corpus.done").touch()
-    builtins = _builtins()
-    needs = {str(p.relative_to(corpus)): _needs(p, builtins) for p in _files(corpus)}
+    models = _models(corpus)
     found = list(environments(work / "env"))
     trials = {env: _trial(work / "trials", env, corpus) for env in found}
     newest = _judges(list(trials.values()), tuple(RELEASES))
-    operators = {file: [*rest.operators] for file, rest in needs.items()}
+    operators = {file: needs_of(model) for file, model in models.items()}
     ends = {
         trial.target: verdicts(trial, newest[trial.target.interpreter], operators)
         for trial in trials.values()
@@ -71,7 +69,7 @@ def main(work: Path) -> None:
         if env.interpreter == "onnxruntime":
             limits[trial.target] = onnx_limits.highest(ran)
             tried = [
-                needs[file].opsets[""] for file, end in ends[trial.target].items() if end == "runs"
+                models[file].opsets[""] for file, end in ends[trial.target].items() if end == "runs"
             ]
             limits[trial.target]["tried_opset"] = max(tried)
         else:
@@ -90,18 +88,18 @@ def main(work: Path) -> None:
             part = {file: end[file] for file in files if file in end}
             rows: dict[str, frozenset[Row]] = {file: rows_of(operators[file]) for file in part}
             working[target], blamed = working_rows(part, rows)
-            if len(files) == len(needs):
+            if len(files) == len(models):
                 for line in blamed:
                     print(f"{target}: not all of {line}")
-        return document(pythons, working, highest, limits, slower, builtins)
+        return document(pythons, working, highest, limits, slower)
 
-    whole = table(list(needs))
+    whole = table(list(models))
     TABLE.write_text(text(whole), "utf-8")
     print(f"wrote {TABLE.name}: {TABLE.stat().st_size} bytes")
-    _report("whole corpus", whole, list(needs), ends, needs)
-    seen = [file for file in needs if not file.startswith(HELD_OUT)]
-    unseen = [file for file in needs if file.startswith(HELD_OUT)]
-    _report("held out", table(seen), unseen, ends, needs)
+    _report("whole corpus", whole, list(models), ends, models)
+    seen = [file for file in models if not file.startswith(HELD_OUT)]
+    unseen = [file for file in models if file.startswith(HELD_OUT)]
+    _report("held out", table(seen), unseen, ends, models)
 
 
 def add(work: Path, kinds: Sequence[str]) -> None:
@@ -110,9 +108,8 @@ def add(work: Path, kinds: Sequence[str]) -> None:
     subprocess.run(
         [sys.executable, HERE / "wheels" / "corpus.py", corpus, "0/1", *kinds], check=True
     )
-    builtins = _builtins()
-    needs = {str(p.relative_to(corpus)): _needs(p, builtins) for p in _files(corpus)}
-    operators = {file: [*rest.operators] for file, rest in needs.items()}
+    models = _models(corpus)
+    operators = {file: needs_of(model) for file, model in models.items()}
     formats = {kind.rsplit(".", 1)[1] for kind in kinds}
     names = [n for format in sorted(formats) for n in compatibility.INTERPRETERS[format]]
     found = list(environments(work / "env", names))
@@ -126,7 +123,7 @@ def add(work: Path, kinds: Sequence[str]) -> None:
         for line in blamed:
             print(f"{target}: not all of {line}")
     pythons = {trial.target: trial.python for trial in trials}
-    new = document(pythons, working, {}, {}, set(), builtins)
+    new = document(pythons, working, {}, {}, set())
     for op, types in new["types"].items():
         known = table["types"].setdefault(op, {})
         # What the larger corpus said of a type stands: it saw more of it fail.
@@ -135,7 +132,7 @@ def add(work: Path, kinds: Sequence[str]) -> None:
     table["types"] = dict(sorted(table["types"].items()))
     TABLE.write_text(text(table), "utf-8")
     print(f"wrote {TABLE.name}: {TABLE.stat().st_size} bytes")
-    _report("added files", table, list(needs), ends, needs)
+    _report("added files", table, list(models), ends, models)
 
 
 def _slower(folder: Path, found: Sequence[Environment]) -> set[Target]:
@@ -161,7 +158,7 @@ def _report(
     table: dict[str, Any],
     files: Sequence[str],
     ends: Mapping[Target, Mapping[str, str]],
-    needs: Mapping[str, Needs],
+    models: Mapping[str, Model],
 ) -> None:
     """How often the table is right about `files`."""
     unfolded = _Table.of(table)
@@ -172,11 +169,11 @@ def _report(
         for file in files:
             if file not in end:
                 continue
-            misfits = unfolded.misfits_of_file(needs[file], target)
+            misfits = unfolded.misfits_of_file(models[file], target)
             reasons = [m.reason for m in misfits]
             reasons += [
                 f"{need.op} ({need.types}) {reason}"
-                for need in needs[file].operators
+                for need in needs_of(models[file])
                 if (reason := unfolded.misfit(need, target))
             ]
             counts[end[file] == "runs", not reasons] += 1
@@ -191,20 +188,15 @@ def _report(
         print(f"  refused in vain {count:5}: {reason}")
 
 
-def _builtins() -> list[str]:
-    from ai_edge_litert import schema_py_generated as schema
-
-    names = {v: k for k, v in vars(schema.BuiltinOperator).items() if not k.startswith("_")}
-    return [names[code] for code in range(len(names))]
-
-
 def _files(folder: Path) -> list[Path]:
     return sorted([*folder.rglob("*.tflite"), *folder.rglob("*.onnx")])
 
 
-def _needs(path: Path, builtins: Sequence[str]) -> Needs:
-    content = path.read_bytes()
-    return tflite_needs(content, builtins) if path.suffix == ".tflite" else onnx_needs(content)
+def _models(folder: Path) -> dict[str, Model]:
+    return {
+        str(path.relative_to(folder)): read_model(path.read_bytes(), path.suffix.lstrip("."))
+        for path in _files(folder)
+    }
 
 
 def _trial(folder: Path, env: Environment, corpus: Path) -> Trial:

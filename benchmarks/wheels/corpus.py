@@ -28,6 +28,7 @@ from edgekit.convert.onnx.float16 import float16_onnx
 from edgekit.convert.tflite.convert import _statistics, find_ranges, float_tflite, quantize_tflite
 from edgekit.convert.trace.freeze import freeze
 from edgekit.errors import EdgekitError
+from edgekit.formats.tflite_check import read_file
 from edgekit.models.source import from_keras
 from edgekit.samples import Samples
 from wheels import raw
@@ -98,19 +99,20 @@ def _files(
     if content:
         yield "float32", "tflite", content
     if content and not open_batch:
-        ranges = None
+        file, ranges = read_file(content), None
         for name in ("float16", "dynamic", *_OTHERS, *_STATIC):
             try:
                 if name in _OTHERS:
                     yield name, "tflite", _other(content, *_OTHERS[name])
                     continue
                 if name.startswith("int") and ranges is None:
-                    ranges = find_ranges(content, samples)
+                    ranges = find_ranges(file, samples)
                 if name == _ONE_SCALE:
                     yield name, "tflite", _with_one_scale(content, ranges)
                     continue
                 scheme, _, io = name.partition("-")
-                yield name, "tflite", quantize_tflite(content, scheme, ranges, io or "int8")
+                made = quantize_tflite(file, scheme, ranges, io or "int8")
+                yield name, "tflite", made.content
             # The quantiser's own errors for what it has no recipe for.
             except (EdgekitError, ValueError, RuntimeError, NotImplementedError, KeyError):
                 continue

@@ -153,7 +153,6 @@ def document(
     highest: Mapping[Target, Mapping[str, int]],
     onnx: Mapping[Target, Mapping[str, int]],
     slower_int8: set[Target],
-    builtins: Sequence[str],
 ) -> dict[str, Any]:
     """The table as it is written; see `edgekit.inspection.compatibility`."""
     versions: dict[str, list[str]] = {}
@@ -189,7 +188,6 @@ def document(
         },
         "slower_int8": _spans(slower_int8, versions),
         "types": {op: dict(sorted(kinds.items())) for op, kinds in sorted(types.items())},
-        "builtins": list(builtins),
     }
 
 
@@ -222,7 +220,7 @@ def text(table: Mapping[str, Any]) -> str:
     """JSON with a line for each thing that may change by itself."""
     parts = []
     for key, value in table.items():
-        if key in ("builtins", "slower_int8"):
+        if key == "slower_int8":
             parts.append(f' "{key}": {json.dumps(value)}')
             continue
         lines = []

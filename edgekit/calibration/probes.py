@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.errors import ExportError, one_line, require
+from edgekit.formats.tflite_file import TfliteFile, TfliteGraph
 from edgekit.runtime.onnx_session import open_session
 from edgekit.runtime.tflite import spec_of
 from edgekit.samples import Samples
@@ -55,7 +56,7 @@ class TfliteProbe:
     Integers of a quantised file are shown as the real numbers that they stand for.
 
     Args:
-        content: the file.
+        file: read once; the numbers that it holds now are run.
         only: the names of tensors to show; all by default.
 
     Raises:
@@ -63,13 +64,15 @@ class TfliteProbe:
         ExportError: in `run`, a tensor cannot be looked at, such as those of a loop.
     """
 
-    def __init__(self, content: bytes, only: Collection[str] | None = None) -> None:
+    def __init__(self, file: TfliteFile, only: Collection[str] | None = None) -> None:
         interpreter_module = require("ai_edge_litert.interpreter", "export", _PURPOSE)
         with warnings.catch_warnings():
             # Says that keeping every tensor takes memory.
             warnings.simplefilter("ignore", UserWarning)
             self._interpreter = interpreter_module.Interpreter(
-                model_content=content, num_threads=1, experimental_preserve_all_tensors=True
+                model_content=bytes(file.content),
+                num_threads=1,
+                experimental_preserve_all_tensors=True,
             )
         self._interpreter.allocate_tensors()
         signature = next(iter(self._interpreter._get_full_signature_list().values()))
@@ -80,7 +83,7 @@ class TfliteProbe:
         self.batch = int(details[first]["shape"][0])
         self._tensors = [
             (details[i]["name"], i)
-            for i in _computed(content)
+            for i in _computed(file.graphs[0])
             if i in details and np.dtype(details[i]["dtype"]).kind in "fiu"
             if only is None or details[i]["name"] in only
         ]
@@ -105,15 +108,11 @@ class TfliteProbe:
             raise ExportError(ranges_reason(error)) from error
 
 
-def _computed(content: bytes) -> list[int]:
-    """The tensors of a TFLite file's main graph that are inputs or computed, in graph order."""
-    schema = require("ai_edge_litert.schema_py_generated", "export", _PURPOSE)
-    graph = schema.Model.GetRootAs(content, 0).Subgraphs(0)
-    found = dict.fromkeys(int(i) for i in graph.InputsAsNumpy())
-    for k in range(graph.OperatorsLength()):
-        operator = graph.Operators(k)
-        if operator.OutputsLength():
-            found.update(dict.fromkeys(int(i) for i in operator.OutputsAsNumpy()))
+def _computed(graph: TfliteGraph) -> list[int]:
+    """The tensors of a graph that are inputs or computed, in graph order."""
+    found = dict.fromkeys(graph.inputs)
+    for operator in graph.operators:
+        found.update(dict.fromkeys(operator.outputs))
     return list(found)
 
 

@@ -20,7 +20,6 @@ from edgekit.errors import ArtifactError, ExportError, UsageError
 from edgekit.files import compressed_size
 from edgekit.formats.metadata import Metadata
 from edgekit.formats.write_metadata import write_onnx, write_tflite
-from edgekit.inspection.compatibility import read_model
 from edgekit.inspection.inspect import operators_of
 from edgekit.manifest import ExportedFile
 from edgekit.models import load
@@ -149,7 +148,8 @@ class Job:
                 try:
                     finished = _finish(path, made, file, known, optimized.report)
                 except (ArtifactError, ExportError) as error:
-                    given = _given(made.content, file.format)
+                    model = made.file.model
+                    given = [operator.tensor for operator in model.graphs[model.main].operators]
                     yield file, Result(flavour, reason=load_reason(error, file.scheme, given))
                 else:
                     yield file, Result(flavour, row=finished.to_json())
@@ -167,12 +167,6 @@ class Job:
         return Metadata(class_names=names, preprocessing=steps).for_inputs(inputs)
 
 
-def _given(content: bytes, format: str) -> list[str]:
-    """What each operator of the main graph gives, by name."""
-    model = read_model(content, format)
-    return [operator.tensor for operator in model.graphs[model.main].operators]
-
-
 def _finish(
     path: Path, made: Made, file: Wanted, known: Metadata, report: Mapping[str, Any]
 ) -> ExportedFile:
@@ -185,10 +179,10 @@ def _finish(
         ArtifactError: it does not load, or not run.
         ExportError: it grows too large.
     """
-    content = _WRITERS[file.format](made.content, known)
+    content = _WRITERS[file.format](made.file.content, known)
     path.write_bytes(content)
     warnings = made.warnings
-    if file.format == "tflite" and flex.found_in(content):
+    if file.format == "tflite" and flex.found_in(made.file.model):
         # Nothing here runs such a file: not even TensorFlow, from 2.20.
         inputs, outputs = made.ends
         warnings = (*warnings, flex.WARNING)
@@ -198,7 +192,7 @@ def _finish(
             # Some files load and fail at the first inference.
             runner.infer_raw({s.name: np.zeros(s.concrete_shape(), s.dtype) for s in inputs})
     ways = known.recipe.get("ways_down", ())
-    operators = operators_of(read_model(content, file.format), file.scheme, ways)
+    operators = operators_of(made.file.model, file.scheme, ways)
     artifact = Artifact(str(path), file.format, file.scheme)
     recipe = {**known.recipe, **report}
     # Zeros and shared weights show here alone; packing a large file takes longer than making it.

@@ -27,7 +27,10 @@ from edgekit.convert.tflite.kernel_check import prepared_by_kernels
 from edgekit.convert.trace.fake_quant import learn
 from edgekit.convert.trace.freeze import Frozen, freeze
 from edgekit.convert.worker import Worker, first_done
-from edgekit.errors import ExportError
+from edgekit.errors import ArtifactError, ExportError
+from edgekit.formats.model_file import ModelFile
+from edgekit.formats.tflite_check import read_file
+from edgekit.formats.tflite_file import TfliteFile
 from edgekit.models.source import SourceModel
 from edgekit.recipe import ExportRecipe
 from edgekit.samples import Samples, save_npy
@@ -65,13 +68,14 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Made:
-    """A file's content, what the manifest says of how it was made, and what to warn of.
+    """A file, what the manifest says of how it was made, and what to warn of.
 
     Attributes:
+        file: without metadata.
         ends: the model's inputs and outputs, for a file that nothing here can load.
     """
 
-    content: bytes
+    file: ModelFile
     notes: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     ends: tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]] = ((), ())
@@ -143,7 +147,7 @@ def make(
             if isinstance(content, str):
                 yield file, content
             elif file.scheme == "float32":
-                made = _fitted(content, file, aims[file.format], layers)
+                made = _float(content, file, aims[file.format], layers)
                 yield file, made if isinstance(made, str) else replace(made, ends=ends)
         waiting = {
             workers[format]: list(files)
@@ -204,65 +208,74 @@ def _variant(
     path: str, file: Wanted, given: _Given, recipe: ExportRecipe, aim: Aim, layers: _Layers
 ) -> Made | str:
     """In a worker: a float file in another scheme, or the reason why not."""
-    content, ranges = _read(path), None
+    ranges: Ranges | None = None
     remake: Remake | None = None
     ways: tuple[str, ...] = ()
     try:
         if file.scheme in _UNCALIBRATED_ONNX and file.format == "onnx":
-            content = _UNCALIBRATED_ONNX[file.scheme](content)
+            made = ModelFile.read(_UNCALIBRATED_ONNX[file.scheme](_read(path)), "onnx")
         elif file.format == "onnx":
             samples, held = _samples(given.calibration), _samples(given.validation)
             assert samples is not None, "export() asks for calibration first"
             content, ranges = int8_onnx(
-                content, samples, _method(recipe), recipe.seed, held, given.learned
+                _read(path), samples, _method(recipe), recipe.seed, held, given.learned
             )
+            made = ModelFile.read(content, "onnx")
         else:
             if file.scheme in CALIBRATED:
                 ranges = _ranges(path, given, _method(recipe), recipe.seed)
             quantize = partial(
                 quantize_tflite,
-                content,
+                _tflite(path),
                 file.scheme,
                 ranges,
                 recipe.io_dtype,
                 samples=_samples(given.calibration),
                 seed=recipe.seed,
             )
-            content, in_float, ways = prepared_by_kernels(quantize, file.scheme)
+            made, in_float, ways = prepared_by_kernels(quantize, file.scheme)
 
-            def remake(more: frozenset[str]) -> bytes:
+            def remake(more: frozenset[str]) -> ModelFile:
                 return quantize(in_float | more)
-    except ExportError as error:
+
+        fitted = _fitted(made, file, aim, layers, remake, ways)
+    except (ArtifactError, ExportError) as error:
         return str(error)
-    made = _fitted(content, file, aim, layers, remake, ways)
-    if ranges is None or isinstance(made, str):
-        return made
+    if ranges is None:
+        return fitted
     calibration = {**ranges.to_json(), "seed": recipe.seed}
-    notes = {"io_dtype": recipe.io_dtype, "calibration": calibration, **made.notes}
-    return replace(made, notes=notes, warnings=(*ranges.warnings, *made.warnings))
+    notes = {"io_dtype": recipe.io_dtype, "calibration": calibration, **fitted.notes}
+    return replace(fitted, notes=notes, warnings=(*ranges.warnings, *fitted.warnings))
+
+
+def _float(content: bytes, file: Wanted, aim: Aim, layers: _Layers) -> Made | str:
+    """The float32 file, or the reason why there is none."""
+    try:
+        return _fitted(ModelFile.read(content, file.format), file, aim, layers)
+    except (ArtifactError, ExportError) as error:
+        return str(error)
 
 
 def _fitted(
-    content: bytes,
+    made: ModelFile,
     file: Wanted,
     aim: Aim,
     layers: _Layers,
     remake: Remake | None = None,
     ways: tuple[str, ...] = (),
-) -> Made | str:
-    """The file as those can run it that it is for, or the reason why none can."""
-    try:
-        fitted = fit(
-            content, file.format, file.scheme, aim, lambda tensor: place(tensor, *layers), remake
-        )
-    except ExportError as error:
-        return str(error)
+) -> Made:
+    """The file as those can run it that it is for.
+
+    Raises:
+        ExportError: none of them can.
+    """
+    fitted = fit(made, file.scheme, aim, lambda tensor: place(tensor, *layers), remake)
     notes: dict[str, Any] = {}
     if aim.interpreters:
         notes["targets"] = [str(target) for target in aim.interpreters]
     if ways or fitted.ways_down:
         notes["ways_down"] = [*ways, *fitted.ways_down]
-    return Made(fitted.content, notes, fitted.warnings)
+    return Made(fitted.file, notes, fitted.warnings)
 
 
 def _method(recipe: ExportRecipe) -> Method:
@@ -272,6 +285,11 @@ def _method(recipe: ExportRecipe) -> Method:
 @cache
 def _read(path: str) -> bytes:
     return Path(path).read_bytes()
+
+
+@cache
+def _tflite(path: str) -> TfliteFile:
+    return read_file(_read(path))
 
 
 @cache
@@ -286,4 +304,4 @@ def _ranges(path: str, given: _Given, method: Method, seed: int) -> Ranges:
     """One calibration pass for all schemes that need it."""
     samples, held = _samples(given.calibration), _samples(given.validation)
     assert samples is not None, "export() asks for calibration first"
-    return find_ranges(_read(path), samples, method, seed, held, given.learned)
+    return find_ranges(_tflite(path), samples, method, seed, held, given.learned)

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from edgekit.convert.onnx.downgrade import older_onnx
 from edgekit.device import load_device
 from edgekit.errors import ExportError, UsageError
+from edgekit.formats.model_file import ModelFile
 from edgekit.inspection.compatibility import INTERPRETERS, Misfit, Target, check, slower_in_int8
 from edgekit.recipe import ExportRecipe
 
 # Makes a quantised file anew with these operators left in float.
-Remake = Callable[[frozenset[str]], bytes]
+Remake = Callable[[frozenset[str]], ModelFile]
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,13 @@ class Fitted:
         warnings: where it does not run, or runs slower than a float file.
     """
 
-    content: bytes
+    file: ModelFile
     ways_down: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
 def fit(
-    content: bytes,
-    format: str,
+    file: ModelFile,
     scheme: str,
     aim: Aim,
     place: Callable[[str], str] = repr,
@@ -83,8 +83,7 @@ def fit(
     """Change a file until those it is for can run it, as far as there is a way.
 
     Args:
-        content: as the converter or the quantiser made it.
-        format: ``"tflite"`` or ``"onnx"``.
+        file: as the converter or the quantiser made it.
         scheme: as in `edgekit.artifact.SCHEMES`.
         aim: who is to run it.
         place: what messages call the layer that a tensor's name stands for.
@@ -95,16 +94,16 @@ def fit(
     """
     ways: list[str] = []
     for target in aim.interpreters:
-        content, taken = _lower(content, format, target, remake)
+        file, taken = _lower(file, target, remake)
         ways += taken
-    misfits = {target: check(content, target) for target in aim.interpreters}
+    misfits = {target: check(file.model, target) for target in aim.interpreters}
     for target in aim.targets:
         if misfits[target]:
             raise ExportError(_refusal(target, misfits[target], place))
     warnings = []
     for name, able in aim.userlands:
         if able is None:
-            wanted = " or ".join(INTERPRETERS[format])
+            wanted = " or ".join(INTERPRETERS[file.model.format])
             warnings.append(f"does not run on {name}, which cannot install {wanted}")
         elif misfits[able]:
             warnings.append(f"does not run on {name}: {_refusal(able, misfits[able], place)}")
@@ -116,30 +115,29 @@ def fit(
             for target in aim.interpreters
             if slower_in_int8(target)
         ]
-    return Fitted(content, tuple(dict.fromkeys(ways)), tuple(warnings))
+    return Fitted(file, tuple(dict.fromkeys(ways)), tuple(warnings))
 
 
-def _lower(
-    content: bytes, format: str, target: Target, remake: Remake | None
-) -> tuple[bytes, list[str]]:
+def _lower(file: ModelFile, target: Target, remake: Remake | None) -> tuple[ModelFile, list[str]]:
     """A file that `target` runs, if there is a way to one; else the file as it was."""
-    misfits = check(content, target)
+    misfits = check(file.model, target)
     if not misfits:
-        return content, []
-    if format == "onnx":
-        lower, ways = older_onnx(content, target)
-        return (lower, ways) if not check(lower, target) else (content, [])
+        return file, []
+    if file.model.format == "onnx":
+        content, ways = older_onnx(file.content, target)
+        lower = ModelFile.read(content, "onnx")
+        return (file, []) if check(lower.model, target) else (lower, ways)
     in_float: frozenset[str] = frozenset()
-    lower = content
+    lower = file
     while remake is not None and misfits and not {m.op for m in misfits} <= in_float:
         in_float |= {misfit.op for misfit in misfits}
         try:
             lower = remake(in_float)
         except ExportError:
             break
-        misfits = check(lower, target)
+        misfits = check(lower.model, target)
     if misfits:
-        return content, []
+        return file, []
     return lower, [f"{', '.join(sorted(in_float))} left in float for {target}"]
 
 

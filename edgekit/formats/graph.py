@@ -49,8 +49,8 @@ class Tensor:
         key: equal for one and the same tensor, and for no other of the file.
         name: as the file has it; need not be unique in TFLite.
         dtype: such as ``"int8"``; ``"?"`` where an ONNX file leaves it open.
-        shape: axes in the file's order, None for an open one; None where the rank is unknown.
-        grain: how finely scales were given: ``""`` (none), ``"/tensor"``, ``"/channel"``,
+        shape: axes in the file's order, None for a dynamic one; None where the rank is unknown.
+        granularity: how finely scales were given: ``""`` (none), ``"/tensor"``, ``"/channel"``,
             ``"/equal channels"`` or ``"/block"``.
         constant: whether the file holds its values.
         variable: whether it keeps its values from one inference to the next.
@@ -63,7 +63,7 @@ class Tensor:
     name: str
     dtype: str
     shape: Shape | None = None
-    grain: str = ""
+    granularity: str = ""
     constant: bool = False
     variable: bool = False
     stored: str = ""
@@ -72,7 +72,7 @@ class Tensor:
 
     @property
     def elements(self) -> int | None:
-        """How many values it has, open axes counted as 1; None where the shape is unknown."""
+        """How many values it has, dynamic axes counted as 1; None where the shape is unknown."""
         return None if self.shape is None else product(self.shape)
 
     @property
@@ -92,6 +92,7 @@ class Operator:
         outputs: None for one that is left out.
         version: of the operator in TFLite, the opset of its domain in ONNX.
         attributes: those that decide about costs and needs.
+        bodies: the graphs inside of it, in ONNX; TFLite's operators name graphs of the file.
     """
 
     op: str
@@ -99,6 +100,7 @@ class Operator:
     outputs: tuple[Tensor | None, ...]
     version: int
     attributes: Mapping[str, int | str] = field(default_factory=dict)
+    bodies: tuple[Graph, ...] = ()
 
     @property
     def tensor(self) -> str:
@@ -150,7 +152,7 @@ class Model:
 
 
 def product(sizes: Shape) -> int:
-    """The sizes multiplied, open axes counted as 1."""
+    """The sizes multiplied, dynamic axes counted as 1."""
     result = 1
     for size in sizes:
         result *= 1 if size is None else size

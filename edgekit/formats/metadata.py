@@ -17,13 +17,14 @@ from typing import Any
 
 from edgekit import document
 from edgekit.errors import ArtifactError, RecipeError, TensorError, UsageError, nearest
-from edgekit.formats.flatbuffer import Bytes, Table, number
+from edgekit.formats import tflite_schema as schema
+from edgekit.formats.flatbuffer import Bytes, Table
+from edgekit.formats.tflite_file import buffer_place
 from edgekit.preprocess import Preprocessing
 from edgekit.tensor import ANY_INPUT
 
 KEY = "edgekit"
 SCHEMA = document.tag("metadata")
-TFLITE_IDENTIFIER = b"TFL3"
 
 # A file that says more about itself than this wants to fill the memory.
 MAX_BYTES = 16 << 20
@@ -214,39 +215,27 @@ def read_tflite(path: str | os.PathLike[str]) -> Metadata | None:
         raise ArtifactError(f"{path}: {error}") from error
 
 
-# Fields of the tables in TensorFlow Lite's schema.fbs, counted from 0.
-MODEL_BUFFERS, MODEL_METADATA = 4, 6
-METADATA_NAME, METADATA_BUFFER = 0, 1
-BUFFER_DATA, BUFFER_OFFSET, BUFFER_SIZE = 0, 1, 2
-
-
 def find_tflite(data: Bytes) -> bytes | None:
     """The bytes that the content of a ``.tflite`` file stores under `KEY`.
 
     Raises:
         ArtifactError: the file is damaged or none of TFLite's.
     """
-    model = Table.root(data, TFLITE_IDENTIFIER)
-    _, count = model.vector(MODEL_METADATA, 4)
+    model = Table.root(data, schema.IDENTIFIER)
+    _, count = model.vector(schema.Model.METADATA, 4)
     if count > _MAX_ENTRIES:
         raise ArtifactError(f"received {count} metadata entries, expected up to {_MAX_ENTRIES}.")
-    for entry in model.tables(MODEL_METADATA):
-        _, length = entry.vector(METADATA_NAME, 1)
-        if length == len(KEY) and entry.content(METADATA_NAME) == KEY.encode():
+    for entry in model.tables(schema.Model.METADATA):
+        _, length = entry.vector(schema.Metadata.NAME, 1)
+        if length == len(KEY) and entry.content(schema.Metadata.NAME) == KEY.encode():
             break
     else:
         return None
-    index = entry.number(METADATA_BUFFER, "I")
-    start, count = model.vector(MODEL_BUFFERS, 4)
+    index = entry.number(schema.Metadata.BUFFER, "I")
+    _, count = model.vector(schema.Model.BUFFERS, 4)
     if index >= count:
         raise ArtifactError(f"metadata {KEY!r}: names buffer {index} of {count}.")
-    at = start + 4 * index
-    buffer = Table(data, at + number(data, at, "I"))
-    start, size = buffer.vector(BUFFER_DATA, 1)
-    # In files of more than 256 KiB, buffers may lie behind the FlatBuffer; 1 is a placeholder.
-    offset = buffer.number(BUFFER_OFFSET, "Q")
-    if offset > 1:
-        start, size = offset, buffer.number(BUFFER_SIZE, "Q")
+    start, size = buffer_place(model.nth_table(schema.Model.BUFFERS, index))
     if size > MAX_BYTES or start + size > len(data):
         raise ArtifactError(
             f"metadata {KEY!r}: {size} bytes at byte {start} of a file of {len(data)} bytes, "

@@ -2,54 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from edgekit.errors import ArtifactError
 from edgekit.formats.graph import Graph, Model, Operator, Shape, Tensor
-from edgekit.formats.onnx_schema import short_names
-from edgekit.formats.protobuf import Message
-
-# TensorProto.DataType in onnx.proto, in its order.
-_TYPES = [
-    "?",
-    "float32",
-    "uint8",
-    "int8",
-    "uint16",
-    "int16",
-    "int32",
-    "int64",
-    "string",
-    "bool",
-    "float16",
-    "float64",
-    "uint32",
-    "uint64",
-    "complex64",
-    "complex128",
-    "bfloat16",
-    "float8e4m3fn",
-    "float8e4m3fnuz",
-    "float8e5m2",
-    "float8e5m2fnuz",
-    "uint4",
-    "int4",
-]
-
-# Fields of the messages in onnx.proto.
-_MODEL_IR, _MODEL_GRAPH, _MODEL_OPSETS = 1, 7, 8
-_OPSET_DOMAIN, _OPSET_VERSION = 1, 2
-_NODES, _CONSTANTS, _INPUTS, _OUTPUTS, _VALUES = 1, 5, 11, 12, 13
-_NODE_INPUTS, _NODE_OUTPUTS, _NODE_OP, _NODE_ATTRIBUTES, _NODE_DOMAIN = 1, 2, 4, 5, 7
-_ATTRIBUTE_NAME, _ATTRIBUTE_INT, _ATTRIBUTE_TEXT, _ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH = (
-    1,
-    3,
-    4,
-    5,
-    6,
+from edgekit.formats.onnx_schema import (
+    AttributeProto,
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    OperatorSetIdProto,
+    StringStringEntryProto,
+    TensorProto,
+    TensorShapeProto,
+    TypeProto,
+    ValueInfoProto,
+    short_names,
+    type_name,
 )
-_TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW = 1, 2, 8, 9
-_VALUE_NAME, _VALUE_TYPE, _TYPE_TENSOR, _ELEMENT, _SHAPE, _DIM, _DIM_VALUE = 1, 2, 1, 1, 2, 1, 1
+from edgekit.formats.protobuf import Message
 
 _INTEGERS = {"transA", "transB"}
 _SAME_SHAPE = {"QuantizeLinear", "DequantizeLinear", "Relu", "Cast", "Identity", "Clip", "Softmax"}
@@ -74,34 +46,65 @@ _LIKE |= _QLINEAR
 Known = Mapping[str, tuple[str, Shape]]
 
 
-def read_onnx(content: bytes, known: Known | None = None) -> Model:
+def read_onnx(content: bytes) -> Model:
     """Read a file's graphs.
 
-    Args:
-        content: the whole file.
-        known: dtypes and shapes of tensors that the file itself does not declare.
+    Types of inner tensors follow from those that the file declares; a file need not say them.
 
     Raises:
         ArtifactError: the file is damaged or of another kind.
     """
     model = Message.whole(content)
     opsets = {
-        o.text(_OPSET_DOMAIN): o.number(_OPSET_VERSION) for o in model.messages(_MODEL_OPSETS)
+        o.text(OperatorSetIdProto.DOMAIN): o.number(OperatorSetIdProto.VERSION)
+        for o in model.messages(ModelProto.OPSET_IMPORT)
     }
+    # Both are names of ONNX's own operators.
     opsets = {"" if domain == "ai.onnx" else domain: v for domain, v in sorted(opsets.items())}
     graphs: list[Graph] = []
     try:
-        for graph in model.messages(_MODEL_GRAPH):
-            _read(
-                graph,
-                {n: Tensor(n, n, *what) for n, what in (known or {}).items()},
-                opsets,
-                graphs,
-            )
+        for graph in model.messages(ModelProto.GRAPH):
+            _read(graph, {}, opsets, graphs)
     except RecursionError as error:
         raise ArtifactError("graphs lie in graphs too deep to be read. It is hostile.") from error
     if not graphs:
         raise ArtifactError("holds no graph: damaged or no ONNX file.")
+    return _model(graphs, model.number(ModelProto.IR_VERSION), opsets)
+
+
+def completed(model: Model, known: Known) -> Model:
+    """A file's graphs with what it does not declare itself: dtypes, and shapes where there are none."""
+
+    def tensor(given: Tensor | None) -> Tensor | None:
+        if given is None or given.constant or given.name not in known:
+            return given
+        dtype, shape = known[given.name]
+        return replace(given, dtype=dtype, shape=shape if given.shape is None else given.shape)
+
+    def those(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        return tuple(found for each in tensors if (found := tensor(each)))
+
+    graphs: list[Graph] = []
+
+    def graph(given: Graph) -> Graph:
+        operators = tuple(
+            replace(
+                each,
+                inputs=tuple(map(tensor, each.inputs)),
+                outputs=tuple(map(tensor, each.outputs)),
+                bodies=tuple(map(graph, each.bodies)),
+            )
+            for each in given.operators
+        )
+        found = Graph(those(given.inputs), those(given.outputs), operators, given.constants)
+        graphs.append(found)
+        return found
+
+    graph(model.graphs[model.main])
+    return _model(graphs, model.ir_version, model.opsets)
+
+
+def _model(graphs: Sequence[Graph], ir_version: int, opsets: Mapping[str, int]) -> Model:
     main = graphs[-1]
     return Model(
         "onnx",
@@ -109,7 +112,7 @@ def read_onnx(content: bytes, known: Known | None = None) -> Model:
         len(graphs) - 1,
         _by_name(main.inputs),
         _by_name(main.outputs),
-        model.number(_MODEL_IR),
+        ir_version,
         opsets,
     )
 
@@ -121,100 +124,119 @@ def _by_name(tensors: tuple[Tensor, ...]) -> dict[str, Tensor]:
 
 def _read(
     graph: Message, tensors: dict[str, Tensor], opsets: Mapping[str, int], graphs: list[Graph]
-) -> list[Tensor]:
-    """Append a graph to `graphs`, its bodies before it; gives its outputs."""
-    for field in (_VALUES, _OUTPUTS, _INPUTS):
+) -> Graph:
+    """Read a graph, and append it to `graphs` behind its bodies.
+
+    Args:
+        graph: the message.
+        tensors: those of the graphs around it, by name; its own are added.
+        opsets: of the file.
+        graphs: those that were read before.
+    """
+    for field in (GraphProto.VALUE_INFO, GraphProto.OUTPUT, GraphProto.INPUT):
         for value in graph.messages(field):
-            name = value.text(_VALUE_NAME)
+            name = value.text(ValueInfoProto.NAME)
             dtype, shape = _declared(value)
             old = tensors.get(name, Tensor(name, name, "?"))
             tensors[name] = Tensor(
                 name, name, dtype or old.dtype, old.shape if shape is None else shape
             )
-    constants = [_constant(t, t.text(_TENSOR_NAME)) for t in graph.messages(_CONSTANTS)]
-    tensors.update((t.name, t) for t in constants)
-    operators = []
-    for node in graph.messages(_NODES):
-        op, domain = node.text(_NODE_OP), node.text(_NODE_DOMAIN)
-        domain = "" if domain == "ai.onnx" else domain
-        inputs = tuple(
-            tensors.get(name, Tensor(name, name, "?")) if name else None
-            for name in node.texts(_NODE_INPUTS)
-        )
-        attributes = {a.text(_ATTRIBUTE_NAME): a for a in node.messages(_NODE_ATTRIBUTES)}
-        bodies = [
-            _read(body, dict(tensors), opsets, graphs)
-            for _, attribute in sorted(attributes.items())
-            for body in attribute.messages(_ATTRIBUTE_GRAPH)
-        ]
-        names = node.texts(_NODE_OUTPUTS)
-        kinds = ["none" if t is None else t.dtype for t in inputs]
-        given = _given(op, kinds, attributes, [[t.dtype for t in b] for b in bodies], len(names))
-        same = inputs[0].shape if op in _SAME_SHAPE and inputs and inputs[0] else None
-        for i, (name, dtype) in enumerate(zip(names, given, strict=True)):
-            old = tensors.get(name, Tensor(name, name, "?"))
-            new = Tensor(
-                name,
-                name,
-                dtype if old.dtype == "?" else old.dtype,
-                same if old.shape is None and i == 0 else old.shape,
-            )
-            values = [t for a in attributes.values() for t in a.messages(_ATTRIBUTE_TENSOR)]
-            if op == "Constant" and values:
-                new = _constant(values[0], name)
-                constants.append(new)
-            tensors[name] = new
-        operators.append(
-            Operator(
-                f"{domain}.{op}" if domain else op,
-                inputs,
-                tuple(tensors[name] if name else None for name in names),
-                opsets.get(domain, 1),
-                _attributes(attributes),
-            )
-        )
-    held = {t.name for t in constants}
-    ends = [
-        [tensors[n] for v in graph.messages(field) if (n := v.text(_VALUE_NAME)) in tensors]
-        for field in (_INPUTS, _OUTPUTS)
+    constants = [
+        _constant(t, t.text(TensorProto.NAME)) for t in graph.messages(GraphProto.INITIALIZER)
     ]
-    graphs.append(
-        Graph(
-            tuple(t for t in ends[0] if t.name not in held),
-            tuple(ends[1]),
-            tuple(operators),
-            tuple(constants),
-        )
+    tensors.update((t.name, t) for t in constants)
+    operators = [
+        _operator(node, tensors, constants, opsets, graphs)
+        for node in graph.messages(GraphProto.NODE)
+    ]
+    held = {t.name for t in constants}
+    inputs, outputs = (
+        [
+            tensors[name]
+            for value in graph.messages(field)
+            if (name := value.text(ValueInfoProto.NAME)) in tensors
+        ]
+        for field in (GraphProto.INPUT, GraphProto.OUTPUT)
     )
-    return ends[1]
+    found = Graph(
+        tuple(t for t in inputs if t.name not in held),
+        tuple(outputs),
+        tuple(operators),
+        tuple(constants),
+    )
+    graphs.append(found)
+    return found
+
+
+def _operator(
+    node: Message,
+    tensors: dict[str, Tensor],
+    constants: list[Tensor],
+    opsets: Mapping[str, int],
+    graphs: list[Graph],
+) -> Operator:
+    """Read a node; what it gives is added to `tensors`, and to `constants` if it is one."""
+    op, domain = node.text(NodeProto.OP_TYPE), node.text(NodeProto.DOMAIN)
+    domain = "" if domain == "ai.onnx" else domain
+    inputs = tuple(
+        tensors.get(name, Tensor(name, name, "?")) if name else None
+        for name in node.texts(NodeProto.INPUT)
+    )
+    attributes = {a.text(AttributeProto.NAME): a for a in node.messages(NodeProto.ATTRIBUTE)}
+    bodies = [
+        _read(body, dict(tensors), opsets, graphs)
+        for _, attribute in sorted(attributes.items())
+        for body in attribute.messages(AttributeProto.GRAPH)
+    ]
+    names = node.texts(NodeProto.OUTPUT)
+    kinds = ["none" if t is None else t.dtype for t in inputs]
+    given = _given(
+        op, kinds, attributes, [[t.dtype for t in b.outputs] for b in bodies], len(names)
+    )
+    same = inputs[0].shape if op in _SAME_SHAPE and inputs and inputs[0] else None
+    values = [t for a in attributes.values() for t in a.messages(AttributeProto.TENSOR)]
+    for i, (name, dtype) in enumerate(zip(names, given, strict=True)):
+        old = tensors.get(name, Tensor(name, name, "?"))
+        new = Tensor(
+            name,
+            name,
+            dtype if old.dtype == "?" else old.dtype,
+            same if old.shape is None and i == 0 else old.shape,
+        )
+        if op == "Constant" and values:
+            new = _constant(values[0], name)
+            constants.append(new)
+        tensors[name] = new
+    return Operator(
+        f"{domain}.{op}" if domain else op,
+        inputs,
+        tuple(tensors[name] if name else None for name in names),
+        opsets.get(domain, 1),
+        _attributes(attributes),
+        tuple(bodies),
+    )
 
 
 def _constant(tensor: Message, name: str) -> Tensor:
-    dtype = _type(tensor.number(_TENSOR_TYPE))
-    shape = tuple(_whole(n) for n in tensor.numbers(_TENSOR_DIMS))
+    dtype = type_name(tensor.number(TensorProto.DATA_TYPE))
+    shape = tuple(_whole(n) for n in tensor.numbers(TensorProto.DIMS))
     plain = Tensor(name, name, dtype, tuple(0 if n is None else n for n in shape))
-    return Tensor(
-        name,
-        name,
-        dtype,
-        plain.shape,
-        constant=True,
-        stored=name,
-        stored_bytes=plain.size_bytes or 0,
-    )
+    return replace(plain, constant=True, stored=name, stored_bytes=plain.size_bytes or 0)
 
 
 def _declared(value: Message) -> tuple[str, Shape | None]:
-    for kind in value.messages(_VALUE_TYPE):
-        for tensor in kind.messages(_TYPE_TENSOR):
-            dtype = _type(tensor.number(_ELEMENT))
-            for shape in tensor.messages(_SHAPE):
-                axes = shape.messages(_DIM)
-                return dtype, tuple(
-                    _whole(d.number(_DIM_VALUE)) if _DIM_VALUE in d else None for d in axes
-                )
+    for kind in value.messages(ValueInfoProto.TYPE):
+        for tensor in kind.messages(TypeProto.TENSOR_TYPE):
+            dtype = type_name(tensor.number(TypeProto.Tensor.ELEM_TYPE))
+            for shape in tensor.messages(TypeProto.Tensor.SHAPE):
+                return dtype, tuple(map(_size, shape.messages(TensorShapeProto.DIM)))
             return dtype, None
     return "", None
+
+
+def _size(axis: Message) -> int | None:
+    field = TensorShapeProto.Dimension.DIM_VALUE
+    return _whole(axis.number(field)) if field in axis else None
 
 
 def _whole(size: int) -> int | None:
@@ -224,17 +246,18 @@ def _whole(size: int) -> int | None:
 
 def _attributes(attributes: Mapping[str, Message]) -> dict[str, int | str]:
     found: dict[str, int | str] = {
-        name: a.number(_ATTRIBUTE_INT) for name, a in attributes.items() if name in _INTEGERS
+        name: a.number(AttributeProto.INT) for name, a in attributes.items() if name in _INTEGERS
     }
     if "equation" in attributes:
-        found["equation"] = attributes["equation"].text(_ATTRIBUTE_TEXT)
+        found["equation"] = attributes["equation"].text(AttributeProto.TEXT)
     return found
 
 
 def properties(content: bytes) -> dict[str, str]:
     """What a file says about itself, by key."""
-    pairs = Message.whole(content).messages(14)
-    return {pair.text(1): pair.text(2) for pair in pairs}
+    pairs = Message.whole(content).messages(ModelProto.METADATA_PROPS)
+    entry = StringStringEntryProto
+    return {pair.text(entry.KEY): pair.text(entry.VALUE) for pair in pairs}
 
 
 def _given(
@@ -245,7 +268,6 @@ def _given(
     count: int,
 ) -> list[str]:
     """Types of an operator's `count` outputs, as ONNX's "Operators" page has them."""
-    plain = [kind.split("/")[0] for kind in inputs]
     if bodies:
         # A Loop's body gives its condition before the values.
         inner = bodies[0][1:] if op == "Loop" else bodies[0]
@@ -258,17 +280,13 @@ def _given(
         first = "int64"
     elif op == "Cast" or (op == "QuantizeLinear" and len(inputs) < 3):
         number = attributes.get("to", attributes.get("output_dtype"))
-        first = _type(number.number(_ATTRIBUTE_INT)) if number else "uint8"
+        first = type_name(number.number(AttributeProto.INT)) if number else "uint8"
     elif op in ("Constant", "ConstantOfShape"):
-        tensors = [t for a in attributes.values() for t in a.messages(_ATTRIBUTE_TENSOR)]
-        first = _type(tensors[0].number(_TENSOR_TYPE)) if tensors else "float32"
+        tensors = [t for a in attributes.values() for t in a.messages(AttributeProto.TENSOR)]
+        first = type_name(tensors[0].number(TensorProto.DATA_TYPE)) if tensors else "float32"
         if {"value_int", "value_ints"} & set(attributes):
             first = "int64"
     else:
         like = _LIKE.get(op, 0)
-        first = plain[like] if like < len(plain) else "?"
+        first = inputs[like] if like < len(inputs) else "?"
     return [first, *[_SECOND_OUTPUT.get(op, first)] * (count - 1)][:count]
-
-
-def _type(kind: int) -> str:
-    return _TYPES[kind] if 0 <= kind < len(_TYPES) else f"type {kind}"

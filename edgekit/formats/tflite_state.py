@@ -7,14 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from edgekit.formats.flatbuffer import Table, follow
-
-# Fields of schema.fbs.
-_MODEL_OPERATOR_CODES, _MODEL_SUBGRAPHS = 1, 2
-_SUBGRAPH_TENSORS, _SUBGRAPH_OPERATORS, _TENSOR_IS_VARIABLE = 0, 3, 5
-_OPERATOR_CODE, _OPERATOR_OPTIONS, _CALL_ONCE_SUBGRAPH = 0, 4, 0
-_CODE_BUILTIN, _CODE_BUILTIN_WIDE = 0, 3
-_CALL_ONCE, _ASSIGN_VARIABLE = 129, 144
+from edgekit.formats import tflite_schema as schema
+from edgekit.formats.flatbuffer import Table
+from edgekit.formats.tflite_file import name_of
 
 
 class State(NamedTuple):
@@ -37,45 +32,37 @@ def state_of(path: Path) -> State:
         ArtifactError: the file is damaged.
     """
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        model = Table.root(data, b"TFL3")
-        subgraphs = list(model.tables(_MODEL_SUBGRAPHS))
+        model = Table.root(data, schema.IDENTIFIER)
+        graphs = list(model.tables(schema.Model.SUBGRAPHS))
         tensors = any(
-            tensor.number(_TENSOR_IS_VARIABLE, "b")
-            for subgraph in subgraphs
-            for tensor in subgraph.tables(_SUBGRAPH_TENSORS)
+            tensor.number(schema.Tensor.IS_VARIABLE, "B")
+            for graph in graphs
+            for tensor in graph.tables(schema.SubGraph.TENSORS)
         )
-        return State(tensors, _assigns(model, subgraphs))
+        return State(tensors, _assigns(model, graphs))
 
 
-def _assigns(model: Table, subgraphs: list[Table]) -> bool:
-    """Whether a subgraph that runs more than once assigns to a variable."""
-    codes = [
-        # Old converters wrote the narrow field alone; new ones write 127 there for more.
-        max(code.number(_CODE_BUILTIN, "b"), code.number(_CODE_BUILTIN_WIDE, "i"))
-        for code in model.tables(_MODEL_OPERATOR_CODES)
-    ]
-    if _ASSIGN_VARIABLE not in codes:
+def _assigns(model: Table, graphs: list[Table]) -> bool:
+    """Whether a graph that runs more than once assigns to a variable."""
+    names = [name_of(code) for code in model.tables(schema.Model.OPERATOR_CODES)]
+    if "ASSIGN_VARIABLE" not in names:
         return False
 
-    def operators(subgraph: Table, wanted: int) -> Iterator[Table]:
-        for operator in subgraph.tables(_SUBGRAPH_OPERATORS):
-            index = operator.number(_OPERATOR_CODE, "I")
-            if index < len(codes) and codes[index] == wanted:
+    def operators(graph: Table, wanted: str) -> Iterator[Table]:
+        for operator in graph.tables(schema.SubGraph.OPERATORS):
+            index = operator.number(schema.Operator.OPCODE_INDEX, "I")
+            if index < len(names) and names[index] == wanted:
                 yield operator
 
-    options = [
-        (operator.data, operator.find(_OPERATOR_OPTIONS))
-        for subgraph in subgraphs
-        for operator in operators(subgraph, _CALL_ONCE)
-    ]
+    calls = [each for graph in graphs for each in operators(graph, "CALL_ONCE")]
     once = {
-        Table(data, follow(data, at)).number(_CALL_ONCE_SUBGRAPH, "i")
-        for data, at in options
-        if at is not None
+        options.number(schema.CallOnceOptions.INIT_SUBGRAPH_INDEX, "i")
+        for call in calls
+        if (options := call.table(schema.Operator.BUILTIN_OPTIONS))
     }
     return any(
         True
-        for number, subgraph in enumerate(subgraphs)
+        for number, graph in enumerate(graphs)
         if number not in once
-        for _ in operators(subgraph, _ASSIGN_VARIABLE)
+        for _ in operators(graph, "ASSIGN_VARIABLE")
     )

@@ -10,24 +10,14 @@ from __future__ import annotations
 import struct
 
 from edgekit.errors import ArtifactError, ExportError
-from edgekit.formats.flatbuffer import Table, follow, number
-from edgekit.formats.metadata import (
-    BUFFER_OFFSET,
-    KEY,
-    METADATA_NAME,
-    MODEL_BUFFERS,
-    MODEL_METADATA,
-    TFLITE_IDENTIFIER,
-    Metadata,
-)
+from edgekit.formats import tflite_schema as tflite
+from edgekit.formats.flatbuffer import Table, check_identifier, number
+from edgekit.formats.metadata import KEY, Metadata
+from edgekit.formats.onnx_schema import ModelProto, StringStringEntryProto
 from edgekit.formats.protobuf import delimited, fields
 
-# Fields of Model, SubGraph, OperatorCode and Operator in schema.fbs that are needed here.
-_MODEL_VERSION, _MODEL_OPERATOR_CODES, _MODEL_SUBGRAPHS = 0, 1, 2
-_MODEL_FIELDS = 10
-_SUBGRAPH_OPERATORS = 3
-_CODE_CUSTOM = 1
-_OPERATOR_LARGE_OPTIONS_OFFSET = 9
+# Fields of a model's root that edgekit can carry over.
+_MODEL_FIELDS = tflite.Model.EXTERNAL_BUFFERS + 1
 
 # Header of a FlatBuffer: where the root is, and the identifier.
 _HEADER = 8
@@ -53,8 +43,9 @@ def write_tflite(content: bytes, metadata: Metadata) -> bytes:
     """
     text = metadata.to_bytes()
     content = strip_tflite(content)
-    places = _absolute_offsets(content)
-    front = _front(content, text)
+    model = Table.root(content, tflite.IDENTIFIER)
+    places = _absolute_offsets(model)
+    front = _front(model, text)
     end = min((number(content, at, "Q") for at in places), default=len(content))
     if end + len(front) > _MAX_FLATBUFFER:
         raise ExportError(
@@ -74,7 +65,7 @@ def strip_tflite(content: bytes) -> bytes:
         ArtifactError: `content` is damaged or no TFLite file.
         ExportError: the file is of a kind that cannot be moved.
     """
-    Table.root(content, TFLITE_IDENTIFIER)
+    check_identifier(content, tflite.IDENTIFIER)
     if content[_HEADER : _HEADER + len(_MARK_NAME)] != _MARK_NAME:
         return content
     if len(content) < _HEADER + _MARK.size:
@@ -85,7 +76,7 @@ def strip_tflite(content: bytes) -> bytes:
     result = bytearray(
         b"".join((struct.pack("<I", root), content[4:_HEADER], content[_HEADER + length :]))
     )
-    _shift(result, _absolute_offsets(bytes(result)), -length)
+    _shift(result, _absolute_offsets(Table.root(result, tflite.IDENTIFIER)), -length)
     return bytes(result)
 
 
@@ -94,24 +85,31 @@ def _vtable_size() -> int:
     return (4 + 2 * _MODEL_FIELDS + 3) // 4 * 4
 
 
-def _front(content: bytes, text: bytes) -> bytes:
-    """Root, lists, entry and buffer to go in behind the header, filled up to the alignment."""
-    old = Table.root(content, TFLITE_IDENTIFIER)
-    if any(old.find(field) is not None for field in range(_MODEL_FIELDS, old.fields)):
+def _front(old: Table, text: bytes) -> bytes:
+    """Root, lists, entry and buffer to go in behind the header, filled up to the alignment.
+
+    Args:
+        old: the root as it is.
+        text: the bytes of the metadata.
+    """
+    if any(old.find(field, 1) is not None for field in range(_MODEL_FIELDS, old.fields)):
         raise ExportError(
             f"metadata: the file has {old.fields} fields at its root, of which edgekit knows "
             f"{_MODEL_FIELDS}: a newer schema of TFLite's than it can carry over."
         )
-    kept = [t for t in old.tables(MODEL_METADATA) if t.content(METADATA_NAME) != KEY.encode()]
-    metadata = [entry.position for entry in kept]
-    buffers = [buffer.position for buffer in old.tables(MODEL_BUFFERS)]
+    metadata = [
+        entry.position
+        for entry in old.tables(tflite.Model.METADATA)
+        if entry.content(tflite.Metadata.NAME) != KEY.encode()
+    ]
+    buffers = [buffer.position for buffer in old.tables(tflite.Model.BUFFERS)]
 
     # Positions in the new file, one part after the other, each at a multiple of four.
     vtable = _HEADER + _MARK.size
     root = vtable + _vtable_size()
-    lists = {MODEL_BUFFERS: root + 4 + 4 * _MODEL_FIELDS}
-    lists[MODEL_METADATA] = lists[MODEL_BUFFERS] + 4 * (len(buffers) + 2)
-    entry_vtable = lists[MODEL_METADATA] + 4 * (len(metadata) + 2)
+    lists = {tflite.Model.BUFFERS: root + 4 + 4 * _MODEL_FIELDS}
+    lists[tflite.Model.METADATA] = lists[tflite.Model.BUFFERS] + 4 * (len(buffers) + 2)
+    entry_vtable = lists[tflite.Model.METADATA] + 4 * (len(metadata) + 2)
     entry = entry_vtable + 8
     name = entry + 12
     buffer_vtable = name + 4 + (len(KEY) + 1 + 3) // 4 * 4
@@ -126,20 +124,20 @@ def _front(content: bytes, text: bytes) -> bytes:
     struct.pack_into("<HH", new, vtable, 4 + 2 * _MODEL_FIELDS, 4 + 4 * _MODEL_FIELDS)
     struct.pack_into("<i", new, root, root - vtable)
     for field in range(_MODEL_FIELDS):
-        at, found = root + 4 + 4 * field, old.find(field)
+        at = root + 4 + 4 * field
         if field in lists:
             value = lists[field] - at
-        elif found is None:
+        elif old.find(field, 4) is None:
             continue
-        elif field == _MODEL_VERSION:
+        elif field == tflite.Model.VERSION:
             value = old.number(field, "I")
         else:
-            value = follow(content, found) + length - at
+            value = (old.follow(field) or 0) + length - at
         struct.pack_into("<H", new, vtable + 4 + 2 * field, at - root)
         struct.pack_into("<I", new, at, value)
     for start, positions in (
-        (lists[MODEL_BUFFERS], [*(p + length for p in buffers), buffer]),
-        (lists[MODEL_METADATA], [*(p + length for p in metadata), entry]),
+        (lists[tflite.Model.BUFFERS], [*(p + length for p in buffers), buffer]),
+        (lists[tflite.Model.METADATA], [*(p + length for p in metadata), entry]),
     ):
         offsets = [p - (start + 4 + 4 * i) for i, p in enumerate(positions)]
         struct.pack_into(f"<{1 + len(offsets)}I", new, start, len(offsets), *offsets)
@@ -152,25 +150,25 @@ def _front(content: bytes, text: bytes) -> bytes:
     return bytes(new[_HEADER:])
 
 
-def _absolute_offsets(content: bytes) -> list[int]:
+def _absolute_offsets(model: Table) -> list[int]:
     """Where the file says at which of its own bytes something lies behind the FlatBuffer.
 
     The schema has two such fields, for large models; 0 and 1 in them mean nothing.
     """
-    model = Table.root(content, TFLITE_IDENTIFIER)
-    for code in model.tables(_MODEL_OPERATOR_CODES):
-        if code.content(_CODE_CUSTOM) == b"DISPATCH_OP":
+    for code in model.tables(tflite.Model.OPERATOR_CODES):
+        if code.content(tflite.OperatorCode.CUSTOM_CODE) == b"DISPATCH_OP":
             raise ExportError(
                 "metadata: the file was compiled for an accelerator, whose code it finds by its "
                 "place in the file. Write the metadata before compiling."
             )
-    found = [table.find(BUFFER_OFFSET) for table in model.tables(MODEL_BUFFERS)]
-    for graph in model.tables(_MODEL_SUBGRAPHS):
-        operators = graph.tables(_SUBGRAPH_OPERATORS)
-        found += [operator.find(_OPERATOR_LARGE_OPTIONS_OFFSET) for operator in operators]
+    buffers = model.tables(tflite.Model.BUFFERS)
+    found = [buffer.find(tflite.Buffer.OFFSET, 8) for buffer in buffers]
+    for graph in model.tables(tflite.Model.SUBGRAPHS):
+        operators = graph.tables(tflite.SubGraph.OPERATORS)
+        found += [each.find(tflite.Operator.LARGE_CUSTOM_OPTIONS_OFFSET, 8) for each in operators]
     # A table may stand in a list twice; its offset is to be moved once.
     places = sorted({at for at in found if at is not None})
-    return [at for at in places if number(content, at, "Q") > 1]
+    return [at for at in places if number(model.data, at, "Q") > 1]
 
 
 def _shift(content: bytearray, places: list[int], by: int) -> None:
@@ -184,8 +182,6 @@ def _shift(content: bytearray, places: list[int], by: int) -> None:
         struct.pack_into("<Q", content, at, value)
 
 
-# ModelProto.metadata_props in onnx.proto, a StringStringEntryProto: key 1, value 2.
-_PROPERTIES = 14
 _MAX_PROTO = (1 << 31) - 1
 
 
@@ -197,8 +193,9 @@ def write_onnx(content: bytes, metadata: Metadata) -> bytes:
         ExportError: the file grows too large.
         UsageError: `metadata` cannot be written.
     """
-    entry = delimited(1, KEY.encode()) + delimited(2, metadata.to_bytes())
-    result = strip_onnx(content) + delimited(_PROPERTIES, entry)
+    entry = delimited(StringStringEntryProto.KEY, KEY.encode())
+    entry += delimited(StringStringEntryProto.VALUE, metadata.to_bytes())
+    result = strip_onnx(content) + delimited(ModelProto.METADATA_PROPS, entry)
     if len(result) > _MAX_PROTO:
         raise ExportError(
             f"metadata: the file would hold {len(result)} bytes, and no protocol buffer can hold "
@@ -215,9 +212,10 @@ def strip_onnx(content: bytes) -> bytes:
     """
     kept, begin = [], 0
     for field, start, body, end in fields(content, 0, len(content)):
-        if field != _PROPERTIES:
+        if field != ModelProto.METADATA_PROPS:
             continue
-        keys = [content[b:e] for f, _, b, e in fields(content, body, end) if f == 1]
+        inside = fields(content, body, end)
+        keys = [content[b:e] for f, _, b, e in inside if f == StringStringEntryProto.KEY]
         if keys[-1:] == [KEY.encode()]:
             kept.append(content[begin:start])
             begin = end

@@ -15,9 +15,7 @@ from typing import Any
 
 from edgekit.errors import UsageError, nearest
 from edgekit.formats.graph import Model
-from edgekit.formats.onnx import Known, read_onnx
-from edgekit.formats.tflite import read_tflite
-from edgekit.inspection.needs import Need, Needs
+from edgekit.inspection.needs import Need
 from edgekit.inspection.needs_onnx import onnx_needs
 from edgekit.inspection.needs_tflite import tflite_needs
 
@@ -91,47 +89,39 @@ class Misfit:
     reason: str
 
 
-def check(content: bytes, target: Target) -> tuple[Misfit, ...]:
-    """Why `target` does not load a file of its format, or answers wrongly; empty if it is right.
+def needs_of(model: Model) -> tuple[Need, ...]:
+    """What every operator of a file asks of its interpreter."""
+    return onnx_needs(model) if model.format == "onnx" else tflite_needs(model)
 
-    Raises:
-        ArtifactError: the file is damaged or of another format.
-    """
+
+def check(model: Model, target: Target) -> tuple[Misfit, ...]:
+    """Why `target` does not load a file of its format, or answers wrongly; empty if it is right."""
     table = _Table.read()
-    needs = _needs(content, target.format)
-    misfits = list(table.misfits_of_file(needs, target))
-    for need in dict.fromkeys(needs.operators):
+    misfits = list(table.misfits_of_file(model, target))
+    for need in dict.fromkeys(needs_of(model)):
         reason = table.misfit(need, target)
         if reason:
             misfits.append(Misfit(need.op, need.tensor, reason))
     return tuple(misfits)
 
 
-def loadable_by(content: bytes, format: str) -> dict[str, tuple[str, ...]]:
+def loadable_by(model: Model) -> dict[str, tuple[str, ...]]:
     """The versions of each interpreter that load a file and rightly run it, the oldest first.
 
-    Args:
-        content: the whole file.
-        format: ``"tflite"`` or ``"onnx"``.
-
     Returns:
-        Versions by interpreter, those of `INTERPRETERS[format]`; an empty tuple where none does.
-
-    Raises:
-        ArtifactError: the file is damaged or of another format.
+        Versions by interpreter, those of `INTERPRETERS[model.format]`; an empty tuple where none does.
     """
     table = _Table.read()
-    needs = _needs(content, format)
     # What decides, once each: a file repeats the same few operators.
-    distinct = {(n.op, n.types, n.version, n.rank): n for n in needs.operators}.values()
+    distinct = {(n.op, n.types, n.version, n.rank): n for n in needs_of(model)}.values()
     return {
         name: tuple(
             version
             for version in table.versions.get(name, ())
-            if not any(table.misfits_of_file(needs, Target(name, version)))
+            if not any(table.misfits_of_file(model, Target(name, version)))
             and not any(table.misfit(need, Target(name, version)) for need in distinct)
         )
-        for name in INTERPRETERS[format]
+        for name in INTERPRETERS[model.format]
     }
 
 
@@ -149,28 +139,6 @@ def slower_in_int8(target: Target) -> bool:
     return target in _Table.read().slower_int8
 
 
-def read_model(content: bytes, format: str, known: Known | None = None) -> Model:
-    """Read a file's graphs.
-
-    Args:
-        content: the whole file.
-        format: ``"tflite"`` or ``"onnx"``.
-        known: of an ONNX file, dtypes and shapes that it does not declare.
-
-    Raises:
-        ArtifactError: the file is damaged or of another format.
-    """
-    if format == "onnx":
-        return read_onnx(content, known)
-    return read_tflite(content, _Table.read().builtins)
-
-
-def _needs(content: bytes, format: str) -> Needs:
-    if format == "onnx":
-        return onnx_needs(content)
-    return tflite_needs(content, _Table.read().builtins)
-
-
 # Versions of interpreters, as ``{"tflite-runtime": {"2.13.0", "2.14.0"}}``.
 _Versions = dict[str, frozenset[str]]
 
@@ -181,7 +149,6 @@ class _Table:
 
     Attributes:
         versions: measured, by interpreter, the oldest first.
-        builtins: names of TFLite's built-in operators by code.
         highest: the highest version of a TFLite operator that an interpreter knows.
         types: who runs an operator with these types and so many axes or fewer, by (operator, types).
         files: the highest IR version and opset of each onnxruntime, and of the corpus that it ran.
@@ -189,7 +156,6 @@ class _Table:
     """
 
     versions: dict[str, list[str]]
-    builtins: list[str]
     highest: dict[str, dict[Target, int]]
     types: dict[tuple[str, str], list[tuple[int, _Versions]]]
     files: dict[Target, dict[str, int]]
@@ -210,7 +176,6 @@ class _Table:
 
         return cls(
             versions,
-            table["builtins"],
             {
                 op: {
                     Target(name, version): int(highest)
@@ -232,14 +197,14 @@ class _Table:
             ),
         )
 
-    def misfits_of_file(self, needs: Needs, target: Target) -> list[Misfit]:
+    def misfits_of_file(self, model: Model, target: Target) -> list[Misfit]:
         """What the file as a whole asks in vain."""
-        limits, opset = self.files.get(target), needs.opsets.get("", 0)
+        limits, opset = self.files.get(target), model.opsets.get("", 0)
         if limits is None:
             return []
         found = [
             Misfit("", "", f"{key} {asked} is above {limits[key]}, the highest that {target} loads")
-            for key, asked in (("ir_version", needs.ir_version), ("opset", opset))
+            for key, asked in (("ir_version", model.ir_version), ("opset", opset))
             if asked > limits[key]
         ]
         if limits["tried_opset"] < opset <= limits["opset"]:

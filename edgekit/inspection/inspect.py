@@ -13,9 +13,11 @@ from edgekit.artifact import FORMATS, Artifact
 from edgekit.errors import ArtifactError, UsageError
 from edgekit.files import compressed_size
 from edgekit.formats.graph import Model, Operator, Tensor
-from edgekit.formats.metadata import Metadata, find_tflite
+from edgekit.formats.metadata import Metadata, find_tflite, from_onnx_map
+from edgekit.formats.model_file import read_model
+from edgekit.formats.onnx import completed, properties
 from edgekit.inspection import costs
-from edgekit.inspection.compatibility import loadable_by, read_model
+from edgekit.inspection.compatibility import loadable_by
 from edgekit.inspection.partitions import Partitions, Shapes, partitions_of, shapes_of
 from edgekit.inspection.whole_numbers import carriers_of_integers
 
@@ -96,7 +98,7 @@ def _reason(
         return _LEFT_REAL[operator.op]
     if scheme is not None:
         return f"the quantiser has no {scheme} version of {operator.op}"
-    held = {t.dtype for t in operator.inputs if t and t.constant and t.grain}
+    held = {t.dtype for t in operator.inputs if t and t.constant and t.granularity}
     if held:
         return f"its weights are {', '.join(sorted(held))}, its activations were left in float"
     return "left in float by whoever made the file, which does not say why"
@@ -224,14 +226,15 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
     except OSError as error:
         raise ArtifactError(f"{path}: cannot be read: {error.strerror}.") from error
     try:
-        shapes = Shapes({})
-        if artifact.format == "onnx":
-            shapes = shapes_of(artifact.path, len(content))
-        model = read_model(content, artifact.format, shapes.known)
-        found = loadable_by(content, artifact.format)
+        model = read_model(content, artifact.format)
         metadata = _metadata(content, artifact.format)
     except ArtifactError as error:
         raise ArtifactError(f"{path}: {error}") from error
+    # What was measured is told apart by what files declare, not by what can be inferred.
+    found, shapes = loadable_by(model), Shapes({})
+    if artifact.format == "onnx":
+        shapes = shapes_of(artifact.path, len(content))
+        model = completed(model, shapes.known)
     layers = [(o, costs.macs(o)) for o in model.operators]
     return Inspection(
         artifact,
@@ -260,9 +263,6 @@ def _ways(metadata: Metadata | None) -> list[str]:
 
 def _metadata(content: bytes, format: str) -> Metadata | None:
     if format == "onnx":
-        from edgekit.formats.metadata import from_onnx_map
-        from edgekit.formats.onnx import properties
-
         return from_onnx_map(properties(content))
     stored = find_tflite(content)
     return None if stored is None else Metadata.from_bytes(stored)

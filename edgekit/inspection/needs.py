@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 # They take any number of tensors of one type: how many does not matter.
 _VARIADIC = {"CONCATENATION", "PACK", "ADD_N", "SPLIT", "SPLIT_V", "UNPACK"}
@@ -29,21 +29,6 @@ class Need:
     version: int
     rank: int
     tensor: str
-
-
-@dataclass(frozen=True)
-class Needs:
-    """All that a file asks.
-
-    Attributes:
-        operators: every operator of every graph, in the file's order.
-        ir_version: of an ONNX file; 0 in TFLite.
-        opsets: of an ONNX file, by domain; ONNX's own is ``""``.
-    """
-
-    operators: tuple[Need, ...]
-    ir_version: int = 0
-    opsets: dict[str, int] = field(default_factory=dict)
 
 
 def signature(op: str, inputs: Sequence[str], outputs: Sequence[str]) -> str:

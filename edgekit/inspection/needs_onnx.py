@@ -1,121 +1,77 @@
-"""What an .onnx file asks of its interpreter, read with the standard library alone."""
+"""What an .onnx file asks of its interpreter, from its graphs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from edgekit.formats.onnx import _given, _type
-from edgekit.formats.protobuf import Message
-from edgekit.inspection.needs import Need, Needs, signature
-
-# Fields of the messages in onnx.proto.
-_MODEL_IR, _MODEL_GRAPH, _MODEL_OPSETS = 1, 7, 8
-_OPSET_DOMAIN, _OPSET_VERSION = 1, 2
-_GRAPH_NODES, _GRAPH_CONSTANTS, _GRAPH_INPUTS, _GRAPH_OUTPUTS, _GRAPH_VALUES = 1, 5, 11, 12, 13
-_NODE_INPUTS, _NODE_OUTPUTS, _NODE_OP, _NODE_ATTRIBUTES, _NODE_DOMAIN = 1, 2, 4, 5, 7
-_ATTRIBUTE_NAME, _ATTRIBUTE_INT, _ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH = 1, 3, 5, 6
-_TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME = 1, 2, 8
-_VALUE_NAME, _VALUE_TYPE, _TYPE_TENSOR, _TENSOR_ELEMENT = 1, 2, 1, 1
+from edgekit.formats.graph import Graph, Model, Operator, Tensor
+from edgekit.inspection.needs import Need, signature
 
 _SCALED = {"QuantizeLinear", "DequantizeLinear"}
+# How finely weights were quantised decides how what reads them, made float, is computed.
+_KEPT = ("/channel", "/block")
 
 
-def onnx_needs(content: bytes) -> Needs:
-    """Read what a file asks.
-
-    Types of inner tensors follow from those that the file declares; a file need not say them.
-
-    Raises:
-        ArtifactError: the file is damaged or of another kind.
-    """
-    model = Message.whole(content)
-    opsets = {
-        o.text(_OPSET_DOMAIN): o.number(_OPSET_VERSION) for o in model.messages(_MODEL_OPSETS)
-    }
-    # Both are names of ONNX's own operators.
-    opsets = {"" if domain == "ai.onnx" else domain: v for domain, v in sorted(opsets.items())}
-    operators = [
-        n for graph in model.messages(_MODEL_GRAPH) for n in _Graph(graph, {}).needs(opsets)
-    ]
-    return Needs(tuple(operators), model.number(_MODEL_IR), opsets)
+def onnx_needs(model: Model) -> tuple[Need, ...]:
+    """What every operator asks, those of a body before the operator that it is of."""
+    return tuple(_Graph(model.graphs[model.main], {}).needs())
 
 
 class _Graph:
-    """One graph and the types of its tensors, those of the graphs around it included."""
+    """One graph, and how finely what flows in it was quantised."""
 
-    def __init__(self, graph: Message, outer: dict[str, str]) -> None:
+    def __init__(self, graph: Graph, outer: Mapping[str, str]) -> None:
         self._graph = graph
-        self._types = dict(outer)
-        self._ranks: dict[str, int] = {}
+        # By tensor, of those that were made float of integers.
+        self._granularity = dict(outer)
+        made = {t.key for operator in graph.operators for t in operator.outputs if t}
+        self._ranks = {t.key: len(t.shape or ()) for t in graph.constants if t.key not in made}
         # By tensor, the operator that gives it.
         self._makers: dict[str, str] = {}
         self._rearranged: set[str] = set()
-        for field in (_GRAPH_VALUES, _GRAPH_OUTPUTS, _GRAPH_INPUTS):
-            for value in graph.messages(field):
-                name, found = value.text(_VALUE_NAME), _declared(value)
-                if found:
-                    self._types[name] = found
-        for tensor in graph.messages(_GRAPH_CONSTANTS):
-            name = tensor.text(_TENSOR_NAME)
-            self._types[name] = _type(tensor.number(_TENSOR_TYPE))
-            self._ranks[name] = _rank(tensor)
 
-    @property
-    def outputs(self) -> list[str]:
-        """Types of what the graph gives, once its operators were walked."""
-        names = [value.text(_VALUE_NAME) for value in self._graph.messages(_GRAPH_OUTPUTS)]
-        return [self._types.get(name, "?") for name in names]
+    def needs(self) -> Iterator[Need]:
+        for operator in self._graph.operators:
+            for body in operator.bodies:
+                yield from _Graph(body, self._granularity).needs()
+            yield self._need(operator)
 
-    def needs(self, opsets: dict[str, int]) -> Iterator[Need]:
-        for node in self._graph.messages(_GRAPH_NODES):
-            op, domain = node.text(_NODE_OP), node.text(_NODE_DOMAIN)
-            domain = "" if domain == "ai.onnx" else domain
-            names = node.texts(_NODE_INPUTS)
-            inputs = [self._types.get(name, "?") if name else "none" for name in names]
-            if op in _SCALED and len(names) > 1:
-                inputs[0] += ("/tensor", "/channel", "/block")[min(self._ranks.get(names[1], 0), 2)]
-            attributes = {a.text(_ATTRIBUTE_NAME): a for a in node.messages(_NODE_ATTRIBUTES)}
-            bodies = []
-            for _, attribute in sorted(attributes.items()):
-                for graph in attribute.messages(_ATTRIBUTE_GRAPH):
-                    bodies.append(_Graph(graph, self._types))
-                    yield from bodies[-1].needs(opsets)
-            # Known of constants alone, and of what is made real of them.
-            rank = max((self._ranks.get(name, 0) for name in names), default=0)
-            results = node.texts(_NODE_OUTPUTS)
-            given = _given(op, inputs, attributes, [body.outputs for body in bodies], len(results))
-            for name, kind in zip(results, given, strict=True):
-                self._types.setdefault(name, kind)
-                if op == "DequantizeLinear":
-                    self._types[name], self._ranks[name] = kind + _grain(inputs[0]), rank
-            self._makers.update(dict.fromkeys(results, op))
-            mark = ""
-            if op == "Transpose" and self._makers.get(names[0]) == "Reshape":
-                self._rearranged.update(results)
-            elif op == "QuantizeLinear" and names[0] in self._rearranged:
-                # onnxruntime 1.16 moves both on, to a convolution that then has no types.
-                mark = ", reshaped and transposed before"
-            outputs = [self._types[name] if name else "none" for name in results]
-            yield Need(
-                f"{domain}.{op}" if domain else op,
-                signature(op, inputs, outputs) + mark,
-                opsets.get(domain, 1),
-                rank,
-                next(iter(results), ""),
-            )
+    def _need(self, operator: Operator) -> Need:
+        # Without the domain: onnxruntime has quantisers of its own that are called as ONNX's are.
+        op, read = operator.op.rpartition(".")[2], operator.inputs
+        inputs = [self._type(tensor) for tensor in read]
+        if op in _SCALED and len(read) > 1:
+            inputs[0] += ("/tensor", "/channel", "/block")[min(self._rank(read[1]), 2)]
+        # Known of constants alone, and of what is made float of them.
+        rank = max(map(self._rank, read), default=0)
+        given = [tensor.key for tensor in operator.outputs if tensor]
+        if op == "DequantizeLinear":
+            granularity = next((g for g in _KEPT if inputs and inputs[0].endswith(g)), "")
+            self._granularity.update(dict.fromkeys(given, granularity))
+            self._ranks.update(dict.fromkeys(given, rank))
+        self._makers.update(dict.fromkeys(given, op))
+        types = signature(op, inputs, [self._type(tensor) for tensor in operator.outputs])
+        mark = self._mark(op, operator)
+        return Need(operator.op, types + mark, operator.version, rank, operator.tensor)
 
+    def _type(self, tensor: Tensor | None) -> str:
+        if tensor is None:
+            return "none"
+        return tensor.dtype + self._granularity.get(tensor.key, "")
 
-def _grain(kind: str) -> str:
-    """How finely weights were quantised decides how what reads them is computed."""
-    return "/channel" if kind.endswith("/channel") else "/block" if kind.endswith("/block") else ""
+    def _rank(self, tensor: Tensor | None) -> int:
+        return self._ranks.get(tensor.key, 0) if tensor else 0
 
+    def _mark(self, op: str, operator: Operator) -> str:
+        """Says that values were reshaped and transposed before they are quantised.
 
-def _declared(value: Message) -> str:
-    for kind in value.messages(_VALUE_TYPE):
-        for tensor in kind.messages(_TYPE_TENSOR):
-            return _type(tensor.number(_TENSOR_ELEMENT))
-    return ""
-
-
-def _rank(tensor: Message) -> int:
-    return len(tensor.numbers(_TENSOR_DIMS))
+        onnxruntime 1.16 moves both on, to a convolution that then has no types.
+        """
+        first = operator.inputs[0] if operator.inputs else None
+        if first is None:
+            return ""
+        if op == "Transpose" and self._makers.get(first.key) == "Reshape":
+            self._rearranged.update(tensor.key for tensor in operator.outputs if tensor)
+        elif op == "QuantizeLinear" and first.key in self._rearranged:
+            return ", reshaped and transposed before"
+        return ""

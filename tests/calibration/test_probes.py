@@ -15,6 +15,7 @@ from edgekit.calibration.probes import OnnxProbe
 from edgekit.convert.onnx.convert import float_onnx, int8_onnx
 from edgekit.convert.tflite.convert import SIGNATURE, find_ranges, float_tflite, quantize_tflite
 from edgekit.convert.trace.freeze import freeze
+from edgekit.formats.tflite_check import read_file
 from edgekit.models import load
 from edgekit.samples import Samples
 
@@ -67,7 +68,8 @@ def test_min_max_is_what_the_quantisers_calibrator_finds(
     feed = [dict(samples[i : i + 1].inputs) for i in range(len(samples))]
     probe.calibrate({SIGNATURE: feed}, manager)
     statistics = probe.get_model_qsvs()
-    ranges = find_ranges(files["tflite"], samples, MIN_MAX)
+    float_file = read_file(files["tflite"])
+    ranges = find_ranges(float_file, samples, MIN_MAX)
     # Truth values, which its calibrator watches too, have no range.
     real = {name: row for name, row in statistics.items() if row["min"].dtype != bool}
     assert ranges.seen == {name: (row["min"], row["max"]) for name, row in real.items()}
@@ -90,7 +92,7 @@ def test_min_max_is_what_the_quantisers_calibrator_finds(
         for rows in (statistics, shaped)
     ]
     assert made[0] == made[1]
-    assert len(quantize_tflite(files["tflite"], scheme, ranges, "int8")) <= len(made[0])
+    assert len(quantize_tflite(float_file, scheme, ranges, "int8").content) <= len(made[0])
 
 
 def test_inputs_have_their_own_extremes_in_both_formats(
@@ -104,7 +106,7 @@ def test_inputs_have_their_own_extremes_in_both_formats(
     by_name = observe(OnnxProbe(proto), samples, MIN_MAX).seen
     assert by_name[IMAGE] == expected
     assert {"scores", "level"} <= set(by_name)
-    tflite = find_ranges(files["tflite"], samples, MIN_MAX).seen
+    tflite = find_ranges(read_file(files["tflite"]), samples, MIN_MAX).seen
     assert any(tuple(interval) == expected for interval in tflite.values())
     # The level is computed by both: its range ends where theirs does, up to float rounding.
     level = by_name["level"]
@@ -116,8 +118,9 @@ def test_every_method_makes_files_of_both_formats(
     files: dict[str, bytes], samples: Samples, method: str
 ) -> None:
     chosen = Method(method, 99.0)
-    ranges = find_ranges(files["tflite"], samples, chosen)
-    assert quantize_tflite(files["tflite"], "int8", ranges, "int8")
+    float_file = read_file(files["tflite"])
+    ranges = find_ranges(float_file, samples, chosen)
+    assert quantize_tflite(float_file, "int8", ranges, "int8").content
     content, found = int8_onnx(files["onnx"], samples, chosen)
     assert content
     assert found.stability is not None
@@ -125,7 +128,8 @@ def test_every_method_makes_files_of_both_formats(
 
 
 def test_the_same_ranges_each_time(files: dict[str, bytes], samples: Samples) -> None:
-    first, second = (find_ranges(files["tflite"], samples, Method("mse"), seed=3) for _ in "ab")
+    float_file = read_file(files["tflite"])
+    first, second = (find_ranges(float_file, samples, Method("mse"), seed=3) for _ in "ab")
     assert first == second
 
 

@@ -116,7 +116,7 @@ def test_the_int8_file_answers_as_the_model_does(
 
 
 def test_the_float_file_rounds_nothing_but_weights(files: Path) -> None:
-    from edgekit.inspection.compatibility import read_model
+    from edgekit.formats.model_file import read_model
     from edgekit.inspection.inspect import operators_of
 
     for format in ("tflite", "onnx"):

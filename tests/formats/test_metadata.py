@@ -329,9 +329,10 @@ def test_a_recipe_that_json_cannot_hold_is_refused(recipe: dict[str, Any]) -> No
         (b"", "cannot be read"),
         (b"TF", "of another kind"),
         (b"\x1c\0\0\0TFL4" + bytes(64), "of another kind"),
-        (b"\xff\xff\xff\xffTFL3" + bytes(64), "leads to byte"),
-        (struct.pack("<I4sI", 8, b"TFL3", 0x80000000), "leads to byte"),
-        (struct.pack("<I4si", 8, b"TFL3", 100), "leads to byte"),
+        (b"\xff\xff\xff\xffTFL3" + bytes(64), "starts at byte 4294967295, expected a multiple"),
+        (b"\xfc\xff\xff\xffTFL3" + bytes(64), "points to byte 4294967292 of 72"),
+        (struct.pack("<I4sI", 8, b"TFL3", 0x80000000), "points to byte 2147483656 of 12"),
+        (struct.pack("<I4si", 8, b"TFL3", 100), "points to byte -92 of 12"),
     ],
 )
 def test_what_is_no_tflite_file_is_refused(content: bytes, says: str, saved) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from edgekit.convert.refusals import place
 from edgekit.convert.targets import Aim, fit
 from edgekit.device import list_devices
 from edgekit.errors import ArtifactError, ExportError, UsageError
+from edgekit.formats.graph import Model
+from edgekit.formats.model_file import ModelFile, read_model
+from edgekit.formats.onnx import read_onnx
 from edgekit.inspection.compatibility import (
     INTERPRETERS,
     Target,
@@ -25,10 +29,9 @@ from edgekit.inspection.compatibility import (
     check,
     limits_of,
     loadable_by,
+    needs_of,
     slower_in_int8,
 )
-from edgekit.inspection.needs_onnx import onnx_needs
-from edgekit.inspection.needs_tflite import tflite_needs
 from edgekit.recipe import ExportRecipe
 from edgekit.samples import Samples
 
@@ -42,8 +45,8 @@ OLD = Target("tflite-runtime", "2.14.0")
 NEWEST = {name: Target(name, versions[-1]) for name, versions in VERSIONS.items()}
 
 
-def format_of(path: Path) -> str:
-    return path.suffix.removeprefix(".")
+def read(path: Path) -> Model:
+    return read_model(path.read_bytes(), path.suffix.removeprefix("."))
 
 
 @given(st.sampled_from([(name, v) for name, versions in VERSIONS.items() for v in versions]))
@@ -81,19 +84,19 @@ def test_every_board_installs_what_was_measured() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_the_newest_interpreters_run_the_files_that_tests_run(path: Path) -> None:
-    versions = loadable_by(path.read_bytes(), format_of(path))
-    assert set(versions) == set(INTERPRETERS[format_of(path)])
-    assert (
-        VERSIONS[INTERPRETERS[format_of(path)][0]][-1] in versions[INTERPRETERS[format_of(path)][0]]
-    )
+    model = read(path)
+    versions = loadable_by(model)
+    assert set(versions) == set(INTERPRETERS[model.format])
+    newest = INTERPRETERS[model.format][0]
+    assert VERSIONS[newest][-1] in versions[newest]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_check_and_loadable_by_agree(path: Path) -> None:
-    content = path.read_bytes()
-    for name, versions in loadable_by(content, format_of(path)).items():
+    model = read(path)
+    for name, versions in loadable_by(model).items():
         for version in VERSIONS[name]:
-            assert (version in versions) == (not check(content, Target(name, version)))
+            assert (version in versions) == (not check(model, Target(name, version)))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -108,7 +111,7 @@ def test_what_the_table_says_of_the_installed_interpreter_is_so(path: Path) -> N
             for s in runner.inputs
         }
         runner.infer_raw(zeros)
-    assert check(path.read_bytes(), target) == ()
+    assert check(read(path), target) == ()
 
 
 @given(
@@ -123,18 +126,13 @@ def test_damaged_files_are_refused_with_a_typed_error(
     content = path.read_bytes()
     position = int(at * len(content))
     content = content[:position] + junk + content[position + length :]
-    try:
-        if path.suffix == ".onnx":
-            onnx_needs(content)
-        else:
-            tflite_needs(content, _Table.read().builtins)
-    except ArtifactError:
-        pass
+    with contextlib.suppress(ArtifactError):
+        needs_of(read_model(content, path.suffix.removeprefix(".")))
 
 
 def test_a_dense_layer_with_a_scale_a_channel_is_known_to_go_wrong() -> None:
     table = _Table.read()
-    need = tflite_needs((MODELS / "dynamic.float32.tflite").read_bytes(), table.builtins).operators
+    need = needs_of(read(MODELS / "dynamic.float32.tflite"))
     dense = next(n for n in need if n.op == "FULLY_CONNECTED")
     types = "float32, const int8/{}, {} > float32"
     for bias in ("none", "const float32"):
@@ -146,8 +144,8 @@ def test_a_dense_layer_with_a_scale_a_channel_is_known_to_go_wrong() -> None:
 
 
 def test_flex_and_unknown_operators_run_nowhere() -> None:
-    need = tflite_needs((MODELS / "pair.float32.tflite").read_bytes(), _Table.read().builtins)
-    flex = type(need.operators[0])("FlexErf", "float32 > float32", 1, 2, "")
+    need = needs_of(read(MODELS / "pair.float32.tflite"))
+    flex = type(need[0])("FlexErf", "float32 > float32", 1, 2, "")
     for name in INTERPRETERS["tflite"]:
         assert "does not know the operator" in (_Table.read().misfit(flex, NEWEST[name]) or "")
 
@@ -185,12 +183,14 @@ def test_a_newer_onnx_file_is_lowered_for_an_older_onnxruntime(tmp_path: Path) -
     target = Target.parse("onnxruntime==1.16.3")
     limits = limits_of(target)
     content = raised(MODELS / "pair.float32.onnx", limits["opset"] + 2, limits["ir_version"] + 1)
-    assert {m.op for m in check(content, target)} == {""}
-    fitted = fit(content, "onnx", "float32", Aim((target,)))
+    file = ModelFile.read(content, "onnx")
+    assert {m.op for m in check(file.model, target)} == {""}
+    fitted = fit(file, "float32", Aim((target,)))
     assert len(fitted.ways_down) == 2
-    assert check(fitted.content, target) == ()
+    assert check(fitted.file.model, target) == ()
+    assert fitted.file.model == read_onnx(fitted.file.content)
     inputs = {n: np.ones((1, 2, 2, 3), np.float32) for n in ("left", "right")}
-    (tmp_path / "lower.onnx").write_bytes(fitted.content)
+    (tmp_path / "lower.onnx").write_bytes(fitted.file.content)
     with (
         edgekit.load(tmp_path / "lower.onnx") as lower,
         edgekit.load(MODELS / "pair.float32.onnx") as original,
@@ -223,7 +223,7 @@ def test_an_operator_that_a_target_has_not_is_left_in_float(tmp_path: Path) -> N
     (file,) = edgekit.export(
         model, out=out, schemes=["dynamic"], recipe=ExportRecipe(targets=("tflite-runtime==2.14",))
     )
-    assert check(file.path.read_bytes(), OLD) == ()
+    assert check(read(file.path), OLD) == ()
     recipe = manifest(out)["files"][0]["recipe"]
     assert recipe["targets"] == ["tflite-runtime==2.14.0"]
     assert recipe["ways_down"] == ["TRANSPOSE_CONV left in float for tflite-runtime==2.14.0"]
@@ -242,15 +242,13 @@ def test_an_int8_onnx_file_is_valid_and_made_for_the_oldest_onnxruntime(tmp_path
         recipe=ExportRecipe(targets=("onnxruntime==1.16.3",)),
     )
     onnx.checker.check_model(onnx.load(file.path), full_check=True)
-    assert loadable_by(file.path.read_bytes(), "onnx")["onnxruntime"] == tuple(
-        VERSIONS["onnxruntime"]
-    )
+    assert loadable_by(read(file.path))["onnxruntime"] == tuple(VERSIONS["onnxruntime"])
 
 
 def test_without_a_target_nothing_is_changed(tmp_path: Path) -> None:
     model = saved(tmp_path, lambda layers, x: layers.Conv1DTranspose(3, 3, name="up")(x))
     (file,) = edgekit.export(model, out=tmp_path / "out", schemes=["dynamic"])
-    assert {m.op for m in check(file.path.read_bytes(), OLD)} == {"TRANSPOSE_CONV"}
+    assert {m.op for m in check(read(file.path), OLD)} == {"TRANSPOSE_CONV"}
     entry = manifest(tmp_path / "out")["files"][0]
     assert entry["warnings"] == []
     assert not {"targets", "ways_down"} & set(entry["recipe"])
@@ -339,9 +337,7 @@ def test_flex_comes_in_when_it_is_asked_for(tmp_path: Path) -> None:
         schemes=["float32"],
         recipe=ExportRecipe(batch="dynamic", allow_flex=True),
     )
-    assert loadable_by(file.path.read_bytes(), "tflite") == dict.fromkeys(
-        INTERPRETERS["tflite"], ()
-    )
+    assert loadable_by(read(file.path)) == dict.fromkeys(INTERPRETERS["tflite"], ())
     entry = manifest(tmp_path)["files"][0]
     assert "Flex delegate" in entry["warnings"][0]
     assert [s["name"] for s in entry["inputs"]] == ["x"]
@@ -369,7 +365,7 @@ def test_real_values_that_are_rearranged_before_they_are_quantised_are_marked() 
                 helper.make_tensor("zero", onnx.TensorProto.UINT8, [], [3]),
             ],
         )
-        return onnx_needs(helper.make_model(graph).SerializeToString()).operators[-1].types
+        return needs_of(read_onnx(helper.make_model(graph).SerializeToString()))[-1].types
 
     assert types("image", "x").endswith(", reshaped and transposed before")
     assert not types("image", "image").endswith("before")

@@ -13,7 +13,8 @@ from edgekit import document
 from edgekit.cli import main
 from edgekit.errors import ArtifactError, EdgekitError, UsageError
 from edgekit.formats.graph import Graph, Model, Operator, Shape, Tensor
-from edgekit.inspection.compatibility import loadable_by, read_model
+from edgekit.formats.model_file import read_model
+from edgekit.inspection.compatibility import loadable_by
 from edgekit.inspection.costs import arena, macs, memory, weights
 from edgekit.inspection.inspect import operators_of
 
@@ -103,7 +104,7 @@ def test_every_file(path: Path) -> None:
     assert peak is not None
     assert peak > 0
     format = path.suffix.removeprefix(".")
-    assert found.loadable_by == loadable_by(path.read_bytes(), format)
+    assert found.loadable_by == loadable_by(read_model(path.read_bytes(), format))
     document.dumps(found.to_json())
 
 

@@ -24,7 +24,7 @@ from edgekit.convert.refusals import Culprit, ends_reason, onnx_reason, origin_o
 from edgekit.convert.trace.freeze import Frozen
 from edgekit.convert.trace.lowering import FOR_ONNX, lowered
 from edgekit.errors import ExportError, one_line, require
-from edgekit.inspection.compatibility import read_model
+from edgekit.formats.onnx import read_onnx
 from edgekit.samples import Samples
 
 # Opset 17 has every operator tf2onnx emits and loads in onnxruntime 1.12 and later; IR version 8
@@ -106,7 +106,7 @@ def int8_onnx(
         prepared = _prepared(float_file)
         plain = type(prepared)()
         plain.CopyFrom(prepared)  # The quantiser changes what it is given.
-        masked = masked_scores(read_model(prepared.SerializeToString(), "onnx"))
+        masked = masked_scores(read_onnx(prepared.SerializeToString()))
         ranges = observe(OnnxProbe(prepared), samples, method, seed, validation, learned, masked)
         quantizer = quantizer_module.QDQQuantizer(
             prepared,

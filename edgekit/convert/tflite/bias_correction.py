@@ -16,78 +16,90 @@ import numpy as np
 
 from edgekit.calibration.bias_correction import mean_errors
 from edgekit.calibration.probes import TfliteProbe
-from edgekit.formats.tflite_patch import BIASES, Graph, Tensor, opened, write_rounded
+from edgekit.formats import tflite_schema as schema
+from edgekit.formats.tflite_file import TfliteFile, TfliteGraph, TfliteOperator, TfliteTensor
+from edgekit.formats.tflite_patch import BIASES, write_rounded
 from edgekit.samples import Samples
 
-# Operators by code. Those behind the sums give an answer made of them, or hand them on.
-_FULLY_CONNECTED = 9
-_BEHIND = {6: "", 14: "sigmoid", 22: "", 25: "softmax", 114: ""}
-_ACTIVATION = 0
+# Operators behind the sums that give an answer made of them, or hand them on.
+_BEHIND = {
+    "DEQUANTIZE": "",
+    "LOGISTIC": "sigmoid",
+    "RESHAPE": "",
+    "SOFTMAX": "softmax",
+    "QUANTIZE": "",
+}
 # From the first class to the last, in steps.
 _RISE = 0.5
 # Kernels for activations of 16 bits, whose biases have 64, take ten times as long: fewer samples do there.
-_INT64, _FEW = 4, 64
+_WIDE, _FEW = "int64", 64
 
 
-def centre_tflite(content: bytes, float_file: bytes, samples: Samples, seed: int) -> bytes:
-    """The same quantised file whose last dense layers' sums have the means of the float file's.
+def centre_tflite(file: TfliteFile, float_file: TfliteFile, samples: Samples, seed: int) -> None:
+    """Give the sums of a quantised file's last dense layers the means of the float file's, in place.
 
     Layers without a bias of their own stay, and so do files that nothing here can run.
 
     Args:
-        content: of integers, made of `float_file`.
+        file: of integers, made of `float_file`; its content is a bytearray.
         float_file: has the same tensors, under the same names.
         samples: to take the means over, under the files' input names.
         seed: of the choice of samples, where there are many.
     """
-    result = bytearray(content)
-    ends = _ends(opened(content, result)[0])
+    ends = _ends(file.graphs[0])
     if not ends:
-        return content
+        return
     try:
-        ours = TfliteProbe(content, ends)
+        ours = TfliteProbe(file, ends)
     except (ValueError, RuntimeError):
-        return content  # Who runs it will be told by `edgekit.convert.targets`.
-    if any(end.bias.type == _INT64 for end in ends.values()):
+        return  # Who runs it will be told by `edgekit.convert.targets`.
+    if any(end.bias.dtype == _WIDE for end in ends.values()):
         samples = samples.subset(min(_FEW, len(samples)), seed=seed)
     plain = TfliteProbe(float_file, ends)
     answers = {name: end.answer for name, end in ends.items()}
     for name, short in mean_errors(ours, plain, answers, samples, seed).items():
         end = ends[name]
         if end.answer == "softmax":
-            short += np.linspace(-_RISE / 2, _RISE / 2, len(short)) * end.sums.scales(end.sums.new)
-        to = end.bias.constant(end.bias.new, BIASES[end.bias.type])
-        write_rounded(to + short / end.bias.scales(end.bias.old), to)
-    return bytes(result)
+            rise = np.linspace(-_RISE / 2, _RISE / 2, len(short))
+            short += rise * end.sums.scales.of(file.content)
+        to = end.bias.constant(BIASES[end.bias.dtype]).of(file.content)
+        write_rounded(to + short / end.bias.scales.of(file.content), to)
 
 
 @dataclass(frozen=True)
 class _End:
     """Sums that an output is made of, the bias in them, and what is made of them."""
 
-    sums: Tensor
-    bias: Tensor
+    sums: TfliteTensor
+    bias: TfliteTensor
     answer: str
 
 
-def _ends(graph: Graph) -> dict[str, _End]:
+def _ends(graph: TfliteGraph) -> dict[str, _End]:
     """Layers with an integer bias of their own and nothing that cuts behind it, by the sums' names."""
+    operators = [(each.op, each.inputs, each) for each in graph.operators]
     uses = Counter(
-        graph.tensors[i].buffer for operator in graph.operators for i in operator.inputs if i >= 0
+        graph.tensors[i].buffer_index for _, inputs, _ in operators for i in inputs if i >= 0
     )
     answers, found = dict.fromkeys(graph.outputs, ""), {}
-    for operator in reversed(graph.operators):
+    for op, inputs, operator in reversed(operators):
         made = [answers[i] for i in operator.outputs if i in answers]
         if not made:
             continue
-        if operator.code in _BEHIND:
-            answers[operator.inputs[0]] = _BEHIND[operator.code] or made[0]
-        if operator.code != _FULLY_CONNECTED or operator.inputs[2:3] in ([], [-1]):
+        if op in _BEHIND:
+            answers[inputs[0]] = _BEHIND[op] or made[0]
+        if op != "FULLY_CONNECTED" or inputs[2:3] in ((), (-1,)):
             continue
-        bias, options = graph.tensors[operator.inputs[2]], operator.options
-        cut = options is not None and options.number(_ACTIVATION, "b") != 0
-        own = bias.type in BIASES and bias.constant(bias.old, BIASES[bias.type]).size
-        if own and uses[bias.buffer] == 1 and not cut:
+        bias = graph.tensors[inputs[2]]
+        own = bias.dtype in BIASES and bias.constant(BIASES[bias.dtype]).count
+        if own and uses[bias.buffer_index] == 1 and not _cuts(operator):
             sums = graph.tensors[operator.outputs[0]]
-            found[sums.name.decode("utf-8", "replace")] = _End(sums, bias, made[0])
+            found[sums.name] = _End(sums, bias, made[0])
     return found
+
+
+def _cuts(operator: TfliteOperator) -> bool:
+    """Whether a dense layer has an activation in it."""
+    field, options = schema.FullyConnectedOptions.FUSED_ACTIVATION_FUNCTION, operator.options
+    activation = options.number(field, "b") if options else schema.ActivationFunctionType.NONE
+    return activation != schema.ActivationFunctionType.NONE

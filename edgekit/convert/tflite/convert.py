@@ -24,7 +24,10 @@ from edgekit.convert.tflite.short_scales import shorten_scales
 from edgekit.convert.tflite.signature_outputs import keep_named_ends
 from edgekit.convert.trace.freeze import SIGNATURE, Frozen
 from edgekit.errors import ExportError, one_line, require
-from edgekit.inspection.compatibility import read_model
+from edgekit.formats.model_file import ModelFile
+from edgekit.formats.tflite import model_of
+from edgekit.formats.tflite_check import read_file
+from edgekit.formats.tflite_file import TfliteFile
 from edgekit.inspection.whole_numbers import carriers_of_integers, scope_of
 from edgekit.samples import Samples
 
@@ -70,7 +73,7 @@ def float_tflite(frozen: Frozen, *, allow_flex: bool = False) -> bytes:
 
 
 def find_ranges(
-    float_file: bytes,
+    float_file: TfliteFile,
     samples: Samples,
     method: Method = MIN_MAX,
     seed: int = 0,
@@ -80,7 +83,7 @@ def find_ranges(
     """The range of every activation, found by running the float file over `samples` once.
 
     Args:
-        float_file: as `float_tflite` gives it.
+        float_file: of the bytes that `float_tflite` gives.
         samples: under the model's input names, of any number.
         method: how a range follows from what was seen.
         seed: of the halves whose ranges are compared.
@@ -90,23 +93,23 @@ def find_ranges(
     Raises:
         ExportError: the file holds tensors that cannot be observed.
     """
-    masked = masked_scores(read_model(float_file, "tflite"))
+    masked = masked_scores(model_of(float_file))
     return observe(TfliteProbe(float_file), samples, method, seed, validation, learned, masked)
 
 
 def quantize_tflite(
-    float_file: bytes,
+    float_file: TfliteFile,
     scheme: str,
     ranges: Ranges | None,
     io_dtype: str,
     in_float: frozenset[str] = frozenset(),
     samples: Samples | None = None,
     seed: int = 0,
-) -> bytes:
+) -> ModelFile:
     """A variant of the float file in another scheme.
 
     Args:
-        float_file: as `float_tflite` gives it.
+        float_file: of the bytes that `float_tflite` gives.
         scheme: of `edgekit.artifact.SCHEMES`, not ``"float32"``.
         ranges: needed for ``"int8"`` and ``"int16x8"``.
         io_dtype: ``"int8"`` lets the file take and give the integers it computes with,
@@ -122,11 +125,11 @@ def quantize_tflite(
     statistics = None if ranges is None else _statistics(ranges.of(scheme))
     if statistics == {}:
         raise ExportError(f"scheme {scheme!r}: no tensor of it can be quantised; use float32.")
-    quantizer = quantizer_module.Quantizer(float_file)
+    quantizer = quantizer_module.Quantizer(float_file.content)
     one_grid, whole = [], []
     if ranges is not None:
         one_grid = kernels_on_one_grid(float_file, scheme == "int8")
-        model = read_model(float_file, "tflite")
+        model = model_of(float_file)
         carriers = carriers_of_integers(model.graphs[model.main])
         whole = [(operator.op, scope_of(operator)) for operator in carriers]
         in_float |= _LEFT_REAL
@@ -136,19 +139,20 @@ def quantize_tflite(
         result = quantizer.quantize(statistics, enable_progress_report=False)
     except (ValueError, RuntimeError, NotImplementedError, KeyError) as error:
         raise ExportError(f"scheme {scheme!r}: the quantiser refuses: {one_line(error)}") from error
-    content = keep_named_ends(bytes(result.quantized_model), float_file)
-    if scheme in _WEIGHTS_ALONE and not _holds_integers(content):
+    # A bytearray: from here on numbers change where they lie, and what was read of the file stays true.
+    file = read_file(bytearray(result.quantized_model))
+    keep_named_ends(file, float_file)
+    if scheme in _WEIGHTS_ALONE and not _holds_integers(file):
         raise ExportError(
             f"scheme {scheme!r}: this model has no weights that the quantiser stores so; it takes "
             f"those of {_WEIGHTS_ALONE[scheme]}."
         )
-    if ranges is not None and ranges.learned:
-        # They are what the weights were trained with.
-        return content
-    content = shorten_scales(content, float_file)
-    if ranges is None or samples is None:
-        return content
-    return centre_tflite(content, float_file, samples, seed)
+    # Learned ranges are what the weights were trained with.
+    if ranges is None or not ranges.learned:
+        shorten_scales(file, float_file)
+        if ranges is not None and samples is not None:
+            centre_tflite(file, float_file, samples, seed)
+    return ModelFile(bytes(file.content), model_of(file))
 
 
 def _recipe(
@@ -215,12 +219,9 @@ def _recipe(
     return manager
 
 
-def _holds_integers(content: bytes) -> bool:
+def _holds_integers(file: TfliteFile) -> bool:
     """Whether any tensor of the main graph is stored in 4 or 8 bits."""
-    schema = require("ai_edge_litert.schema_py_generated", "export", _PURPOSE)
-    graph = schema.Model.GetRootAs(content, 0).Subgraphs(0)
-    small = (schema.TensorType.INT4, schema.TensorType.INT8)
-    return any(graph.Tensors(i).Type() in small for i in range(graph.TensorsLength()))
+    return any(tensor.dtype in ("int4", "int8") for tensor in file.graphs[0].tensors)
 
 
 def _statistics(ranges: Mapping[str, Interval]) -> dict[str, dict[str, Any]]:

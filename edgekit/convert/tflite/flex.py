@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgekit.inspection.needs_tflite import custom_codes
+from edgekit.formats.graph import Model
 
 WARNING = (
     "holds TensorFlow's own operators (Flex): ai-edge-litert, tflite-runtime and TensorFlow from 2.20 "
@@ -10,6 +10,6 @@ WARNING = (
 )
 
 
-def found_in(content: bytes) -> bool:
+def found_in(model: Model) -> bool:
     """Whether a TFLite file holds Flex operators."""
-    return any(op.startswith("Flex") for op in custom_codes(content))
+    return any(operator.op.startswith("Flex") for operator in model.operators)

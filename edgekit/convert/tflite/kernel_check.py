@@ -10,11 +10,12 @@ import re
 
 from edgekit.convert.targets import Remake
 from edgekit.errors import ExportError, require
+from edgekit.formats.model_file import ModelFile
 
 
 def prepared_by_kernels(
     remake: Remake, scheme: str
-) -> tuple[bytes, frozenset[str], tuple[str, ...]]:
+) -> tuple[ModelFile, frozenset[str], tuple[str, ...]]:
     """A quantised TFLite file that the interpreter's own kernels prepare, if there is a way to one.
 
     Its own, without a delegate: they name the operator, and boards without XNNPACK have no others.
@@ -26,19 +27,19 @@ def prepared_by_kernels(
     Raises:
         ExportError: the quantiser cannot treat this model.
     """
-    first = content = remake(frozenset())
+    first = file = remake(frozenset())
     in_float: frozenset[str] = frozenset()
-    while (refused := _refused(content)) is not None:
+    while (refused := _refused(file.content)) is not None:
         if refused <= in_float:
             return first, frozenset(), ()
         in_float |= refused
         try:
-            content = remake(in_float)
+            file = remake(in_float)
         except ExportError:
             return first, frozenset(), ()
     names = ", ".join(sorted(in_float))
     ways = (f"{names} left in float: no {scheme} kernel takes its scales here",) if names else ()
-    return content, in_float, ways
+    return file, in_float, ways
 
 
 def _refused(content: bytes) -> frozenset[str] | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.errors import require
+from edgekit.formats.tflite_file import TfliteFile
 
 # Operators with a kernel as their second input, by TFLite's names, that every interpreter was measured to run
 # with one scale (docs/compatibility.md), and the axis of the channels that it gives.
@@ -28,35 +28,27 @@ _PRUNED = 0.5
 _FOUR_BITS = 24.0
 
 
-def kernels_on_one_grid(float_file: bytes, pruned: bool = False) -> list[tuple[str, str]]:
+def kernels_on_one_grid(float_file: TfliteFile, pruned: bool = False) -> list[tuple[str, str]]:
     """Of each such kernel: the operator's name, and a pattern for the names of what it computes.
 
     Args:
         float_file: has the kernels.
         pruned: take kernels of zeros as well, whose other weights one scale stores with a loss.
     """
-    schema = require("ai_edge_litert.schema_py_generated", "export", "Quantising a TFLite file")
-    model = schema.Model.GetRootAs(float_file, 0)
-    graph = model.Subgraphs(0)
-    names = {value: name for name, value in vars(schema.BuiltinOperator).items()}
+    graph = float_file.graphs[0]
     found = []
-    for i in range(graph.OperatorsLength()):
-        operator = graph.Operators(i)
-        code = model.OperatorCodes(operator.OpcodeIndex())
-        kind = names.get(max(code.BuiltinCode(), code.DeprecatedBuiltinCode()), "")
-        if kind not in _CHANNELS:
+    for operator in graph.operators:
+        op = operator.op
+        if op not in _CHANNELS:
             continue
-        kernel = graph.Tensors(operator.Inputs(1))
-        data = model.Buffers(kernel.Buffer()).DataAsNumpy()
-        if isinstance(data, int) or kernel.Type() != schema.TensorType.FLOAT32:
+        kernel = graph.tensors[operator.inputs[1]]
+        values = kernel.constant("<f4").of(float_file.content)
+        if not values.size or kernel.dtype != "float32":
             continue
-        weights = np.frombuffer(data.tobytes(), np.float32).reshape(kernel.ShapeAsNumpy())
-        if _on_one_grid(weights) or (pruned and _stays_small(weights, _CHANNELS[kind])):
-            outputs = [
-                graph.Tensors(operator.Outputs(k)).Name() for k in range(operator.OutputsLength())
-            ]
-            scope = ";".join(name.decode() for name in outputs)
-            found.append((kind, f"^{re.escape(scope)};?$"))
+        weights = values.reshape(kernel.shape)
+        if _on_one_grid(weights) or (pruned and _stays_small(weights, _CHANNELS[op])):
+            scope = ";".join(graph.tensors[i].name for i in operator.outputs)
+            found.append((op, f"^{re.escape(scope)};?$"))
     return found
 
 

@@ -7,33 +7,20 @@ tensor before it, whose memory the interpreter then gives to others: the answers
 
 from __future__ import annotations
 
-from typing import Any
+import numpy as np
 
-from edgekit.errors import require
+from edgekit.formats.tflite_file import TfliteFile
 
 
-def keep_named_ends(content: bytes, float_file: bytes) -> bytes:
-    """The quantised TFLite file with its main graph's outputs as the signature says.
+def keep_named_ends(file: TfliteFile, float_file: TfliteFile) -> None:
+    """Let the main graph of a quantised file give what its signature says, in place.
 
     Args:
-        content: as ai-edge-quantizer makes it of `float_file`.
+        file: as ai-edge-quantizer makes it of `float_file`; its content is a bytearray.
         float_file: says which of the graph's outputs each name is.
     """
-    schema = require("ai_edge_litert.schema_py_generated", "export", "Quantising a TFLite file")
-    before = schema.Model.GetRootAs(float_file, 0)
-    result = bytearray(content)
-    after = schema.Model.GetRootAs(result, 0)
-    was = before.Subgraphs(0).OutputsAsNumpy()
-    # A view of `result`: what is written to it is in the file.
-    given = after.Subgraphs(0).OutputsAsNumpy()
-    named = _outputs(after)
-    for name, tensor in _outputs(before).items():
+    was = np.array(float_file.graphs[0].outputs)
+    given = file.graphs[0].places_of_outputs.of(file.content)
+    named = file.signatures[0].outputs
+    for name, tensor in float_file.signatures[0].outputs.items():
         given[was == tensor] = named[name]
-    return bytes(result)
-
-
-def _outputs(model: Any) -> dict[bytes, int]:
-    """The tensor of each of the signature's outputs, by name."""
-    signature = model.SignatureDefs(0)
-    outputs = [signature.Outputs(i) for i in range(signature.OutputsLength())]
-    return {output.Name(): output.TensorIndex() for output in outputs}

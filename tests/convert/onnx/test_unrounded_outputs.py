@@ -10,7 +10,7 @@ import pytest
 from support import needs
 
 from edgekit.convert.onnx.convert import int8_onnx
-from edgekit.inspection.compatibility import read_model
+from edgekit.formats.model_file import read_model
 from edgekit.inspection.inspect import operators_of
 from edgekit.runtime.onnx_session import open_session
 from edgekit.samples import Samples

@@ -14,8 +14,9 @@ from edgekit.calibration.ranges import Ranges
 from edgekit.convert.tflite.bias_correction import centre_tflite
 from edgekit.convert.tflite.convert import find_ranges, float_tflite, quantize_tflite
 from edgekit.convert.trace.freeze import freeze
-from edgekit.formats.tflite_patch import opened
-from edgekit.inspection.compatibility import read_model
+from edgekit.formats.model_file import read_model
+from edgekit.formats.tflite_check import read_file
+from edgekit.formats.tflite_file import TfliteFile
 from edgekit.models import load
 from edgekit.samples import Samples
 
@@ -25,7 +26,7 @@ MOVES = {"sums": True, "classes": True, "gates": True, "cut": False, "unbiased":
 
 
 @pytest.fixture(scope="module", params=["within", "behind"])
-def float_file(request: Any, tmp_path_factory: Any) -> bytes:
+def float_file(request: Any, tmp_path_factory: Any) -> TfliteFile:
     """x (1, 16) -> Dense, ReLU -> a dense layer for each of `MOVES`, shape (1, 4).
 
     ``"behind"`` has weights enough for the quantiser to put them behind the FlatBuffer.
@@ -51,11 +52,11 @@ def float_file(request: Any, tmp_path_factory: Any) -> bytes:
     path: Path = tmp_path_factory.mktemp("centre") / "m.keras"
     model.save(path)
     with freeze(load(path), 1) as frozen:
-        return float_tflite(frozen)
+        return read_file(float_tflite(frozen))
 
 
 @pytest.fixture(scope="module")
-def ranges(float_file: bytes) -> Ranges:
+def ranges(float_file: TfliteFile) -> Ranges:
     return find_ranges(float_file, SAMPLES)
 
 
@@ -75,7 +76,7 @@ def sums(content: bytes) -> dict[str, str]:
 def rows(content: bytes, names: dict[str, str]) -> dict[str, Any]:
     """The sums of all samples, shape (64, 4), by the end's name."""
     found: dict[str, list[Any]] = {tensor: [] for tensor in names.values()}
-    probe = TfliteProbe(content, list(found))
+    probe = TfliteProbe(read_file(content), list(found))
     for given in batches(SAMPLES, 1):
         probe.run(given, lambda tensor, values: found[tensor].append(np.array(values)))
     return {name: np.concatenate(found[tensor]) for name, tensor in names.items()}
@@ -83,8 +84,14 @@ def rows(content: bytes, names: dict[str, str]) -> dict[str, Any]:
 
 def step(content: bytes, name: str) -> Any:
     """The scale of a tensor."""
-    graph = opened(content, bytearray(content))[0]
-    return next(t.scales(t.old)[0] for t in graph.tensors if t.name.decode() == name)
+    tensors = read_file(content).graphs[0].tensors
+    return next(t.scales.of(content)[0] for t in tensors if t.name == name)
+
+
+def centred(content: bytes, float_file: TfliteFile) -> bytes:
+    file = read_file(bytearray(content))
+    centre_tflite(file, float_file, SAMPLES, 0)
+    return bytes(file.content)
 
 
 def mean(name: str, error: Any, sums: Any) -> Any:
@@ -99,15 +106,15 @@ def mean(name: str, error: Any, sums: Any) -> Any:
 @pytest.mark.parametrize("scheme", ["int8", "int16x8"])
 @pytest.mark.parametrize("io_dtype", ["int8", "float32"])
 def test_means_are_those_of_the_float_file(
-    float_file: bytes, ranges: Ranges, scheme: str, io_dtype: str
+    float_file: TfliteFile, ranges: Ranges, scheme: str, io_dtype: str
 ) -> None:
     made, plain = (
-        quantize_tflite(float_file, scheme, ranges, io_dtype, samples=given)
+        quantize_tflite(float_file, scheme, ranges, io_dtype, samples=given).content
         for given in (SAMPLES, None)
     )
-    names = sums(float_file)
+    names = sums(float_file.content)
     assert names.keys() == MOVES.keys()
-    wanted, before, after = (rows(content, names) for content in (float_file, plain, made))
+    wanted, before, after = (rows(content, names) for content in (float_file.content, plain, made))
     for name, moves in MOVES.items():
         if not moves:
             np.testing.assert_array_equal(before[name], after[name])
@@ -120,9 +127,9 @@ def test_means_are_those_of_the_float_file(
         assert np.abs(left - rise).max() < max(0.3 * size, 0.03 * first)
 
 
-def test_biases_alone_change_and_no_byte_moves(float_file: bytes, ranges: Ranges) -> None:
-    plain = quantize_tflite(float_file, "int8", ranges, "int8")
-    made = centre_tflite(plain, float_file, SAMPLES, 0)
+def test_biases_alone_change_and_no_byte_moves(float_file: TfliteFile, ranges: Ranges) -> None:
+    plain = quantize_tflite(float_file, "int8", ranges, "int8").content
+    made = centred(plain, float_file)
     assert len(made) == len(plain)
     changed = np.flatnonzero(
         np.frombuffer(made, np.uint8)[: len(made) // 4 * 4].reshape(-1, 4)
@@ -133,23 +140,23 @@ def test_biases_alone_change_and_no_byte_moves(float_file: bytes, ranges: Ranges
 
 
 def test_the_same_bytes_each_time_from_a_choice_of_samples(
-    float_file: bytes, ranges: Ranges
+    float_file: TfliteFile, ranges: Ranges
 ) -> None:
     many = Samples({"x": np.random.default_rng(2).normal(size=(300, 16)).astype(np.float32)})
     one, two, other = (
-        quantize_tflite(float_file, "int8", ranges, "int8", samples=many, seed=seed)
+        quantize_tflite(float_file, "int8", ranges, "int8", samples=many, seed=seed).content
         for seed in (3, 3, 4)
     )
     assert one == two != other
 
 
 def test_a_model_that_was_trained_with_its_integers_stays(
-    float_file: bytes, ranges: Ranges
+    float_file: TfliteFile, ranges: Ranges
 ) -> None:
     learned = replace(ranges, learned=1)
     plain = quantize_tflite(float_file, "int8", learned, "int8")
     assert quantize_tflite(float_file, "int8", learned, "int8", samples=SAMPLES) == plain
 
 
-def test_a_file_of_real_numbers_stays(float_file: bytes) -> None:
-    assert centre_tflite(float_file, float_file, SAMPLES, 0) == float_file
+def test_a_file_of_real_numbers_stays(float_file: TfliteFile) -> None:
+    assert centred(float_file.content, float_file) == float_file.content

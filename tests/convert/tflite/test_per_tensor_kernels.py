@@ -50,7 +50,8 @@ def test_only_what_every_interpreter_was_measured_to_run_takes_one_scale(tmp_pat
     import keras
 
     import edgekit
-    from edgekit.inspection.compatibility import loadable_by, read_model
+    from edgekit.formats.model_file import read_model
+    from edgekit.inspection.compatibility import loadable_by
 
     image = keras.Input((8, 8, 3), name="image")
     x = keras.layers.Conv2D(16, 3, activation="relu")(image)
@@ -66,13 +67,13 @@ def test_only_what_every_interpreter_was_measured_to_run_takes_one_scale(tmp_pat
             layer.set_weights([np.where(rng.random(kernel.shape) < 0.7, 0, large), *rest])
     samples = edgekit.Samples({"image": rng.random((64, 8, 8, 3), np.float32)})
     (file,) = edgekit.export(model, out=tmp_path, schemes=["int8"], calibration=samples)
-    content = Path(file.path).read_bytes()
+    found = read_model(Path(file.path).read_bytes(), "tflite")
     kernels = {
-        operator.op: operator.inputs[1].grain
-        for operator in read_model(content, "tflite").graphs[0].operators
+        operator.op: operator.inputs[1].granularity
+        for operator in found.graphs[0].operators
         if operator.op in _CHANNELS
     }
     assert kernels == dict.fromkeys(_CHANNELS, "/tensor")
-    versions = loadable_by(content, "tflite")
+    versions = loadable_by(found)
     assert "2.14.0" in versions["tflite-runtime"]
     assert {"1.0.0", "2.3.0"} <= set(versions["ai-edge-litert"])

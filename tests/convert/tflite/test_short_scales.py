@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekit.convert.tflite.short_scales import BITS, round_up, shorten_scales
-from edgekit.formats.tflite_patch import float_constants, opened
+from edgekit.formats.tflite_check import read_file
+from edgekit.formats.tflite_patch import float_constants
 from edgekit.formats.write_metadata import strip_tflite
 
 
@@ -36,6 +37,13 @@ def files(digits_files: Any) -> tuple[bytes, bytes]:
         for scheme in ("float32", "int8")
     )
     return float_file, quantized
+
+
+def shortened(quantized: bytes, float_file: bytes, bits: int) -> bytes:
+    """The quantised file with shorter scales."""
+    file = read_file(bytearray(quantized))
+    shorten_scales(file, read_file(float_file), bits)
+    return bytes(file.content)
 
 
 def tensors(content: bytes) -> dict[str, tuple[Any, Any, Any]]:
@@ -72,9 +80,9 @@ def test_an_int8_file_has_short_scales(files: tuple[bytes, bytes]) -> None:
 
 def test_fewer_bits_move_no_value_by_more_than_a_step_of_each(files: tuple[bytes, bytes]) -> None:
     float_file, quantized = files
-    short = shorten_scales(quantized, float_file, 3)
+    short = shortened(quantized, float_file, 3)
     assert len(short) == len(quantized)
-    assert short == shorten_scales(quantized, float_file, 3)
+    assert short == shortened(quantized, float_file, 3)
     before, after = tensors(quantized), tensors(short)
     assert before.keys() == after.keys()
     changed = 0
@@ -93,7 +101,7 @@ def test_fewer_bits_move_no_value_by_more_than_a_step_of_each(files: tuple[bytes
 
 def test_the_same_scales_again_change_nothing(files: tuple[bytes, bytes]) -> None:
     float_file, quantized = files
-    assert shorten_scales(quantized, float_file) == quantized
+    assert shortened(quantized, float_file, BITS) == quantized
 
 
 def test_weights_behind_the_flatbuffer_too(tmp_path: Path) -> None:
@@ -107,14 +115,12 @@ def test_weights_behind_the_flatbuffer_too(tmp_path: Path) -> None:
     keras.utils.set_random_seed(0)
     keras.Sequential([keras.Input((520,)), keras.layers.Dense(520)]).save(tmp_path / "m.keras")
     with freeze(load(tmp_path / "m.keras"), 1) as frozen:
-        float_file = float_tflite(frozen)
-    quantized = quantize_tflite(float_file, "dynamic", None, "float32")
-    (kernel,) = (
-        tensor for tensor in opened(quantized, bytearray(quantized))[0].tensors if tensor.type == 9
-    )
-    scales = kernel.scales(kernel.old)
+        float_file = read_file(float_tflite(frozen))
+    quantized = read_file(quantize_tflite(float_file, "dynamic", None, "float32").content)
+    (kernel,) = (tensor for tensor in quantized.graphs[0].tensors if tensor.dtype == "int8")
+    scales = kernel.scales.of(quantized.content)
     np.testing.assert_array_equal(round_up(scales), scales)
-    steps = kernel.constant(kernel.old, "<i1").astype(np.float32)
+    steps = kernel.constant("<i1").of(quantized.content).astype(np.float32)
     assert steps.size == 520 * 520
     error = float_constants(float_file)[kernel.name] - steps * scales
     assert np.abs(error).max() <= scales.max() * 1.001
