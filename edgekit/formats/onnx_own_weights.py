@@ -14,16 +14,18 @@ from dataclasses import dataclass, replace
 from math import prod
 
 from edgekit.errors import ArtifactError
+from edgekit.formats.onnx_schema import (
+    TYPES,
+    AttributeProto,
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    TensorProto,
+    ValueInfoProto,
+)
 from edgekit.formats.protobuf import Message, delimited, fields, varint_bytes
 
-# Fields of the messages in onnx.proto.
-_MODEL_GRAPH = 7
-_NODES, _CONSTANTS, _INPUTS = 1, 5, 11
-_NODE_INPUTS, _NODE_OUTPUTS, _NODE_NAME, _NODE_OP, _NODE_ATTRIBUTES = 1, 2, 3, 4, 5
-_ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH = 5, 6
-_TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW = 1, 2, 8, 9
-_VALUE_NAME = 1
-_INT8 = 3
+_INT8 = TYPES.index("int8")
 
 # Which inputs of an operator are a weight, its scale and its zero point. MatMulInteger has no scale,
 # and takes one zero point for all columns.
@@ -62,7 +64,7 @@ def own_weights(content: bytes) -> bytes:
     parts = []
     for field, start, body, end in fields(content, 0, len(content)):
         new = None
-        if field == _MODEL_GRAPH:
+        if field == ModelProto.GRAPH:
             new = copies.graph(Message(content, body, end), {})
         parts.append(content[start:end] if new is None else delimited(field, new))
     return b"".join(parts) if copies.count else content
@@ -81,20 +83,20 @@ class _Node:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: tuple[bytes, ...] = ()
-    taken: Collection[int] = frozenset({_NODE_INPUTS, _NODE_OUTPUTS})
+    taken: Collection[int] = frozenset({NodeProto.INPUT, NodeProto.OUTPUT})
 
     @classmethod
     def read(cls, message: Message) -> _Node:
-        inputs, outputs = message.texts(_NODE_INPUTS), message.texts(_NODE_OUTPUTS)
-        return cls(message, message.text(_NODE_OP), tuple(inputs), tuple(outputs))
+        inputs, outputs = message.texts(NodeProto.INPUT), message.texts(NodeProto.OUTPUT)
+        return cls(message, message.text(NodeProto.OP_TYPE), tuple(inputs), tuple(outputs))
 
     @property
     def tensor(self) -> Message | None:
         """The value of a Constant."""
         if self.op != "Constant":
             return None
-        attributes = self.message.messages(_NODE_ATTRIBUTES)
-        return next((t for a in attributes for t in a.messages(_ATTRIBUTE_TENSOR)), None)
+        attributes = self.message.messages(NodeProto.ATTRIBUTE)
+        return next((t for a in attributes for t in a.messages(AttributeProto.TENSOR)), None)
 
     def reading(self, inputs: list[str]) -> _Node:
         """This operator with these inputs."""
@@ -103,16 +105,16 @@ class _Node:
 
     def giving(self, output: str) -> _Node:
         """A copy of this operator with another output, and without its name, which is unique."""
-        return replace(self, outputs=(output,), taken={*self.taken, _NODE_NAME})
+        return replace(self, outputs=(output,), taken={*self.taken, NodeProto.NAME})
 
     def containing(self, attributes: list[bytes]) -> _Node:
         """This operator with these attributes."""
-        return replace(self, attributes=tuple(attributes), taken={*self.taken, _NODE_ATTRIBUTES})
+        return replace(self, attributes=tuple(attributes), taken={*self.taken, NodeProto.ATTRIBUTE})
 
     def written(self) -> bytes:
-        parts = [delimited(_NODE_INPUTS, name.encode()) for name in self.inputs]
-        parts += [delimited(_NODE_OUTPUTS, name.encode()) for name in self.outputs]
-        parts += [delimited(_NODE_ATTRIBUTES, attribute) for attribute in self.attributes]
+        parts = [delimited(NodeProto.INPUT, name.encode()) for name in self.inputs]
+        parts += [delimited(NodeProto.OUTPUT, name.encode()) for name in self.outputs]
+        parts += [delimited(NodeProto.ATTRIBUTE, attribute) for attribute in self.attributes]
         return b"".join((*parts, self.message.without(self.taken)))
 
 
@@ -124,13 +126,15 @@ class _Scope:
     """
 
     def __init__(self, graph: Message, nodes: list[_Node], outer: Mapping[str, Message]) -> None:
-        local = {t.text(_TENSOR_NAME): t for t in graph.messages(_CONSTANTS)}
+        local = {t.text(TensorProto.NAME): t for t in graph.messages(GraphProto.INITIALIZER)}
         local |= {n.outputs[0]: t for n in nodes if n.outputs and (t := n.tensor)}
         self.known = {**outer, **local}
-        self.free = local.keys() - {v.text(_VALUE_NAME) for v in graph.messages(_INPUTS)}
+        self.free = local.keys() - {
+            v.text(ValueInfoProto.NAME) for v in graph.messages(GraphProto.INPUT)
+        }
 
     def int8(self, name: str) -> bool:
-        return name in self.known and self.known[name].number(_TENSOR_TYPE) == _INT8
+        return name in self.known and self.known[name].number(TensorProto.DATA_TYPE) == _INT8
 
 
 class _Copies:
@@ -149,16 +153,16 @@ class _Copies:
         if depth > _MOST_DEPTH:
             raise ArtifactError("graphs lie in graphs too deep to be read. It is hostile.")
         before = self.count
-        nodes = [_Node.read(message) for message in graph.messages(_NODES)]
+        nodes = [_Node.read(message) for message in graph.messages(GraphProto.NODE)]
         scope = _Scope(graph, nodes, outer)
         made: list[bytes] = []
         nodes = [self._own(node, scope, made) for node in self._one_reader_each(nodes, scope)]
         nodes = [self._bodies(n, scope, depth) if n.op in _WITH_BODIES else n for n in nodes]
         if self.count == before:
             return None
-        parts = [delimited(_NODES, node.written()) for node in nodes]
-        parts += [delimited(_CONSTANTS, tensor) for tensor in made]
-        return b"".join((*parts, graph.without([_NODES])))
+        parts = [delimited(GraphProto.NODE, node.written()) for node in nodes]
+        parts += [delimited(GraphProto.INITIALIZER, tensor) for tensor in made]
+        return b"".join((*parts, graph.without([GraphProto.NODE])))
 
     def _one_reader_each(self, nodes: list[_Node], scope: _Scope) -> Iterator[_Node]:
         """The nodes, and a DequantizeLinear for each further one that reads the same weight's."""
@@ -185,14 +189,14 @@ class _Copies:
 
         def add(name: str, *parts: bytes) -> str:
             name = self._name(name, size=sum(map(len, parts)))
-            made.append(b"".join((delimited(_TENSOR_NAME, name.encode()), *parts)))
+            made.append(b"".join((delimited(TensorProto.NAME, name.encode()), *parts)))
             return name
 
         def own(name: str) -> str:
             if name in scope.free:
                 scope.free.remove(name)
                 return name
-            return add(name, scope.known[name].without([_TENSOR_NAME]))
+            return add(name, scope.known[name].without([TensorProto.NAME]))
 
         for weight, scale, zero in _WEIGHTS.get(node.op, ()):
             if weight >= len(inputs) or not scope.int8(inputs[weight]):
@@ -209,13 +213,13 @@ class _Copies:
     def _bodies(self, node: _Node, scope: _Scope, depth: int) -> _Node:
         """The node with the graphs in it as `graph` gives them."""
         attributes = []
-        for attribute in node.message.messages(_NODE_ATTRIBUTES):
+        for attribute in node.message.messages(NodeProto.ATTRIBUTE):
             content = attribute.without([])
-            for body in attribute.messages(_ATTRIBUTE_GRAPH):
+            for body in attribute.messages(AttributeProto.GRAPH):
                 new = self.graph(body, scope.known, depth + 1)
                 if new is not None:
-                    rest = attribute.without([_ATTRIBUTE_GRAPH])
-                    content = rest + delimited(_ATTRIBUTE_GRAPH, new)
+                    rest = attribute.without([AttributeProto.GRAPH])
+                    content = rest + delimited(AttributeProto.GRAPH, new)
             attributes.append(content)
         return node.containing(attributes)
 
@@ -230,8 +234,12 @@ class _Copies:
 
 def _zeros(like: Message | None) -> bytes:
     """An int8 tensor of zeros with the shape of `like`, a scalar if that is None; it has no name."""
-    shape = [] if like is None else like.numbers(_TENSOR_DIMS)
+    shape = [] if like is None else like.numbers(TensorProto.DIMS)
     if prod(shape) > _MOST_BYTES:
         raise ArtifactError(f"a scale has the shape {shape}: damaged or no ONNX file.")
-    dims = b"".join(bytes([_TENSOR_DIMS << 3]) + varint_bytes(n) for n in shape)
-    return dims + bytes([_TENSOR_TYPE << 3, _INT8]) + delimited(_TENSOR_RAW, bytes(prod(shape)))
+    dims = b"".join(bytes([TensorProto.DIMS << 3]) + varint_bytes(n) for n in shape)
+    return (
+        dims
+        + bytes([TensorProto.DATA_TYPE << 3, _INT8])
+        + delimited(TensorProto.RAW_DATA, bytes(prod(shape)))
+    )

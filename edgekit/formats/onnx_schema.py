@@ -23,7 +23,7 @@ class GraphProto:
 
 
 class NodeProto:
-    INPUT, OUTPUT, OP_TYPE, ATTRIBUTE, DOMAIN = 1, 2, 4, 5, 7
+    INPUT, OUTPUT, NAME, OP_TYPE, ATTRIBUTE, DOMAIN = 1, 2, 3, 4, 5, 7
 
 
 class AttributeProto:
@@ -32,7 +32,7 @@ class AttributeProto:
 
 
 class TensorProto:
-    DIMS, DATA_TYPE, NAME = 1, 2, 8
+    DIMS, DATA_TYPE, NAME, RAW_DATA = 1, 2, 8, 9
 
 
 class ValueInfoProto:
