@@ -6,8 +6,8 @@ Arrays have the sample as their first axis. Images are NHWC, audio is (samples, 
 
 from edgekit.samples.arrays import save_npy, save_npz
 from edgekit.samples.lazy import FileArray, LazyArray, MappedArray, blocks
-from edgekit.samples.reading import load_samples
 from edgekit.samples.samples import LABELS, Samples, check_sample_array
+from edgekit.samples.sources import SamplesLike, Sources, load_samples
 from edgekit.samples.splits import Splits, load_splits
 from edgekit.tensor import ANY_INPUT
 
@@ -18,6 +18,8 @@ __all__ = [
     "LazyArray",
     "MappedArray",
     "Samples",
+    "SamplesLike",
+    "Sources",
     "Splits",
     "blocks",
     "check_sample_array",

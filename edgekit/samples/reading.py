@@ -1,4 +1,4 @@
-"""Read samples from a file or a folder, whatever it is."""
+"""Read samples from a file or a folder of data, whatever it is."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,39 +37,13 @@ _UNREADABLE = (
 )
 
 
-def load_samples(
-    path: str | os.PathLike[str],
-    *,
-    target: str | None = None,
-    label_pattern: str | None = None,
-    part: str = "test",
+def read_samples(
+    path: str | os.PathLike[str], *, target: str | None = None, label_pattern: str | None = None
 ) -> Samples:
-    """Read samples from a file, by its ending, or from a folder.
-
-    ``.npz``: one array per input name (``x`` will do for a single input), optional labels ``y`` and
-    their ``class_names``. ``.npy``: the only input. ``.csv``: a header line, numbers, and a column of
-    labels, which may be texts. IDX images (``*images*ubyte`` or ``.gz``): labels are taken from the
-    file beside it that has ``labels`` and ``idx1`` where this one has ``images`` and ``idx3``; grey
-    images become (samples, height, width, 1). ``.ts``: the UEA and UCR archives' series, as (samples,
-    time, channels). A folder of class folders with PNG or JPEG images or WAV files, or of such files
-    alone; also one such file. Images are uint8 (samples, height, width, 1 or 3); audio is float32 in
-    [-1, 1), (samples, time), filled up with zeros to the longest. Their files are read when their
-    values are asked for, so a folder may be larger than the memory. ``.toml``: a part of the data that
-    a recipe's ``[data]`` table names, divided as for a training.
-
-    Labels that are texts, one-hot rows or names of folders become class numbers; names are sorted.
-
-    Args:
-        path: the file or folder.
-        target: the column of a ``.csv`` file that holds the labels; ``y`` if None.
-        label_pattern: a regular expression for the names of a folder's files, whose first group is
-            the class: ``r"^(\\d)_"`` for ``7_george_12.wav``.
-        part: of a recipe's data: ``"test"``, ``"train"``, ``"validation"`` or ``"calibration"``, which
-            is the training samples where the recipe keeps none. Other files have no parts.
+    """Samples of one file or folder of data; see `load_samples`, which takes recipes too.
 
     Raises:
-        UsageError: nothing is there, `target` or `label_pattern` do not go with it, or a recipe without
-            that part.
+        UsageError: nothing is there, or `target` or `label_pattern` do not go with it.
         SamplesError: the file is not what its ending says, is empty, holds pickled objects
             or values that are not finite.
         MissingDependencyError: images without Pillow.
@@ -76,10 +51,6 @@ def load_samples(
     path = existing(path, "samples")
     suffix = path.suffix.lower()
     _check_options(path, suffix, target, label_pattern)
-    if suffix == ".toml":
-        from edgekit.samples.splits import load_part
-
-        return load_part(path, part)
     try:
         if path.is_dir() or suffix in (".png", ".jpg", ".jpeg", ".wav"):
             from edgekit.samples.folder import read_folder
@@ -90,7 +61,7 @@ def load_samples(
 
             return read_ts(path)
         if suffix == ".npz":
-            return _from_npz(read_npz(path))
+            return from_arrays(read_npz(path))
         if suffix == ".npy":
             return Samples({ANY_INPUT: read_npy(path)})
         if suffix == ".csv":
@@ -116,13 +87,19 @@ def _check_options(path: Path, suffix: str, target: str | None, label_pattern: s
         )
 
 
-def _from_npz(arrays: dict[str, Any]) -> Samples:
-    labels = arrays.pop(LABELS, None)
-    names = arrays.get(CLASS_NAMES)
+def from_arrays(arrays: Mapping[str, Any]) -> Samples:
+    """Samples of arrays by input name, with labels in any usual form as ``y`` and their ``class_names``.
+
+    Raises:
+        SamplesError: as `Samples`.
+    """
+    inputs = dict(arrays)
+    labels = inputs.pop(LABELS, None)
+    names = inputs.get(CLASS_NAMES)
     if labels is None or names is None or names.dtype.kind != "U" or names.ndim != 1:
-        return _labelled(arrays, labels)
-    del arrays[CLASS_NAMES]
-    return Samples(arrays, understood(labels)[0], tuple(names.tolist()))
+        return _labelled(inputs, labels)
+    del inputs[CLASS_NAMES]
+    return Samples(inputs, understood(labels)[0], tuple(names.tolist()))
 
 
 def _labelled(x: Any, labels: Any) -> Samples:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgekit.errors import RecipeError, SamplesError, UsageError, nearest
 from edgekit.samples.lazy import FileArray
-from edgekit.samples.reading import load_samples
+from edgekit.samples.reading import read_samples
 from edgekit.samples.samples import Samples
 
 if TYPE_CHECKING:
@@ -33,6 +32,31 @@ class Splits:
     validation: Samples
     test: Samples | None
     calibration: Samples | None = None
+
+    def part(self, name: str) -> Samples:
+        """The samples for a purpose: ``"test"``, ``"train"``, ``"validation"`` or ``"calibration"``,
+        which is the training samples where none are kept.
+
+        Raises:
+            UsageError: another name.
+            RecipeError: no test samples are kept.
+        """
+        known = {
+            "test": self.test,
+            "train": self.train,
+            "validation": self.validation,
+            "calibration": self.calibration or self.train,
+        }
+        if name not in known:
+            raise UsageError(
+                f"part: received {name!r}, expected one of {', '.join(known)}.{nearest(name, known)}"
+            )
+        found = known[name]
+        if found is None:
+            raise RecipeError(
+                "[data] keeps no test samples apart. Add test, test_pattern or test_share."
+            )
+        return found
 
 
 def load_splits(recipe: DataRecipe) -> Splits:
@@ -63,37 +87,6 @@ def load_splits(recipe: DataRecipe) -> Splits:
     return Splits(parts[0], parts[1], test, parts[2] if recipe.calibration else None)
 
 
-def load_part(path: Path, part: str) -> Samples:
-    """One of the splits of the data that a recipe file names; see `load_samples`.
-
-    Raises:
-        RecipeError: no recipe, or one that does not name that part.
-        SamplesError: as `load_splits`.
-    """
-    from edgekit.recipe import read_recipe
-
-    recipe = read_recipe(path).data
-    if recipe is None:
-        raise RecipeError(f"{path}: has no table [data], expected one that names the samples.")
-    splits = load_splits(recipe)
-    known = {
-        "test": splits.test,
-        "train": splits.train,
-        "validation": splits.validation,
-        "calibration": splits.calibration or splits.train,
-    }
-    if part not in known:
-        raise UsageError(
-            f"part: received {part!r}, expected one of {', '.join(known)}.{nearest(part, known)}"
-        )
-    found = known[part]
-    if found is None:
-        raise RecipeError(
-            f"{path}: [data] keeps no test samples apart. Add test, test_pattern or test_share."
-        )
-    return found
-
-
 def _by_name(samples: Samples, pattern: str) -> tuple[Samples, Samples]:
     """The samples whose files' names do not fit, and those that do."""
     (files,) = samples.inputs.values()
@@ -113,7 +106,7 @@ def _by_name(samples: Samples, pattern: str) -> tuple[Samples, Samples]:
 def _read(path: str, recipe: DataRecipe) -> Samples:
     if path.endswith(".toml"):
         raise RecipeError(f"data: received {path!r}, expected samples and no other recipe.")
-    samples = load_samples(path, target=recipe.target, label_pattern=recipe.label_pattern)
+    samples = read_samples(path, target=recipe.target, label_pattern=recipe.label_pattern)
     if not recipe.class_names:
         return samples
     if samples.class_names:
