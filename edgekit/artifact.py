@@ -66,6 +66,10 @@ class Artifact:
         word = stem.rsplit(".", 1)[-1]
         return cls(file, kind, word if word in SCHEMES else None)
 
+    def __fspath__(self) -> str:
+        """`file`: it goes wherever a path does."""
+        return self.file
+
     @cached_property
     def path(self) -> Path:
         """`file` as a Path."""

@@ -25,6 +25,7 @@ import os
 import re
 from collections.abc import Iterable
 from types import ModuleType
+from typing import Any
 
 # A command that ran well and whose verdict is `fail` raises nothing, and ends with this.
 BUDGET_EXCEEDED = 3
@@ -116,6 +117,21 @@ DISTRIBUTION = "edgekit-keras"
 def pip_install(extra: str = "") -> str:
     """The command that installs edgekit with an extra of it."""
     return f"pip install '{DISTRIBUTION}[{extra}]'" if extra else f"pip install {DISTRIBUTION}"
+
+
+def check_type(name: str, value: Any, kind: Any, expected: str) -> None:
+    """Refuse an argument that is not of the type it has to be of.
+
+    Args:
+        name: of the argument.
+        kind: a class, or several, as `isinstance` takes them.
+        expected: what it takes, in words.
+
+    Raises:
+        UsageError: it is of another type.
+    """
+    if not isinstance(value, kind):
+        raise UsageError(f"{name}: received {type(value).__name__}, expected {expected}.")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -85,7 +85,7 @@ def test_a_published_pair_of_float_and_int8(data_dir, float_file, int8_file, sca
         if other != spec.name:
             renamed = edgekit.Samples({other: samples.inputs[spec.name]}, digits.labels)
             golden = edgekit.Golden(
-                renamed, golden.outputs, golden.reference, golden.task, golden.task_output
+                renamed, golden.outputs, golden.task, golden.task_output, golden.reference
             )
         candidate = edgekit.compare(golden, int8, BUDGET).candidates[0]
     assert golden.reference["sha256"]

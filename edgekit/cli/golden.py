@@ -14,7 +14,8 @@ from edgekit.cli.arguments import (
     add_verify,
 )
 from edgekit.cli.console import Console
-from edgekit.drift.golden import UNLABELLED, Golden
+from edgekit.drift.answers import UNLABELLED
+from edgekit.drift.golden import Golden
 from edgekit.errors import UsageError
 from edgekit.files import refuse_existing
 from edgekit.runtime import load

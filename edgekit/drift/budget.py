@@ -6,7 +6,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgekit.drift.golden import CLASSIFICATION, REGRESSION, Golden
+from edgekit.drift.answers import CLASSIFICATION, REGRESSION
+from edgekit.drift.golden import Golden
 from edgekit.errors import UsageError
 from edgekit.shares import hundredths, per_cent_meant
 

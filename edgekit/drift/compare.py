@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 from edgekit.artifact import Artifact
 from edgekit.document import tag
 from edgekit.drift.budget import DriftBudget, worst
-from edgekit.drift.golden import Golden
+from edgekit.drift.golden import Golden, as_golden
 from edgekit.drift.task import TaskDrift, measure_task, reference_accuracy
-from edgekit.errors import DocumentError, TensorError, UsageError
+from edgekit.errors import DocumentError, TensorError, UsageError, check_type
 from edgekit.metrics import distances
+from edgekit.runtime.opening import RunnerLike, opened_all
 from edgekit.runtime.runner import Backend, Runner
 
 
@@ -144,38 +146,42 @@ class Drift:
 
 
 def compare(
-    golden: Golden,
-    runners: Runner | Sequence[Runner],
+    golden: Golden | str | os.PathLike[str],
+    models: RunnerLike | Iterable[RunnerLike],
     budget: DriftBudget | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Drift:
-    """Ask each runner the golden's samples and measure how its answers differ.
+    """Ask each model the golden's samples and measure how its answers differ.
 
     Inputs and outputs are matched by name; a single output is matched whatever it is called.
     A candidate whose answers are not all finite fails, budget or none.
 
     Args:
-        golden: what the original model answers.
-        runners: one or more; none is closed.
+        golden: what the original model answers, or the path of such a file.
+        models: one or more, each a path, a Keras model object, or a runner, which is not closed; what
+            `edgekit.export` returns will do.
         budget: limits to judge by; without them verdicts are ``"none"``.
-        progress: called with a line of text for each runner.
+        progress: called with a line of text for each model.
 
     Raises:
-        UsageError: there is no runner, or a limit cannot be judged with this golden.
-        DocumentError: a file was exported for another golden file.
-        TensorError: a runner's inputs or outputs are not those of the reference.
-        ArtifactError: a runner fails.
+        UsageError: an argument is none of these, there is no model, or a limit cannot be judged with
+            this golden.
+        DocumentError: a file was exported for another golden file, or `golden` cannot be read.
+        TensorError: a model's inputs or outputs are not those of the reference.
+        ArtifactError: a model cannot be loaded or fails.
     """
-    runners = [runners] if isinstance(runners, Runner) else list(runners)
-    if not runners:
-        raise UsageError("compare: received no runner, expected at least one.")
-    budget = budget or DriftBudget()
+    golden = as_golden(golden)
+    budget = DriftBudget() if budget is None else budget
+    check_type("budget", budget, DriftBudget, "an edgekit.DriftBudget")
     budget.check(golden)
-    candidates = []
-    for number, runner in enumerate(runners, start=1):
-        if progress is not None:
-            progress(f"comparing {number}/{len(runners)}: {runner.artifact.name}")
-        candidates.append(_candidate(golden, runner, budget))
+    with opened_all(models) as runners:
+        if not runners:
+            raise UsageError("compare: received no model, expected at least one.")
+        candidates = []
+        for number, runner in enumerate(runners, start=1):
+            if progress is not None:
+                progress(f"comparing {number}/{len(runners)}: {runner.artifact.name}")
+            candidates.append(_candidate(golden, runner, budget))
     reference = {
         **golden.reference,
         "accuracy": reference_accuracy(golden),

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.drift.golden import CLASSIFICATION, REGRESSION, Golden
+from edgekit.drift.answers import CLASSIFICATION, REGRESSION
+from edgekit.drift.golden import Golden
 from edgekit.metrics import distances
 
 # A report shows a few; a million indices would only make the document slow to read.

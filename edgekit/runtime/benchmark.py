@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from numbers import Integral, Real
 from time import perf_counter_ns
 from typing import Any
 
@@ -14,9 +15,10 @@ from numpy.typing import NDArray
 
 from edgekit.artifact import OBJECT
 from edgekit.document import tag
-from edgekit.errors import UsageError
+from edgekit.errors import UsageError, check_type
 from edgekit.runtime.host import HostState
 from edgekit.runtime.latency import Latency
+from edgekit.runtime.opening import RunnerLike, opened_all
 from edgekit.runtime.probe import ColdStart, cold_start
 from edgekit.runtime.random_inputs import random_inputs
 from edgekit.runtime.runner import Runner
@@ -82,45 +84,58 @@ class Benchmark:
 
 
 def benchmark(
-    runners: Sequence[Runner],
+    models: RunnerLike | Iterable[RunnerLike],
     *,
     inputs: Mapping[str, NDArray[Any]] | None = None,
     seconds: float = 1.0,
     warmup: int = 5,
     progress: Callable[[str], None] | None = None,
 ) -> Benchmark:
-    """Time `infer` of each runner: real values in, real values out, one call after the other.
+    """Time `infer` of each model: real values in, real values out, one call after the other.
 
-    Runners take turns in short blocks, in an order shuffled anew each round, so that a change of the
+    Models take turns in short blocks, in an order shuffled anew each round, so that a change of the
     machine's clock or temperature meets all of them alike. The garbage collector rests.
 
     Args:
-        runners: any number; none is closed.
+        models: one or more, each a path or a runner, which is not closed; what `edgekit.export`
+            returns will do.
         inputs: one batch by name for all of them; random values if None.
-        seconds: how long each runner is timed, at about.
+        seconds: how long each model is timed, at about.
         warmup: untimed calls before.
         progress: called with a line of text from time to time.
 
     Returns:
-        Measurements in the order of `runners`, each with its raw samples.
+        Measurements in the order of `models`, each with its raw samples.
 
     Raises:
-        UsageError: there are no runners, or `seconds` is not positive.
-        TensorError: `inputs` do not fit a runner.
-        ArtifactError: a runner fails.
+        UsageError: there are no models, one is no file, or `seconds` is not positive.
+        TensorError: `inputs` do not fit a model.
+        ArtifactError: a model cannot be loaded or fails.
     """
-    if not runners or not 0 < seconds < float("inf"):
-        raise UsageError(
-            f"benchmark: received {len(runners)} runners and {seconds} seconds, expected at least "
-            "one runner and a positive time."
-        )
+    check_type("seconds", seconds, Real, "a number of seconds")
+    check_type("warmup", warmup, Integral, "a number of calls")
+    check_type("inputs", {} if inputs is None else inputs, Mapping, "one batch by input name")
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"seconds: received {seconds}, expected a positive time.")
+    with opened_all(models) as runners:
+        if not runners:
+            raise UsageError("benchmark: received no model, expected at least one.")
+        return _timed(runners, inputs, seconds, warmup, progress or (lambda _: None))
+
+
+def _timed(
+    runners: Sequence[Runner],
+    inputs: Mapping[str, NDArray[Any]] | None,
+    seconds: float,
+    warmup: int,
+    tell: Callable[[str], None],
+) -> Benchmark:
     for runner in runners:
         if runner.artifact.format == OBJECT:
             raise UsageError(
                 f"benchmark: received the model object {runner.artifact.name!r}, expected files: a "
                 "process of its own loads each to time that. Save the model and load the file."
             )
-    tell = progress or (lambda _: None)
     cold = []
     for runner in runners:
         tell(f"cold start: {runner.artifact.name}")

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from edgekit.artifact import Artifact
 from edgekit.document import tag
-from edgekit.drift.golden import CLASSIFICATION, REGRESSION, Golden
+from edgekit.drift.answers import REGRESSION, ask
 from edgekit.errors import SamplesError
 from edgekit.metrics import distances, scores
+from edgekit.runtime.opening import RunnerLike, opened
 from edgekit.runtime.runner import Runner
-from edgekit.samples import Samples
+from edgekit.samples import Samples, SamplesLike, Sources
 from edgekit.samples.prepare import prepared
 
 ANOMALY = "anomaly"
@@ -91,7 +92,7 @@ class Evaluation:
         }
 
 
-def evaluate(runner: Runner, samples: Samples) -> Evaluation:
+def evaluate(model: RunnerLike, samples: SamplesLike) -> Evaluation:
     """Ask all samples and score the answers.
 
     Labels of classes make it a classification; an output in the shape of the only input with labels
@@ -99,34 +100,45 @@ def evaluate(runner: Runner, samples: Samples) -> Evaluation:
     the shape of an output make it a regression.
 
     Args:
-        runner: an original model or a file made from it.
-        samples: raw data with labels; prepared as the model or file says, a batch at a time.
+        model: an original model or a file made from it: a path, a Keras model object, or a runner,
+            which is not closed.
+        samples: raw data with labels, as `Samples`, a path, arrays by input name with labels as
+            ``y``, or a `tf.data.Dataset`; of a recipe its test samples. Prepared as the model or file
+            says, a batch at a time.
 
     Raises:
+        UsageError: one of them is none of these, or nothing is at a path.
         SamplesError: no labels, labels that fit no output, or a class that the model does not have.
         TensorError: the samples do not fit the inputs, or an answer is not finite.
+        ArtifactError: the model cannot be loaded or fails.
     """
-    if samples.labels is None:
+    asked = Sources().samples(samples)
+    labels = asked.labels
+    if labels is None:
         raise SamplesError("evaluate: the samples have no labels, expected one a sample.")
-    if _rebuilds_its_input(runner) and _binary(samples.labels):
-        return _anomalies(runner, prepared(samples, runner.metadata, runner.inputs))
-    golden = Golden.of(runner, samples)
-    name, labels = golden.task_output, golden.labels
+    with opened(model) as runner:
+        if _rebuilds_its_input(runner) and _binary(labels):
+            return _anomalies(runner, prepared(asked, runner.metadata, runner.inputs))
+        return _by_task(runner, asked, labels)
+
+
+def _by_task(runner: Runner, samples: Samples, given: NDArray[Any]) -> Evaluation:
+    asked = ask(runner, samples)
+    name, labels = asked.task_output, asked.labels
     if name is None or labels is None:
         raise SamplesError(
-            f"evaluate: the labels ({samples.labels.dtype}, {list(samples.labels.shape)}) fit no "
+            f"evaluate: the labels ({given.dtype}, {list(given.shape)}) fit no "
             f"output, expected class numbers, or values in the shape of one of "
             f"{ {spec.name: list(spec.shape) for spec in runner.outputs} }."
         )
-    answers = golden.outputs[name]
+    answers = asked.outputs[name]
     known: dict[str, Any] = {"output": name, "count": len(labels)}
-    if golden.task == REGRESSION:
+    if asked.task == REGRESSION:
         known["mae"] = scores.mean_absolute_error(answers, labels)
         known["rmse"] = distances.rmse(labels, answers)
     else:
         known |= _classes(runner.metadata.class_names or samples.class_names, answers, labels)
-    task = REGRESSION if golden.task == REGRESSION else CLASSIFICATION
-    return Evaluation(runner.artifact, _backend(runner), task, **known)
+    return Evaluation(runner.artifact, _backend(runner), asked.task, **known)
 
 
 def _classes(known: tuple[str, ...], answers: NDArray[Any], labels: NDArray[Any]) -> dict[str, Any]:

@@ -231,7 +231,7 @@ def test_limits_that_cannot_be_judged_are_refused_before_the_work(
 
 
 def test_no_runner_is_a_mistake(golden: Golden) -> None:
-    with pytest.raises(UsageError, match="no runner"):
+    with pytest.raises(UsageError, match="received no model, expected at least one"):
         compare(golden, [])
 
 

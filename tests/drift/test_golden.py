@@ -320,7 +320,7 @@ def test_arrays_of_a_later_version_are_ignored(saved: Path) -> None:
 
 
 def test_whole_numbers_against_a_single_score_may_be_a_quantity():
-    from edgekit.drift.golden import _decide_task
+    from edgekit.drift.answers import _decide_task
 
     x = np.zeros((3, 4), np.float32)
     samples = Samples({"x": x}, np.array([5, 0, 7]))
