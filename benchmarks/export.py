@@ -34,6 +34,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mobilenet import NAME
+from mobilenet import make as make_mobilenet
 
 import edgekit
 from edgekit.artifact import SCHEMES
@@ -184,20 +186,9 @@ def pss_mb(pid: int) -> float:
 
 
 def mobilenet(folder: Path) -> tuple[Path, Samples, Samples]:
-    """The model's file, 100 images to calibrate with and 50 others: smooth colours with noise."""
-    import keras
-
-    keras.utils.set_random_seed(0)
-    rng = np.random.default_rng(0)
-    coarse = rng.uniform(-1, 1, (150, 5, 5, 3)).repeat(32, 1).repeat(32, 2)
-    x = (0.8 * coarse + rng.uniform(-0.2, 0.2, coarse.shape)).astype(np.float32)
-    model = keras.applications.MobileNetV2((160, 160, 3), alpha=1.0, weights=None)
-    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    for norm in norms:
-        norm.momentum = 0.0
-    model(x[:32], training=True)
-    model.save(folder / "mobilenetv2.keras")
-    return folder / "mobilenetv2.keras", Samples({"x": x[:100]}), Samples({"x": x[100:]})
+    """The model's file, 100 images to calibrate with and 50 others."""
+    x = make_mobilenet(folder, images=150)
+    return folder / NAME, Samples({"x": x[:100]}), Samples({"x": x[100:]})
 
 
 def trained(name: str, data: Path, folder: Path) -> tuple[Path, Samples, Samples]:
