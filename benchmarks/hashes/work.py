@@ -178,7 +178,9 @@ def _skipped(cell: Cell, files: Record, manifest: Record) -> list[Record]:
         kind_of = importlib.import_module("edgekit.convert.refusals").kind_of
     except (ImportError, AttributeError):
         kind_of = None
-    reasons = {(row["format"], row["scheme"]): row["reason"] for row in manifest.get("skipped", ())}
+    reasons = {
+        (row["format"], row["scheme"]): row.get("reason", "") for row in manifest.get("skipped", ())
+    }
     there = {(row["format"], row["scheme"]) for row in files.values()}
     return [
         {
