@@ -18,7 +18,7 @@ SCHEMES = ("float32", "float16", "dynamic", "int8", "int16x8")
 FORMATS = ("tflite", "onnx")
 _EXAMPLES = {"fashion": "fashion_mnist", "fsdd": "fsdd"}
 # Of an example's training samples, what is fine-tuned with.
-_TUNED_ON = 4000
+_TUNED_ON = 2000
 
 # Keywords of `edgekit.recipe`'s ExportRecipe; those of an optimisation are its own recipe's keywords.
 _RECIPES = {
