@@ -10,7 +10,7 @@ JOBS ?= 2
 MINUTES ?= 15
 PYTEST := EDGEKIT_TEST_MINUTES=$(MINUTES) $(BIN)/python -m pytest -n $(JOBS)
 
-.PHONY: demo test test-quick coverage test-runtimes lint setup wheel locks clean
+.PHONY: demo test test-quick coverage docs test-runtimes lint setup wheel locks clean
 
 demo: $(READY)
 	$(BIN)/edgekit demo -o build/demo --overwrite
@@ -26,6 +26,10 @@ test-quick: $(READY)
 # The whole suite again, with the lines of each room that it ran.
 coverage: $(READY)
 	$(PYTEST) --coverage
+
+# The site of docs/: build/site/index.html. What is wrong with a link is an error.
+docs: $(READY)
+	$(BIN)/python -m sphinx -W --keep-going -q -d build/.doctrees docs build/site
 
 test-runtimes:
 	$(PYTHON) scripts/test_runtimes.py --jobs $(JOBS) $(ONLY)

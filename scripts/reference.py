@@ -1,7 +1,8 @@
-"""The pages of docs/reference/ that are generated from the code, as a hook of MkDocs.
+"""What the pages of docs/reference/ say of the code: commands, recipes, documents, Python.
 
-`make docs` calls `on_files`, which adds them to the site. They are never committed, so they cannot
-fall behind the code. Needs the packages of the extra `docs`, and edgekit; not TensorFlow.
+`docs/conf.py` calls `fill` when a page is read: where it says ``<!-- generated -->``, the text of
+`PAGES` comes in its place. None of it is committed, so it cannot fall behind the code. Needs edgekit
+and the packages of the extra `docs`; not TensorFlow.
 """
 
 from __future__ import annotations
@@ -9,28 +10,40 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import importlib
+import inspect
 import json
+import re
 import typing
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-from griffe import Docstring, DocstringSectionKind
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
-
 import edgekit
+from edgekit import errors
 from edgekit.cli import COMMANDS
 from edgekit.document import KINDS, json_schema
 from edgekit.preprocess import STEPS, Preprocessing
 from edgekit.recipe import Dimension, Recipe
 
+MARK = "<!-- generated -->"
 
-def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add every page of `PAGES` to the files of the site."""
-    for name, make in PAGES.items():
-        files.append(File.generated(config, f"reference/{name}.md", content=make()))
-    return files
+
+def fill(app: object, name: str, source: list[str]) -> None:
+    """Sphinx' event ``source-read``: a page of docs/ by its name, and its text as a list of one."""
+    del app
+    room, _, page = name.rpartition("/")
+    if room == "reference" and page in PAGES:
+        before, mark, after = source[0].partition(MARK)
+        if not mark:
+            raise ValueError(f"docs/{name}.md: expected a line {MARK!r}, which was not found.")
+        source[0] = "\n\n".join((before.rstrip(), *PAGES[page](), after.lstrip()))
+    elif page == "index":
+        source[0] += contents(source[0])
+
+
+def contents(text: str) -> str:
+    """What Sphinx needs to know the order of pages: those of its folder that an index links to."""
+    links = dict.fromkeys(re.findall(r"\]\(((?:[\w-]+|[\w-]+/index))\.md\)", text))
+    return "\n".join(("\n```{toctree}", ":hidden:", "", *links, "```", ""))
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -44,46 +57,42 @@ def code(text: object) -> str:
     return f"`{text}`"
 
 
+def heading(level: int, text: str, anchor: str) -> str:
+    return f"{{#{anchor}}}\n{'#' * level} {text}"
+
+
 # Commands, from argparse.
 
 
-def commands() -> str:
-    parts = [
-        "# Commands",
-        "What `edgekit COMMAND --help` prints. Every command also takes `-v` (`--verbose`), which "
-        "shows where an unexpected error came from, and `-vv`, which shows what the libraries below "
-        "write. [Exit codes](exit-codes.md) and [sample formats](samples.md) have pages of their own.",
-        table(("command", "purpose"), [(f"[`{n}`](#{n})", text) for n, text in COMMANDS.items()]),
-    ]
+def commands() -> Iterator[str]:
+    rows = [(f"[`{name}`](#command-{name})", text) for name, text in COMMANDS.items()]
+    yield table(("command", "purpose"), rows)
     for name in COMMANDS:
         module = importlib.import_module(f"edgekit.cli.{name}")
-        parser = argparse.ArgumentParser(
-            prog=f"edgekit {name}", description=module.__doc__, add_help=False
-        )
+        parser = argparse.ArgumentParser(f"edgekit {name}", description=module.__doc__, add_help=False)
         module.add_arguments(parser)
-        parts += [f"## {name}", *command(parser)]
-    return "\n\n".join(parts) + "\n"
+        yield heading(2, f"edgekit {name}", f"command-{name}")
+        yield from command(parser)
 
 
 def command(parser: argparse.ArgumentParser) -> Iterator[str]:
     """A command's description, its usage and a table of its arguments; then those of its actions."""
     if parser.description:
         yield parser.description.strip()
-    usage = parser.format_usage().removeprefix("usage: ").rstrip()
-    yield f"```text\n{usage}\n```"
+    yield f"```text\n{parser.format_usage().removeprefix('usage: ').rstrip()}\n```"
     rows = [argument(action, parser) for action in parser._actions]
     if rows := [row for row in rows if row]:
         yield table(("argument", "meaning", "default"), rows)
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for name, inner in action.choices.items():
-                yield f"### {parser.prog.removeprefix('edgekit ')} {name}"
+                yield heading(3, inner.prog, inner.prog.replace("edgekit ", "command-").replace(" ", "-"))
                 yield from command(inner)
 
 
 def argument(action: argparse.Action, parser: argparse.ArgumentParser) -> tuple[str, ...]:
-    """One row; an empty one for what is a table of its own."""
-    if isinstance(action, argparse._SubParsersAction) or action.help == argparse.SUPPRESS:
+    """One row; an empty one for what has a table of its own."""
+    if isinstance(action, (argparse._SubParsersAction, argparse._HelpAction)):
         return ()
     value = "" if action.nargs == 0 else _metavar(action)
     words = [f"{option} {value}".strip() for option in action.option_strings] or [value]
@@ -92,7 +101,7 @@ def argument(action: argparse.Action, parser: argparse.ArgumentParser) -> tuple[
         meaning += f" (one of {', '.join(map(str, action.choices))})"
     shown = action.nargs != 0 and action.default not in (None, [], argparse.SUPPRESS)
     default = code(action.default) if shown else "required" if action.required else ""
-    return ", ".join(map(code, words)), meaning.strip(), default
+    return ", ".join(map(code, words)), escaped(meaning.strip()), default
 
 
 def _metavar(action: argparse.Action) -> str:
@@ -101,30 +110,31 @@ def _metavar(action: argparse.Action) -> str:
     return f"{name}..." if action.nargs in ("+", "*") else name
 
 
+def escaped(text: str) -> str:
+    """Plain text as Markdown."""
+    return re.sub(r"([<>*_\[\]{}$])", r"\\\1", text)
+
+
 # Recipes, from the dataclasses.
 
 
-def recipes() -> str:
-    parts = [
-        "# Recipes",
-        "A recipe is a TOML file. `train`, `tune` and `export --recipe` each read their own tables; "
-        "the same file also serves wherever a command takes samples. Unknown keys and values that "
-        "cannot be used are refused, with the nearest known name.",
-        table(("table", "read as"), [(f"[`{t}`](#{_anchor(t)})", k.__name__) for t, k in _tables()]),
-    ]
-    for name, kind in _tables():
-        parts += [f"## {name} {{ #{_anchor(name)} }}", *keys(kind)]
-    parts += [
-        "## Steps of preprocessing { #steps }",
+def recipes() -> Iterator[str]:
+    rows = [(f"[`{name}`](#{_anchor(name)})", summary(kind)) for name, kind in tables()]
+    yield table(("table", "purpose"), rows)
+    for name, kind in tables():
+        yield heading(2, code(name), _anchor(name))
+        yield from keys(kind)
+    yield heading(2, "Steps of preprocessing", "recipe-steps")
+    yield (
         "`[[preprocessing.<input>]]` and `[[export.preprocessing.<input>]]` are lists of tables, each "
-        "with a key `step` and the step's own keys.",
-    ]
+        "with a key `step` and the step's own keys."
+    )
     for name, step in STEPS.items():
-        parts += [f"### {name}", *keys(step)]
-    return "\n\n".join(parts) + "\n"
+        yield heading(3, code(name), f"recipe-step-{name}")
+        yield from keys(step)
 
 
-def _tables(cls: type = Recipe, where: str = "") -> Iterator[tuple[str, type]]:
+def tables(cls: type = Recipe, where: str = "") -> Iterator[tuple[str, type]]:
     """Every table of a recipe by its TOML name, with the dataclass that it is read as."""
     for key, hint in typing.get_type_hints(cls).items():
         for kind in _parts(hint):
@@ -132,10 +142,9 @@ def _tables(cls: type = Recipe, where: str = "") -> Iterator[tuple[str, type]]:
                 continue
             name = f"{where}.{key}" if where else key
             if kind is Dimension:
-                name = f"{name}.<key>"
-            listed = typing.get_origin(hint) is tuple
-            yield (f"[[{name}]]" if listed else f"[{name}]"), kind
-            yield from _tables(kind, name)
+                name += ".<key>"
+            yield f"[[{name}]]" if typing.get_origin(hint) is tuple else f"[{name}]", kind
+            yield from tables(kind, name)
 
 
 def _parts(hint: Any) -> Iterator[Any]:
@@ -148,33 +157,38 @@ def _parts(hint: Any) -> Iterator[Any]:
 
 
 def _anchor(name: str) -> str:
-    return name.strip("[]").replace(".", "-").replace("<", "").replace(">", "")
+    return "recipe-" + re.sub(r"[^\w-]", "", name.replace(".", "-"))
 
 
 def keys(cls: type) -> Iterator[str]:
     """A dataclass' description and a table of its keys."""
-    texts, meanings = described(cls)
-    yield from texts
+    text, meanings = described(cls)
+    yield text
     hints = typing.get_type_hints(cls)
     rows = [
-        (code(f.name), code(_type(hints[f.name])), _default(f), meanings.get(f.name, ""))
+        (code(f.name), _type(hints[f.name]), _default(f), meanings.get(f.name, ""))
         for f in dataclasses.fields(cls)
     ]
     if rows:
         yield table(("key", "type", "default", "meaning"), rows)
 
 
-def described(cls: type) -> tuple[list[str], dict[str, str]]:
-    """The docstring's paragraphs, and what it says of each attribute."""
-    texts, meanings = [], {}
-    for section in Docstring(cls.__doc__ or "").parse("google"):
-        if section.kind is DocstringSectionKind.text:
-            texts.append(section.value)
-        elif section.kind is DocstringSectionKind.attributes:
-            for attribute in section.value:
-                for name in attribute.name.split(", "):
-                    meanings[name] = attribute.description
-    return texts, meanings
+def summary(cls: type) -> str:
+    return described(cls)[0].partition("\n\n")[0]
+
+
+def described(cls: type) -> tuple[str, dict[str, str]]:
+    """The docstring without its sections, and what its section ``Attributes`` says of each."""
+    text, *sections = re.split(r"\n\n(?=[A-Z]\w+:\n)", inspect.getdoc(cls) or "")
+    meanings = {}
+    for section in sections:
+        title, _, body = section.partition(":\n")
+        if title == "Attributes":
+            # What is less indented than the section ends it.
+            body = re.split(r"\n(?=\S)", body)[0]
+            for names, meaning in re.findall(r"^ {4}(\w[\w, ]*): (.*(?:\n {8}.*)*)", body, re.M):
+                meanings |= dict.fromkeys(names.split(", "), meaning)
+    return text, meanings
 
 
 def _type(hint: Any) -> str:
@@ -186,111 +200,95 @@ def _type(hint: Any) -> str:
         return f"list of {_type(inner[0])}"
     if inner:
         return f"table of {_type(inner[-1])}"
-    names = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "value"}
+    names = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "any value"}
     return names.get(hint, "table")
 
 
 def _default(f: dataclasses.Field[Any]) -> str:
     if f.default_factory is not dataclasses.MISSING:
-        return "empty" if not dataclasses.is_dataclass(f.default_factory) else ""
+        return "" if dataclasses.is_dataclass(f.default_factory) else "empty"
     if f.default is dataclasses.MISSING:
         return "required"
     if f.default is None or f.default == ():
         return "none"
-    value = list(f.default) if isinstance(f.default, tuple) else f.default
-    return code(json.dumps(value))
+    return code(json.dumps(f.default))
 
 
 # Documents, from their schemas.
 
 
-def documents() -> str:
-    parts = [
-        "# Documents",
-        "The JSON that commands write. Each document names its schema first (`\"schema\": "
-        '"edgekit.bench/1"`), is written whole or not at all, and is checked when it is read. '
-        "Numbers that are not finite are `null`. The schemas (JSON Schema, draft 2020-12) are in "
-        "`edgekit/schemas/`; keys may be added to a document, never renamed or removed.",
-    ]
+def documents() -> Iterator[str]:
     for kind in sorted(KINDS):
         schema = json_schema(kind)
         title = schema["title"].partition(": ")[2]
-        parts += [f"## {kind}", title[:1].upper() + title[1:] + ".", fields(schema, schema)]
+        yield heading(2, kind, f"document-{kind}")
+        yield f"{title[:1].upper()}{title[1:]}."
+        yield fields(schema, schema, kind)
         for name, inner in schema.get("$defs", {}).items():
             if "properties" in inner:
-                parts += [f"### {kind}: {name} {{ #{kind}-{name} }}", fields(inner, schema)]
-    return "\n\n".join(parts) + "\n"
+                yield heading(3, f"{kind}: {name}", f"document-{kind}-{name}")
+                yield fields(inner, schema, kind)
 
 
-def fields(part: dict[str, Any], schema: dict[str, Any]) -> str:
-    return table(("field", "type", "meaning"), list(_fields(part, schema, "")))
+def fields(part: dict[str, Any], schema: dict[str, Any], kind: str) -> str:
+    return table(("field", "type", "meaning"), list(_fields(part, schema, kind, "")))
 
 
-def _fields(part: dict[str, Any], schema: dict[str, Any], where: str) -> Iterator[tuple[str, ...]]:
+def _fields(
+    part: dict[str, Any], schema: dict[str, Any], kind: str, where: str
+) -> Iterator[tuple[str, ...]]:
     needed = part.get("required", ())
     for key, value in part.get("properties", {}).items():
         optional = "" if key in needed else " (optional)"
-        meaning = value.get("description", "")
-        yield code(where + key), f"{_json_type(value, schema)}{optional}", meaning
+        meaning = escaped(value.get("description", ""))
+        yield code(where + key), f"{_json_type(value, schema, kind)}{optional}", meaning
         if "properties" in value:
-            yield from _fields(value, schema, f"{where}{key}.")
+            yield from _fields(value, schema, kind, f"{where}{key}.")
         elif "properties" in value.get("items", {}):
-            yield from _fields(value["items"], schema, f"{where}{key}[].")
+            yield from _fields(value["items"], schema, kind, f"{where}{key}[].")
 
 
-def _json_type(value: dict[str, Any], schema: dict[str, Any]) -> str:
-    """What a schema allows, in words; tables of their own are linked."""
+def _json_type(value: dict[str, Any], schema: dict[str, Any], kind: str) -> str:
+    """What a schema allows, in words; definitions with fields of their own are linked."""
     if "$ref" in value:
         name = value["$ref"].rpartition("/")[2]
         inner = schema["$defs"][name]
-        kind = schema["title"].split()[1].rstrip(":")
-        return f"[{name}](#{kind}-{name})" if "properties" in inner else _json_type(inner, schema)
+        if "properties" in inner:
+            return f"[{name}](#document-{kind}-{name})"
+        return _json_type(inner, schema, kind)
     if "const" in value:
         return code(json.dumps(value["const"]))
     if "enum" in value:
         return ", ".join(code(json.dumps(word)) for word in value["enum"])
     for word in ("anyOf", "oneOf"):
         if word in value:
-            return " or ".join(_json_type(option, schema) for option in value[word])
+            return " or ".join(_json_type(option, schema, kind) for option in value[word])
     kinds = value.get("type", "any value")
-    kinds = [kinds] if isinstance(kinds, str) else kinds
-    if "items" in value:
-        kinds = [f"list of {_json_type(value['items'], schema)}" if k == "array" else k for k in kinds]
-    return " or ".join(kinds)
+    words = [kinds] if isinstance(kinds, str) else kinds
+    items = f"list of {_json_type(value['items'], schema, kind)}" if "items" in value else "array"
+    return " or ".join(items if word == "array" else word for word in words)
 
 
-# Python, from the docstrings, which mkdocstrings reads.
+# Python, from the docstrings, which Sphinx reads.
 
 
-def python() -> str:
-    parts = [
-        "# Python API",
-        "Every public name of `edgekit`. Importing `edgekit` loads nothing else: a name is imported "
-        "when it is first used, and TensorFlow only by a function that needs it. Shapes have the "
-        "samples' axis first. [Errors](#errors) all derive from `edgekit.EdgekitError`.",
-    ]
+def python() -> Iterator[str]:
     for name in edgekit.__all__:
         if name == "__version__":
             continue
-        parts.append(f"::: {edgekit._HOMES[name]}.{name}\n    options:\n      heading_level: 2")
-    parts += ["## Errors", f"```text\n{_tree()}\n```"]
-    return "\n\n".join(parts) + "\n"
+        kind = "class" if inspect.isclass(value := getattr(edgekit, name)) else "function"
+        if kind == "class" and issubclass(value, BaseException):
+            kind = "exception"
+        yield heading(2, name, f"python-{name}")
+        yield f"```{{eval-rst}}\n.. auto{kind}:: edgekit.{name}\n```"
+    yield heading(2, "Errors", "python-errors")
+    tree = (errors.__doc__ or "").partition("\n\n")[2].rstrip()
+    yield f"The number is the exit code of a command that ends with the error.\n\n```text\n{tree}\n```"
 
 
-def _tree() -> str:
-    from edgekit import errors
-
-    return (errors.__doc__ or "").partition("\n\n")[2].rstrip()
-
-
-PAGES: dict[str, Callable[[], str]] = {
+PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "commands": commands,
     "recipes": recipes,
     "documents": documents,
     "python": python,
 }
-
-
-if __name__ == "__main__":
-    for name, make in PAGES.items():
-        Path(f"{name}.md").write_text(make(), "utf-8")
