@@ -69,7 +69,9 @@ def commands() -> Iterator[str]:
     yield table(("command", "purpose"), rows)
     for name in COMMANDS:
         module = importlib.import_module(f"edgekit.cli.{name}")
-        parser = argparse.ArgumentParser(f"edgekit {name}", description=module.__doc__, add_help=False)
+        parser = argparse.ArgumentParser(
+            f"edgekit {name}", description=module.__doc__, add_help=False
+        )
         module.add_arguments(parser)
         yield heading(2, f"edgekit {name}", f"command-{name}")
         yield from command(parser)
@@ -85,8 +87,10 @@ def command(parser: argparse.ArgumentParser) -> Iterator[str]:
         yield table(("argument", "meaning", "default"), rows)
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            for name, inner in action.choices.items():
-                yield heading(3, inner.prog, inner.prog.replace("edgekit ", "command-").replace(" ", "-"))
+            for inner in action.choices.values():
+                yield heading(
+                    3, inner.prog, inner.prog.replace("edgekit ", "command-").replace(" ", "-")
+                )
                 yield from command(inner)
 
 
@@ -200,7 +204,13 @@ def _type(hint: Any) -> str:
         return f"list of {_type(inner[0])}"
     if inner:
         return f"table of {_type(inner[-1])}"
-    names = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "any value"}
+    names = {
+        str: "text",
+        int: "whole number",
+        float: "number",
+        bool: "true or false",
+        Any: "any value",
+    }
     return names.get(hint, "table")
 
 

@@ -131,7 +131,9 @@ def tried(environment: Environment, jobs: int) -> str:
 
 def main(words: list[str]) -> int:
     names = [environment.name for environment in ENVIRONMENTS]
-    parser = argparse.ArgumentParser(prog="test-runtimes", description="See docs/runtimes.md.")
+    parser = argparse.ArgumentParser(
+        prog="test-runtimes", description="See docs/how-to/test-on-released-interpreters.md."
+    )
     parser.add_argument("only", nargs="*", metavar="NAME", help=f"of {', '.join(names)}; or all")
     parser.add_argument("--jobs", type=int, default=2, help="processes of a suite")
     given = parser.parse_args(words)

@@ -83,7 +83,7 @@ def entropy_range(histogram: Histogram, seen: Interval) -> Interval:
     TensorRT" (GTC 2017), with three liberties. A tensor of one sign has 256 steps instead of 128. The
     bin at zero counts as its neighbour does, since an exact zero costs nothing at any threshold.
     And bins are merged in fours: the even background of a picture makes spikes, which in narrow
-    bins diverge from any step wider than a bin (docs/measurements.md: 7.8 dB in place of 37.5).
+    bins diverge from any step wider than a bin (docs/measurements/calibration.md: 7.8 dB in place of 37.5).
     """
     magnitudes = histogram.counts[BINS:] + histogram.counts[BINS - 1 :: -1]
     steps = 256 if seen.lowest >= 0 or seen.highest <= 0 else 128

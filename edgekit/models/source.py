@@ -20,7 +20,7 @@ from edgekit.tensor import TensorSpec
 
 Tensors = Mapping[str, Any]
 
-# Longest sequence for which a recurrent layer is written out step by step (docs/decisions.md).
+# Longest sequence for which a recurrent layer is written out step by step (docs/explanation/quantisation.md).
 UNROLLED_STEPS = 32
 
 

@@ -22,8 +22,8 @@ _BACKENDS = {
 # Those that were measured. Of the others, which store weights in integers alone, nothing is said.
 JUDGED = ("float32", "float16", "dynamic", "int8", "int16x8")
 
-# What an inference of a ResNet-8 costs where float32 costs 1 (docs/measurements.md, "Schemes on
-# interpreters"): in time on x86, in instructions on Arm.
+# What an inference of a ResNet-8 costs where float32 costs 1 (docs/measurements/schemes.md): in time
+# on x86, in instructions on Arm.
 # Machines are told apart by what decides: the instruction set and its 8-bit dot products.
 _TFLITE = ("float16", "dynamic", "int8", "int16x8")
 _COSTS: dict[tuple[str, str], dict[str, float]] = {

@@ -66,7 +66,7 @@ def test_the_oldest_environment_has_the_versions_that_pyproject_starts_from(tabl
 
 def test_the_document_and_ci_name_environments_of_the_table(table):
     names = [each.name for each in table.ENVIRONMENTS]
-    document = (ROOT / "docs/runtimes.md").read_text("utf-8")
+    document = (ROOT / "docs/measurements/interpreters.md").read_text("utf-8")
     assert re.findall(r"^\| `([\w.-]+)` \|", document, re.MULTILINE) == names
     given = re.findall(r'ONLY="(.*)"', (ROOT / ".ci/run").read_text("utf-8"))
     assert given

@@ -84,7 +84,7 @@ def int8_onnx(
     """The QDQ int8 file, unsigned activations and signed per-channel weights, and its ranges.
 
     That pairing has fast kernels on x86 and Arm; with signed activations the file is slower than
-    float on x86 (docs/decisions.md). Inputs and outputs stay float32, and so do the sums of a dense
+    float on x86 (docs/explanation/quantisation.md). Inputs and outputs stay float32, and so do the sums of a dense
     layer that an output is made of (`edgekit.convert.onnx.unrounded_outputs`), unless their ranges were learned.
 
     Args:
@@ -152,7 +152,7 @@ def dynamic_onnx(float_file: bytes) -> bytes:
     """The file with int8 weights per channel and activations quantised in each inference.
 
     Convolutions stay as they are: onnxruntime's integer kernel for them takes five times as long
-    as the float one (docs/measurements.md).
+    as the float one (docs/measurements/schemes.md).
 
     Raises:
         ExportError: onnxruntime's quantiser cannot treat this model, or finds nothing to quantise.

@@ -18,7 +18,7 @@ import numpy as np
 from edgekit.formats.tflite_file import TfliteFile
 
 # Operators with a kernel as their second input, by TFLite's names, that every interpreter was measured to run
-# with one scale (docs/compatibility.md), and the axis of the channels that it gives.
+# with one scale (docs/explanation/compatibility.md), and the axis of the channels that it gives.
 _CHANNELS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 0}
 _STEPS = 127
 # How far a weight may lie beside the grid, in steps: folding multiplies by what is nearly one.
