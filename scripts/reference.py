@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import importlib
 import inspect
 import json
 import re
+import textwrap
 import typing
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import edgekit
-from edgekit import errors
+from edgekit import cli, errors
 from edgekit.cli import COMMANDS
 from edgekit.document import KINDS, json_schema
 from edgekit.preprocess import STEPS, Preprocessing
@@ -68,29 +68,26 @@ def commands() -> Iterator[str]:
     rows = [(f"[`{name}`](#command-{name})", text) for name, text in COMMANDS.items()]
     yield table(("command", "purpose"), rows)
     for name in COMMANDS:
-        module = importlib.import_module(f"edgekit.cli.{name}")
-        parser = argparse.ArgumentParser(
-            f"edgekit {name}", description=module.__doc__, add_help=False
-        )
-        module.add_arguments(parser)
         yield heading(2, f"edgekit {name}", f"command-{name}")
-        yield from command(parser)
+        yield from command(cli.command(name)[0])
 
 
 def command(parser: argparse.ArgumentParser) -> Iterator[str]:
-    """A command's description, its usage and a table of its arguments; then those of its actions."""
+    """A command's description, its usage, its arguments and an example; then those of its actions."""
     if parser.description:
         yield parser.description.strip()
     yield f"```text\n{parser.format_usage().removeprefix('usage: ').rstrip()}\n```"
     rows = [argument(action, parser) for action in parser._actions]
     if rows := [row for row in rows if row]:
-        yield table(("argument", "meaning", "default"), rows)
+        yield table(("argument", "meaning"), rows)
+    if parser.epilog:
+        example = textwrap.dedent(parser.epilog.partition("\n")[2])
+        yield f"Example:\n\n```sh\n{example.rstrip()}\n```"
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for inner in action.choices.values():
-                yield heading(
-                    3, inner.prog, inner.prog.replace("edgekit ", "command-").replace(" ", "-")
-                )
+                anchor = inner.prog.replace("edgekit ", "command-").replace(" ", "-")
+                yield heading(3, inner.prog, anchor)
                 yield from command(inner)
 
 
@@ -101,11 +98,8 @@ def argument(action: argparse.Action, parser: argparse.ArgumentParser) -> tuple[
     value = "" if action.nargs == 0 else _metavar(action)
     words = [f"{option} {value}".strip() for option in action.option_strings] or [value]
     meaning = (action.help or "") % {**vars(action), "prog": parser.prog}
-    if action.choices and not all(str(choice) in meaning for choice in action.choices):
-        meaning += f" (one of {', '.join(map(str, action.choices))})"
-    shown = action.nargs != 0 and action.default not in (None, [], argparse.SUPPRESS)
-    default = code(action.default) if shown else "required" if action.required else ""
-    return ", ".join(map(code, words)), escaped(meaning.strip()), default
+    needed = " (required)" if action.required and action.option_strings else ""
+    return ", ".join(map(code, words)), escaped(meaning.strip()) + needed
 
 
 def _metavar(action: argparse.Action) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import importlib
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgekit.artifact import SCHEMES
-from edgekit.cli import COMMANDS
+from edgekit.cli import COMMANDS, command
 from edgekit.models.architectures import ARCHITECTURES
 from edgekit.preprocess import STEPS
 from edgekit.recipe import AUGMENTATIONS, CALIBRATION_METHODS, OBJECTIVES
@@ -47,19 +45,17 @@ def first_column(text: str) -> set[str]:
 
 def options() -> set[str]:
     """Every option of every command."""
-    found = set()
-    for name in COMMANDS:
-        parser = argparse.ArgumentParser()
-        importlib.import_module(f"edgekit.cli.{name}").add_arguments(parser)
-        found |= {option for action in parser._actions for option in action.option_strings}
-    return found | {"-v", "-vv", "--verbose"}
+    parsers = [command(name)[0] for name in COMMANDS]
+    return {option for parser in parsers for option in parser._option_string_actions} | {"-vv"}
 
 
 def paths(text: str) -> Iterable[str]:
     """What stands as code and is a path of the repository: a source file, or a folder that it names."""
     for word in re.findall(r"`([\w./-]+)`", text):
         first = word.split("/")[0]
-        ours = first != "build" and any((home / first).is_dir() for home in (ROOT, ROOT / "edgekit"))
+        ours = first != "build" and any(
+            (home / first).is_dir() for home in (ROOT, ROOT / "edgekit")
+        )
         named = re.search(r"\.(py|toml|md|sh|service|css|html)$", word) and "/" in word
         if word.endswith(".py") or (named and ours) or (word.endswith("/") and ours):
             yield word

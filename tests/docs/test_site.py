@@ -10,8 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support import needs
 
-pytest.importorskip("sphinx", reason="left out: the site of docs/; install the extra docs")
+# Sphinx takes seconds, even for a page.
+pytestmark = pytest.mark.slow
+needs.package("sphinx")
+needs.package("myst_parser")
+needs.package("furo")
 
 DOCS = Path(__file__).parents[2] / "docs"
 
