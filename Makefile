@@ -9,23 +9,21 @@ JOBS ?= 2
 # The most that the suite may take, from start to end.
 MINUTES ?= 15
 PYTEST := EDGEKIT_TEST_MINUTES=$(MINUTES) $(BIN)/python -m pytest -n $(JOBS)
+# make test COVERAGE=1: the same suite, with the lines of each room that it ran.
+COVERAGE ?=
 
-.PHONY: demo test test-quick coverage docs test-runtimes lint setup wheel locks clean
+.PHONY: demo test test-quick docs test-runtimes lint setup wheel locks clean
 
 demo: $(READY)
 	$(BIN)/edgekit demo -o build/demo --overwrite
 
 test: $(READY)
-	$(PYTEST)
+	$(PYTEST) $(if $(COVERAGE),--coverage)
 
 # What needs no TensorFlow and no patience.
 test-quick: MINUTES := 1
 test-quick: $(READY)
 	$(PYTEST) --without-tensorflow -m "not slow"
-
-# The whole suite again, with the lines of each room that it ran.
-coverage: $(READY)
-	$(PYTEST) --coverage
 
 # The site of docs/: build/site/index.html. What is wrong with a link is an error.
 docs: $(READY)
