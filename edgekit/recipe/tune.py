@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import Any, ClassVar, Protocol, TypeGuard, TypeVar
 
 from edgekit.config import check_types, leaves, with_values
 from edgekit.errors import RecipeError, nearest
 from edgekit.recipe.checks import check, check_name
-
-if TYPE_CHECKING:
-    from edgekit.recipe import Recipe
+from edgekit.recipe.export import ExportRecipe
 
 # What a trial can be judged by, and whether more of it is better.
 OBJECTIVES = {"accuracy": True, "int8_accuracy": True, "size_bytes": False, "latency_ms": False}
@@ -109,7 +107,22 @@ class TuneRecipe:
         )
 
 
-def searchable(recipe: Recipe) -> dict[str, Any]:
+class Searched(Protocol):
+    """A recipe, as far as a search looks at it."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def export(self) -> ExportRecipe: ...
+
+    @property
+    def tune(self) -> TuneRecipe | None: ...
+
+
+R = TypeVar("R", bound=Searched)
+
+
+def searchable(recipe: Searched) -> dict[str, Any]:
     """The dotted keys of a recipe that can be searched, with the type that each takes."""
     return {
         key: kind
@@ -118,7 +131,7 @@ def searchable(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def check_search(recipe: Recipe) -> None:
+def check_search(recipe: Searched) -> None:
     """Refuse a search whose keys a recipe does not have or whose values it would not take.
 
     Raises:
@@ -151,7 +164,7 @@ def check_search(recipe: Recipe) -> None:
                 raise RecipeError(f"tune.search: {key!r}: {error}") from error
 
 
-def trial_recipe(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+def trial_recipe(recipe: R, values: Mapping[str, Any]) -> R:
     """The recipe of one trial: `recipe` with `values` by dotted key, and without its search.
 
     Raises:
