@@ -11,7 +11,7 @@ import pytest
 
 import edgekit
 from edgekit.cache import Cache, hash_of, key_of
-from edgekit.convert import job
+from edgekit.convert import finish
 from edgekit.recipe import ExportRecipe
 from edgekit.samples import Samples
 
@@ -93,13 +93,13 @@ def export(tmp_path: Path, digits_model: Path, digits: Any, monkeypatch: pytest.
     """`export(**changes)`: how many files it had to make."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     made: list[str] = []
-    finish = job._finish
+    finish_one = finish.finish
 
     def counted(path: Path, *rest: Any) -> Any:
         made.append(path.name)
-        return finish(path, *rest)
+        return finish_one(path, *rest)
 
-    monkeypatch.setattr(job, "_finish", counted)
+    monkeypatch.setattr(finish, "finish", counted)
 
     def call(**changes: Any) -> int:
         made.clear()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from edgekit.cli.arguments import MODEL_HELP, add_json, add_out, add_trust_code
@@ -11,7 +10,7 @@ from edgekit.cli.console import Console
 from edgekit.cli.export_recipe import add_calibration, add_files, add_optimizing, recipe_of
 from edgekit.files import existing
 from edgekit.manifest import MANIFEST_NAME
-from edgekit.recipe import read_recipe
+from edgekit.recipe import Recipe
 
 EXAMPLE = """\
 edgekit export model.keras --quantize float32,int8 --calibration samples.npz \\
@@ -42,30 +41,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     existing(args.model, "model file")
-    recipe = recipe_of(args)
-    from edgekit.convert.export import export
-    from edgekit.convert.making import CALIBRATED
+    from edgekit.convert import request
+    from edgekit.convert.material import Given
+    from edgekit.samples import Sources
 
-    # A recipe that names data keeps a part of them for this.
-    own = args.recipe if args.recipe and read_recipe(args.recipe).data else None
-    calibrated = any(scheme in CALIBRATED for scheme, _ in recipe.pairs)
-    tuned = bool(recipe.prune or recipe.cluster or recipe.qat)
-    export(
+    sources = Sources()
+    asked = request.Request(
         args.model,
-        out=args.out,
-        calibration=args.calibration or (own if calibrated else None),
-        validation=args.validation,
-        data=args.data or (own if tuned else None),
-        golden=args.golden,
-        recipe=recipe,
-        overwrite=args.overwrite,
-        trust_code=args.trust_code,
-        cache=args.cache,
-        verbose=args.verbose > 1,
-        progress=console.tell,
+        args.out,
+        recipe_of(args, sources.recipe(args.recipe) if args.recipe else Recipe()),
+        Given(args.calibration, args.validation, args.data),
+        args.golden,
+        args.overwrite,
+        args.trust_code,
+        args.cache,
     )
-    path = Path(args.out, MANIFEST_NAME)
-    manifest = json.loads(path.read_text("utf-8"))
+    made = request.run(asked, sources, verbose=args.verbose > 1, progress=console.tell)
+    manifest, path = made.manifest.to_json(), Path(args.out, MANIFEST_NAME)
     lines = [f"{row['size_bytes'] / 1000:9.1f} KB  {row['path']}" for row in manifest["files"]]
     console.result(manifest, "\n".join([*lines, str(path)]), args)
     return 0

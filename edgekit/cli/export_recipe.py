@@ -17,7 +17,6 @@ from edgekit.recipe import (
     PruneRecipe,
     QatRecipe,
     Recipe,
-    read_recipe,
 )
 
 
@@ -134,9 +133,9 @@ def add_optimizing(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def recipe_of(args: argparse.Namespace) -> ExportRecipe:
+def recipe_of(args: argparse.Namespace, read: Recipe) -> Recipe:
     """What the recipe file says, with what the options say in its place."""
-    recipe = (read_recipe(args.recipe) if args.recipe else Recipe()).export
+    recipe = read.export
     recipe = recipe.choose(files=args.file, schemes=_schemes(args), formats=args.format)
     plain = {
         "signature": args.signature,
@@ -147,7 +146,8 @@ def recipe_of(args: argparse.Namespace) -> ExportRecipe:
         "targets": args.target,
         "allow_flex": args.allow_flex or None,
     }
-    return replace(recipe, **_given(plain), **_given(_optimizing(args, recipe)))
+    recipe = replace(recipe, **_given(plain), **_given(_optimizing(args, recipe)))
+    return replace(read, export=recipe)
 
 
 def _schemes(args: argparse.Namespace) -> list[str] | None:

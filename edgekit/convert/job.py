@@ -2,55 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+import importlib.metadata
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from edgekit.artifact import Artifact
-from edgekit.cache import hash_of, key_of
-from edgekit.convert.making import CALIBRATED, Made, Wanted, make
-from edgekit.convert.refusals import load_reason
-from edgekit.convert.targets import Aim
-from edgekit.convert.tflite import flex
-from edgekit.errors import ArtifactError, ExportError, UsageError
-from edgekit.files import compressed_size
+import edgekit
+from edgekit.cache import Cache, hash_of, key_of
+from edgekit.convert.finish import Result, finished
+from edgekit.convert.making import CALIBRATED, Wanted, make
+from edgekit.convert.material import Material
+from edgekit.convert.order import Order
+from edgekit.errors import UsageError
 from edgekit.formats.metadata import Metadata
-from edgekit.formats.write_metadata import write_onnx, write_tflite
-from edgekit.inspection.inspect import operators_of
-from edgekit.manifest import ExportedFile
 from edgekit.models import load
 from edgekit.models.source import SourceModel
-from edgekit.optimize.chain import optimize
+from edgekit.optimize.chain import Optimized, optimize
 from edgekit.optimize.shelf import Shelf
-from edgekit.optimize.steps import suffix
-from edgekit.recipe import ExportRecipe
-from edgekit.runtime import load as load_runner
 from edgekit.samples import Samples
 from edgekit.samples.prepare import prepared
 
-# xz takes about a second for this much.
-_PACKED_BYTES = 1 << 20
-
-_WRITERS = {"tflite": write_tflite, "onnx": write_onnx}
-
-
-@dataclass(frozen=True)
-class Result:
-    """What became of a file that was asked for.
-
-    Attributes:
-        flavour: of the model it was made of.
-        row: its entry in the manifest; None if it was not made.
-        reason: why it was not made; None if it was.
-    """
-
-    flavour: str
-    row: dict[str, Any] | None = None
-    reason: str | None = None
+# The packages that decide about a file.
+_MAKERS = (
+    "tensorflow",
+    "keras",
+    "tf-keras",
+    "ai-edge-quantizer",
+    "tf2onnx",
+    "onnx",
+    "onnxruntime",
+    "tensorflow-model-optimization",
+    "numpy",
+)
 
 
 @dataclass(frozen=True)
@@ -58,44 +44,64 @@ class Job:
     """What decides about the files.
 
     Attributes:
-        origin: the model's file or folder.
-        model: the model, if the caller has loaded it.
-        recipe: how.
-        aims: for whom, by format.
-        calibration: the samples to calibrate with.
-        given: how many samples they were drawn from.
-        validation: samples to hold against the ranges found.
-        data: labelled samples to fine-tune with.
-        trust_code: let code that the model file holds run.
+        order: which files of which model.
+        material: the samples.
         golden_sha256: of the golden file that the files are to name; None for none.
-        shelf: where the models of an optimisation lie between its steps.
+        cached: take what was made before from the cache and from the folder, and keep what is made.
+            A model object is made anew each time: whether it is still what its file holds, and what
+            code its layers run, cannot be told from outside.
     """
 
-    origin: Artifact
-    model: SourceModel | None
-    recipe: ExportRecipe
-    aims: Mapping[str, Aim]
-    calibration: Samples | None
-    given: int
-    validation: Samples | None
-    data: Samples | None
-    trust_code: bool
+    order: Order
+    material: Material
     golden_sha256: str | None = None
-    shelf: Shelf | None = None
+    cached: bool = True
 
-    def keys(self, files: Sequence[Wanted], versions: dict[str, str]) -> dict[Wanted, str]:
+    @cached_property
+    def versions(self) -> dict[str, str]:
+        """Of edgekit and of all packages that decide about a file."""
+        found = {name: version for name in _MAKERS if (version := _version_of(name))}
+        return {"edgekit": edgekit.__version__, **found}
+
+    @property
+    def cache(self) -> Cache | None:
+        """Where finished files are kept; None for nowhere."""
+        return Cache() if self.cached and self.order.source is None else None
+
+    @cached_property
+    def shelf(self) -> Shelf | None:
+        """Where the models of an optimisation lie between its steps; None where there is none."""
+        order = self.order
+        if not order.optimized:
+            return None
+        origin = None
+        if self.cached and order.source is None:
+            origin = key_of(
+                source=order.origin.sha256,
+                data=self._data_hash,
+                preprocessing={k: v.to_json() for k, v in order.recipe.preprocessing.items()},
+                class_names=order.recipe.class_names,
+                versions=self.versions,
+            )
+        return Shelf(order.out, order.name, origin, order.overwrite, order.trust_code)
+
+    @cached_property
+    def _data_hash(self) -> str | None:
+        return hash_of(self.material.data)
+
+    def keys(self) -> dict[Wanted, str]:
         """For each file a key that changes with everything that decides about its bytes."""
-        samples = [hash_of(self.calibration), hash_of(self.validation)]
+        order, material = self.order, self.material
+        samples = [hash_of(material.calibration), hash_of(material.validation)]
         common = {
-            "source": self.origin.sha256,
-            "recipe": {**asdict(self.recipe), "schemes": None, "formats": None, "files": None},
-            "data": hash_of(self.data) if suffix(self.recipe) else None,
+            "source": order.origin.sha256,
+            "recipe": {**asdict(order.recipe), "schemes": None, "formats": None, "files": None},
+            "data": self._data_hash if order.optimized else None,
             # Refused samples stay refused, even for a file that they do not change.
-            "samples": self.calibration
-            and {name: [x.dtype.str, x.shape[1:]] for name, x in self.calibration.inputs.items()},
-            "trust_code": self.trust_code,
+            "samples": _shapes(material.calibration),
+            "trust_code": order.trust_code,
             "golden": self.golden_sha256,
-            "versions": versions,
+            "versions": self.versions,
         }
         return {
             file: key_of(
@@ -104,107 +110,67 @@ class Job:
                 scheme=file.scheme,
                 calibration=samples if file.scheme in CALIBRATED else None,
             )
-            for file in files
+            for file in order.files
         }
 
     def run(
         self, files: Sequence[Wanted], folder: Path, verbose: bool, tell: Callable[[str], None]
     ) -> Generator[tuple[Wanted, Result], None, None]:
         """Make `files` in `folder`; gives each when it is done, in no order."""
-        source = self.model or load(
-            self.origin.path, trust_code=self.trust_code, signature=self.recipe.signature
+        order = self.order
+        source = order.source or load(
+            order.origin.path, trust_code=order.trust_code, signature=order.recipe.signature
         )
-        recipe = self.recipe
-        about = self._about(source)
-        samples = self.calibration
-        notes: dict[str, Any] = {"batch": recipe.batch}
-        if samples is not None:
-            samples = prepared(samples, about, source.inputs)
-            if any(file.scheme in CALIBRATED for file in files):
-                tell(f"calibrate on {len(samples)} of {self.given} samples")
-        held = self.validation and prepared(self.validation, about, source.inputs)
-        flavour = source.flavour
-        data = self.data and prepared(self.data, about, source.inputs)
-        optimized = optimize(source, recipe, data, shelf=self.shelf, progress=tell)
-        source = optimized.source
+        about, flavour = self._about(source), source.flavour
+        samples, validation, data = (
+            given and prepared(given, about, source.inputs)
+            for given in (self.material.calibration, self.material.validation, self.material.data)
+        )
+        if samples is not None and any(file.scheme in CALIBRATED for file in files):
+            tell(f"calibrate on {len(samples)} of {self.material.given} samples")
+        optimized = optimize(source, order.recipe, data, shelf=self.shelf, progress=tell)
+        given = files, optimized.source, samples, validation
+        with closing(make(*given, order.recipe, order.aims, folder, verbose)) as contents:
+            for file, made in contents:
+                notes = self._notes(file, optimized)
+                notes |= {} if isinstance(made, str) else made.notes
+                known = replace(about, recipe=notes)
+                yield file, finished(made, file, folder, known, optimized.report, flavour)
+
+    def _notes(self, file: Wanted, optimized: Optimized) -> dict[str, Any]:
+        """How a file was made, as it says itself."""
+        notes: dict[str, Any] = {"scheme": file.scheme, "batch": self.order.recipe.batch}
         if optimized.steps:
             # The file says what was done to it, the manifest what that came to: a small file's update
             # should not carry an account of its layers.
             notes["optimized"] = list(optimized.steps)
-        with closing(
-            make(files, source, samples, held, recipe, self.aims, folder, verbose)
-        ) as results:
-            for file, made in results:
-                if isinstance(made, str):
-                    yield file, Result(flavour, reason=made)
-                    continue
-                known = replace(
-                    about,
-                    source_sha256=self.origin.sha256,
-                    golden_sha256=self.golden_sha256,
-                    recipe={"scheme": file.scheme, **notes, **made.notes},
-                )
-                path = folder / file.name
-                try:
-                    finished = _finish(path, made, file, known, optimized.report)
-                except (ArtifactError, ExportError) as error:
-                    model = made.file.model
-                    given = [operator.tensor for operator in model.graphs[model.main].operators]
-                    yield file, Result(flavour, reason=load_reason(error, file.scheme, given))
-                else:
-                    yield file, Result(flavour, row=finished.to_json())
+        return notes
 
     def _about(self, source: SourceModel) -> Metadata:
         """What the files will say about themselves: as the model does, unless the recipe says otherwise."""
-        names = self.recipe.class_names or source.metadata.class_names
+        recipe = self.order.recipe
+        names = recipe.class_names or source.metadata.class_names
         if names and source.classes not in (None, len(names)):
             raise UsageError(
                 f"class_names: received {len(names)} names, expected {source.classes}: one for each "
                 "class."
             )
-        steps = self.recipe.preprocessing or source.metadata.preprocessing
-        inputs = [spec.name for spec in source.inputs]
-        return Metadata(class_names=names, preprocessing=steps).for_inputs(inputs)
+        return Metadata(
+            class_names=names,
+            preprocessing=recipe.preprocessing or source.metadata.preprocessing,
+            source_sha256=self.order.origin.sha256,
+            golden_sha256=self.golden_sha256,
+        ).for_inputs([spec.name for spec in source.inputs])
 
 
-def _finish(
-    path: Path, made: Made, file: Wanted, known: Metadata, report: Mapping[str, Any]
-) -> ExportedFile:
-    """Write the file with what is known of it, load it as its user will, read what it declares.
+def _shapes(samples: Samples | None) -> dict[str, Any] | None:
+    if samples is None:
+        return None
+    return {name: [x.dtype.str, x.shape[1:]] for name, x in samples.inputs.items()}
 
-    Args:
-        report: what else the manifest says about how it was made.
 
-    Raises:
-        ArtifactError: it does not load, or not run.
-        ExportError: it grows too large.
-    """
-    content = _WRITERS[file.format](made.file.content, known)
-    path.write_bytes(content)
-    warnings = made.warnings
-    if file.format == "tflite" and flex.found_in(made.file.model):
-        # Nothing here runs such a file: not even TensorFlow, from 2.20.
-        inputs, outputs = made.ends
-        warnings = (*warnings, flex.WARNING)
-    else:
-        with load_runner(path) as runner:
-            inputs, outputs = runner.inputs, runner.outputs
-            # Some files load and fail at the first inference.
-            runner.infer_raw({s.name: np.zeros(s.concrete_shape(), s.dtype) for s in inputs})
-    ways = known.recipe.get("ways_down", ())
-    operators = operators_of(made.file.model, file.scheme, ways)
-    artifact = Artifact(str(path), file.format, file.scheme)
-    recipe = {**known.recipe, **report}
-    # Zeros and shared weights show here alone; packing a large file takes longer than making it.
-    packed = compressed_size(content) if report or len(content) <= _PACKED_BYTES else None
-    return ExportedFile(
-        artifact,
-        inputs,
-        outputs,
-        recipe,
-        operators.counts,
-        operators.float_ops,
-        warnings,
-        known.golden_sha256,
-        packed,
-    )
+def _version_of(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -13,7 +13,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -100,11 +100,14 @@ class Golden(Answers):
         }
         return cls(answers.samples, answers.outputs, answers.task, answers.task_output, reference)
 
-    def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+    def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> Golden:
         """Write an ``.npz``; the same golden gives the same bytes.
 
         Arrays are ``input/<name>``, ``output/<name>``, ``labels``, and ``meta``, which is JSON in
         UTF-8 bytes.
+
+        Returns:
+            The golden as one that lies in a file: with the file's `sha256`.
 
         Raises:
             OutputExistsError: `path` exists and `overwrite` is false.
@@ -123,6 +126,7 @@ class Golden(Answers):
         if self.samples.labels is not None:
             arrays[_LABELS] = self.samples.labels
         save_npz(path, arrays)
+        return replace(self, sha256=sha256_of(path))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Golden:

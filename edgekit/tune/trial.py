@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -12,10 +11,12 @@ from time import perf_counter
 from typing import Any
 
 from edgekit.artifact import Artifact
-from edgekit.convert.export import export
+from edgekit.convert.material import Given
+from edgekit.convert.request import Request, make_files
 from edgekit.errors import RangeWarning, TrainingError
 from edgekit.recipe import Recipe
 from edgekit.runtime import load as load_runner
+from edgekit.samples.sources import Sources
 from edgekit.samples.splits import Splits
 from edgekit.scoring.evaluation import evaluate
 from edgekit.train.checkpoint import Checkpoint
@@ -107,16 +108,12 @@ def run_trial(
 
 
 def _int8_file(model: Path, splits: Splits, recipe: Recipe, folder: Path) -> Artifact:
-    made = export(
+    request = Request(
         model,
-        out=folder,
-        schemes=("int8",),
-        formats=("tflite",),
-        calibration=splits.calibration or splits.train,
-        data=splits.train,
-        recipe=recipe.export,
+        folder,
+        replace(recipe, export=recipe.export.choose(files=["int8.tflite"])),
+        Given(calibration=splits.calibration or splits.train, data=splits.train),
         # Nobody asks for the same trial twice.
         cache=False,
     )
-    os.remove(folder / "manifest.json")  # noqa: PTH107
-    return made[0]
+    return make_files(request, Sources())[0]

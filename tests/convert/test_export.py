@@ -12,8 +12,7 @@ import pytest
 import edgekit
 from edgekit import document
 from edgekit.artifact import SCHEMES, Artifact
-from edgekit.convert import export as export_module
-from edgekit.convert import job, making
+from edgekit.convert import finish, making, request
 from edgekit.errors import (
     DocumentError,
     ExportError,
@@ -289,8 +288,8 @@ def test_a_failure_leaves_the_folder_as_it_was(
 
     target, name = {
         "a trace": (making, "freeze"),
-        "a file": (job, "operators_of"),
-        "the manifest": (export_module, "move"),
+        "a file": (finish, "operators_of"),
+        "the manifest": (request, "move"),
     }[at]
     monkeypatch.setattr(target, name, fails)
     with pytest.raises(error, match="on purpose"):
@@ -304,7 +303,7 @@ def test_a_failure_leaves_the_folder_as_it_was(
 def test_a_file_that_does_not_load_is_not_kept(
     tmp_path: Path, digits_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(job._WRITERS, "tflite", lambda *_: b"nonsense")
+    monkeypatch.setitem(finish._WRITERS, "tflite", lambda *_: b"nonsense")
     with pytest.raises(ExportError, match="tflite float32: was made, but does not load"):
         edgekit.export(digits_model, out=tmp_path / "out", schemes=["float32"], cache=False)
     assert not (tmp_path / "out").exists()
@@ -319,7 +318,7 @@ def test_calls_that_are_wrong(tmp_path: Path, digits_model: Path, digits: Any) -
         (RecipeError, "Did you mean 'tflite'", {"formats": ["tflight"]}),
         (RecipeError, "received none", {"schemes": []}),
         (UsageError, r"expected a list: \['float32'\]", {"schemes": "float32"}),
-        (UsageError, r"received ndarray, expected edgekit.Samples", {"calibration": x}),
+        (UsageError, r"calibration: received int, expected edgekit.Samples", {"calibration": 5}),
         (UsageError, "does not exist", {"model": tmp_path / "missing.keras"}),
         (UsageError, "does not exist", {"calibration": tmp_path / "missing.npz"}),
         (TensorError, "no such input", {"calibration": Samples({"imago": x})}),

@@ -1,0 +1,113 @@
+"""Finish: a file's content written with what it says about itself, tried, and described."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekit.artifact import Artifact
+from edgekit.convert.making import Made, Wanted
+from edgekit.convert.refusals import load_reason
+from edgekit.convert.tflite import flex
+from edgekit.errors import ArtifactError, ExportError
+from edgekit.files import compressed_size
+from edgekit.formats.metadata import Metadata
+from edgekit.formats.write_metadata import write_onnx, write_tflite
+from edgekit.inspection.inspect import operators_of
+from edgekit.manifest import ExportedFile
+from edgekit.runtime import load as load_runner
+
+# xz takes about a second for this much.
+_PACKED_BYTES = 1 << 20
+
+_WRITERS = {"tflite": write_tflite, "onnx": write_onnx}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a file that was asked for.
+
+    Attributes:
+        flavour: of the model it was made of.
+        row: its entry in the manifest; None if it was not made.
+        reason: why it was not made; None if it was.
+    """
+
+    flavour: str
+    row: dict[str, Any] | None = None
+    reason: str | None = None
+
+
+def finished(
+    made: Made | str,
+    file: Wanted,
+    folder: Path,
+    known: Metadata,
+    report: Mapping[str, Any],
+    flavour: str,
+) -> Result:
+    """Finish a file, unless it was not made or does not run.
+
+    Args:
+        made: its content, or the reason why there is none.
+        folder: where it goes.
+        known: what it is to say about itself.
+        report: what else the manifest says about how it was made.
+        flavour: of the model it was made of.
+    """
+    if isinstance(made, str):
+        return Result(flavour, reason=made)
+    try:
+        entry = finish(folder / file.name, made, file, known, report)
+    except (ArtifactError, ExportError) as error:
+        model = made.file.model
+        given = [operator.tensor for operator in model.graphs[model.main].operators]
+        return Result(flavour, reason=load_reason(error, file.scheme, given))
+    return Result(flavour, row=entry.to_json())
+
+
+def finish(
+    path: Path, made: Made, file: Wanted, known: Metadata, report: Mapping[str, Any]
+) -> ExportedFile:
+    """Write the file with what is known of it, load it as its user will, read what it declares.
+
+    Args:
+        report: what else the manifest says about how it was made.
+
+    Raises:
+        ArtifactError: it does not load, or not run.
+        ExportError: it grows too large.
+    """
+    content = _WRITERS[file.format](made.file.content, known)
+    path.write_bytes(content)
+    warnings = made.warnings
+    if file.format == "tflite" and flex.found_in(made.file.model):
+        # Nothing here runs such a file: not even TensorFlow, from 2.20.
+        inputs, outputs = made.ends
+        warnings = (*warnings, flex.WARNING)
+    else:
+        with load_runner(path) as runner:
+            inputs, outputs = runner.inputs, runner.outputs
+            # Some files load and fail at the first inference.
+            runner.infer_raw({s.name: np.zeros(s.concrete_shape(), s.dtype) for s in inputs})
+    ways = known.recipe.get("ways_down", ())
+    operators = operators_of(made.file.model, file.scheme, ways)
+    artifact = Artifact(str(path), file.format, file.scheme)
+    recipe = {**known.recipe, **report}
+    # Zeros and shared weights show here alone; packing a large file takes longer than making it.
+    packed = compressed_size(content) if report or len(content) <= _PACKED_BYTES else None
+    return ExportedFile(
+        artifact,
+        inputs,
+        outputs,
+        recipe,
+        operators.counts,
+        operators.float_ops,
+        warnings,
+        known.golden_sha256,
+        packed,
+    )

@@ -1,0 +1,133 @@
+"""Produce: every file of a job, taken from the cache where it was made before, else made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import asdict
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from edgekit.cache import Cache
+from edgekit.convert.finish import Result
+from edgekit.convert.job import Job
+from edgekit.convert.making import Wanted
+from edgekit.errors import ExportError
+from edgekit.models.objects import unchanged
+from edgekit.streams import loud, quiet
+
+Progress = Callable[[str], None]
+
+
+def produce(
+    job: Job, folder: Path, *, verbose: bool = False, progress: Progress | None = None
+) -> dict[Wanted, Result]:
+    """Make the files of a job in `folder`.
+
+    Args:
+        job: what is to be made.
+        folder: an empty one.
+        verbose: let through what the libraries below write to stdout and stderr.
+        progress: called with a line of text for each step.
+
+    Returns:
+        What became of each file, in the order in which they were asked for.
+
+    Raises:
+        ExportError: nothing could be made.
+        EdgekitError: as `edgekit.export`.
+    """
+    say = _Speaker(progress)
+    cache = job.cache
+    keys = job.keys() if cache else {}
+    results: dict[Wanted, Result] = {}
+    for file, result in _taken(cache, keys, folder):
+        results[file] = result
+        say.of(file, result, "as made before")
+    missing = [file for file in job.order.files if file not in results]
+    start = perf_counter()
+    with closing(_made(job, missing, folder, verbose, say.line)) as made:
+        for file, result in made:
+            results[file] = result
+            say.of(file, result, f"after {perf_counter() - start:.1f} s")
+            if cache:
+                content = (folder / file.name).read_bytes() if result.row else b""
+                cache.put(keys[file], asdict(result), content)
+    _require_some(job, results)
+    return {file: results[file] for file in job.order.files}
+
+
+def rows_of(results: Mapping[Wanted, Result]) -> list[dict[str, Any]]:
+    """The manifest's entries of the files that were made."""
+    return [result.row for result in results.values() if result.row]
+
+
+def skipped_of(results: Mapping[Wanted, Result]) -> list[dict[str, Any]]:
+    """The manifest's entries of the files that were not."""
+    return [
+        {"format": file.format, "scheme": file.scheme, "reason": result.reason}
+        for file, result in results.items()
+        if result.reason
+    ]
+
+
+class _Speaker:
+    """Tells what becomes of each file. What is true of several is said of the first."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self._said: set[str] = set()
+
+    def line(self, text: str) -> None:
+        if self._progress is not None:
+            with loud():
+                self._progress(text)
+
+    def of(self, file: Wanted, result: Result, when: str) -> None:
+        if result.row is None:
+            self.line(f"{file.name}: skipped, {result.reason}")
+            return
+        self.line(f"{file.name}: {result.row['size_bytes'] / 1000:.1f} KB {when}")
+        lines = [*result.row["recipe"].get("ways_down", ()), *result.row["warnings"]]
+        for line in lines:
+            if line not in self._said:
+                self.line(f"{file.name}: {line}")
+        self._said.update(lines)
+
+
+def _taken(
+    cache: Cache | None, keys: Mapping[Wanted, str], folder: Path
+) -> Iterator[tuple[Wanted, Result]]:
+    """The files that the cache holds, copied to `folder`."""
+    for file, key in keys.items():
+        entry = cache.get(key) if cache else None
+        if entry is None:
+            continue
+        about, content = entry
+        if about["row"]:
+            (folder / file.name).write_bytes(content)
+            about["row"]["path"] = file.name
+        yield file, Result(**about)
+
+
+def _made(
+    job: Job, files: Sequence[Wanted], folder: Path, verbose: bool, tell: Progress
+) -> Generator[tuple[Wanted, Result], None, None]:
+    """The files that have to be made, when each is done."""
+    if not files:
+        return
+    with ExitStack() as stack:
+        stack.enter_context(quiet(verbose))
+        if job.order.source is not None:
+            stack.enter_context(unchanged(job.order.source))
+        yield from stack.enter_context(closing(job.run(files, folder, verbose, tell)))
+
+
+def _require_some(job: Job, results: Mapping[Wanted, Result]) -> None:
+    if rows_of(results):
+        return
+    reasons = "; ".join(
+        f"{row['format']} {row['scheme']}: {row['reason']}" for row in skipped_of(results)
+    )
+    raise ExportError(f"{job.order.origin.path}: no file could be made. {reasons}")

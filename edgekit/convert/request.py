@@ -1,0 +1,132 @@
+"""Request: what a call of `export` asks for, from its arguments to files in a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgekit import document
+from edgekit.artifact import Artifact
+from edgekit.convert.finish import Result
+from edgekit.convert.folder import move, workshop
+from edgekit.convert.job import Job
+from edgekit.convert.making import Wanted
+from edgekit.convert.material import Given, Material
+from edgekit.convert.order import Order
+from edgekit.convert.produce import Progress, produce, rows_of, skipped_of
+from edgekit.convert.result import ExportResult, SkippedFile
+from edgekit.drift.golden import Golden
+from edgekit.errors import check_type
+from edgekit.manifest import MANIFEST_NAME, Manifest
+from edgekit.recipe import ExportRecipe, Recipe
+from edgekit.samples import Sources
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a call of `export` asks for, with its choice of files in the recipe."""
+
+    model: Any
+    out: str | os.PathLike[str]
+    recipe: Recipe
+    given: Given = field(default_factory=Given)
+    golden: Golden | str | os.PathLike[str] | None = None
+    overwrite: bool = False
+    trust_code: bool = False
+    cache: bool = True
+
+    def order(self) -> Order:
+        """Its files, named."""
+        return Order.of(
+            self.model,
+            self.out,
+            self.recipe.export,
+            overwrite=self.overwrite,
+            trust_code=self.trust_code,
+        )
+
+    def job(self, order: Order, sources: Sources) -> Job:
+        """All that decides about the files, samples read."""
+        given = self.given.completed(order, self.recipe.data)
+        golden_sha256 = order.golden_sha256(self.golden)
+        return Job(order, Material.of(order, given, sources), golden_sha256, self.cache)
+
+
+def as_recipe(
+    given: Recipe | ExportRecipe | str | os.PathLike[str] | None, sources: Sources
+) -> Recipe:
+    """A recipe, whatever it is given as; the defaults for None.
+
+    Raises:
+        UsageError: something else, or nothing is at the path.
+        RecipeError: the file is no recipe.
+    """
+    if given is None:
+        return Recipe()
+    if isinstance(given, (str, os.PathLike)):
+        return sources.recipe(given)
+    if isinstance(given, ExportRecipe):
+        return Recipe(export=given)
+    check_type(
+        "recipe", given, Recipe, "edgekit.Recipe, edgekit.ExportRecipe or the path of a TOML file"
+    )
+    return given
+
+
+def run(
+    request: Request,
+    sources: Sources,
+    *,
+    verbose: bool = False,
+    progress: Progress | None = None,
+) -> ExportResult:
+    """As `export`, for a caller that has read files into `sources` already."""
+    order = request.order()
+    order.check_manifest()
+    job = request.job(order, sources)
+    with workshop(order.out) as folder:
+        results = produce(job, folder, verbose=verbose, progress=progress)
+        manifest = _manifest(job, results)
+        document.write(folder / MANIFEST_NAME, manifest.to_json())
+        move(folder, order.out, [*_names(results), MANIFEST_NAME])
+    return ExportResult(
+        _artifacts(order, results),
+        tuple(SkippedFile(**row) for row in skipped_of(results)),
+        tuple(f"{row['path']}: {text}" for row in rows_of(results) for text in row["warnings"]),
+        manifest,
+    )
+
+
+def make_files(request: Request, sources: Sources) -> tuple[Artifact, ...]:
+    """As `run`, without a manifest: neither written nor looked for."""
+    order = request.order()
+    job = request.job(order, sources)
+    with workshop(order.out) as folder:
+        results = produce(job, folder)
+        move(folder, order.out, _names(results))
+    return _artifacts(order, results)
+
+
+def _manifest(job: Job, results: Mapping[Wanted, Result]) -> Manifest:
+    origin = job.order.origin
+    flavour = results[job.order.files[0]].flavour
+    return Manifest(
+        source={**origin.to_json(), "path": origin.name, "flavour": flavour},
+        versions=job.versions,
+        files=rows_of(results),
+        skipped=skipped_of(results),
+    ).merged_into(job.order.out, overwrite=job.order.overwrite)
+
+
+def _names(results: Mapping[Wanted, Result]) -> list[str]:
+    return [row["path"] for row in rows_of(results)]
+
+
+def _artifacts(order: Order, results: Mapping[Wanted, Result]) -> tuple[Artifact, ...]:
+    return tuple(
+        Artifact(str(order.out / file.name), file.format, file.scheme)
+        for file, result in results.items()
+        if result.row
+    )
