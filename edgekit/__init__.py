@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edgekit.artifact import Artifact
     from edgekit.convert.export import export
+    from edgekit.convert.result import ExportResult
     from edgekit.device import DeviceProfile
     from edgekit.drift.budget import DriftBudget
     from edgekit.drift.compare import Drift, compare
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from edgekit.errors import EdgekitError
     from edgekit.inspection.inspect import Inspection, inspect
     from edgekit.manifest import Manifest
-    from edgekit.recipe import Recipe
+    from edgekit.recipe import ExportRecipe, Recipe
     from edgekit.runtime import load
     from edgekit.runtime.benchmark import benchmark
     from edgekit.runtime.host import HostState
@@ -43,6 +44,8 @@ _HOMES = {
     "DriftBudget": "edgekit.drift.budget",
     "EdgekitError": "edgekit.errors",
     "Evaluation": "edgekit.scoring.evaluation",
+    "ExportRecipe": "edgekit.recipe",
+    "ExportResult": "edgekit.convert.result",
     "Golden": "edgekit.drift.golden",
     "HostState": "edgekit.runtime.host",
     "Inspection": "edgekit.inspection.inspect",
@@ -76,6 +79,8 @@ __all__ = [
     "DriftBudget",
     "EdgekitError",
     "Evaluation",
+    "ExportRecipe",
+    "ExportResult",
     "Golden",
     "HostState",
     "Inspection",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from edgekit.errors import UsageError
+from edgekit.errors import UsageError, check_type
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,8 +47,9 @@ class Artifact:
         """Describe the file at `path` without opening it.
 
         Raises:
-            UsageError: nothing is there, or its ending is not one of a model file.
+            UsageError: no path, nothing is there, or its ending is not one of a model file.
         """
+        check_type("model", path, (str, os.PathLike), "the path of a model file")
         file = os.fspath(path)
         if not os.path.exists(file):
             raise UsageError(f"model file {file!r} does not exist. Check the path.")

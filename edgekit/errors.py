@@ -23,7 +23,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
 
@@ -134,8 +134,20 @@ def check_type(name: str, value: Any, kind: Any, expected: str) -> None:
         raise UsageError(f"{name}: received {type(value).__name__}, expected {expected}.")
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def check_progress(progress: Any) -> None:
+    """Refuse what cannot be told of progress.
+
+    Raises:
+        UsageError: it is no function.
+    """
+    if progress is not None:
+        check_type("progress", progress, Callable, "a function that takes a line of text")
+
+
+def nearest(word: Any, known: Iterable[str]) -> str:
     """`" Did you mean 'x'?"` for the nearest of `known`, or an empty string."""
+    if not isinstance(word, str):
+        return ""
     # Imported where it is needed: a board that makes no mistakes should not wait for it.
     import difflib
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from edgekit.errors import OutputExistsError, UsageError
+from edgekit.errors import OutputExistsError, UsageError, check_type
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
@@ -54,8 +54,9 @@ def existing(path: str | os.PathLike[str], what: str) -> Path:
     """`path` as a Path.
 
     Raises:
-        UsageError: nothing is there.
+        UsageError: it is no path, or nothing is there.
     """
+    check_type(what, path, (str, os.PathLike), "a path")
     path = Path(path)
     if not path.exists():
         raise UsageError(f"{what} {str(path)!r} does not exist. Check the path.")
@@ -67,9 +68,12 @@ def refuse_existing(paths: Iterable[str | os.PathLike[str]], overwrite: bool) ->
 
     Raises:
         OutputExistsError: one of `paths` exists and `overwrite` is false.
-        UsageError: one of `paths` is a folder, or lies below a file.
+        UsageError: one of `paths` is no path, is a folder, or lies below a file.
     """
-    for path in map(Path, paths := list(paths)):
+    paths = list(paths)
+    for path in paths:
+        check_type("output", path, (str, os.PathLike), "a path to write to")
+    for path in map(Path, paths):
         if path.is_dir():
             raise UsageError(f"{path}: is a folder, expected the name of a file to write.")
         parent = next(folder for folder in path.absolute().parents if folder.exists())
@@ -88,7 +92,11 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary path beside `path`, moved there when the block ends well and removed when it does not.
 
     Whoever reads `path` sees the old file or the whole new one.
+
+    Raises:
+        UsageError: it is no path.
     """
+    check_type("output", path, (str, os.PathLike), "a path to write to")
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays: some writers choose the format by it.

@@ -14,6 +14,8 @@ PUBLIC = [
     "DriftBudget",
     "EdgekitError",
     "Evaluation",
+    "ExportRecipe",
+    "ExportResult",
     "Golden",
     "HostState",
     "Inspection",

@@ -12,6 +12,7 @@ from edgekit.convert.produce import Progress
 from edgekit.convert.request import Request, as_recipe, run
 from edgekit.convert.result import ExportResult
 from edgekit.drift.golden import Golden
+from edgekit.errors import check_progress
 from edgekit.models.source import SourceModel
 from edgekit.recipe import ExportRecipe, Recipe
 from edgekit.samples import SamplesLike, Sources
@@ -95,6 +96,7 @@ def export(
         TensorError: the samples do not fit the model's inputs.
         DocumentError: `golden` or the manifest in `out` is of another model, or unreadable.
     """
+    check_progress(progress)
     sources = Sources()
     whole = as_recipe(recipe, sources)
     chosen = whole.export.choose(files=files, schemes=schemes, formats=formats)

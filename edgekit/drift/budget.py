@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from edgekit.drift.answers import CLASSIFICATION, REGRESSION
@@ -44,6 +45,8 @@ class DriftBudget:
     min_sqnr_db: float | None = None
 
     def __post_init__(self) -> None:
+        for name in ("max_accuracy_drop", "min_agreement", "min_sqnr_db"):
+            _check_number(name, getattr(self, name))
         drop, agreement = self.max_accuracy_drop, self.min_agreement
         if drop is not None and drop > _MUCH and (asked := per_cent_meant(drop)):
             raise UsageError(
@@ -164,3 +167,8 @@ class DriftBudget:
         if value < limit:
             return "fail", f"{what} is below the limit of {limit:.6g} dB."
         return "pass", f"{what}, the lowest, is within the limit of {limit:.6g} dB."
+
+
+def _check_number(name: str, value: Any) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
+        raise UsageError(f"{name}: received {value!r} ({type(value).__name__}), expected a number.")

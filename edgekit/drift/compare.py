@@ -14,7 +14,7 @@ from edgekit.document import tag
 from edgekit.drift.budget import DriftBudget, worst
 from edgekit.drift.golden import Golden, as_golden
 from edgekit.drift.task import TaskDrift, measure_task, reference_accuracy
-from edgekit.errors import DocumentError, TensorError, UsageError, check_type
+from edgekit.errors import DocumentError, TensorError, UsageError, check_progress, check_type
 from edgekit.metrics import distances
 from edgekit.runtime.opening import RunnerLike, opened_all
 from edgekit.runtime.runner import Backend, Runner
@@ -170,6 +170,7 @@ def compare(
         TensorError: a model's inputs or outputs are not those of the reference.
         ArtifactError: a model cannot be loaded or fails.
     """
+    check_progress(progress)
     golden = as_golden(golden)
     budget = DriftBudget() if budget is None else budget
     check_type("budget", budget, DriftBudget, "an edgekit.DriftBudget")

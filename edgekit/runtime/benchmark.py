@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgekit.artifact import OBJECT
 from edgekit.document import tag
-from edgekit.errors import UsageError, check_type
+from edgekit.errors import UsageError, check_progress, check_type
 from edgekit.runtime.host import HostState
 from edgekit.runtime.latency import Latency
 from edgekit.runtime.opening import RunnerLike, opened_all
@@ -112,6 +112,7 @@ def benchmark(
         TensorError: `inputs` do not fit a model.
         ArtifactError: a model cannot be loaded or fails.
     """
+    check_progress(progress)
     check_type("seconds", seconds, Real, "a number of seconds")
     check_type("warmup", warmup, Integral, "a number of calls")
     check_type("inputs", {} if inputs is None else inputs, Mapping, "one batch by input name")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import Any
 
-from edgekit.errors import UsageError
+from edgekit.errors import UsageError, check_type
 
 # Interpreters start what they are told, and crash when the system refuses.
 _MAX_THREADS = 256
@@ -44,6 +45,8 @@ class Options:
             raise UsageError(
                 f"threads: received {self.threads!r}, expected at least 1 and at most {_MAX_THREADS}."
             )
+        check_type("delegate", self.delegate, (str, NoneType), "a name or the path of a library")
+        check_type("delegate_options", self.delegate_options, Mapping, "a dictionary of texts")
         if self.delegate_options and self.delegate in (None, NO_DELEGATE):
             raise UsageError(
                 f"delegate_options: received {', '.join(self.delegate_options)} without a delegate. "

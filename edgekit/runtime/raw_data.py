@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgekit.errors import TensorError, UsageError
+from edgekit.errors import TensorError, UsageError, check_type
 from edgekit.runtime.arrange import require_mapping
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def preprocess(runner: Inferring, inputs: Arrays) -> dict[str, NDArray[Any]]:
 
 def classify(runner: Inferring, x: NDArray[Any] | Arrays, top: int) -> list[tuple[str, float]]:
     """`Runner.classify`."""
+    check_type("top", top, Integral, "a number of classes")
     if top < 1:
         raise UsageError(f"classify: top: received {top}, expected a number from 1.")
     inputs = x if isinstance(x, Mapping) else {runner.inputs[0].name: x}

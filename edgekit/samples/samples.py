@@ -6,12 +6,13 @@ import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.errors import SamplesError, TensorError, nearest
+from edgekit.errors import SamplesError, TensorError, check_type, nearest
 from edgekit.samples.arrays import save_npz
 from edgekit.samples.lazy import LazyArray, pick
 from edgekit.tensor import ANY_INPUT, TensorSpec
@@ -43,6 +44,14 @@ class Samples:
     class_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        check_type("inputs", self.inputs, Mapping, "arrays by input name: {'x': array}")
+        check_type("class_names", self.class_names, (tuple, list), "a list of names")
+        object.__setattr__(self, "class_names", tuple(self.class_names))
+        for name, x in [*self.inputs.items(), (LABELS, self.labels)]:
+            if x is not None and not hasattr(x, "dtype"):
+                raise SamplesError(
+                    f"array {name!r}: received {type(x).__name__}, expected an array: numpy.asarray(...)."
+                )
         if not self.inputs:
             raise SamplesError(
                 f"no inputs: expected an array for each, or one called {ANY_INPUT!r}."
@@ -133,6 +142,7 @@ class Samples:
 
     def subset(self, count: int, seed: int = 0) -> Samples:
         """`count` samples drawn without replacement, in their own order; all if there are fewer."""
+        check_type("count", count, Integral, "a number of samples")
         if count >= len(self):
             return self
         picked = np.random.default_rng(seed).choice(len(self), count, replace=False)
@@ -144,6 +154,9 @@ class Samples:
         Integer labels of one dimension are spread over the parts in equal shares
         (stratified); other data is shuffled as a whole.
         """
+        check_type("fractions", fractions, (list, tuple), "a list of shares: [0.8, 0.2]")
+        for fraction in fractions:
+            check_type("fractions", fraction, Real, "a list of shares: [0.8, 0.2]")
         if abs(sum(fractions) - 1) > 1e-9 or min(fractions) <= 0:
             raise SamplesError(
                 f"received fractions {fractions}, expected positive ones that add up to 1."

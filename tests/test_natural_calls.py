@@ -1,0 +1,485 @@
+"""Calls as people write them, over the whole public API: right ones with what they give, and wrong ones
+with what they are told. None ends in a traceback of another library's."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import edgekit
+from edgekit.errors import (
+    ArtifactError,
+    DocumentError,
+    RecipeError,
+    SamplesError,
+    TensorError,
+    UsageError,
+)
+
+SECONDS = 0.005
+
+
+@dataclass(frozen=True)
+class World:
+    """What a caller may have: files, and the same as objects."""
+
+    folder: Path
+    file: str
+    onnx: str
+    runner: edgekit.Runner
+    image: np.ndarray
+    labels: np.ndarray
+    samples: edgekit.Samples
+    golden: edgekit.Golden
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {"image": self.image, "y": self.labels}
+
+
+@pytest.fixture(scope="module")
+def world(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("world")
+    with np.load(models / "expected.npz") as archive:
+        image, digit = archive["classifier/in/image"], archive["classifier/out/digit"]
+    labels = digit.argmax(axis=1)
+    samples = edgekit.Samples({"image": image}, labels)
+    samples.save(folder / "s.npz")
+    (folder / "r.toml").write_text(
+        '[data]\ntrain = "s.npz"\ntest = "s.npz"\nvalidation = 0.4\n', "utf-8"
+    )
+    (folder / "empty.toml").write_text("", "utf-8")
+    file = str(models / "classifier.float32.tflite")
+    with edgekit.load(file) as runner:
+        golden = edgekit.Golden.of(runner, samples).save(folder / "g.npz")
+        onnx = str(models / "classifier.float32.onnx")
+        yield World(folder, file, onnx, runner, image, labels, samples, golden)
+
+
+Call = Callable[[World], Any]
+
+# Each gives the same as the first of its kind, which takes objects alone.
+RIGHT: dict[str, tuple[Call, Call]] = {
+    "golden: paths": (
+        lambda w: edgekit.Golden.of(w.runner, w.samples).outputs["digit"].tolist(),
+        lambda w: edgekit.Golden.of(w.file, str(w.path("s.npz"))).outputs["digit"].tolist(),
+    ),
+    "golden: an array": (
+        lambda w: edgekit.Golden.of(w.runner, w.samples).outputs["digit"].tolist(),
+        lambda w: edgekit.Golden.of(Path(w.file), w.image).outputs["digit"].tolist(),
+    ),
+    "golden: arrays by name": (
+        lambda w: edgekit.Golden.of(w.runner, w.samples).task,
+        lambda w: edgekit.Golden.of(w.file, w.arrays).task,
+    ),
+    "golden: the one that was saved": (
+        lambda w: w.golden.sha256,
+        lambda w: edgekit.Golden.load(w.path("g.npz")).sha256,
+    ),
+    "compare: paths": (
+        lambda w: edgekit.compare(w.golden, [w.runner]),
+        lambda w: edgekit.compare(str(w.path("g.npz")), [w.file]),
+    ),
+    "compare: one path": (
+        lambda w: edgekit.compare(w.golden, w.runner),
+        lambda w: edgekit.compare(w.path("g.npz"), Path(w.file)),
+    ),
+    "compare: artifacts": (
+        lambda w: edgekit.compare(w.golden, w.runner),
+        lambda w: edgekit.compare(w.golden, (edgekit.Artifact.of(w.file),)),
+    ),
+    "compare: a generator": (
+        lambda w: edgekit.compare(w.golden, [w.runner, w.runner]),
+        lambda w: edgekit.compare(w.golden, (file for file in (w.file, w.file))),
+    ),
+    "evaluate: paths": (
+        lambda w: edgekit.evaluate(w.runner, w.samples),
+        lambda w: edgekit.evaluate(w.file, str(w.path("s.npz"))),
+    ),
+    "evaluate: arrays by name": (
+        lambda w: edgekit.evaluate(w.runner, w.samples),
+        lambda w: edgekit.evaluate(Path(w.file), w.arrays),
+    ),
+    "evaluate: a recipe's test samples": (
+        lambda w: edgekit.evaluate(w.runner, w.samples),
+        lambda w: edgekit.evaluate(w.file, w.path("r.toml")),
+    ),
+    "evaluate: one-hot labels": (
+        lambda w: edgekit.evaluate(w.runner, w.samples),
+        lambda w: edgekit.evaluate(w.file, {"image": w.image, "y": np.eye(5)[w.labels]}),
+    ),
+    "benchmark: a path": (
+        lambda w: [Path(w.file).name],
+        lambda w: names(edgekit.benchmark(w.file, seconds=SECONDS)),
+    ),
+    "benchmark: paths": (
+        lambda w: [Path(w.file).name, Path(w.onnx).name],
+        lambda w: names(edgekit.benchmark([w.file, Path(w.onnx)], seconds=SECONDS)),
+    ),
+    "load: a path object": (
+        lambda w: w.runner.inputs,
+        lambda w: edgekit.load(Path(w.file)).inputs,
+    ),
+    "load: an artifact": (
+        lambda w: w.runner.inputs,
+        lambda w: edgekit.load(edgekit.Artifact.of(w.file)).inputs,
+    ),
+    "inspect: an artifact": (
+        lambda w: edgekit.inspect(w.file).to_json(),
+        lambda w: edgekit.inspect(edgekit.Artifact.of(w.file)).to_json(),
+    ),
+    "samples: a list of names": (
+        lambda w: edgekit.Samples({"x": w.image}, w.labels, tuple("abcde")).class_names,
+        lambda w: edgekit.Samples({"x": w.image}, w.labels, list("abcde")).class_names,  # type: ignore[arg-type]
+    ),
+    "recipe: lists and whole numbers": (
+        lambda _: edgekit.ExportRecipe(schemes=("int8",), batch="4", percentile=99.0),
+        lambda _: edgekit.ExportRecipe(schemes=["int8"], batch=4, percentile=99),  # type: ignore[arg-type]
+    ),
+    "infer: lists": (
+        lambda w: w.runner.infer({"image": w.image[:1]})["digit"].tolist(),
+        lambda w: w.runner.infer({"image": w.image[:1].tolist()})["digit"].tolist(),  # type: ignore[dict-item]
+    ),
+}
+
+
+def names(result: Any) -> list[str]:
+    return [Path(run["artifact"]["path"]).name for run in result.to_json()["runs"]]
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_right_calls(world: World, name: str) -> None:
+    expected, call = RIGHT[name]
+    assert call(world) == expected(world)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda w: edgekit.compare(w.golden, w.file),
+        lambda w: edgekit.evaluate(w.file, w.samples),
+        lambda w: edgekit.Golden.of(w.file, w.samples),
+        lambda w: edgekit.benchmark(w.file, seconds=SECONDS),
+    ],
+    ids=["compare", "evaluate", "golden", "benchmark"],
+)
+def test_what_is_opened_from_a_path_is_closed(
+    world: World, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgekit.runtime import opening
+
+    opened: list[edgekit.Runner] = []
+
+    def load(path: Any) -> edgekit.Runner:
+        opened.append(edgekit.load(path))
+        return opened[-1]
+
+    monkeypatch.setattr(opening, "load", load)
+    call(world)
+    (runner,) = opened
+    with pytest.raises(ArtifactError, match="the runner is closed"):
+        runner.infer({"image": world.image[:1]})
+
+
+def test_a_runner_that_is_given_stays_open(world: World) -> None:
+    edgekit.compare(world.golden, [world.runner, world.file])
+    edgekit.evaluate(world.runner, world.samples)
+    assert world.runner.infer({"image": world.image[:1]})
+
+
+def test_a_dataset_goes_wherever_samples_do(world: World) -> None:
+    import tensorflow as tf
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        data = tf.data.Dataset.from_tensor_slices(({"image": world.image}, world.labels)).batch(7)
+    assert edgekit.evaluate(world.file, data) == edgekit.evaluate(world.runner, world.samples)
+    frozen = edgekit.Golden.of(world.file, data)
+    assert np.array_equal(frozen.outputs["digit"], world.golden.outputs["digit"])
+
+
+SAMPLES_ARE = (
+    "expected edgekit.Samples, a path, an array, arrays by input name, or a tf.data.Dataset"
+)
+MODEL_IS = "expected a Keras 3 or tf_keras model, or the path of a model file"
+
+WRONG: list[tuple[str, Call, type[Exception], str]] = [
+    ("load: nothing", lambda _: edgekit.load(None), UsageError, f"NoneType, {MODEL_IS}"),
+    ("load: a number", lambda _: edgekit.load(5), UsageError, f"int, {MODEL_IS}"),
+    ("load: several", lambda w: edgekit.load([w.file]), UsageError, f"list, {MODEL_IS}"),
+    ("load: no file", lambda _: edgekit.load("a.tflite"), UsageError, "'a.tflite' does not exist"),
+    ("load: samples", lambda w: edgekit.load(w.path("s.npz")), UsageError, "ending '.npz'"),
+    ("load: backend", lambda w: edgekit.load(w.file, backend=3), UsageError, "backend 3 does not"),
+    ("load: threads", lambda w: edgekit.load(w.file, threads="2"), UsageError, "received '2'"),
+    ("load: delegate", lambda w: edgekit.load(w.file, delegate=3), UsageError, "delegate: .* int"),
+    ("load: device", lambda w: edgekit.load(w.file, device=3), UsageError, "3"),
+    (
+        "load: options",
+        lambda w: edgekit.load(w.file, delegate_options="a=b"),
+        UsageError,
+        "delegate_options: received str, expected a dictionary",
+    ),
+    (
+        "inspect: nothing",
+        lambda _: edgekit.inspect(None),
+        UsageError,
+        "NoneType, expected the path",
+    ),
+    ("inspect: a runner", lambda w: edgekit.inspect(w.runner), UsageError, "expected the path of"),
+    ("artifact: a number", lambda _: edgekit.Artifact.of(5), UsageError, "int, expected the path"),
+    ("load_samples: nothing", lambda _: edgekit.load_samples(None), UsageError, SAMPLES_ARE),
+    (
+        "load_samples: a model",
+        lambda w: edgekit.load_samples(w.file),
+        SamplesError,
+        "received the ending '.tflite', expected .npz",
+    ),
+    (
+        "load_samples: part",
+        lambda w: edgekit.load_samples(w.path("r.toml"), part=1),
+        UsageError,
+        "part: received 1, expected one of test, train",
+    ),
+    (
+        "load_samples: no data",
+        lambda w: edgekit.load_samples(w.path("empty.toml")),
+        RecipeError,
+        r"empty.toml: has no table \[data\]",
+    ),
+    (
+        "load_samples: target",
+        lambda w: edgekit.load_samples(w.path("s.npz"), target="y"),
+        UsageError,
+        "target: received 'y' .* expected a .csv file",
+    ),
+    ("samples: an array", lambda w: edgekit.Samples(w.image), UsageError, "arrays by input name"),
+    ("samples: a path", lambda w: edgekit.Samples(w.file), UsageError, "inputs: received str"),
+    (
+        "samples: lists",
+        lambda _: edgekit.Samples({"x": [[1.0]]}),
+        SamplesError,
+        r"array 'x': received list, expected an array: numpy.asarray",
+    ),
+    (
+        "samples: one name",
+        lambda w: edgekit.Samples({"x": w.image}, w.labels, "abcde"),
+        UsageError,
+        "class_names: received str, expected a list",
+    ),
+    (
+        "samples: a dataset",
+        lambda w: edgekit.Samples.from_dataset(w.image),
+        SamplesError,
+        "received ndarray, expected a tf.data.Dataset",
+    ),
+    ("samples: subset", lambda w: w.samples.subset("3"), UsageError, "count: received str"),
+    ("samples: split", lambda w: w.samples.split(0.5), UsageError, "fractions: received float"),
+    ("samples: shares", lambda w: w.samples.split(["a"]), UsageError, "fractions: received str"),
+    ("samples: save", lambda w: w.samples.save(5), UsageError, "int, expected a path to write"),
+    ("golden: model", lambda w: edgekit.Golden.of(5, w.samples), UsageError, f"int, {MODEL_IS}"),
+    ("golden: samples", lambda w: edgekit.Golden.of(w.file, 5), UsageError, f"int, {SAMPLES_ARE}"),
+    (
+        "golden: swapped",
+        lambda w: edgekit.Golden.of(w.path("s.npz"), w.file),
+        SamplesError,
+        "received the ending '.tflite'",
+    ),
+    (
+        "golden: other shapes",
+        lambda w: edgekit.Golden.of(w.file, w.image[..., 0]),
+        TensorError,
+        "channel axis is missing",
+    ),
+    (
+        "golden: other names",
+        lambda w: edgekit.Golden.of(w.file, {"imago": w.image}),
+        TensorError,
+        "Did you mean 'image'",
+    ),
+    ("golden: load", lambda _: edgekit.Golden.load(5), UsageError, "golden: received int"),
+    ("golden: save", lambda w: w.golden.save(5), UsageError, "int, expected a path to write to"),
+    (
+        "compare: no golden",
+        lambda w: edgekit.compare(None, w.file),
+        UsageError,
+        "golden: received NoneType, expected edgekit.Golden or the path",
+    ),
+    (
+        "compare: swapped",
+        lambda w: edgekit.compare(w.file, w.path("g.npz")),
+        DocumentError,
+        "cannot be read as a golden file",
+    ),
+    (
+        "compare: samples",
+        lambda w: edgekit.compare(w.path("s.npz"), w.file),
+        DocumentError,
+        "is no golden file. Make one with: edgekit golden",
+    ),
+    ("compare: no model", lambda w: edgekit.compare(w.golden, []), UsageError, "received no model"),
+    ("compare: numbers", lambda w: edgekit.compare(w.golden, [5]), UsageError, f"int, {MODEL_IS}"),
+    (
+        "compare: budget",
+        lambda w: edgekit.compare(w.golden, w.file, 0.01),
+        UsageError,
+        "budget: received float, expected an edgekit.DriftBudget",
+    ),
+    (
+        "compare: progress",
+        lambda w: edgekit.compare(w.golden, w.file, progress=True),
+        UsageError,
+        "progress: received bool, expected a function",
+    ),
+    ("budget: text", lambda _: edgekit.DriftBudget("1%"), UsageError, "'1%' .* expected a number"),
+    ("budget: yes", lambda _: edgekit.DriftBudget(True), UsageError, "True .* expected a number"),
+    ("evaluate: model", lambda w: edgekit.evaluate(None, w.samples), UsageError, MODEL_IS),
+    ("evaluate: models", lambda w: edgekit.evaluate([w.file], w.samples), UsageError, MODEL_IS),
+    ("evaluate: nothing", lambda w: edgekit.evaluate(w.file, None), UsageError, SAMPLES_ARE),
+    ("evaluate: a pair", lambda w: edgekit.evaluate(w.file, (1, 2)), UsageError, SAMPLES_ARE),
+    (
+        "evaluate: no labels",
+        lambda w: edgekit.evaluate(w.file, w.image),
+        SamplesError,
+        "the samples have no labels",
+    ),
+    (
+        "evaluate: a list in a dictionary",
+        lambda w: edgekit.evaluate(w.file, {"image": [1.0]}),
+        UsageError,
+        "samples: 'image': received list",
+    ),
+    ("benchmark: nothing", lambda _: edgekit.benchmark(None), UsageError, MODEL_IS),
+    ("benchmark: none", lambda _: edgekit.benchmark([]), UsageError, "received no model"),
+    (
+        "benchmark: seconds",
+        lambda w: edgekit.benchmark(w.file, seconds="1"),
+        UsageError,
+        "seconds: received str, expected a number",
+    ),
+    (
+        "benchmark: no time",
+        lambda w: edgekit.benchmark(w.file, seconds=-1),
+        UsageError,
+        "seconds: received -1, expected a positive time",
+    ),
+    (
+        "benchmark: warmup",
+        lambda w: edgekit.benchmark(w.file, warmup="x"),
+        UsageError,
+        "warmup: received str",
+    ),
+    (
+        "benchmark: inputs",
+        lambda w: edgekit.benchmark(w.file, inputs=w.image),
+        UsageError,
+        "inputs: received ndarray, expected one batch by input name",
+    ),
+    ("infer: an array", lambda w: w.runner.infer(w.image), TensorError, "received ndarray"),
+    ("infer: samples", lambda w: w.runner.infer(w.samples), TensorError, "received Samples"),
+    ("batch: an array", lambda w: w.runner.infer_batch(w.image), TensorError, "received ndarray"),
+    (
+        "classify: top",
+        lambda w: w.runner.classify(w.image[:1], top="a"),
+        UsageError,
+        "top: received str, expected a number of classes",
+    ),
+    ("signature", lambda w: w.runner.with_signature(5), UsageError, "signature 5 is not"),
+    (
+        "recipe: data",
+        lambda _: edgekit.Recipe(data="s.npz"),
+        RecipeError,
+        "'data': received 's.npz'",
+    ),
+    ("recipe: export", lambda _: edgekit.Recipe(export=5), RecipeError, "'export': received 5"),
+    (
+        "recipe: scheme",
+        lambda _: edgekit.ExportRecipe(schemes=("int9",)),
+        RecipeError,
+        "Did you mean 'int8'",
+    ),
+    ("export: nothing", lambda w: export(w, None), UsageError, f"NoneType, {MODEL_IS}"),
+    ("export: a runner", lambda w: export(w, w.runner), UsageError, MODEL_IS),
+    ("export: a file", lambda w: export(w, w.file), UsageError, "expected a Keras model"),
+    ("export: out", lambda w: edgekit.export(w.file, out=5), UsageError, "out: received int"),
+    (
+        "export: recipe",
+        lambda w: export(w, w.file, recipe={"batch": 4}),
+        UsageError,
+        "recipe: received dict, expected edgekit.Recipe, edgekit.ExportRecipe or the path",
+    ),
+    (
+        "export: no recipe",
+        lambda w: export(w, w.file, recipe=w.path("no.toml")),
+        UsageError,
+        "no.toml' does not exist",
+    ),
+    (
+        "export: one file",
+        lambda w: export(w, w.file, files="int8.tflite"),
+        UsageError,
+        r"'files': received 'int8.tflite', expected a list: \['int8.tflite'\]",
+    ),
+    (
+        "export: files and schemes",
+        lambda w: export(w, w.file, files=["int8.tflite"], schemes=["int8"]),
+        UsageError,
+        "files: received together with schemes or formats",
+    ),
+    (
+        "export: schemes",
+        lambda w: export(w, w.file, schemes=8),
+        UsageError,
+        "'schemes': received 8",
+    ),
+    (
+        "export: golden",
+        lambda w: export(w, w.file, golden=8),
+        UsageError,
+        "golden: received int, expected edgekit.Golden or the path",
+    ),
+    (
+        "export: calibration",
+        lambda w: export(w, w.file, files=["int8.tflite"], calibration=8),
+        UsageError,
+        f"calibration: received int, {SAMPLES_ARE}",
+    ),
+    (
+        "export: no calibration",
+        lambda w: export(w, w.file, files=["int8.tflite"]),
+        UsageError,
+        "int8 need samples to find the ranges",
+    ),
+    ("export: progress", lambda w: export(w, w.file, progress=1), UsageError, "progress: received"),
+]
+
+
+def export(world: World, model: Any, **arguments: Any) -> Any:
+    given = {"files": ["float32.tflite"], **arguments}
+    if "schemes" in arguments and "files" not in arguments:
+        del given["files"]
+    return edgekit.export(model, out=world.path("out"), **given)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "says"), [row[1:] for row in WRONG], ids=[row[0] for row in WRONG]
+)
+def test_wrong_calls(world: World, call: Call, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        call(world)
+    assert not world.path("out").exists()
+
+
+def test_the_table_covers_every_function() -> None:
+    """A public function that is not called above is not tested for what people do to it."""
+    functions = {name for name in edgekit.__all__ if name.islower() and "__" not in name}
+    text = Path(__file__).read_text("utf-8")
+    assert [name for name in sorted(functions) if f"edgekit.{name}(" not in text] == []
