@@ -42,8 +42,8 @@ def main() -> None:
         # TensorFlow's import is everybody's, and no part of a search.
         study(folder, 1, 1)
         one, serial = study(folder, 1 + trials, 1)
-        inside = sum(row["seconds"] or 0 for row in one.content["trials"][1:])
-        pruned = [row["state"] for row in one.content["trials"]].count("pruned")
+        inside = sum(trial.seconds or 0 for trial in one.trials[1:])
+        pruned = [trial.state for trial in one.trials].count("pruned")
         _, together = study(folder, trials, 2)
         print(f"{trials} trials, one process      {serial:7.1f} s, {pruned} of them given up early")
         print(f"of which training and export {inside:7.1f} s")
@@ -51,7 +51,7 @@ def main() -> None:
             f"{trials} trials, two processes    {together:7.1f} s, {serial / together:.2f} times as fast"
         )
         print()
-        print(front_table(one.to_json()).to_text(), end="")
+        print(front_table(one).to_text(), end="")
 
 
 if __name__ == "__main__":

@@ -15,15 +15,21 @@ if TYPE_CHECKING:
     from edgekit.convert.export import export
     from edgekit.convert.result import ExportResult
     from edgekit.device import DeviceProfile
+    from edgekit.document.training import Training
+    from edgekit.document.tuning import Tuning
     from edgekit.drift.budget import DriftBudget
-    from edgekit.drift.compare import Drift, compare
+    from edgekit.drift.compare import compare
+    from edgekit.drift.drift import Drift
     from edgekit.drift.golden import Golden
     from edgekit.errors import EdgekitError
-    from edgekit.inspection.inspect import Inspection, inspect
+    from edgekit.inspection.inspect import inspect
+    from edgekit.inspection.inspection import Inspection
     from edgekit.manifest import Manifest
     from edgekit.recipe import ExportRecipe, Recipe
     from edgekit.runtime import load
+    from edgekit.runtime.bench import Bench
     from edgekit.runtime.benchmark import benchmark
+    from edgekit.runtime.checkup import Checkup
     from edgekit.runtime.host import HostState
     from edgekit.runtime.latency import Latency
     from edgekit.runtime.runner import Runner
@@ -39,8 +45,10 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOMES = {
     "Artifact": "edgekit.artifact",
+    "Bench": "edgekit.runtime.bench",
+    "Checkup": "edgekit.runtime.checkup",
     "DeviceProfile": "edgekit.device",
-    "Drift": "edgekit.drift.compare",
+    "Drift": "edgekit.drift.drift",
     "DriftBudget": "edgekit.drift.budget",
     "EdgekitError": "edgekit.errors",
     "Evaluation": "edgekit.scoring.evaluation",
@@ -48,7 +56,7 @@ _HOMES = {
     "ExportResult": "edgekit.convert.result",
     "Golden": "edgekit.drift.golden",
     "HostState": "edgekit.runtime.host",
-    "Inspection": "edgekit.inspection.inspect",
+    "Inspection": "edgekit.inspection.inspection",
     "Latency": "edgekit.runtime.latency",
     "Manifest": "edgekit.manifest",
     "QuantParams": "edgekit.tensor",
@@ -56,6 +64,8 @@ _HOMES = {
     "Runner": "edgekit.runtime.runner",
     "Samples": "edgekit.samples",
     "TensorSpec": "edgekit.tensor",
+    "Training": "edgekit.document.training",
+    "Tuning": "edgekit.document.tuning",
     "benchmark": "edgekit.runtime.benchmark",
     "compare": "edgekit.drift.compare",
     "evaluate": "edgekit.scoring.evaluation",
@@ -74,6 +84,8 @@ _PARTS = {
 
 __all__ = [
     "Artifact",
+    "Bench",
+    "Checkup",
     "DeviceProfile",
     "Drift",
     "DriftBudget",
@@ -91,6 +103,8 @@ __all__ = [
     "Runner",
     "Samples",
     "TensorSpec",
+    "Training",
+    "Tuning",
     "__version__",
     "benchmark",
     "compare",
@@ -103,6 +117,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "document":
+        return importlib.import_module("edgekit.document")
     if name not in _HOMES:
         raise AttributeError(f"module 'edgekit' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name]), name)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from edgekit.errors import UsageError, check_type
 
@@ -26,21 +26,33 @@ FORMATS = {"tflite": ".tflite", "onnx": ".onnx"}
 # The format of a model that is an object of the program and no file.
 OBJECT = "object"
 
+# What documents hold of a file (see edgekit/document/record.py).
+Format = Annotated[str, ("enum", (*FORMATS, "keras", "hdf5", "savedmodel", OBJECT))]
+Scheme = Annotated[str, ("enum", SCHEMES)]
+Sha256 = Annotated[str, ("pattern", "^[0-9a-f]{64}$")]
+_Text = Annotated[str, ("minLength", 1)]
+_Bytes = Annotated[int, ("minimum", 0)]
+
 
 @dataclass(frozen=True)
 class Artifact:
     """A model file.
 
+    `sha256` and `size_bytes` are asked of the file once; of an artifact that was read from a
+    document they are what the document says, for the file may be on another machine.
+
     Attributes:
-        file: where it is, as the caller named it.
+        file: where it is, as the caller named it; ``path`` in documents.
         format: ``"tflite"``, ``"onnx"``, ``"keras"``, ``"hdf5"``, ``"savedmodel"``, or
             ``"object"`` for a model of the program itself, whose name stands for the file's.
         scheme: one of `SCHEMES`, or None where the file's name does not say.
     """
 
-    file: str
-    format: str
-    scheme: str | None
+    computed: ClassVar[tuple[str, ...]] = ("sha256", "size_bytes")
+
+    file: _Text = field(metadata={"key": "path"})
+    format: Format
+    scheme: Scheme | None
 
     @classmethod
     def of(cls, path: str | os.PathLike[str]) -> Artifact:
@@ -84,22 +96,46 @@ class Artifact:
         return os.path.basename(os.path.normpath(self.file))
 
     @cached_property
-    def sha256(self) -> str:
+    def sha256(self) -> Sha256:
         from edgekit.files import sha256_of
 
         return sha256_of(self.file)
 
-    @property
-    def size_bytes(self) -> int:
+    @cached_property
+    def size_bytes(self) -> _Bytes:
         if self.path.is_dir():
             return sum(p.stat().st_size for p in self.path.rglob("*") if p.is_file())
         return self.path.stat().st_size
 
+    def recorded(self, file: str | None = None) -> Artifact:
+        """The same artifact as a document holds it: with its hash and size of now.
+
+        Args:
+            file: where it is said to be; where it is if None.
+        """
+        known = {"format": self.format, "scheme": self.scheme}
+        return Artifact.of_json(
+            {
+                "file": file or str(self.path),
+                **known,
+                "sha256": self.sha256,
+                "size_bytes": self.size_bytes,
+            }
+        )
+
     def to_json(self) -> dict[str, Any]:
         return {
-            "path": str(self.path),
+            "path": self.file,
             "sha256": self.sha256,
             "format": self.format,
             "scheme": self.scheme,
             "size_bytes": self.size_bytes,
         }
+
+    @classmethod
+    def of_json(cls, values: dict[str, Any]) -> Artifact:
+        """What the decoder makes of the values that a document holds."""
+        artifact = cls(values["file"], values["format"], values["scheme"])
+        # Where a cached property keeps its value.
+        vars(artifact).update(sha256=values["sha256"], size_bytes=values["size_bytes"])
+        return artifact

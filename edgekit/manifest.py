@@ -2,83 +2,168 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar, TypedDict
 
 from edgekit import document
-from edgekit.artifact import Artifact
+from edgekit.artifact import Artifact, Format, Sha256
+from edgekit.document.record import INLINE, Count, Document, Fraction, Record, Text
 from edgekit.errors import DocumentError
 from edgekit.tensor import TensorSpec
 
 MANIFEST_NAME = "manifest.json"
 
+_Pair = Annotated[list[Count], ("minItems", 2), ("maxItems", 2)]
+_Sizes = Annotated[list[list[Count]], ("minItems", 2), ("maxItems", 2)]
+
+
+class Remark(TypedDict):
+    """A sentence, beside numbers of its own.
+
+    Attributes:
+        text: the sentence.
+    """
+
+    text: str
+
+
+class Pruned(TypedDict, total=False):
+    """What pruning did, layer by layer, before and after."""
+
+    channels_by_layer: dict[str, _Pair]
+    kernels_by_layer: dict[str, _Sizes]
+    strides_by_layer: dict[str, _Sizes]
+    sparsity_by_layer: dict[str, Fraction]
+    channels_expected: Remark
+    sparsity_expected: Remark
+    judged: Remark
+
+
+class Clustered(TypedDict, total=False):
+    """How many distinct weights each layer has."""
+
+    distinct_by_layer: dict[str, Count]
+    expected: Remark
+    judged: Remark
+
+
+class LeftInFloat(TypedDict):
+    """A layer that was not trained for integers, and why."""
+
+    layer: str
+    kind: str
+    reason: str
+
+
+class Trained(TypedDict, total=False):
+    """Which layers were trained for int8."""
+
+    quantized_layers: list[str]
+    in_float: list[LeftInFloat]
+    judged: Remark
+
+
+class FileRecipe(TypedDict, total=False):
+    """How a file was made.
+
+    Attributes:
+        optimized: what was done to the model before, in order.
+    """
+
+    optimized: list[str]
+    prune: Pruned
+    cluster: Clustered
+    qat: Trained
+
 
 @dataclass(frozen=True)
-class ExportedFile:
+class FloatOp(Record):
+    """An operator left in float in a file that is for integers.
+
+    Attributes:
+        tensor: what it gives.
+        reason: why it is in float.
+    """
+
+    op: str
+    tensor: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ExportedFile(Record):
     """A manifest's entry for one file.
 
     Attributes:
-        artifact: the file.
+        artifact: the file, beside the manifest.
         inputs, outputs: as the file itself declares them.
-        recipe: what was done: scheme, calibration, optimisation.
+        recipe: what was done: scheme, calibration, optimisation; JSON values only.
         ops: how often each operator occurs, by the dtype it computes in.
-        float_ops: operators left in float in a quantised file, each with the reason.
-        warnings: what to know before the file is put to use.
+        float_ops: operators left in float in a quantised file.
+        warnings: what to know before the file is put to use, such as where it does not run.
         golden_sha256: of the golden file that the file names as its own; None if it names none.
-        compressed_size_bytes: of the file packed by xz; None where that would take too long.
+        compressed_size_bytes: of the file packed by xz, as an update would carry it; None where that
+            would take too long.
     """
 
-    artifact: Artifact
+    artifact: Artifact = field(metadata=INLINE)
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    recipe: dict[str, Any]
-    ops: dict[str, dict[str, int]]
-    float_ops: list[dict[str, str]]
+    recipe: Annotated[dict[str, Any], ("properties", FileRecipe)]
+    ops: dict[str, dict[str, Count]]
+    float_ops: tuple[FloatOp, ...]
     warnings: tuple[str, ...] = ()
-    golden_sha256: str | None = None
-    compressed_size_bytes: int | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            **self.artifact.to_json(),
-            "path": self.artifact.name,
-            "compressed_size_bytes": self.compressed_size_bytes,
-            "inputs": [spec.to_json() for spec in self.inputs],
-            "outputs": [spec.to_json() for spec in self.outputs],
-            "recipe": self.recipe,
-            "ops": self.ops,
-            "float_ops": self.float_ops,
-            "warnings": list(self.warnings),
-            "golden_sha256": self.golden_sha256,
-        }
+    golden_sha256: Sha256 | None = None
+    compressed_size_bytes: Count | None = None
 
 
 @dataclass(frozen=True)
-class Manifest:
-    """The content of ``manifest.json``: every exported file of one source model in one folder.
+class Source(Record):
+    """The model that was exported.
 
     Attributes:
-        source: ``{"path", "sha256", "format", "size_bytes", "flavour"}`` of the model exported.
-        versions: package name to version, of what made the files.
-        files: entries as `ExportedFile.to_json` gives them, sorted by file name.
-        skipped: ``{"format", "scheme", "reason"}`` of what was asked for and not made.
+        path: the file's name alone.
+        flavour: ``keras`` or ``tf_keras``.
     """
 
-    source: dict[str, Any]
-    versions: dict[str, str]
-    files: list[dict[str, Any]] = field(default_factory=list)
-    skipped: list[dict[str, Any]] = field(default_factory=list)
+    path: Text
+    sha256: Sha256
+    format: Format
+    size_bytes: Count
+    flavour: str
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "schema": document.tag("manifest"),
-            "source": self.source,
-            "versions": self.versions,
-            "files": self.files,
-            "skipped": self.skipped,
-        }
+
+@dataclass(frozen=True)
+class Skipped(Record):
+    """A file that was requested and not made.
+
+    Attributes:
+        reason: why not.
+    """
+
+    format: str | None
+    scheme: str | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Manifest(Document):
+    """The exported files of one source model.
+
+    Attributes:
+        source: the model exported.
+        versions: package name to version, of what made the files.
+        files: sorted by file name.
+        skipped: what was requested and not made.
+    """
+
+    kind: ClassVar[str] = "manifest"
+
+    source: Source
+    versions: dict[str, str]
+    files: tuple[ExportedFile, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
 
     def merged_into(self, folder: Path, *, overwrite: bool = False) -> Manifest:
         """This manifest with the entries that `folder` has already and that this one does not replace.
@@ -88,34 +173,54 @@ class Manifest:
             overwrite: let this manifest take the place of one of another source model.
 
         Raises:
-            DocumentError: the folder's manifest is unreadable, or of another source model.
+            DocumentError: as `earlier`.
         """
-        path = folder / MANIFEST_NAME
-        if not path.exists():
+        old = earlier(folder, self.source.sha256, overwrite=overwrite)
+        if old is None:
             return self
-        try:
-            old = json.loads(path.read_text("utf-8"))
-            if old["schema"] != document.tag("manifest"):
-                raise KeyError("schema")
-            source, files = old["source"]["sha256"], list(old["files"])
-            skipped = list(old["skipped"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise DocumentError(
-                f"{path}: not a manifest of edgekit's ({error!r}). Export to another folder."
-            ) from error
-        if source != self.source["sha256"] and overwrite:
-            return self
-        if source != self.source["sha256"]:
-            raise DocumentError(
-                f"{path}: is of a model with sha256 {source[:12]}…, this one has "
-                f"{self.source['sha256'][:12]}…. Export to another folder, or give --overwrite."
-            )
-        names = {entry["path"] for entry in self.files}
-        kept = [entry for entry in files if entry["path"] not in names]
-        redone = {(entry["format"], entry["scheme"]) for entry in self.files + self.skipped}
-        kept_skips = [row for row in skipped if (row["format"], row["scheme"]) not in redone]
+        names = {file.artifact.name for file in self.files}
+        kept = [file for file in old.files if file.artifact.name not in names]
+        redone = {
+            *((file.artifact.format, file.artifact.scheme) for file in self.files),
+            *((row.format, row.scheme) for row in self.skipped),
+        }
+        skipped = [row for row in old.skipped if (row.format, row.scheme) not in redone]
         return replace(
             self,
-            files=sorted(kept + self.files, key=lambda entry: entry["path"]),
-            skipped=kept_skips + self.skipped,
+            files=tuple(sorted((*kept, *self.files), key=lambda file: file.artifact.name)),
+            skipped=(*skipped, *self.skipped),
         )
+
+
+def earlier(folder: Path, sha256: str, *, overwrite: bool = False) -> Manifest | None:
+    """The manifest in `folder` that an export of the model with `sha256` adds to; None if none is there.
+
+    Args:
+        folder: where the files go.
+        sha256: of the source model.
+        overwrite: let a manifest of another source model go, as if none were there.
+
+    Raises:
+        DocumentError: the folder's manifest is unreadable, or of another source model.
+    """
+    path = folder / MANIFEST_NAME
+    if not path.exists():
+        return None
+    try:
+        found = document.load(path)
+    except DocumentError as error:
+        raise DocumentError(
+            f"{path}: not a manifest of edgekit's ({error}) Export to another folder."
+        ) from error
+    if not isinstance(found, Manifest):
+        raise DocumentError(
+            f"{path}: not a manifest of edgekit's but a {found.kind} document. Export to another folder."
+        )
+    if found.source.sha256 == sha256:
+        return found
+    if overwrite:
+        return None
+    raise DocumentError(
+        f"{path}: is of a model with sha256 {found.source.sha256[:12]}…, this one has "
+        f"{sha256[:12]}…. Export to another folder, or give --overwrite."
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 # The name that stands for the only input of a model, whatever that is called.
 ANY_INPUT = "x"
+
+# What documents hold of a tensor (see edgekit/document/record.py).
+Axis = Annotated[int, ("minimum", 0)]
+_Scale = Annotated[float, ("exclusiveMinimum", 0)]
+_NotEmpty = ("minItems", 1)
 
 
 @dataclass(frozen=True)
@@ -30,8 +35,8 @@ class QuantParams:
         axis: the axis that per-channel parameters run along; None for per-tensor.
     """
 
-    scale: tuple[float, ...]
-    zero_point: tuple[int, ...]
+    scale: Annotated[tuple[_Scale, ...], _NotEmpty]
+    zero_point: Annotated[tuple[int, ...], _NotEmpty]
     axis: int | None = None
 
     def __post_init__(self) -> None:
@@ -103,7 +108,7 @@ class TensorSpec:
 
     name: str
     dtype: str
-    shape: tuple[int | None, ...]
+    shape: tuple[Axis | None, ...]
     quantization: QuantParams | None = None
 
     def concrete_shape(self, batch: int = 1) -> tuple[int, ...]:

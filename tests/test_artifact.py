@@ -8,10 +8,8 @@ import pytest
 
 from edgekit.artifact import Artifact
 from edgekit.errors import DocumentError, UsageError
-from edgekit.manifest import MANIFEST_NAME, ExportedFile, Manifest
+from edgekit.manifest import MANIFEST_NAME, ExportedFile, Manifest, Skipped, Source
 from edgekit.tensor import TensorSpec
-
-SOURCE = {"path": "m.keras", "sha256": "a" * 64, "format": "keras", "size_bytes": 1}
 
 
 @pytest.mark.parametrize(
@@ -61,9 +59,9 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 
 def test_an_entry_is_relative_to_its_manifest(tmp_path: Path) -> None:
     (tmp_path / "m.int8.tflite").touch()
-    artifact = Artifact.of(tmp_path / "m.int8.tflite")
+    artifact = Artifact.of(tmp_path / "m.int8.tflite").recorded("m.int8.tflite")
     spec = TensorSpec("x", "int8", (1, 2))
-    entry = ExportedFile(artifact, (spec,), (), {"scheme": "int8"}, {}, []).to_json()
+    entry = ExportedFile(artifact, (spec,), (), {"scheme": "int8"}, {}, ()).to_json()
     assert entry["path"] == "m.int8.tflite"
     assert entry["inputs"] == [spec.to_json()]
     assert entry["sha256"] == artifact.sha256
@@ -72,17 +70,22 @@ def test_an_entry_is_relative_to_its_manifest(tmp_path: Path) -> None:
 # --- exporting into a folder that holds files already --------------------------------------
 
 
-def entry(name: str, note: str = "") -> dict:
-    stem, scheme, format_ = name.split(".")
-    return {"path": name, "format": format_, "scheme": scheme, "note": note, "stem": stem}
+def entry(name: str, note: str = "") -> ExportedFile:
+    _, scheme, format_ = name.split(".")
+    known = {"file": name, "format": format_, "scheme": scheme}
+    artifact = Artifact.of_json({**known, "sha256": "c" * 64, "size_bytes": 1})
+    return ExportedFile(artifact, (), (), {"note": note}, {}, ())
 
 
-def skip(format_: str, scheme: str, reason: str = "r") -> dict:
-    return {"format": format_, "scheme": scheme, "reason": reason}
+def skip(format_: str, scheme: str, reason: str = "r") -> Skipped:
+    return Skipped(format_, scheme, reason)
 
 
-def manifest(files: list[dict], skipped: list[dict] | None = None, **source: str) -> Manifest:
-    return Manifest({**SOURCE, **source}, {"edgekit": "0"}, files, skipped or [])
+def manifest(
+    files: list[ExportedFile], skipped: list[Skipped] | None = None, sha256: str = "a" * 64
+) -> Manifest:
+    source = Source("m.keras", sha256, "keras", 1, "keras")
+    return Manifest(source, {"edgekit": "0"}, tuple(files), tuple(skipped or ()))
 
 
 def written(folder: Path, content: Manifest) -> None:
@@ -98,7 +101,7 @@ def test_other_files_stay_and_the_same_are_replaced(tmp_path: Path) -> None:
     written(tmp_path, manifest([entry("m.int8.tflite", "old"), entry("m.float32.tflite", "old")]))
     new = manifest([entry("m.int8.tflite", "new"), entry("m.int8.onnx", "new")])
     merged = new.merged_into(tmp_path)
-    assert [(row["path"], row["note"]) for row in merged.files] == [
+    assert [(row.artifact.name, row.recipe["note"]) for row in merged.files] == [
         ("m.float32.tflite", "old"),
         ("m.int8.onnx", "new"),
         ("m.int8.tflite", "new"),
@@ -108,15 +111,15 @@ def test_other_files_stay_and_the_same_are_replaced(tmp_path: Path) -> None:
 def test_a_skip_stays_until_it_was_asked_again(tmp_path: Path) -> None:
     written(tmp_path, manifest([], [skip("onnx", "int16x8", "old"), skip("onnx", "int8", "old")]))
     new = manifest([entry("m.int8.onnx")], [skip("onnx", "float16")])
-    assert new.merged_into(tmp_path).skipped == [
+    assert new.merged_into(tmp_path).skipped == (
         skip("onnx", "int16x8", "old"),
         skip("onnx", "float16"),
-    ]
+    )
     again = manifest([], [skip("onnx", "int16x8", "new")])
-    assert again.merged_into(tmp_path).skipped == [
+    assert again.merged_into(tmp_path).skipped == (
         skip("onnx", "int8", "old"),
         skip("onnx", "int16x8", "new"),
-    ]
+    )
 
 
 def test_files_of_another_model_do_not_mix(tmp_path: Path) -> None:

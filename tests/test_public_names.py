@@ -9,6 +9,8 @@ import edgekit
 
 PUBLIC = [
     "Artifact",
+    "Bench",
+    "Checkup",
     "DeviceProfile",
     "Drift",
     "DriftBudget",
@@ -26,6 +28,8 @@ PUBLIC = [
     "Runner",
     "Samples",
     "TensorSpec",
+    "Training",
+    "Tuning",
     "__version__",
     "benchmark",
     "compare",

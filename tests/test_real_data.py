@@ -88,7 +88,7 @@ def test_a_published_pair_of_float_and_int8(data_dir, float_file, int8_file, sca
                 renamed, golden.outputs, golden.task, golden.task_output, golden.reference
             )
         candidate = edgekit.compare(golden, int8, BUDGET).candidates[0]
-    assert golden.reference["sha256"]
+    assert golden.reference.sha256
     assert candidate.task.reference > 0.9
     assert abs(candidate.drop) < 0.02
     assert candidate.agreement > 0.95

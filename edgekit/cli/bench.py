@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from edgekit.cli.arguments import FILE_HELP, add_json, add_runner, add_samples, load_all
 from edgekit.cli.console import Console
 from edgekit.cli.values import number
-from edgekit.runtime.benchmark import Benchmark, benchmark
+from edgekit.runtime.bench import Bench
+from edgekit.runtime.benchmark import benchmark
 from edgekit.runtime.runner import Runner
 
 EXAMPLE = """\
@@ -58,16 +59,16 @@ def _first_batch(samples: str, runner: Runner) -> dict[str, NDArray[Any]]:
     }
 
 
-def _text(result: Benchmark) -> str:
-    width = max(len(run.runner.artifact.name) for run in result.runs)
+def _text(result: Bench) -> str:
+    width = max(len(run.artifact.name) for run in result.runs)
     lines = [
         f"{'file':{width}}  {'p50 ms':>9} {'p90 ms':>9} {'p99 ms':>9} {'load ms':>9} {'RSS MB':>6}"
     ]
     for run in result.runs:
-        latency, cold = run.latency, run.cold
+        latency = run.latency
         lines.append(
-            f"{run.runner.artifact.name:{width}}  {latency.p50_ms:9.4f} {latency.p90_ms:9.4f} "
-            f"{latency.p99_ms:9.4f} {cold.load_ms:9.1f} {(cold.peak_rss_bytes or 0) / 1e6:6.0f}"
+            f"{run.artifact.name:{width}}  {latency.p50_ms:9.4f} {latency.p90_ms:9.4f} "
+            f"{latency.p99_ms:9.4f} {run.load_ms:9.1f} {(run.peak_rss_bytes or 0) / 1e6:6.0f}"
         )
-    lines += [f"noise: {reason}" for reason in result.host.noise]
+    lines += [f"noise: {reason}" for reason in result.noise]
     return "\n".join(lines)

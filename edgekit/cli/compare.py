@@ -14,7 +14,8 @@ from edgekit.cli.arguments import FILE_HELP, add_json, add_runner, load_all
 from edgekit.cli.console import Console
 from edgekit.cli.values import STDOUT, number, share
 from edgekit.drift.budget import DriftBudget
-from edgekit.drift.compare import Drift, compare
+from edgekit.drift.compare import compare
+from edgekit.drift.drift import Drift
 from edgekit.drift.golden import Golden
 from edgekit.errors import BUDGET_EXCEEDED, UsageError
 from edgekit.files import refuse_existing
@@ -69,15 +70,14 @@ def run(args: argparse.Namespace, console: Console) -> int:
     with ExitStack() as stack:
         runners = load_all(args, stack)
         drift = compare(golden, runners, budget, progress=console.tell)
-    content = drift.to_json()
     if args.junit:
         from edgekit.report import to_junit, write_junit
 
         if args.junit == STDOUT:
-            console.write(to_junit(content))
+            console.write(to_junit(drift))
         else:
-            write_junit(content, args.junit)
-    console.result(content, _text(drift), args, stdout=args.junit != STDOUT)
+            write_junit(drift, args.junit)
+    console.result(drift.to_json(), _text(drift), args, stdout=args.junit != STDOUT)
     return BUDGET_EXCEEDED if drift.verdict == "fail" else 0
 
 

@@ -9,8 +9,8 @@ import argparse
 
 from edgekit.cli.arguments import add_json
 from edgekit.cli.console import Console
-from edgekit.document import tag
 from edgekit.errors import MissingDependencyError, pip_install
+from edgekit.runtime.checkup import Checkup
 from edgekit.runtime.host import HostState
 from edgekit.runtime.suitability import suitability
 
@@ -23,22 +23,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     host = HostState.read()
-    noise, advice, schemes = host.noise, _advice(host), suitability(host)
-    content = {
-        "schema": tag("host"),
-        "host": host.to_json(),
-        "noise": noise,
-        "advice": advice,
-        "schemes": [row.to_json() for row in schemes],
-    }
+    found = Checkup(host, tuple(host.noise), tuple(_advice(host)), tuple(suitability(host)))
     lines = [f"{key:14} {value}" for key, value in _rows(host).items()]
-    lines += [f"noise: {reason}" for reason in noise] + [f"advice: {line}" for line in advice]
+    lines += [f"noise: {reason}" for reason in found.noise]
+    lines += [f"advice: {line}" for line in found.advice]
     lines += [
         "",
         f"{'file':6} {'scheme':8} {'here':5} why (a ResNet-8 measured on CPUs like this one)",
     ]
-    lines += [f"{row.format:6} {row.scheme:8} {row.verdict:5} {row.reason}" for row in schemes]
-    console.result(content, "\n".join(lines), args)
+    lines += [
+        f"{row.format:6} {row.scheme:8} {row.verdict:5} {row.reason}" for row in found.schemes
+    ]
+    console.result(found.to_json(), "\n".join(lines), args)
     return 0 if _tflite(host) else MissingDependencyError.exit_code
 
 

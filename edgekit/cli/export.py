@@ -57,7 +57,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         args.cache,
     )
     made = request.run(asked, sources, verbose=args.verbose > 1, progress=console.tell)
-    manifest, path = made.manifest.to_json(), Path(args.out, MANIFEST_NAME)
-    lines = [f"{row['size_bytes'] / 1000:9.1f} KB  {row['path']}" for row in manifest["files"]]
-    console.result(manifest, "\n".join([*lines, str(path)]), args)
+    files = [file.artifact for file in made.manifest.files]
+    lines = [f"{file.size_bytes / 1000:9.1f} KB  {file.name}" for file in files]
+    path = Path(args.out, MANIFEST_NAME)
+    console.result(made.manifest.to_json(), "\n".join([*lines, str(path)]), args)
     return 0

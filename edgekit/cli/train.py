@@ -16,8 +16,8 @@ from edgekit.errors import UsageError
 from edgekit.recipe import DataRecipe, ModelRecipe, Recipe, TrainingRecipe, read_recipe
 
 if TYPE_CHECKING:
+    from edgekit.document.training import Training
     from edgekit.train.machines import Cluster
-    from edgekit.train.result import Training
 
 
 EXAMPLE = "edgekit train --data samples.npz --model cnn --epochs 20 -o model.keras"
@@ -162,7 +162,7 @@ def _text(training: Training) -> str:
         if name == "accuracy" or "accuracy" not in values
     ]
     return (
-        f"{training.path}: {training.parameters:,} parameters, {training.seconds:.0f} s, "
+        f"{training.path}: {training.model.parameters:,} parameters, {training.seconds:.0f} s, "
         f"{', '.join(parts)}"
     )
 

@@ -13,6 +13,8 @@ from edgekit.artifact import Artifact
 from edgekit.convert.making import Made, Wanted
 from edgekit.convert.refusals import load_reason
 from edgekit.convert.tflite import flex
+from edgekit.document.encode import encode
+from edgekit.document.record import Record
 from edgekit.errors import ArtifactError, ExportError
 from edgekit.files import compressed_size
 from edgekit.formats.metadata import Metadata
@@ -28,17 +30,17 @@ _WRITERS = {"tflite": write_tflite, "onnx": write_onnx}
 
 
 @dataclass(frozen=True)
-class Result:
+class Result(Record):
     """What became of a file that was asked for.
 
     Attributes:
         flavour: of the model it was made of.
-        row: its entry in the manifest; None if it was not made.
+        file: its entry in the manifest; None if it was not made.
         reason: why it was not made; None if it was.
     """
 
     flavour: str
-    row: dict[str, Any] | None = None
+    file: ExportedFile | None = None
     reason: str | None = None
 
 
@@ -67,7 +69,7 @@ def finished(
         model = made.file.model
         given = [operator.tensor for operator in model.graphs[model.main].operators]
         return Result(flavour, reason=load_reason(error, file.scheme, given))
-    return Result(flavour, row=entry.to_json())
+    return Result(flavour, entry)
 
 
 def finish(
@@ -96,8 +98,8 @@ def finish(
             runner.infer_raw({s.name: np.zeros(s.concrete_shape(), s.dtype) for s in inputs})
     ways = known.recipe.get("ways_down", ())
     operators = operators_of(made.file.model, file.scheme, ways)
-    artifact = Artifact(str(path), file.format, file.scheme)
-    recipe = {**known.recipe, **report}
+    artifact = Artifact(str(path), file.format, file.scheme).recorded(path.name)
+    recipe = encode({**known.recipe, **report})
     # Zeros and shared weights show here alone; packing a large file takes longer than making it.
     packed = compressed_size(content) if report or len(content) <= _PACKED_BYTES else None
     return ExportedFile(

@@ -15,7 +15,7 @@ from edgekit.convert.targets import Aim
 from edgekit.drift.golden import Golden, as_golden
 from edgekit.errors import DocumentError, UsageError, check_type
 from edgekit.files import refuse_existing
-from edgekit.manifest import Manifest
+from edgekit.manifest import earlier
 from edgekit.models.objects import from_object
 from edgekit.models.source import SourceModel
 from edgekit.optimize.steps import suffix
@@ -97,7 +97,7 @@ class Order:
         Raises:
             DocumentError: the manifest in `out` is unreadable, or of another model.
         """
-        Manifest({"sha256": self.origin.sha256}, {}).merged_into(self.out, overwrite=self.overwrite)
+        earlier(self.out, self.origin.sha256, overwrite=self.overwrite)
 
     def golden_sha256(self, golden: Golden | str | os.PathLike[str] | None) -> str | None:
         """The hash of a golden file, which the files are to name as their own; None for none.
@@ -113,10 +113,10 @@ class Order:
             raise UsageError(
                 "golden: received one that is no file yet. Save it, and give the file."
             )
-        if loaded.reference["sha256"] != origin.sha256:
+        if loaded.reference.sha256 != origin.sha256:
             raise DocumentError(
-                f"golden: holds the answers of {loaded.reference['path']} with sha256 "
-                f"{loaded.reference['sha256']}, expected those of {origin.name} with {origin.sha256}. "
+                f"golden: holds the answers of {loaded.reference.path} with sha256 "
+                f"{loaded.reference.sha256}, expected those of {origin.name} with {origin.sha256}. "
                 "Make it anew with: edgekit golden"
             )
         return loaded.sha256

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 from edgekit.cache import Cache
 from edgekit.convert.finish import Result
 from edgekit.convert.job import Job
 from edgekit.convert.making import Wanted
 from edgekit.errors import ExportError
+from edgekit.manifest import ExportedFile, Skipped
 from edgekit.models.objects import unchanged
 from edgekit.streams import loud, quiet
 
@@ -52,24 +52,24 @@ def produce(
             results[file] = result
             say.of(file, result, f"after {perf_counter() - start:.1f} s")
             if cache:
-                content = (folder / file.name).read_bytes() if result.row else b""
-                cache.put(keys[file], asdict(result), content)
+                content = (folder / file.name).read_bytes() if result.file else b""
+                cache.put(keys[file], result.to_json(), content)
     _require_some(job, results)
     return {file: results[file] for file in job.order.files}
 
 
-def rows_of(results: Mapping[Wanted, Result]) -> list[dict[str, Any]]:
+def made_of(results: Mapping[Wanted, Result]) -> tuple[ExportedFile, ...]:
     """The manifest's entries of the files that were made."""
-    return [result.row for result in results.values() if result.row]
+    return tuple(result.file for result in results.values() if result.file)
 
 
-def skipped_of(results: Mapping[Wanted, Result]) -> list[dict[str, Any]]:
+def skipped_of(results: Mapping[Wanted, Result]) -> tuple[Skipped, ...]:
     """The manifest's entries of the files that were not."""
-    return [
-        {"format": file.format, "scheme": file.scheme, "reason": result.reason}
+    return tuple(
+        Skipped(file.format, file.scheme, result.reason)
         for file, result in results.items()
         if result.reason
-    ]
+    )
 
 
 class _Speaker:
@@ -85,11 +85,11 @@ class _Speaker:
                 self._progress(text)
 
     def of(self, file: Wanted, result: Result, when: str) -> None:
-        if result.row is None:
+        if result.file is None:
             self.line(f"{file.name}: skipped, {result.reason}")
             return
-        self.line(f"{file.name}: {result.row['size_bytes'] / 1000:.1f} KB {when}")
-        lines = [*result.row["recipe"].get("ways_down", ()), *result.row["warnings"]]
+        self.line(f"{file.name}: {result.file.artifact.size_bytes / 1000:.1f} KB {when}")
+        lines = [*result.file.recipe.get("ways_down", ()), *result.file.warnings]
         for line in lines:
             if line not in self._said:
                 self.line(f"{file.name}: {line}")
@@ -105,10 +105,12 @@ def _taken(
         if entry is None:
             continue
         about, content = entry
-        if about["row"]:
+        result = Result.from_json(about)
+        if result.file:
             (folder / file.name).write_bytes(content)
-            about["row"]["path"] = file.name
-        yield file, Result(**about)
+            artifact = result.file.artifact.recorded(file.name)
+            result = replace(result, file=replace(result.file, artifact=artifact))
+        yield file, result
 
 
 def _made(
@@ -125,9 +127,7 @@ def _made(
 
 
 def _require_some(job: Job, results: Mapping[Wanted, Result]) -> None:
-    if rows_of(results):
+    if made_of(results):
         return
-    reasons = "; ".join(
-        f"{row['format']} {row['scheme']}: {row['reason']}" for row in skipped_of(results)
-    )
+    reasons = "; ".join(f"{row.format} {row.scheme}: {row.reason}" for row in skipped_of(results))
     raise ExportError(f"{job.order.origin.path}: no file could be made. {reasons}")

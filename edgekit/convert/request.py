@@ -15,11 +15,11 @@ from edgekit.convert.job import Job
 from edgekit.convert.making import Wanted
 from edgekit.convert.material import Given, Material
 from edgekit.convert.order import Order
-from edgekit.convert.produce import Progress, produce, rows_of, skipped_of
-from edgekit.convert.result import ExportResult, SkippedFile
+from edgekit.convert.produce import Progress, made_of, produce, skipped_of
+from edgekit.convert.result import ExportResult
 from edgekit.drift.golden import Golden
 from edgekit.errors import check_type
-from edgekit.manifest import MANIFEST_NAME, Manifest
+from edgekit.manifest import MANIFEST_NAME, Manifest, Source
 from edgekit.recipe import ExportRecipe, Recipe
 from edgekit.samples import Sources
 
@@ -93,8 +93,10 @@ def run(
         move(folder, order.out, [*_names(results), MANIFEST_NAME])
     return ExportResult(
         _artifacts(order, results),
-        tuple(SkippedFile(**row) for row in skipped_of(results)),
-        tuple(f"{row['path']}: {text}" for row in rows_of(results) for text in row["warnings"]),
+        skipped_of(results),
+        tuple(
+            f"{made.artifact.name}: {text}" for made in made_of(results) for text in made.warnings
+        ),
         manifest,
     )
 
@@ -113,20 +115,20 @@ def _manifest(job: Job, results: Mapping[Wanted, Result]) -> Manifest:
     origin = job.order.origin
     flavour = results[job.order.files[0]].flavour
     return Manifest(
-        source={**origin.to_json(), "path": origin.name, "flavour": flavour},
+        source=Source(origin.name, origin.sha256, origin.format, origin.size_bytes, flavour),
         versions=job.versions,
-        files=rows_of(results),
+        files=made_of(results),
         skipped=skipped_of(results),
     ).merged_into(job.order.out, overwrite=job.order.overwrite)
 
 
 def _names(results: Mapping[Wanted, Result]) -> list[str]:
-    return [row["path"] for row in rows_of(results)]
+    return [made.artifact.name for made in made_of(results)]
 
 
 def _artifacts(order: Order, results: Mapping[Wanted, Result]) -> tuple[Artifact, ...]:
     return tuple(
         Artifact(str(order.out / file.name), file.format, file.scheme)
         for file, result in results.items()
-        if result.row
+        if result.file
     )

@@ -9,16 +9,7 @@ from typing import overload
 
 from edgekit.artifact import Artifact
 from edgekit.errors import UsageError
-from edgekit.manifest import Manifest
-
-
-@dataclass(frozen=True)
-class SkippedFile:
-    """A file that was asked for and not made."""
-
-    scheme: str
-    format: str
-    reason: str
+from edgekit.manifest import Manifest, Skipped
 
 
 @dataclass(frozen=True)
@@ -33,7 +24,7 @@ class ExportResult(Sequence[Artifact]):
     """
 
     files: tuple[Artifact, ...]
-    skipped: tuple[SkippedFile, ...]
+    skipped: tuple[Skipped, ...]
     warnings: tuple[str, ...]
     manifest: Manifest
 

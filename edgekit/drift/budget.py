@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from edgekit.document.record import Fraction, Record
 from edgekit.drift.answers import CLASSIFICATION, REGRESSION
+from edgekit.drift.candidate import VERDICTS, Candidate
 from edgekit.drift.golden import Golden
 from edgekit.errors import UsageError
 from edgekit.shares import hundredths, per_cent_meant
 
-if TYPE_CHECKING:
-    from edgekit.drift.compare import Candidate
-
-# From good to bad.
-VERDICTS = ("none", "pass", "inconclusive", "fail")
 # A drop that nobody allows: above it, a number was meant in per cent.
 _MUCH = 0.2
 
@@ -27,7 +24,7 @@ def worst(verdicts: list[str]) -> str:
 
 
 @dataclass(frozen=True)
-class DriftBudget:
+class DriftBudget(Record):
     """Limits; None where there is none.
 
     Attributes:
@@ -40,8 +37,8 @@ class DriftBudget:
         UsageError: a limit is out of its range, or looks like one in per cent.
     """
 
-    max_accuracy_drop: float | None = None
-    min_agreement: float | None = None
+    max_accuracy_drop: Fraction | None = None
+    min_agreement: Fraction | None = None
     min_sqnr_db: float | None = None
 
     def __post_init__(self) -> None:
@@ -63,10 +60,6 @@ class DriftBudget:
             )
         if self.min_sqnr_db is not None and not math.isfinite(self.min_sqnr_db):
             raise UsageError(f"min_sqnr_db: received {self.min_sqnr_db}, expected a finite number.")
-
-    @property
-    def is_empty(self) -> bool:
-        return self == DriftBudget()
 
     @property
     def limits(self) -> list[str]:
@@ -111,9 +104,6 @@ class DriftBudget:
         ]
         verdict = worst([level for level, _ in findings])
         return verdict, [sentence for level, sentence in findings if level == verdict]
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
     def _require(self, accuracy: bool, agreement: bool) -> None:
         if self.max_accuracy_drop is not None and not accuracy:

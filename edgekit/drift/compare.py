@@ -4,145 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import replace
 
-from numpy.typing import NDArray
-
-from edgekit.artifact import Artifact
-from edgekit.document import tag
-from edgekit.drift.budget import DriftBudget, worst
+from edgekit.drift.budget import DriftBudget
+from edgekit.drift.candidate import Candidate, OutputDrift
+from edgekit.drift.drift import Drift
 from edgekit.drift.golden import Golden, as_golden
-from edgekit.drift.task import TaskDrift, measure_task, reference_accuracy
+from edgekit.drift.reference import ComparedReference
+from edgekit.drift.task import measure_task, reference_accuracy
 from edgekit.errors import DocumentError, TensorError, UsageError, check_progress, check_type
 from edgekit.metrics import distances
 from edgekit.runtime.opening import RunnerLike, opened_all
-from edgekit.runtime.runner import Backend, Runner
-
-
-@dataclass(frozen=True)
-class OutputDrift:
-    """The distance of one output from the reference's. None where the output is not finite.
-
-    Attributes:
-        name: as the reference calls it.
-        max_abs, rmse: in the output's unit.
-        max_abs_rel: `max_abs` as a share of the reference's range.
-        cosine: from -1 to 1.
-        sqnr_db: infinity if the two are equal.
-    """
-
-    name: str
-    max_abs: float | None = None
-    max_abs_rel: float | None = None
-    rmse: float | None = None
-    cosine: float | None = None
-    sqnr_db: float | None = None
-
-    @classmethod
-    def of(cls, name: str, reference: NDArray[Any], answer: NDArray[Any]) -> OutputDrift:
-        """Measure `answer`, of the reference's shape and finite."""
-        return cls(
-            name=name,
-            max_abs=distances.max_abs(reference, answer),
-            max_abs_rel=distances.relative_max_abs(reference, answer),
-            rmse=distances.rmse(reference, answer),
-            cosine=distances.cosine(reference, answer),
-            sqnr_db=distances.sqnr_db(reference, answer),
-        )
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One model file's drift.
-
-    Attributes:
-        outputs: in the order of the reference's.
-        verdict: ``"pass"``, ``"fail"``, ``"inconclusive"``, or ``"none"`` without a budget.
-        reasons: a sentence for each limit that led to the verdict.
-        layers: where along the model the drift arises, if that was looked at.
-        warnings: what makes the comparison less than it seems.
-    """
-
-    artifact: Artifact
-    backend: Backend
-    outputs: tuple[OutputDrift, ...]
-    task: TaskDrift
-    verdict: str = "none"
-    reasons: tuple[str, ...] = ()
-    layers: tuple[dict[str, Any], ...] = ()
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def accuracy(self) -> float | None:
-        """A fraction; None unless the golden is a classification."""
-        return self.task.candidate
-
-    @property
-    def drop(self) -> float | None:
-        """Reference accuracy minus this one's; None unless the golden is a classification."""
-        return self.task.drop
-
-    @property
-    def agreement(self) -> float | None:
-        """Share of samples with the reference's top-1 class; None without classes."""
-        return self.task.agreement
-
-    @property
-    def worst_output(self) -> OutputDrift:
-        """The output with the lowest SQNR; one that is not finite is the worst of all."""
-        return min(
-            self.outputs,
-            key=lambda output: (
-                output.sqnr_db is not None,
-                0.0 if output.sqnr_db is None else output.sqnr_db,
-            ),
-        )
-
-    @property
-    def sqnr_db(self) -> float | None:
-        """Of the worst output; None if that is not finite."""
-        return self.worst_output.sqnr_db
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "artifact": self.artifact.to_json(),
-            "backend": asdict(self.backend),
-            "outputs": [asdict(output) for output in self.outputs],
-            "task": self.task.to_json(),
-            "layers": list(self.layers),
-            "verdict": self.verdict,
-            "reasons": list(self.reasons),
-            "warnings": list(self.warnings),
-        }
-
-
-@dataclass(frozen=True)
-class Drift:
-    """All candidates against one reference.
-
-    Attributes:
-        reference: `Golden.reference` with ``accuracy`` (a fraction or None), ``samples`` (their
-            number) and ``golden_sha256`` (None if the golden was never a file).
-        budget: what the verdicts rest on.
-    """
-
-    reference: dict[str, Any]
-    budget: DriftBudget
-    candidates: tuple[Candidate, ...]
-
-    @property
-    def verdict(self) -> str:
-        """The worst of the candidates': fail, then inconclusive, pass, none."""
-        return worst([candidate.verdict for candidate in self.candidates])
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "schema": tag("drift"),
-            "reference": self.reference,
-            "budget": self.budget.to_json(),
-            "candidates": [candidate.to_json() for candidate in self.candidates],
-        }
+from edgekit.runtime.runner import Runner
 
 
 def compare(
@@ -183,12 +56,12 @@ def compare(
             if progress is not None:
                 progress(f"comparing {number}/{len(runners)}: {runner.artifact.name}")
             candidates.append(_candidate(golden, runner, budget))
-    reference = {
-        **golden.reference,
-        "accuracy": reference_accuracy(golden),
-        "samples": len(golden.samples),
-        "golden_sha256": golden.sha256,
-    }
+    reference = ComparedReference(
+        **vars(golden.reference),
+        accuracy=reference_accuracy(golden),
+        samples=len(golden.samples),
+        golden_sha256=golden.sha256,
+    )
     return Drift(reference, budget, tuple(candidates))
 
 
@@ -212,7 +85,7 @@ def _candidate(golden: Golden, runner: Runner, budget: DriftBudget) -> Candidate
     unmeasured = {name for name, _ in broken}
     task_answer = answers[golden.task_output] if golden.task_output is not None else None
     candidate = Candidate(
-        artifact=runner.artifact,
+        artifact=runner.artifact.recorded(),
         backend=runner.backend,
         outputs=tuple(
             OutputDrift(name)
@@ -242,11 +115,11 @@ def _check_origin(golden: Golden, runner: Runner) -> tuple[str, ...]:
             f"{known.golden_sha256}, received one with {golden.sha256}. Give that golden file, or "
             "export for this one (--golden) or for none."
         )
-    if known.source_sha256 in (None, reference["sha256"]):
+    if known.source_sha256 in (None, reference.sha256):
         return ()
     return (
         f"was made of a model with sha256 {known.source_sha256}, and the golden file holds the "
-        f"answers of another, {reference['path']} with {reference['sha256']}",
+        f"answers of another, {reference.path} with {reference.sha256}",
     )
 
 

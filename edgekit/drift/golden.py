@@ -8,27 +8,39 @@ from __future__ import annotations
 import json
 import lzma
 import os
-import re
 import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.document.record import Document
 from edgekit.drift.answers import Answers, ask
+from edgekit.drift.reference import Reference
 from edgekit.errors import DocumentError, SamplesError, TensorError, check_type
 from edgekit.files import existing, refuse_existing, sha256_of
 from edgekit.runtime.opening import RunnerLike, opened
 from edgekit.runtime.runner import Runner
 from edgekit.samples import Samples, SamplesLike, Sources, save_npz
 
-_SCHEMA = "edgekit.golden/1"
 _INPUT, _OUTPUT, _LABELS, _META = "input/", "output/", "labels", "meta"
+
+
+@dataclass(frozen=True)
+class _Meta(Document):
+    """What a golden file says beside its arrays."""
+
+    kind: ClassVar[str] = "golden"
+
+    reference: Reference
+    task: str
+    task_output: str | None
+
 
 # All that numpy, zipfile and the decompressors raise on a file that was cut, altered or forged:
 # encrypted and unknown entries, headers that do not parse, shapes beyond any memory.
@@ -54,12 +66,11 @@ class Golden(Answers):
     """What the original model answers.
 
     Attributes:
-        reference: ``{"path", "sha256", "format", "size_bytes", "backend": {"name", "version"}}``
-            of the original model; `path` is the file's name alone.
+        reference: the original model.
         sha256: of the file this was loaded from; None if it was not.
     """
 
-    reference: dict[str, Any]
+    reference: Reference
     sha256: str | None = None
 
     @classmethod
@@ -89,15 +100,10 @@ class Golden(Answers):
 
     @classmethod
     def _asked(cls, runner: Runner, samples: Samples) -> Golden:
-        answers = ask(runner, samples)
-        artifact, backend = runner.artifact, runner.backend
-        reference = {
-            "path": artifact.name,
-            "sha256": artifact.sha256,
-            "format": artifact.format,
-            "size_bytes": artifact.size_bytes,
-            "backend": {"name": backend.name, "version": backend.version},
-        }
+        answers, artifact = ask(runner, samples), runner.artifact
+        reference = Reference(
+            artifact.name, artifact.sha256, artifact.format, artifact.size_bytes, runner.backend
+        )
         return cls(answers.samples, answers.outputs, answers.task, answers.task_output, reference)
 
     def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> Golden:
@@ -113,13 +119,8 @@ class Golden(Answers):
             OutputExistsError: `path` exists and `overwrite` is false.
         """
         refuse_existing([path], overwrite)
-        meta = {
-            "schema": _SCHEMA,
-            "reference": self.reference,
-            "task": self.task,
-            "task_output": self.task_output,
-        }
-        text = json.dumps(meta, ensure_ascii=False)
+        meta = _Meta(self.reference, self.task, self.task_output)
+        text = json.dumps(meta.to_json(), ensure_ascii=False)
         arrays = {_META: np.frombuffer(text.encode("utf-8"), np.uint8)}
         arrays.update({_INPUT + name: x for name, x in self.samples.inputs.items()})
         arrays.update({_OUTPUT + name: x for name, x in self.outputs.items()})
@@ -150,8 +151,9 @@ class Golden(Answers):
         try:
             samples = Samples(_named(arrays, _INPUT), arrays.get(_LABELS))
             outputs = _named(arrays, _OUTPUT)
-            task, output = meta["task"], meta["task_output"]
-            return cls(samples, outputs, task, output, meta["reference"], sha256_of(path))
+            return cls(
+                samples, outputs, meta.task, meta.task_output, meta.reference, sha256_of(path)
+            )
         except (SamplesError, TensorError) as error:
             raise DocumentError(f"{path}: {error}") from error
 
@@ -182,8 +184,7 @@ def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         return {name: archive[name] for name in wanted}
 
 
-def _read_meta(path: Path, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    """The `meta` array's content, its structure checked."""
+def _read_meta(path: Path, arrays: Mapping[str, NDArray[Any]]) -> _Meta:
     raw = arrays.get(_META)
     if raw is None or raw.dtype != np.uint8:
         raise DocumentError(
@@ -191,31 +192,13 @@ def _read_meta(path: Path, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]
             "edgekit golden"
         )
     try:
-        meta: dict[str, Any] = json.loads(raw.tobytes())
+        return _Meta.from_json(json.loads(raw.tobytes()))
     except (ValueError, RecursionError) as error:
-        raise DocumentError(f"{path}: its 'meta' is not JSON ({error}).") from error
-    if not isinstance(meta, dict) or meta.get("schema") != _SCHEMA:
-        received = meta.get("schema") if isinstance(meta, dict) else None
-        raise DocumentError(f"{path}: received schema {received!r}, expected {_SCHEMA!r}.")
-    reference = meta.get("reference")
-    backend = reference.get("backend") if isinstance(reference, dict) else None
-    output = meta.get("task_output")
-    if not (
-        isinstance(reference, dict)
-        and isinstance(backend, dict)
-        and all(isinstance(reference.get(key), str) for key in ("path", "format"))
-        and re.fullmatch("[0-9a-f]{64}", str(reference.get("sha256")))
-        and type(reference.get("size_bytes")) is int
-        and reference["size_bytes"] >= 0
-        and all(isinstance(backend.get(key), str) for key in ("name", "version"))
-        and isinstance(meta.get("task"), str)
-        and (output is None or isinstance(output, str))
-    ):
+        raise DocumentError(f"{path}: its 'meta' is not JSON ({error!s:.200}).") from error
+    except DocumentError as error:
         raise DocumentError(
-            f"{path}: its 'meta' lacks 'reference', 'task' or 'task_output', or one of them is "
-            "malformed. Make the file anew with: edgekit golden"
-        )
-    return meta
+            f"{path}: its 'meta': {error} Make the file anew with: edgekit golden"
+        ) from error
 
 
 def _named(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:

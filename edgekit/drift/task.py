@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.drift.answers import CLASSIFICATION, REGRESSION
+from edgekit.document.record import (
+    Count,
+    Difference,
+    Fraction,
+    NotNegative,
+    Positive,
+    Record,
+    renamed,
+)
+from edgekit.drift.answers import CLASSIFICATION, REGRESSION, TASKS
 from edgekit.drift.golden import Golden
 from edgekit.metrics import distances
 
@@ -17,29 +26,29 @@ _LISTED_FLIPS = 100
 
 
 @dataclass(frozen=True)
-class ClassDrift:
-    """The samples of one class by their label. All but the counts are fractions."""
+class ClassDrift(Record):
+    """The samples of one class by their label; all but the counts are fractions.
 
-    label: int
-    count: int
-    reference: float
-    candidate: float
-    drop: float
-    agreement: float
+    Attributes:
+        reference, candidate: accuracies.
+        drop: `reference` minus `candidate`.
+    """
 
-    def to_json(self) -> dict[str, Any]:
-        fields = asdict(self)
-        return {"class": fields.pop("label"), **fields}
+    label: Count = field(metadata=renamed("class"))
+    count: Positive
+    reference: Fraction
+    candidate: Fraction
+    drop: Difference
+    agreement: Fraction
 
 
 @dataclass(frozen=True)
-class TaskDrift:
-    """The candidate's decisions beside the reference's. None where the task has no such number.
+class TaskDrift(Record):
+    """The candidate's decisions beside the reference's; None where the task has no such number.
 
     Attributes:
-        kind: as `Golden.task`.
         output: name of the reference's output that is looked at.
-        reference, candidate: accuracy, fractions.
+        reference, candidate: accuracy, a fraction.
         drop: `reference` minus `candidate`.
         drop_ci95: the drop's 95 % confidence interval.
         agreement: share of samples with the reference's top-1 class.
@@ -49,26 +58,18 @@ class TaskDrift:
         rmse_reference, rmse_candidate: of a regression, against the labels.
     """
 
-    kind: str
+    kind: Annotated[str, ("enum", TASKS)]
     output: str | None
-    reference: float | None = None
-    candidate: float | None = None
-    drop: float | None = None
-    drop_ci95: tuple[float, float] | None = None
-    agreement: float | None = None
-    flips: int | None = None
-    flipped: tuple[int, ...] = ()
+    reference: Fraction | None = None
+    candidate: Fraction | None = None
+    drop: Difference | None = None
+    drop_ci95: tuple[Difference, Difference] | None = None
+    agreement: Fraction | None = None
+    flips: Count | None = None
+    flipped: Annotated[tuple[Count, ...], ("maxItems", _LISTED_FLIPS)] = ()
     per_class: tuple[ClassDrift, ...] = ()
-    rmse_reference: float | None = None
-    rmse_candidate: float | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            **asdict(self),
-            "drop_ci95": None if self.drop_ci95 is None else list(self.drop_ci95),
-            "flipped": list(self.flipped),
-            "per_class": [row.to_json() for row in self.per_class],
-        }
+    rmse_reference: NotNegative | None = None
+    rmse_candidate: NotNegative | None = None
 
 
 def reference_accuracy(golden: Golden) -> float | None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any
 
-from edgekit import document
 from edgekit.artifact import FORMATS, Artifact
 from edgekit.errors import ArtifactError, UsageError
 from edgekit.files import compressed_size
@@ -18,8 +16,19 @@ from edgekit.formats.model_file import read_model
 from edgekit.formats.onnx import completed, properties
 from edgekit.inspection import costs
 from edgekit.inspection.compatibility import loadable_by
-from edgekit.inspection.partitions import Partitions, Shapes, partitions_of, shapes_of
+from edgekit.inspection.inspection import (
+    Activations,
+    DeclaredTensor,
+    Inference,
+    Inspection,
+    LayerCost,
+    Macs,
+    Weights,
+    fallbacks,
+)
+from edgekit.inspection.partitions import Shapes, partitions_of, shapes_of
 from edgekit.inspection.whole_numbers import carriers_of_integers
+from edgekit.manifest import FloatOp
 
 # Operators that carry values between integers and reals and compute nothing.
 _BRIDGES = {"QUANTIZE", "DEQUANTIZE", "QuantizeLinear", "DequantizeLinear"}
@@ -38,12 +47,11 @@ class Operators:
 
     Attributes:
         counts: how often each occurs, by the dtype it computes in.
-        float_ops: ``{"op", "tensor", "reason"}`` of those that compute in float although the file
-            is for integers.
+        float_ops: those that compute in float although the file is for integers.
     """
 
     counts: dict[str, dict[str, int]]
-    float_ops: list[dict[str, str]]
+    float_ops: tuple[FloatOp, ...]
 
 
 def operators_of(model: Model, scheme: str | None, ways: Sequence[str] = ()) -> Operators:
@@ -63,13 +71,13 @@ def operators_of(model: Model, scheme: str | None, ways: Sequence[str] = ()) -> 
     whole = []
     if model.format == "tflite":
         whole = [o for graph in model.graphs for o in carriers_of_integers(graph)]
-    float_ops = []
+    float_ops: tuple[FloatOp, ...] = ()
     if scheme in _INTEGER_SCHEMES or (scheme is None and quantised):
-        float_ops = [
-            {"op": o.op, "tensor": o.tensor, "reason": _reason(o, scheme, integer, ways, whole)}
+        float_ops = tuple(
+            FloatOp(o.op, o.tensor, _reason(o, scheme, integer, ways, whole))
             for o, dtype in rows
             if dtype == "float32" and o.op not in _BRIDGES
-        ]
+        )
     ordered = {dtype: dict(sorted(counts[dtype].items())) for dtype in sorted(counts)}
     return Operators(ordered, float_ops)
 
@@ -131,80 +139,6 @@ def _rows(format: str, operators: tuple[Operator, ...]) -> list[tuple[Operator, 
     return rows
 
 
-@dataclass(frozen=True)
-class Inspection:
-    """What `inspect` found.
-
-    Attributes:
-        artifact: the file.
-        metadata: what edgekit stored in it; None if another made it.
-        model: its graphs.
-        operators: counted by dtype.
-        layers: ``{"op", "tensor", "macs"}`` of operators that multiply matrices; macs None where
-            the file does not say the shapes.
-        weights: bytes by dtype.
-        memory: what flows.
-        partitions: of the delegate; its `reason` says why there is nothing to tell.
-        loadable_by: versions by interpreter, the oldest first.
-        compressed_size_bytes: of the file packed by xz, as an update would carry it.
-        shapes_unknown: why shapes that an ONNX file does not declare were not inferred, so that MACs
-            and memory leave out what needs them; None if they were.
-    """
-
-    artifact: Artifact
-    metadata: Metadata | None
-    model: Model
-    operators: Operators
-    layers: tuple[dict[str, Any], ...]
-    weights: dict[str, int]
-    memory: costs.Memory
-    partitions: Partitions
-    loadable_by: dict[str, tuple[str, ...]]
-    compressed_size_bytes: int
-    shapes_unknown: str | None = None
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates of all layers whose shapes are known; see `costs.macs`."""
-        return sum(layer["macs"] or 0 for layer in self.layers)
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "schema": document.tag("inspection"),
-            "artifact": self.artifact.to_json(),
-            "compressed_size_bytes": self.compressed_size_bytes,
-            "metadata": self.metadata.to_json() if self.metadata else None,
-            "inputs": [_spec(name, t) for name, t in self.model.inputs.items()],
-            "outputs": [_spec(name, t) for name, t in self.model.outputs.items()],
-            "ops": self.operators.counts,
-            "float_ops": self.operators.float_ops,
-            "macs": {
-                "total": self.macs,
-                "unknown_layers": sum(layer["macs"] is None for layer in self.layers),
-                "layers": list(self.layers),
-            },
-            "weights": {"bytes": sum(self.weights.values()), "by_dtype": self.weights},
-            "activations": {
-                "sum_bytes": self.memory.sum_bytes,
-                "peak_arena_bytes": self.memory.peak_arena_bytes,
-                "estimate": True,
-                "unknown_tensors": self.memory.unknown,
-            },
-            "shapes": {"reason": self.shapes_unknown},
-            "delegate": self.partitions.to_json(),
-            "loadable_by": {name: list(v) for name, v in self.loadable_by.items()},
-        }
-
-
-def _spec(name: str, tensor: Tensor) -> dict[str, Any]:
-    return {
-        "name": name,
-        "dtype": tensor.dtype,
-        "shape": None if tensor.shape is None else list(tensor.shape),
-        "quantization": tensor.quantization.to_json() if tensor.quantization else None,
-    }
-
-
 def inspect(path: str | os.PathLike[str]) -> Inspection:
     """Tell what a ``.tflite`` or ``.onnx`` file holds and costs. Needs no TensorFlow.
 
@@ -235,30 +169,46 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
     if artifact.format == "onnx":
         shapes = shapes_of(artifact.path, len(content))
         model = completed(model, shapes.known)
-    layers = [(o, costs.macs(o)) for o in model.operators]
+    scheme = metadata.recipe.get("scheme") if metadata else artifact.scheme
+    operators = operators_of(model, scheme, fallbacks(metadata))
     return Inspection(
-        artifact,
-        metadata,
-        model,
-        operators_of(
-            model,
-            metadata.recipe.get("scheme") if metadata else artifact.scheme,
-            _ways(metadata),
-        ),
-        tuple({"op": o.op, "tensor": o.tensor, "macs": n} for o, n in layers if n != 0),
-        costs.weights(model.graphs),
-        costs.memory(model.graphs),
-        partitions_of(artifact, model, len(content)),
-        found,
-        compressed_size(content),
-        shapes.reason,
+        artifact=artifact.recorded(),
+        compressed_size_bytes=compressed_size(content),
+        metadata=metadata,
+        inputs=_declared(model.inputs),
+        outputs=_declared(model.outputs),
+        ops=operators.counts,
+        float_ops=operators.float_ops,
+        macs=_macs(model),
+        weights=_weights(model),
+        activations=_activations(model),
+        shapes=Inference(shapes.reason),
+        delegate=partitions_of(artifact, model, len(content)),
+        loadable_by=found,
     )
 
 
-def _ways(metadata: Metadata | None) -> list[str]:
-    """The ways down that a file tells of, as far as they are texts: it need not be trusted."""
-    told = metadata.recipe.get("ways_down") if metadata else None
-    return [way for way in told if isinstance(way, str)] if isinstance(told, list) else []
+def _declared(tensors: Mapping[str, Tensor]) -> tuple[DeclaredTensor, ...]:
+    return tuple(
+        DeclaredTensor(name, t.dtype, t.shape, t.quantization) for name, t in tensors.items()
+    )
+
+
+def _macs(model: Model) -> Macs:
+    counted = [(o, costs.macs(o)) for o in model.operators]
+    layers = tuple(LayerCost(o.op, o.tensor, n) for o, n in counted if n != 0)
+    total = sum(layer.macs or 0 for layer in layers)
+    return Macs(total, sum(layer.macs is None for layer in layers), layers)
+
+
+def _weights(model: Model) -> Weights:
+    by_dtype = costs.weights(model.graphs)
+    return Weights(sum(by_dtype.values()), by_dtype)
+
+
+def _activations(model: Model) -> Activations:
+    memory = costs.memory(model.graphs)
+    return Activations(memory.sum_bytes, memory.peak_arena_bytes, True, memory.unknown)
 
 
 def _metadata(content: bytes, format: str) -> Metadata | None:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from edgekit.artifact import Artifact
+from edgekit.document.record import Count, Record, renamed
 from edgekit.formats.graph import Model, Shape
 from edgekit.runtime.child import run_in_child
 from edgekit.runtime.limits import Limits, limit_process
 
 
 @dataclass(frozen=True)
-class Partitions:
+class Outside(Record):
+    """An operator that the delegate leaves to the interpreter."""
+
+    op: str
+    tensor: str
+
+
+@dataclass(frozen=True)
+class Partitions(Record):
     """What XNNPACK takes of the main graph.
 
     Attributes:
@@ -24,13 +33,9 @@ class Partitions:
         reason: why nothing is known; None if it is.
     """
 
-    count: int | None
-    outside: tuple[dict[str, str], ...] | None
+    count: Count | None = field(metadata=renamed("partitions"))
+    outside: tuple[Outside, ...] | None
     reason: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        outside = None if self.outside is None else list(self.outside)
-        return {"partitions": self.count, "outside": outside, "reason": self.reason}
 
 
 def partitions_of(artifact: Artifact, model: Model, size_bytes: int) -> Partitions:
@@ -58,9 +63,7 @@ def partitions_of(artifact: Artifact, model: Model, size_bytes: int) -> Partitio
             seen.add(key)
             inside.add(makers[key])
             rest += [t.key for t in operators[makers[key]].inputs if t]
-    outside = tuple(
-        {"op": o.op, "tensor": o.tensor} for i, o in enumerate(operators) if i not in inside
-    )
+    outside = tuple(Outside(o.op, o.tensor) for i, o in enumerate(operators) if i not in inside)
     return Partitions(len(answer), outside)
 
 

@@ -42,7 +42,7 @@ class ModelObject(Artifact):
             digest.update(value.reshape(-1).view(np.uint8).data)
         return digest.hexdigest()
 
-    @property
+    @cached_property
     def size_bytes(self) -> int:
         """What its weights take."""
         return sum(np.asarray(variable).nbytes for variable in self.model.weights)

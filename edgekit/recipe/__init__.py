@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgekit.config import check_types, read_toml
+from edgekit.document.tuning import OBJECTIVES
 from edgekit.errors import RecipeError
 from edgekit.preprocess import Preprocessing
 from edgekit.recipe.augmentation import AUGMENTATIONS, AugmentationRecipe
@@ -19,7 +20,7 @@ from edgekit.recipe.optimize import ClusterRecipe, PruneRecipe
 from edgekit.recipe.qat import DistillRecipe, QatRecipe
 from edgekit.recipe.schedule import SCHEDULES, ScheduleRecipe
 from edgekit.recipe.training import LOSSES, METRICS, OPTIMIZERS, TrainingRecipe
-from edgekit.recipe.tune import OBJECTIVES, Dimension, TuneRecipe, check_search
+from edgekit.recipe.tune import Dimension, TuneRecipe, check_search
 
 __all__ = [
     "AUGMENTATIONS",

@@ -8,12 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, TypeGuard, TypeVar
 
 from edgekit.config import check_types, leaves, with_values
+from edgekit.document.tuning import OBJECTIVES
 from edgekit.errors import RecipeError, nearest
 from edgekit.recipe.checks import check, check_name
 from edgekit.recipe.export import ExportRecipe
-
-# What a trial can be judged by, and whether more of it is better.
-OBJECTIVES = {"accuracy": True, "int8_accuracy": True, "size_bytes": False, "latency_ms": False}
 
 # Trials on other data cannot be held against each other.
 _FIXED = ("data", "tune")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
+from edgekit.drift.drift import Drift
 from edgekit.errors import UsageError
 from edgekit.files import atomic, refuse_existing
 from edgekit.report.data import Report
@@ -34,7 +34,7 @@ def write_report(
         UsageError: another ending than ``.html`` or ``.md``, no documents, or one does not exist.
         OutputExistsError: `output` exists and `overwrite` is false.
         DocumentError: a document is invalid, or they do not belong together.
-        MissingDependencyError: the ``report`` extra is not installed.
+        MissingDependencyError: HTML is asked for, and the ``report`` extra is not installed.
     """
     output = Path(output)
     writer = _WRITERS.get(output.suffix.lower())
@@ -51,12 +51,8 @@ def write_report(
     return report
 
 
-def write_junit(drift: dict[str, Any], output: str | os.PathLike[str]) -> None:
-    """Write a drift document as JUnit XML, replacing what is at `output`.
-
-    Raises:
-        DocumentError: `drift` is a document of another kind.
-    """
+def write_junit(drift: Drift, output: str | os.PathLike[str]) -> None:
+    """Write the verdicts as JUnit XML, replacing what is at `output`."""
     text = to_junit(drift)
     with atomic(output) as temporary:
         temporary.write_text(text, "utf-8")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
+from edgekit.document.training import Training
 from edgekit.report import units
 from edgekit.report.data import Report, Row
 
@@ -144,7 +145,7 @@ def whisker_chart(report: Report) -> WhiskerChart | None:
     rows = [(row, row.drop) for row in report.rows if row.drop is not None]
     if not rows:
         return None
-    budget = report.budget.get("max_accuracy_drop")
+    budget = report.budget.max_accuracy_drop
     values = [0.0] + [drop for _, drop in rows] + ([] if budget is None else [budget])
     values += [end for row, _ in rows for end in row.drop_ci95 or ()]
     pad = 0.05 * (max(values) - min(values)) or 0.001
@@ -182,9 +183,9 @@ def heat_table(report: Report) -> HeatTable | None:
     counts: dict[str, int] = {}
     for row in files:
         for entry in row.per_class:
-            name = str(entry["class"])
-            drops.setdefault(name, {})[row.sha256] = entry["drop"]
-            counts[name] = entry["count"]
+            name = str(entry.label)
+            drops.setdefault(name, {})[row.sha256] = entry.drop
+            counts[name] = entry.count
     if not drops:
         return None
     worst = {name: max(row.values()) for name, row in drops.items()}
@@ -210,10 +211,10 @@ def heat_table(report: Report) -> HeatTable | None:
     )
 
 
-def training_curves(training: dict[str, Any] | None) -> list[Curve]:
+def training_curves(training: Training | None) -> list[Curve]:
     """Accuracy, other metrics, loss and learning rate over the epochs, where there are two at least."""
-    history = training["history"] if training else []
-    best = training.get("best_epoch") if training else None
+    history = training.history if training else ()
+    best = training.best_epoch if training else None
     curves = []
     for key in measures(history):
         series = {

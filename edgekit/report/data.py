@@ -3,10 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
+
+from edgekit.document.training import Training
+from edgekit.document.tuning import Tuning
+from edgekit.drift.budget import DriftBudget
+from edgekit.drift.candidate import VERDICTS as FROM_GOOD_TO_BAD
+from edgekit.drift.candidate import Candidate, OutputDrift
+from edgekit.drift.task import ClassDrift
+from edgekit.inspection.inspection import Inspection
+from edgekit.manifest import ExportedFile, FloatOp, Skipped
+from edgekit.runtime.checkup import Checkup
+from edgekit.runtime.host import HostState
+from edgekit.scoring.evaluation import Evaluation
+
+D = TypeVar("D")
 
 # From the one that matters most: what several verdicts come to is the first that occurs.
-VERDICTS = ("fail", "inconclusive", "pass", "none")
+VERDICTS = FROM_GOOD_TO_BAD[::-1]
+
+
+@dataclass(frozen=True)
+class Labelled(Generic[D]):
+    """A document of which there may be several.
+
+    Attributes:
+        label: the name of its file, with its folder's where several have the same.
+    """
+
+    label: str
+    document: D
 
 
 @dataclass(frozen=True)
@@ -38,17 +64,12 @@ class Row:
     """One model file. None, or empty, where no document says.
 
     Attributes:
-        accuracy, drop, agreement: fractions; `drop` is the original's accuracy minus this one's.
-        drop_ci95: both ends of the 95 % interval of `drop`.
-        flips: samples whose answer differs from the original's.
-        rmse, rmse_reference: of a regression, against the labels, this one's and the original's.
-        sqnr_db: of the worst output; None also where all outputs are equal or one is not finite.
+        accuracy: a fraction, on the samples that the files were compared on.
         measurement: of the first benchmark the first run that the original can be held against.
-        verdict: one of `VERDICTS`, or None for a file that was not compared.
+        candidate: its comparison; of several the one with the gravest verdict.
         budget: the limits that led to the verdict.
-        per_class, outputs, layers: as in the drift document.
-        recipe, ops, float_ops, warnings: as in the manifest.
-        compressed_size_bytes: of the file packed by xz.
+        exported: its entry in the manifest.
+        warnings: what to know before the file is put to use.
     """
 
     name: str
@@ -57,25 +78,81 @@ class Row:
     scheme: str | None
     size_bytes: int | None
     accuracy: float | None = None
-    drop: float | None = None
-    drop_ci95: tuple[float, float] | None = None
-    agreement: float | None = None
-    flips: int | None = None
-    rmse: float | None = None
-    rmse_reference: float | None = None
-    sqnr_db: float | None = None
     measurement: Measurement | None = None
-    verdict: str | None = None
-    budget: dict[str, float] = field(default_factory=dict)
-    reasons: tuple[str, ...] = ()
-    per_class: tuple[dict[str, Any], ...] = ()
-    outputs: tuple[dict[str, Any], ...] = ()
-    layers: tuple[dict[str, Any], ...] = ()
-    recipe: dict[str, Any] = field(default_factory=dict)
-    ops: dict[str, dict[str, int]] = field(default_factory=dict)
-    float_ops: tuple[dict[str, Any], ...] = ()
-    compressed_size_bytes: int | None = None
+    candidate: Candidate | None = None
+    budget: DriftBudget = field(default_factory=DriftBudget)
+    exported: ExportedFile | None = None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def drop(self) -> float | None:
+        """The original's accuracy minus this one's."""
+        return self.candidate.drop if self.candidate else None
+
+    @property
+    def drop_ci95(self) -> tuple[float, float] | None:
+        """Both ends of the 95 % interval of `drop`."""
+        return self.candidate.task.drop_ci95 if self.candidate else None
+
+    @property
+    def agreement(self) -> float | None:
+        """A fraction."""
+        return self.candidate.agreement if self.candidate else None
+
+    @property
+    def flips(self) -> int | None:
+        """Samples whose answer differs from the original's."""
+        return self.candidate.task.flips if self.candidate else None
+
+    @property
+    def rmse(self) -> float | None:
+        """Of a regression, against the labels."""
+        return self.candidate.task.rmse_candidate if self.candidate else None
+
+    @property
+    def rmse_reference(self) -> float | None:
+        """Of a regression, the original's."""
+        return self.candidate.task.rmse_reference if self.candidate else None
+
+    @property
+    def sqnr_db(self) -> float | None:
+        """Of the worst output; None also where one is not finite."""
+        return self.candidate.sqnr_db if self.candidate else None
+
+    @property
+    def verdict(self) -> str | None:
+        """One of `VERDICTS`, or None for a file that was not compared."""
+        return self.candidate.verdict if self.candidate else None
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        return self.candidate.reasons if self.candidate else ()
+
+    @property
+    def per_class(self) -> tuple[ClassDrift, ...]:
+        return self.candidate.task.per_class if self.candidate else ()
+
+    @property
+    def outputs(self) -> tuple[OutputDrift, ...]:
+        return self.candidate.outputs if self.candidate else ()
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """As in the manifest."""
+        return self.exported.recipe if self.exported else {}
+
+    @property
+    def ops(self) -> dict[str, dict[str, int]]:
+        return self.exported.ops if self.exported else {}
+
+    @property
+    def float_ops(self) -> tuple[FloatOp, ...]:
+        return self.exported.float_ops if self.exported else ()
+
+    @property
+    def compressed_size_bytes(self) -> int | None:
+        """Of the file packed by xz."""
+        return self.exported.compressed_size_bytes if self.exported else None
 
     @property
     def p50_ms(self) -> float | None:
@@ -97,12 +174,11 @@ class Host:
 
     Attributes:
         document: name of the file it was read from.
-        state: as in the document.
         noise: what made the measurements less reliable, in words.
     """
 
     document: str
-    state: dict[str, Any]
+    state: HostState
     noise: tuple[str, ...]
 
 
@@ -115,13 +191,10 @@ class Report:
         reference: the original model; None if no document names it.
         samples: how many the files were compared on.
         golden_sha256: of the golden file they were compared with.
-        budget: ``max_accuracy_drop``, ``min_agreement``, ``min_sqnr_db``, where set. Empty if there
-            is none, or if the documents do not agree on one.
+        budget: without limits if there are none, or if the documents do not agree on them.
         hosts: one for each benchmark.
         measurements: every run of every benchmark, the original's included.
-        training: the training document.
-        tuning: the tuning document.
-        skipped: what was asked for and not made: ``{"format", "scheme", "reason"}``.
+        skipped: what was requested and not made.
         versions: of the packages that made the files.
         notes: what a reader must know of how the documents were merged.
         documents: names of the files read.
@@ -131,23 +204,26 @@ class Report:
     reference: Row | None
     samples: int | None
     golden_sha256: str | None
-    budget: dict[str, float]
+    budget: DriftBudget
     hosts: tuple[Host, ...]
     measurements: tuple[Measurement, ...]
-    training: dict[str, Any] | None
-    skipped: tuple[dict[str, Any], ...]
+    training: Training | None
+    skipped: tuple[Skipped, ...]
     versions: dict[str, str]
     notes: tuple[str, ...]
     documents: tuple[str, ...]
-    tuning: dict[str, Any] | None = None
+    tuning: Tuning | None = None
+    evaluations: tuple[Labelled[Evaluation], ...] = ()
+    inspections: tuple[Labelled[Inspection], ...] = ()
+    checkups: tuple[Labelled[Checkup], ...] = ()
 
     @property
-    def host(self) -> dict[str, Any] | None:
-        """The machine of the first benchmark, as in its document."""
+    def host(self) -> HostState | None:
+        """The machine of the first benchmark."""
         return self.hosts[0].state if self.hosts else None
 
     @property
-    def float_ops(self) -> dict[str, tuple[dict[str, Any], ...]]:
+    def float_ops(self) -> dict[str, tuple[FloatOp, ...]]:
         """Operators left in float, with the reason, by file name; only files that have some."""
         return {row.name: row.float_ops for row in self.rows if row.float_ops}
 

@@ -5,38 +5,68 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
+from edgekit.artifact import Artifact
+from edgekit.document.record import Document
+from edgekit.document.training import TrainedModel, Training
+from edgekit.document.tuning import Trial, Tuning
+from edgekit.drift.drift import Drift
+from edgekit.drift.reference import Reference
 from edgekit.errors import DocumentError
+from edgekit.inspection.inspection import Inspection
+from edgekit.manifest import Manifest, Source
+from edgekit.runtime.bench import Bench
+from edgekit.scoring.evaluation import Evaluation
+
+D = TypeVar("D", bound=Document)
+
+# What a document says of the original model.
+Original = Source | Reference | TrainedModel
 
 
 @dataclass(frozen=True)
-class Document:
-    """A document that has been read and validated.
+class Read:
+    """A document that has been read.
 
     Attributes:
         label: what a report calls it.
     """
 
     path: Path
-    kind: str
-    content: dict[str, Any]
+    document: Document
     label: str = ""
 
     @property
-    def original(self) -> dict[str, Any] | None:
-        """The entry of the original model; a benchmark does not say which file that is."""
-        key = {"drift": "reference", "manifest": "source", "training": "model"}.get(self.kind)
-        entry: dict[str, Any] | None = self.content[key] if key else None
-        return entry
+    def kind(self) -> str:
+        return self.document.kind
 
     @property
-    def files(self) -> list[dict[str, Any]]:
-        """The entries of model files, the original one apart."""
-        if self.kind == "manifest":
-            return list(self.content["files"])
-        key = {"bench": "runs", "drift": "candidates"}.get(self.kind)
-        return [row["artifact"] for row in self.content[key]] if key else []
+    def original(self) -> Original | None:
+        """The original model; a benchmark does not say which file that is."""
+        document = self.document
+        if isinstance(document, Drift):
+            return document.reference
+        if isinstance(document, Manifest):
+            return document.source
+        return document.model if isinstance(document, Training) else None
+
+    @property
+    def files(self) -> list[Artifact]:
+        """Model files, which may include the original one."""
+        document = self.document
+        if isinstance(document, Bench):
+            return [run.artifact for run in document.runs]
+        if isinstance(document, Drift):
+            return [candidate.artifact for candidate in document.candidates]
+        if isinstance(document, Manifest):
+            return [file.artifact for file in document.files]
+        return [document.artifact] if isinstance(document, (Evaluation, Inspection)) else []
+
+
+def of_kind(documents: Sequence[Read], cls: type[D]) -> list[tuple[Read, D]]:
+    """Those that are of a class, each with the document itself."""
+    return [(read, read.document) for read in documents if isinstance(read.document, cls)]
 
 
 def base_name(path: str) -> str:
@@ -49,7 +79,7 @@ def short(sha256: str) -> str:
     return f"{sha256[:12]}…"
 
 
-def check_hashes(documents: Sequence[Document]) -> None:
+def check_hashes(documents: Sequence[Read]) -> None:
     """Refuse documents that are not of one model and its files.
 
     Raises:
@@ -66,115 +96,115 @@ def check_hashes(documents: Sequence[Document]) -> None:
     _no_strangers(documents)
 
 
-def _one_original(documents: Sequence[Document]) -> None:
-    originals = [(doc, doc.original["sha256"]) for doc in documents if doc.original]
-    for doc, sha256 in originals[1:]:
+def _one_original(documents: Sequence[Read]) -> None:
+    originals = [(read, read.original.sha256) for read in documents if read.original]
+    for read, sha256 in originals[1:]:
         first, expected = originals[0]
         if sha256 != expected:
             raise DocumentError(
-                f"{first.path} and {doc.path} do not belong together: the {first.kind} document is "
-                f"of an original model with sha256 {short(expected)}, the {doc.kind} document of "
+                f"{first.path} and {read.path} do not belong together: the {first.kind} document is "
+                f"of an original model with sha256 {short(expected)}, the {read.kind} document of "
                 f"one with {short(sha256)}. Make both from the same model."
             )
 
 
-def _from_the_front(documents: Sequence[Document]) -> None:
-    for tuning in documents:
-        if tuning.kind != "tuning":
-            continue
-        known = {row["model"]["sha256"] for row in front_of(tuning.content)}
-        for doc in documents:
-            if doc.original and doc.original["sha256"] not in known:
+def _from_the_front(documents: Sequence[Read]) -> None:
+    for at, tuning in of_kind(documents, Tuning):
+        known = {model.sha256 for _, model in kept_models(tuning)}
+        for read in documents:
+            if read.original and read.original.sha256 not in known:
                 raise DocumentError(
-                    f"{doc.path} and {tuning.path} do not belong together: the {doc.kind} document is "
-                    f"of an original model with sha256 {short(doc.original['sha256'])}, and the "
+                    f"{read.path} and {at.path} do not belong together: the {read.kind} document is "
+                    f"of an original model with sha256 {short(read.original.sha256)}, and the "
                     f"tuning's best models have {', '.join(map(short, sorted(known)))}. Give the "
                     "documents of a model that the tuning found."
                 )
 
 
-def front_of(tuning: dict[str, Any]) -> list[dict[str, Any]]:
-    """The trials of a tuning document that are on its front and whose model is kept."""
-    chosen = set(tuning["front"])
-    return [row for row in tuning["trials"] if row["number"] in chosen and row["model"]]
+def kept_models(tuning: Tuning) -> list[tuple[Trial, TrainedModel]]:
+    """The trials on the front whose model is kept, each with it."""
+    return [(trial, trial.model) for trial in tuning.best if trial.model]
 
 
-def _one_golden(documents: Sequence[Document]) -> None:
+def _one_golden(documents: Sequence[Read]) -> None:
     drifts = [
-        doc
-        for doc in documents
-        # Null where the golden was never a file: nothing can be said of it.
-        if doc.kind == "drift" and doc.content["reference"]["golden_sha256"] is not None
+        (read, drift.reference.golden_sha256)
+        for read, drift in of_kind(documents, Drift)
+        # None where the golden was never a file: nothing can be said of it.
+        if drift.reference.golden_sha256 is not None
     ]
-    for doc in drifts[1:]:
-        expected = drifts[0].content["reference"]["golden_sha256"]
-        received = doc.content["reference"]["golden_sha256"]
+    for read, received in drifts[1:]:
+        first, expected = drifts[0]
         if received != expected:
             raise DocumentError(
-                f"{drifts[0].path} and {doc.path} do not belong together: they compare against "
+                f"{first.path} and {read.path} do not belong together: they compare against "
                 f"golden files with sha256 {short(expected)} and {short(received)}, so their "
                 "accuracies are of different samples. Compare both with the same golden file."
             )
 
 
-def _own_golden(documents: Sequence[Document]) -> None:
+def _own_golden(documents: Sequence[Read]) -> None:
     named = {
-        entry["sha256"]: (doc, entry)
-        for doc in documents
-        if doc.kind == "manifest"
-        for entry in doc.files
-        if entry.get("golden_sha256") is not None
+        file.artifact.sha256: (read, file.artifact, file.golden_sha256)
+        for read, manifest in of_kind(documents, Manifest)
+        for file in manifest.files
+        if file.golden_sha256 is not None
     }
-    for doc in documents:
-        received = doc.content["reference"]["golden_sha256"] if doc.kind == "drift" else None
-        for manifest, entry in [named[e["sha256"]] for e in doc.files if e["sha256"] in named]:
-            if received not in (None, entry["golden_sha256"]):
+    for read, drift in of_kind(documents, Drift):
+        received = drift.reference.golden_sha256
+        for manifest, artifact, own in [
+            named[file.sha256] for file in read.files if file.sha256 in named
+        ]:
+            if received not in (None, own):
                 raise DocumentError(
-                    f"{manifest.path} and {doc.path} do not belong together: "
-                    f"{base_name(entry['path'])} was exported for the golden file with sha256 "
-                    f"{short(entry['golden_sha256'])} and compared with {short(received)}. Compare "
+                    f"{manifest.path} and {read.path} do not belong together: "
+                    f"{base_name(artifact.file)} was exported for the golden file with sha256 "
+                    f"{short(own)} and compared with {short(received)}. Compare "
                     "it with its own golden file."
                 )
 
 
-def _one_hash_a_name(documents: Sequence[Document]) -> None:
-    seen: dict[str, tuple[Document, str]] = {}
-    for doc, entry in _entries(documents):
-        name, sha256 = base_name(entry["path"]), entry["sha256"]
-        first, expected = seen.setdefault(name, (doc, sha256))
+def _one_hash_a_name(documents: Sequence[Read]) -> None:
+    seen: dict[str, tuple[Read, str]] = {}
+    for read, path, sha256 in _entries(documents):
+        name = base_name(path)
+        first, expected = seen.setdefault(name, (read, sha256))
         if sha256 != expected:
             raise DocumentError(
-                f"{first.path} and {doc.path} do not belong together: {name} has sha256 "
+                f"{first.path} and {read.path} do not belong together: {name} has sha256 "
                 f"{short(expected)} in the first and {short(sha256)} in the second. "
                 "Measure the files anew that were exported anew."
             )
 
 
-def _no_strangers(documents: Sequence[Document]) -> None:
-    knowing = [doc for doc in documents if doc.kind == "manifest"]
-    knowing = knowing or [doc for doc in documents if doc.kind == "drift"]
+def _no_strangers(documents: Sequence[Read]) -> None:
+    knowing = [read for read, _ in of_kind(documents, Manifest)]
+    knowing = knowing or [read for read, _ in of_kind(documents, Drift)]
     if not knowing:
         return
-    known = {entry["sha256"] for _, entry in _entries(knowing)}
-    for doc in documents:
-        for entry in doc.files:
-            if entry["sha256"] not in known:
-                of = knowing[0].original or {}
+    known = {sha256 for _, _, sha256 in _entries(knowing)}
+    original = knowing[0].original
+    assert original is not None, "a manifest and a drift name one"
+    for read in documents:
+        for file in read.files:
+            if file.sha256 not in known:
                 raise DocumentError(
-                    f"{doc.path} and {knowing[0].path} do not belong together: "
-                    f"{base_name(entry['path'])} with sha256 {short(entry['sha256'])} is in the "
-                    f"first, and the second, of the model with sha256 {short(of['sha256'])}, does "
+                    f"{read.path} and {knowing[0].path} do not belong together: "
+                    f"{base_name(file.file)} with sha256 {short(file.sha256)} is in the "
+                    f"first, and the second, of the model with sha256 {short(original.sha256)}, does "
                     "not know it. Give the documents of one export."
                 )
 
 
-def _entries(documents: Sequence[Document]) -> Iterator[tuple[Document, dict[str, Any]]]:
-    for doc in documents:
-        if doc.original:
-            yield doc, doc.original
-        for entry in doc.files:
-            yield doc, entry
-        if doc.kind == "tuning":
-            for row in front_of(doc.content):
-                for entry in (row["model"], *row["files"]):
-                    yield doc, entry
+def _entries(documents: Sequence[Read]) -> Iterator[tuple[Read, str, str]]:
+    """Path and hash of every model file that a document names."""
+    for read in documents:
+        if read.original:
+            yield read, read.original.path, read.original.sha256
+        for file in read.files:
+            yield read, file.file, file.sha256
+        if isinstance(read.document, Tuning):
+            for trial, model in kept_models(read.document):
+                yield read, model.path, model.sha256
+                for file in trial.files:
+                    yield read, file.file, file.sha256

@@ -8,12 +8,16 @@ from importlib import resources
 from typing import Any
 
 import edgekit
+from edgekit.document.tuning import Tuning
 from edgekit.errors import require
 from edgekit.report import charts, tuning, units
 from edgekit.report.data import Report
-from edgekit.report.hashes import short
+from edgekit.report.evaluations import class_tables, scores_table
+from edgekit.report.hashes import base_name, short
+from edgekit.report.inspections import inspection_lines
+from edgekit.report.machine import machine_facts, schemes_table
 from edgekit.report.optimizing import treatments
-from edgekit.report.summary import VERDICT_WORDS, budget_lines, summary
+from edgekit.report.summary import VERDICT_WORDS, summary
 from edgekit.report.training import training_scores
 
 # A number and its unit stay on one line.
@@ -38,13 +42,15 @@ def to_html(report: Report) -> str:
     environment.filters.update(
         size=units.size,
         memory=units.memory,
-        machine=_machine,
+        machine=machine_facts,
+        schemes=schemes_table,
+        base_name=base_name,
         percent=units.percent,
         points=units.points,
         interval=units.interval,
         duration=units.duration,
         speedup=units.speedup,
-        sqnr=units.sqnr,
+        decibels=units.decibels,
         significant=units.significant,
         flat=lambda value: list(_flat(value)),
         short=short,
@@ -54,7 +60,7 @@ def to_html(report: Report) -> str:
         report=report,
         everything=everything,
         summary=re.sub(_BEFORE_UNIT, "\u00a0", summary(report)),
-        budget=budget_lines(report),
+        budget=report.budget.limits,
         words=VERDICT_WORDS,
         marks=_VERDICT_MARKS,
         sizes=charts.bar_chart(
@@ -69,43 +75,30 @@ def to_html(report: Report) -> str:
         training_scores=training_scores(report.training) if report.training else [],
         curves=charts.training_curves(report.training),
         tuning=_tuning(report.tuning),
+        scores=scores_table(report),
+        class_tables=class_tables(report),
+        inspections=[
+            (base_name(row.document.artifact.file), list(inspection_lines(row.document)))
+            for row in report.inspections
+        ],
         edgekit_version=edgekit.__version__,
     )
     return text
 
 
-def _tuning(content: dict[str, Any] | None) -> dict[str, Any] | None:
-    if content is None:
+def _tuning(found: Tuning | None) -> dict[str, Any] | None:
+    if found is None:
         return None
     return {
-        "counts": tuning.counts(content),
-        "table": tuning.front_table(content),
-        "charts": tuning.scatters(content),
-        "many": len(content["objectives"]) > 1,
+        "counts": tuning.counts(found),
+        "table": tuning.front_table(found),
+        "charts": tuning.scatters(found),
+        "many": len(found.objectives) > 1,
     }
 
 
 def _packaged(name: str) -> str:
-    return resources.files("edgekit.report").joinpath(name).read_text("utf-8")
-
-
-def _machine(state: Mapping[str, Any]) -> dict[str, Any]:
-    """A host's state in a reader's words."""
-    celsius, throttled = state["temperature_c"], state["throttled"]
-    return {
-        "device": state["device"],
-        "CPU": f"{state['cpu']}, {units.plural(state['cores'], 'core')}, {state['machine']}",
-        "CPU features": state["cpu_features"] or None,
-        "governor": state["governor"],
-        "temperature": None if celsius is None else f"{celsius:.0f} °C",
-        "throttled": None if throttled is None else "yes" if throttled else "no",
-        "memory": f"{units.memory(state['memory_available_bytes'])} free of "
-        f"{units.memory(state['memory_total_bytes'])}",
-        "load": None if state["load_1min"] is None else f"{state['load_1min']:.2f}",
-        "system": state["system"],
-        "Python": state["python"],
-        **state["interpreters"],
-    }
+    return resources.files(__package__).joinpath(name).read_text("utf-8")
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:

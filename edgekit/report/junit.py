@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from typing import Any
 
-from edgekit.document import tag
-from edgekit.errors import DocumentError
+from edgekit.drift.candidate import Candidate
+from edgekit.drift.drift import Drift
 from edgekit.report import units
 from edgekit.report.hashes import base_name
 
@@ -15,36 +14,25 @@ from edgekit.report.hashes import base_name
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def to_junit(drift: dict[str, Any]) -> str:
-    """One test case a candidate: ``fail`` is a failure, every other verdict passes with a note.
-
-    Args:
-        drift: a drift document.
-
-    Raises:
-        DocumentError: it is of another kind.
-    """
-    if drift.get("schema") != tag("drift"):
-        raise DocumentError(
-            f"JUnit: received schema {drift.get('schema')!r}, expected {tag('drift')!r}."
-        )
-    candidates = drift["candidates"]
+def to_junit(drift: Drift) -> str:
+    """One test case a candidate: ``fail`` is a failure, every other verdict passes with a note."""
+    candidates = drift.candidates
     counts = {
         "tests": str(len(candidates)),
-        "failures": str(sum(row["verdict"] == "fail" for row in candidates)),
+        "failures": str(sum(row.verdict == "fail" for row in candidates)),
         "errors": "0",
         "skipped": "0",
     }
     root = ET.Element("testsuites", {"name": "edgekit", **counts})
     suite = ET.SubElement(root, "testsuite", {"name": "edgekit.drift", **counts})
-    original = _xml_text(base_name(drift["reference"]["path"]))
+    original = _xml_text(base_name(drift.reference.path))
     for row in candidates:
-        name = _xml_text(base_name(row["artifact"]["path"]))
+        name = _xml_text(base_name(row.artifact.file))
         case = ET.SubElement(
             suite, "testcase", {"classname": f"edgekit.drift.{original}", "name": name}
         )
-        reasons = _xml_text("\n".join(row["reasons"]))
-        if row["verdict"] == "fail":
+        reasons = _xml_text("\n".join(row.reasons))
+        if row.verdict == "fail":
             # The message is what a list of failures shows, one line each.
             message = reasons.replace("\n", "; ") or "over budget"
             ET.SubElement(case, "failure", {"message": message, "type": "drift"}).text = reasons
@@ -54,19 +42,19 @@ def to_junit(drift: dict[str, Any]) -> str:
     return f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n'
 
 
-def _note(row: dict[str, Any]) -> str:
-    task = row["task"]
-    lines = [f"verdict: {row['verdict']}", *row["reasons"]]
-    for key, form in (
-        ("reference", units.percent),
-        ("candidate", units.percent),
-        ("drop", units.points),
-        ("agreement", units.percent),
+def _note(row: Candidate) -> str:
+    task = row.task
+    lines = [f"verdict: {row.verdict}", *row.reasons]
+    for name, value, form in (
+        ("reference", task.reference, units.percent),
+        ("candidate", task.candidate, units.percent),
+        ("drop", task.drop, units.points),
+        ("agreement", task.agreement, units.percent),
     ):
-        if task[key] is not None:
-            lines.append(f"{key}: {form(task[key])}")
-    lines += [f"SQNR of {out['name']}: {units.sqnr(out)}" for out in row["outputs"]]
-    lines.append(f"sha256: {row['artifact']['sha256']}")
+        if value is not None:
+            lines.append(f"{name}: {form(value)}")
+    lines += [f"SQNR of {output.name}: {units.decibels(output.sqnr_db)}" for output in row.outputs]
+    lines.append(f"sha256: {row.artifact.sha256}")
     return "\n".join(lines)
 
 

@@ -8,11 +8,16 @@ from dataclasses import replace
 from edgekit.report import units
 from edgekit.report.charts import heat_table
 from edgekit.report.data import Report
+from edgekit.report.evaluations import scores_table
+from edgekit.report.hashes import base_name
+from edgekit.report.inspections import inspection_lines
+from edgekit.report.machine import schemes_table
 from edgekit.report.optimizing import treatments
-from edgekit.report.summary import VERDICT_WORDS, budget_lines, summary
+from edgekit.report.summary import VERDICT_WORDS, summary
 from edgekit.report.table import Table, escape_markdown, rows_table
 from edgekit.report.training import epoch_table, training_scores
 from edgekit.report.tuning import counts, front_table
+from edgekit.runtime.host import HostState
 
 _MAX_CLASSES = 10
 
@@ -24,8 +29,8 @@ def to_markdown(report: Report) -> str:
         f"# {escape_markdown(title)}\n",
         f"**{VERDICT_WORDS[report.verdict]}.** {escape_markdown(summary(report))}\n",
     ]
-    if report.budget:
-        parts.append(f"Budget: {', '.join(budget_lines(report))}.\n")
+    if limits := report.budget.limits:
+        parts.append(f"Budget: {', '.join(limits)}.\n")
     parts += [f"{note}\n" for note in report.notes]
     parts.append(rows_table(report).to_markdown())
     for heading, lines in (
@@ -35,9 +40,12 @@ def to_markdown(report: Report) -> str:
         ("Mind", _warnings(report)),
         ("Left in float", _float_ops(report)),
         ("Asked for and not made", _skipped(report)),
+        ("Evaluations", _evaluations(report)),
+        ("Inspections", _inspections(report)),
         ("Training", _training(report)),
         ("Tuning", _tuning(report)),
         ("Measured on", _hosts(report)),
+        ("Machines", _checkups(report)),
         ("Hashes", _hashes(report)),
     ):
         if body := "".join(lines):
@@ -87,19 +95,19 @@ def _warnings(report: Report) -> Iterator[str]:
 def _float_ops(report: Report) -> Iterator[str]:
     for name, ops in report.float_ops.items():
         for op in ops:
-            yield _item(name, ", ".join(str(value) for value in op.values()))
+            yield _item(name, f"{op.op}, {op.tensor}, {op.reason}")
 
 
 def _skipped(report: Report) -> Iterator[str]:
     for item in report.skipped:
-        yield _item(f"{item['format'] or 'any'} {item['scheme'] or 'any'}", item["reason"])
+        yield _item(f"{item.format or 'any'} {item.scheme or 'any'}", item.reason)
 
 
 def _training(report: Report) -> Iterator[str]:
     training = report.training
     if training is None:
         return
-    epochs = units.plural(len(training["history"]), "epoch")
+    epochs = units.plural(len(training.history), "epoch")
     yield f"{escape_markdown('; '.join((epochs, *training_scores(training))))}.\n"
     table = epoch_table(training)
     if table is not None:
@@ -116,9 +124,32 @@ def _tuning(report: Report) -> Iterator[str]:
 
 def _hosts(report: Report) -> Iterator[str]:
     for host in report.hosts:
-        facts = [str(host.state[key]) for key in ("device", "cpu", "system") if key in host.state]
-        noise = f"; noise: {', '.join(host.noise)}" if host.noise else ""
-        yield _item(host.document, f"{', '.join(facts)}{noise}")
+        yield _item(host.document, _host(host.state, host.noise))
+
+
+def _checkups(report: Report) -> Iterator[str]:
+    for row in report.checkups:
+        found = row.document
+        yield _item(row.label, "; ".join((_host(found.host, found.noise), *found.advice)))
+        if table := schemes_table(found):
+            yield f"\n{table.to_markdown()}\n"
+
+
+def _host(state: HostState, noise: tuple[str, ...]) -> str:
+    facts = ", ".join((state.device, state.cpu, state.system))
+    return f"{facts}; noise: {', '.join(noise)}" if noise else facts
+
+
+def _evaluations(report: Report) -> Iterator[str]:
+    if table := scores_table(report):
+        yield table.to_markdown()
+
+
+def _inspections(report: Report) -> Iterator[str]:
+    for row in report.inspections:
+        yield f"### {escape_markdown(base_name(row.document.artifact.file))}\n\n"
+        yield from (_item(about, text) for about, text in inspection_lines(row.document))
+        yield "\n"
 
 
 def _hashes(report: Report) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgekit.drift.budget import DriftBudget
 from edgekit.report import units
 from edgekit.report.data import Report, Row
 
@@ -14,20 +15,6 @@ VERDICT_WORDS: dict[str | None, str] = {
     "none": "Not judged",
     None: "Not compared",
 }
-
-
-def budget_lines(report: Report) -> list[str]:
-    """The limits that are set, one sentence part each."""
-    forms = {
-        "max_accuracy_drop": ("accuracy drop at most", units.points),
-        "min_agreement": ("agreement at least", units.percent),
-        "min_sqnr_db": ("SQNR at least", units.decibels),
-    }
-    return [
-        f"{words} {form(report.budget[key])}"
-        for key, (words, form) in forms.items()
-        if key in report.budget
-    ]
 
 
 def summary(report: Report) -> str:
@@ -79,7 +66,7 @@ def _unjudged(report: Report, compared: Sequence[Row]) -> str:
 
 def _is_judged(rows: Sequence[Row]) -> bool:
     """Whether any of them was held against a budget."""
-    return any(row.budget for row in rows)
+    return any(row.budget != DriftBudget() for row in rows)
 
 
 def _best(report: Report) -> str:

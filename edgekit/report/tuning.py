@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from edgekit.document.tuning import MAXIMIZE, Trial, Tuning
 from edgekit.report import units
 from edgekit.report.table import Table
 
@@ -39,58 +40,59 @@ class Scatter:
     high: str
 
 
-def front_table(tuning: dict[str, Any]) -> Table:
+def front_table(tuning: Tuning) -> Table:
     """The trials that no other beats in every objective: what they reached, and with which values."""
-    objectives = [each["name"] for each in tuning["objectives"]]
-    keys = list(tuning["search"])
+    objectives = [each.name for each in tuning.objectives]
+    keys = list(tuning.search)
     columns = ("trial", *(_FORMS[name][0] for name in objectives), *keys)
     return Table(
         columns,
         tuple(
             (
-                str(row["number"]),
-                *(_FORMS[name][1](row["values"][name]) for name in objectives),
-                *(_text(row["parameters"][key]) for key in keys),
+                str(trial.number),
+                *(_FORMS[name][1](values[name]) for name in objectives),
+                *(_text(trial.parameters.get(key)) for key in keys),
             )
-            for row in _ordered(tuning)
+            for trial, values in _ordered(tuning)
         ),
     )
 
 
-def counts(tuning: dict[str, Any]) -> str:
+def counts(tuning: Tuning) -> str:
     """How many trials there were, and what became of them: ``"12 trials: 9 complete, 3 pruned"``."""
-    states = [row["state"] for row in tuning["trials"]]
+    states = [trial.state for trial in tuning.trials]
     parts = [f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states))]
     return f"{units.plural(len(states), 'trial')}: {', '.join(parts)}"
 
 
-def scatters(tuning: dict[str, Any]) -> list[Scatter]:
+def scatters(tuning: Tuning) -> list[Scatter]:
     """A chart for each objective beside the first; of a single one, its course over the trials."""
-    rows = [row for row in tuning["trials"] if row["values"]]
+    rows = [(trial, trial.values) for trial in tuning.trials if trial.values]
     if not rows:
         return []
-    first, *others = [each["name"] for each in tuning["objectives"]]
-    return [_scatter(tuning, rows, first, other) for other in others or [None]]
+    first, *others = [each.name for each in tuning.objectives]
+    across: list[str | None] = [*others] or [None]
+    return [_scatter(tuning, rows, first, other) for other in across]
 
 
 def _scatter(
-    tuning: dict[str, Any], rows: list[dict[str, Any]], first: str, other: str | None
+    tuning: Tuning, rows: list[tuple[Trial, dict[str, float]]], first: str, other: str | None
 ) -> Scatter:
     title, form = _FORMS[first]
     name, form_x = ("trial", _trial) if other is None else _FORMS[other]
-    xs = [float(row["number"] if other is None else row["values"][other]) for row in rows]
-    ys = [row["values"][first] for row in rows]
+    xs = [float(trial.number if other is None else values[other]) for trial, values in rows]
+    ys = [values[first] for _, values in rows]
     return Scatter(
         title=f"{title} by {name}",
         dots=tuple(
             Dot(
                 x,
                 100 - y,
-                f"trial {row['number']}: {form(row['values'][first])}"
-                + ("" if other is None else f", {form_x(row['values'][other])}"),
-                row["number"] in tuning["front"],
+                f"trial {trial.number}: {form(values[first])}"
+                + ("" if other is None else f", {form_x(values[other])}"),
+                trial.number in tuning.front,
             )
-            for row, x, y in zip(rows, _placed(xs), _placed(ys), strict=True)
+            for (trial, values), x, y in zip(rows, _placed(xs), _placed(ys), strict=True)
         ),
         left=form_x(min(xs)),
         right=form_x(max(xs)),
@@ -108,13 +110,11 @@ def _placed(values: list[float]) -> list[float]:
     return [100 * (value - low) / (high - low) if high > low else 50.0 for value in values]
 
 
-def _ordered(tuning: dict[str, Any]) -> list[dict[str, Any]]:
-    """The front, the best in the first objective first."""
-    first = tuning["objectives"][0]
-    rows = [row for row in tuning["trials"] if row["number"] in tuning["front"]]
-    return sorted(
-        rows, key=lambda row: row["values"][first["name"]], reverse=first["direction"] == "maximize"
-    )
+def _ordered(tuning: Tuning) -> list[tuple[Trial, dict[str, float]]]:
+    """The front with its values, the best in the first objective first."""
+    first = tuning.objectives[0]
+    rows = [(trial, trial.values) for trial in tuning.best if trial.values]
+    return sorted(rows, key=lambda row: row[1][first.name], reverse=first.direction == MAXIMIZE)
 
 
 def _text(value: Any) -> str:

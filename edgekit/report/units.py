@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+import math
+from collections.abc import Callable
 
 UNKNOWN = "–"
 
@@ -58,13 +58,14 @@ def speedup(ratio: float | None) -> str:
 
 
 def decibels(value: float | None) -> str:
-    """``"38.2 dB"``."""
-    return _text(value, lambda db: f"{db:.1f} dB")
+    """``"38.2 dB"``; an infinite one is that of equal outputs, or of a reference that is all zeros."""
 
+    def text(db: float) -> str:
+        if math.isinf(db):
+            return "identical" if db > 0 else UNKNOWN
+        return f"{db:.1f} dB"
 
-def sqnr(output: Mapping[str, Any]) -> str:
-    """The SQNR of a drift document's output; of equal outputs it is infinite, which JSON cannot say."""
-    return "identical" if output["max_abs"] == 0 else decibels(output["sqnr_db"])
+    return _text(value, text)
 
 
 def significant(value: float | None) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from numbers import Integral, Real
 from time import perf_counter_ns
@@ -14,8 +13,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edgekit.artifact import OBJECT
-from edgekit.document import tag
 from edgekit.errors import UsageError, check_progress, check_type
+from edgekit.runtime.bench import Bench, Run
 from edgekit.runtime.host import HostState
 from edgekit.runtime.latency import Latency
 from edgekit.runtime.opening import RunnerLike, opened_all
@@ -29,60 +28,6 @@ _MIN_COUNT, _MAX_COUNT = 30, 5000
 _BLOCK_NS, _BLOCK_COUNT = 20_000_000, 200
 
 
-@dataclass(frozen=True)
-class BenchmarkRun:
-    """One runner's measurements.
-
-    Attributes:
-        samples_ns: the duration of every timed `infer`, in the order taken.
-        cold: measured in a process of its own.
-    """
-
-    runner: Runner
-    samples_ns: list[int]
-    cold: ColdStart
-
-    @property
-    def latency(self) -> Latency:
-        return Latency.of(self.samples_ns)
-
-    @property
-    def throughput_per_s(self) -> float:
-        """Samples a second, one inference after the other."""
-        batch = (self.runner.inputs[0].concrete_shape() or (1,))[0]
-        return batch * 1000 / self.latency.mean_ms
-
-    def to_json(self) -> dict[str, Any]:
-        backend = self.runner.backend
-        return {
-            "artifact": self.runner.artifact.to_json(),
-            "backend": {"name": backend.name, "version": backend.version},
-            "threads": self.runner.options.threads,
-            "delegate": self.runner.options.delegate,
-            "load_ms": self.cold.load_ms,
-            "first_ms": self.cold.first_ms,
-            "latency": self.latency.to_json(),
-            "throughput_per_s": self.throughput_per_s,
-            "peak_rss_bytes": self.cold.peak_rss_bytes,
-        }
-
-
-@dataclass(frozen=True)
-class Benchmark:
-    """Runs measured side by side, and the machine they were measured on."""
-
-    host: HostState
-    runs: list[BenchmarkRun]
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "schema": tag("bench"),
-            "host": self.host.to_json(),
-            "noise": self.host.noise,
-            "runs": [run.to_json() for run in self.runs],
-        }
-
-
 def benchmark(
     models: RunnerLike | Iterable[RunnerLike],
     *,
@@ -90,7 +35,7 @@ def benchmark(
     seconds: float = 1.0,
     warmup: int = 5,
     progress: Callable[[str], None] | None = None,
-) -> Benchmark:
+) -> Bench:
     """Time `infer` of each model: real values in, real values out, one call after the other.
 
     Models take turns in short blocks, in an order shuffled anew each round, so that a change of the
@@ -130,7 +75,7 @@ def _timed(
     seconds: float,
     warmup: int,
     tell: Callable[[str], None],
-) -> Benchmark:
+) -> Bench:
     for runner in runners:
         if runner.artifact.format == OBJECT:
             raise UsageError(
@@ -151,8 +96,25 @@ def _timed(
     host = HostState.read()
     tell(f"timing {len(runners)} files in turns")
     samples = interleave(calls, int(seconds * 1e9))
-    runs = [BenchmarkRun(*row) for row in zip(runners, samples, cold, strict=True)]
-    return Benchmark(host, runs)
+    rows = zip(runners, samples, cold, strict=True)
+    return Bench(host, tuple(host.noise), tuple(_run(*row) for row in rows))
+
+
+def _run(runner: Runner, samples_ns: list[int], cold: ColdStart) -> Run:
+    latency = Latency.of(samples_ns)
+    batch = (runner.inputs[0].concrete_shape() or (1,))[0]
+    return Run(
+        artifact=runner.artifact.recorded(),
+        backend=runner.backend,
+        threads=runner.options.threads,
+        delegate=runner.options.delegate,
+        load_ms=cold.load_ms,
+        first_ms=cold.first_ms,
+        latency=latency,
+        throughput_per_s=batch * 1000 / latency.mean_ms if latency.mean_ms else None,
+        peak_rss_bytes=cold.peak_rss_bytes,
+        samples_ns=tuple(samples_ns),
+    )
 
 
 def interleave(calls: Sequence[Callable[[], Any]], budget_ns: int) -> list[list[int]]:

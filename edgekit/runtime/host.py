@@ -6,11 +6,12 @@ import importlib.metadata
 import os
 import platform
 import struct
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, ClassVar
 
 from edgekit.device import detect_device, userland_machine
+from edgekit.document.record import Count, NotNegative, Positive, Record
 from edgekit.runtime import linux
 
 INTERPRETERS = ("ai-edge-litert", "tflite-runtime", "onnxruntime", "tensorflow")
@@ -20,7 +21,7 @@ _FEATURES = ("neon", "vfpv4", "asimd", "asimdhp", "avx2", "avx512f", *DOT_PRODUC
 
 
 @dataclass(frozen=True)
-class HostState:
+class HostState(Record):
     """A machine and its state. None where the system does not say.
 
     Attributes:
@@ -40,22 +41,24 @@ class HostState:
         interpreters: versions of the interpreters that are installed.
     """
 
+    computed: ClassVar[tuple[str, ...]] = ("governor",)
+
     device: str
     machine: str
-    userland_bits: int
+    userland_bits: Annotated[int, ("enum", (32, 64))]
     kernel_machine: str
     system: str
     cpu: str
-    cores: int
+    cores: Positive
     cpu_features: tuple[str, ...]
     governors: tuple[str, ...]
     temperature_c: float | None
     throttled: bool | None
     throttled_since_boot: tuple[str, ...] | None
-    memory_total_bytes: int | None
-    memory_available_bytes: int | None
-    memory_limit_bytes: int | None
-    load_1min: float | None
+    memory_total_bytes: Count | None
+    memory_available_bytes: Count | None
+    memory_limit_bytes: Count | None
+    load_1min: NotNegative | None
     python: str
     interpreters: dict[str, str]
 
@@ -90,9 +93,6 @@ class HostState:
             python=platform.python_version(),
             interpreters=_interpreters(),
         )
-
-    def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "governor": self.governor}
 
     @property
     def governor(self) -> str | None:

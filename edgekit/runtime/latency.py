@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
+from edgekit.document.record import NotNegative, Positive, Record
 from edgekit.errors import TensorError
 
 
 @dataclass(frozen=True)
-class Latency:
+class Latency(Record):
     """Durations of single inferences in milliseconds.
 
     Percentiles are interpolated linearly between the two nearest measurements;
     `std_ms` is the standard deviation of the sample (divided by ``count - 1``).
     """
 
-    count: int
-    mean_ms: float
-    std_ms: float
-    min_ms: float
-    p50_ms: float
-    p90_ms: float
-    p99_ms: float
-    max_ms: float
+    count: Positive
+    mean_ms: NotNegative
+    std_ms: NotNegative
+    min_ms: NotNegative
+    p50_ms: NotNegative
+    p90_ms: NotNegative
+    p99_ms: NotNegative
+    max_ms: NotNegative
 
     @classmethod
     def of(cls, samples_ns: Sequence[int]) -> Latency:
@@ -48,6 +49,3 @@ class Latency:
             p99_ms=float(p99),
             max_ms=float(ms.max()),
         )
-
-    def to_json(self) -> dict[str, float]:
-        return asdict(self)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import Annotated
 
 from edgekit.artifact import FORMATS
+from edgekit.document.record import Record
 from edgekit.errors import pip_install
 from edgekit.runtime.host import HostState
 
@@ -48,7 +50,7 @@ _FAST, _WORKS = 0.6, 1.1
 
 
 @dataclass(frozen=True)
-class Suitability:
+class Suitability(Record):
     """How well files of one format and scheme run on a machine.
 
     Attributes:
@@ -58,14 +60,11 @@ class Suitability:
         reason: one sentence.
     """
 
-    format: str
-    scheme: str
+    format: Annotated[str, ("enum", tuple(FORMATS))]
+    scheme: Annotated[str, ("enum", JUDGED)]
     backend: str | None
-    verdict: str
+    verdict: Annotated[str, ("enum", VERDICTS)]
     reason: str
-
-    def to_json(self) -> dict[str, str | None]:
-        return asdict(self)
 
 
 def suitability(host: HostState) -> list[Suitability]:

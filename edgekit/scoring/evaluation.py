@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.artifact import Artifact
-from edgekit.document import tag
-from edgekit.drift.answers import REGRESSION, ask
+from edgekit.document.record import (
+    Count,
+    Document,
+    Fraction,
+    NotNegative,
+    Positive,
+    Record,
+    renamed,
+)
+from edgekit.drift.answers import CLASSIFICATION, REGRESSION, ask
 from edgekit.errors import SamplesError
 from edgekit.metrics import distances, scores
 from edgekit.runtime.opening import RunnerLike, opened
-from edgekit.runtime.runner import Runner
+from edgekit.runtime.runner import Backend, Runner
 from edgekit.samples import Samples, SamplesLike, Sources
 from edgekit.samples.prepare import prepared
 
@@ -25,29 +33,24 @@ _BATCH = 256
 
 
 @dataclass(frozen=True)
-class ClassScores:
-    """One class. All but the count are fractions."""
+class ClassScores(Record):
+    """One class; all but the count are fractions."""
 
-    label: int
+    label: Count = field(metadata=renamed("class"))
     name: str
-    count: int
-    precision: float
-    recall: float
-    f1: float
-
-    def to_json(self) -> dict[str, Any]:
-        fields = asdict(self)
-        return {"class": fields.pop("label"), **fields}
+    count: Count
+    precision: Fraction | None
+    recall: Fraction | None
+    f1: Fraction | None
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """What the answers are worth. None where the task has no such number.
+class Evaluation(Document):
+    """What a model's answers to labelled samples are worth; None where the task has no such number.
 
     Attributes:
         artifact: what was asked.
-        backend: ``{"name", "version"}`` of what ran it.
-        task: ``"classification"``, ``"regression"`` or ``"anomaly"``.
+        backend: what ran it.
         output: the name of the output that was looked at.
         count: how many samples.
         accuracy, top5_accuracy: fractions; the second for more than five classes.
@@ -59,37 +62,21 @@ class Evaluation:
         mae, rmse: in the output's own unit; for anomalies those of the reconstruction.
     """
 
-    artifact: Artifact
-    backend: dict[str, str]
-    task: str
-    output: str
-    count: int
-    accuracy: float | None = None
-    top5_accuracy: float | None = None
-    auc: float | None = None
-    f1_macro: float | None = None
-    confusion: tuple[tuple[int, ...], ...] = ()
-    per_class: tuple[ClassScores, ...] = ()
-    mae: float | None = None
-    rmse: float | None = None
+    kind: ClassVar[str] = "evaluation"
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "schema": tag("evaluation"),
-            "artifact": self.artifact.to_json(),
-            "backend": self.backend,
-            "task": self.task,
-            "output": self.output,
-            "count": self.count,
-            "accuracy": self.accuracy,
-            "top5_accuracy": self.top5_accuracy,
-            "auc": self.auc,
-            "f1_macro": self.f1_macro,
-            "confusion": [list(row) for row in self.confusion],
-            "per_class": [row.to_json() for row in self.per_class],
-            "mae": self.mae,
-            "rmse": self.rmse,
-        }
+    artifact: Artifact
+    backend: Backend
+    task: Annotated[str, ("enum", (CLASSIFICATION, REGRESSION, ANOMALY))]
+    output: str
+    count: Positive
+    accuracy: Fraction | None = None
+    top5_accuracy: Fraction | None = None
+    auc: Fraction | None = None
+    f1_macro: Fraction | None = None
+    confusion: tuple[tuple[Count, ...], ...] = ()
+    per_class: tuple[ClassScores, ...] = ()
+    mae: NotNegative | None = None
+    rmse: NotNegative | None = None
 
 
 def evaluate(model: RunnerLike, samples: SamplesLike) -> Evaluation:
@@ -138,7 +125,7 @@ def _by_task(runner: Runner, samples: Samples, given: NDArray[Any]) -> Evaluatio
         known["rmse"] = distances.rmse(labels, answers)
     else:
         known |= _classes(runner.metadata.class_names or samples.class_names, answers, labels)
-    return Evaluation(runner.artifact, _backend(runner), asked.task, **known)
+    return Evaluation(runner.artifact.recorded(), runner.backend, asked.task, **known)
 
 
 def _classes(known: tuple[str, ...], answers: NDArray[Any], labels: NDArray[Any]) -> dict[str, Any]:
@@ -176,8 +163,8 @@ def _anomalies(runner: Runner, samples: Samples) -> Evaluation:
         squared += len(batch) * distances.rmse(given, answers) ** 2
     labels = samples.labels.reshape(-1)
     return Evaluation(
-        runner.artifact,
-        _backend(runner),
+        runner.artifact.recorded(),
+        runner.backend,
         ANOMALY,
         runner.outputs[0].name,
         len(labels),
@@ -198,7 +185,3 @@ def _rebuilds_its_input(runner: Runner) -> bool:
 
 def _binary(labels: NDArray[Any]) -> bool:
     return labels.size == len(labels) and bool(np.isin(labels, (0, 1)).all())
-
-
-def _backend(runner: Runner) -> dict[str, str]:
-    return {"name": runner.backend.name, "version": runner.backend.version}

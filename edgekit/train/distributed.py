@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Any
 
 import edgekit
+from edgekit.document.training import Training
 from edgekit.errors import ClusterError, TrainingError, UsageError, one_line, require
 from edgekit.models.bridge import copy_back, to_tf_keras
 from edgekit.models.saving import check_path, check_saving, refuse_saving, save
@@ -25,7 +26,7 @@ from edgekit.train.logs import line
 from edgekit.train.machines import Cluster
 from edgekit.train.planning import Plan, compiled, plan
 from edgekit.train.rendezvous import meet
-from edgekit.train.result import Training
+from edgekit.train.result import result
 from edgekit.train.trainer import scores_of
 
 Progress = Callable[[str], None]
@@ -173,24 +174,7 @@ def _train(
         return None
     scores = [scores_of(planned.trainee, feed, planned.targets) for feed in planned.feeds[1:]]
     save(planned.model, output, metadata=planned.metadata, overwrite=True)
-    return Training(
-        path=output,
-        parameters=planned.model.count_params(),
-        recipe=recipe,
-        splits={
-            "train": training.count,
-            "validation": validation.count,
-            "test": planned.feeds[2].count if len(planned.feeds) > 2 else None,
-        },
-        history=state.history,
-        loss=planned.targets.loss,
-        monitor=planned.targets.monitor,
-        best_epoch=state.best_epoch,
-        stopped=state.stopped,
-        validation=scores[0],
-        test=scores[1] if len(scores) > 1 else None,
-        seconds=seconds,
-    )
+    return result(output, recipe, planned, state, scores, seconds)
 
 
 def _share(tf: Any, feed: Feed, recipe: Recipe, vary: Vary | None, cluster: Cluster) -> Any:

@@ -1,77 +1,53 @@
-"""Training: what a training came to."""
+"""Result: the document of a training that has ended."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from edgekit.document import tag
+from edgekit.document.encode import encode
+from edgekit.document.training import SplitSizes, TrainedModel, Training
 from edgekit.files import sha256_of
 from edgekit.recipe import Recipe
+from edgekit.train.checkpoint import State
+from edgekit.train.planning import Plan
 
-# What a document's rows always have; null where a training has no such number.
+# What a document's rows always have; None where a training has no such number.
 _COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy")
+# What of a recipe is about training.
+_TABLES = ("data", "model", "training", "augmentation")
 
 
-@dataclass(frozen=True)
-class Training:
+def result(
+    path: Path,
+    recipe: Recipe,
+    planned: Plan,
+    state: State,
+    scores: Sequence[dict[str, float]],
+    seconds: float,
+) -> Training:
     """What a training came to.
 
-    Attributes:
-        history: one entry an epoch: ``epoch``, ``loss``, ``val_loss``, each metric and its
-            ``val_`` twin (``accuracy`` of a classification), ``learning_rate`` at the epoch's end,
-            ``seconds``. Accuracies are fractions.
-        loss: the name of the loss.
-        monitor: what decided which epoch was best.
-        best_epoch: whose weights were kept, from 1.
-        stopped: whether it ended early, because nothing got better.
-        validation, test: loss and metrics of the saved model; `test` is None without test samples.
-        seconds: in `fit`, all parts of a training that was taken up again added up.
+    Args:
+        path: where the model was saved.
+        scores: loss and metrics of the saved model on the validation samples and, if there are any, on
+            the test samples.
+        seconds: in `fit`.
     """
-
-    path: Path
-    parameters: int
-    recipe: Recipe
-    splits: dict[str, int | None]
-    history: list[dict[str, float]]
-    loss: str
-    monitor: str
-    best_epoch: int
-    stopped: bool
-    validation: dict[str, float]
-    test: dict[str, float] | None
-    seconds: float
-
-    @property
-    def validation_accuracy(self) -> float | None:
-        """On the validation samples, a fraction; None of what is no classification."""
-        return self.validation.get("accuracy")
-
-    @property
-    def test_accuracy(self) -> float | None:
-        """On the test samples, a fraction; None without any, or of what is no classification."""
-        return self.test.get("accuracy") if self.test else None
-
-    def to_json(self) -> dict[str, Any]:
-        recipe = asdict(self.recipe)
-        return {
-            "schema": tag("training"),
-            "model": {
-                "path": self.path.name,
-                "sha256": sha256_of(self.path),
-                "parameters": self.parameters,
-            },
-            "recipe": {key: recipe[key] for key in ("data", "model", "training", "augmentation")},
-            "splits": self.splits,
-            "history": [{**dict.fromkeys(_COLUMNS), **row} for row in self.history],
-            "loss": self.loss,
-            "monitor": self.monitor,
-            "best_epoch": self.best_epoch,
-            "stopped": self.stopped,
-            "validation": self.validation,
-            "test": self.test,
-            "validation_accuracy": self.validation_accuracy,
-            "test_accuracy": self.test_accuracy,
-            "seconds": self.seconds,
-        }
+    tables = asdict(recipe)
+    train, validation, *test = [feed.count for feed in planned.feeds]
+    return Training(
+        model=TrainedModel(path.name, sha256_of(path), planned.model.count_params()),
+        recipe=encode({key: tables[key] for key in _TABLES}),
+        splits=SplitSizes(train, validation, test[0] if test else None),
+        history=tuple({**dict.fromkeys(_COLUMNS), **row} for row in state.history),
+        loss=planned.targets.loss,
+        monitor=planned.targets.monitor,
+        best_epoch=state.best_epoch,
+        stopped=state.stopped,
+        validation=dict(scores[0]),
+        test=dict(scores[1]) if len(scores) > 1 else None,
+        seconds=seconds,
+        path=path,
+    )

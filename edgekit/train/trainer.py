@@ -9,6 +9,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from edgekit.document.training import Training
 from edgekit.errors import TrainingError, require
 from edgekit.models.kernels import missing_kernel
 from edgekit.models.saving import check_path, check_saving, refuse_saving, save
@@ -20,7 +21,7 @@ from edgekit.train.feeding import Feed
 from edgekit.train.fingerprint import fingerprint
 from edgekit.train.logs import CsvLog, TensorBoardLog, csv_path, line
 from edgekit.train.planning import Plan, plan, scorer
-from edgekit.train.result import Training
+from edgekit.train.result import result
 from edgekit.train.targets import Targets
 
 __all__ = ["Splits", "Training", "load_splits", "train"]
@@ -108,24 +109,7 @@ def train(
     finally:
         if not checkpoint.exists():
             checkpoint.remove()
-    return Training(
-        path=output,
-        parameters=planned.model.count_params(),
-        recipe=recipe,
-        splits={
-            "train": len(splits.train),
-            "validation": len(splits.validation),
-            "test": len(splits.test) if splits.test else None,
-        },
-        history=state.history,
-        loss=planned.targets.loss,
-        monitor=planned.targets.monitor,
-        best_epoch=state.best_epoch,
-        stopped=state.stopped,
-        validation=scores[0],
-        test=scores[1] if splits.test else None,
-        seconds=seconds,
-    )
+    return result(output, recipe, planned, state, scores, seconds)
 
 
 @contextlib.contextmanager

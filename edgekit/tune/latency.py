@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from functools import partial
 from pathlib import Path
 
-from edgekit import document
+from edgekit.files import atomic
 from edgekit.locks import locked
 from edgekit.runtime import load
 from edgekit.runtime.benchmark import interleave
@@ -28,20 +27,20 @@ def latency_ms(path: Path, folder: Path) -> float:
         path: the file.
         folder: the study's, which holds the reference or gets this file as one.
     """
-    reference, known = folder / "reference.int8.tflite", folder / "reference.json"
+    reference, known = folder / "reference.int8.tflite", folder / "reference.p50_ms"
     with locked(folder / "latency.lock"), load(path) as runner:
         own = partial(runner.infer, random_inputs(runner))
         if not known.exists():
             p50 = Latency.of(interleave([own], int(_SECONDS * 1e9))[0]).p50_ms
             shutil.copyfile(path, reference)
-            document.write(known, {"p50_ms": p50})
+            with atomic(known) as temporary:
+                temporary.write_text(repr(p50), "utf-8")
             return _told(p50)
         with load(reference) as first:
             other = partial(first.infer, random_inputs(first))
             samples = interleave([own, other], int(_SECONDS * 1e9))
         p50, p50_reference = (Latency.of(each).p50_ms for each in samples)
-        was: float = json.loads(known.read_text("utf-8"))["p50_ms"]
-        return _told(was * p50 / p50_reference)
+        return _told(float(known.read_text("utf-8")) * p50 / p50_reference)
 
 
 def _told(ms: float) -> float:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 from edgekit.artifact import Artifact
 from edgekit.convert.material import Given
 from edgekit.convert.request import Request, make_files
+from edgekit.document.record import Count, NotNegative, Record
+from edgekit.document.training import TrainedModel
+from edgekit.document.tuning import ObjectiveName
 from edgekit.errors import RangeWarning, TrainingError
 from edgekit.recipe import Recipe
 from edgekit.runtime import load as load_runner
@@ -31,24 +33,21 @@ class GivenUpError(Exception):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Outcome(Record):
     """What a trial came to.
 
     Attributes:
         values: by objective; ``latency_ms`` is measured by whoever holds the study.
-        model: the Keras model, as a document names a model: path, sha256, parameters.
-        files: entries of the files made of it.
+        model: the Keras model.
+        files: made of it, in the trial's folder.
         epochs: how many it was trained for.
     """
 
-    values: dict[str, float]
-    model: dict[str, Any]
-    files: tuple[dict[str, Any], ...]
-    epochs: int
-    seconds: float
-
-    def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "files": list(self.files)}
+    values: dict[ObjectiveName, float]
+    model: TrainedModel
+    files: tuple[Artifact, ...]
+    epochs: Count
+    seconds: NotNegative
 
 
 def run_trial(
@@ -88,7 +87,7 @@ def run_trial(
     files = []
     if any(name in OF_THE_FILE for name in objectives):
         artifact = _int8_file(path, splits, recipe, folder)
-        files.append({**artifact.to_json(), "path": artifact.name})
+        files.append(artifact.recorded(artifact.name))
         values["size_bytes"] = artifact.size_bytes
         if "int8_accuracy" in objectives:
             with load_runner(artifact.path) as runner, warnings.catch_warnings():
@@ -100,7 +99,7 @@ def run_trial(
             values["int8_accuracy"] = accuracy
     return Outcome(
         values={name: values[name] for name in objectives if name in values},
-        model=training.to_json()["model"],
+        model=training.model,
         files=tuple(files),
         epochs=len(training.history),
         seconds=perf_counter() - start,

@@ -1,50 +1,42 @@
-"""Tuning: a study as a document, and the function that runs one."""
+"""Tuning: the function that runs a study and writes it down."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from edgekit import document
 from edgekit.config import nested, read_table
+from edgekit.document.tuning import (
+    COMPLETE,
+    FAILED,
+    LOST,
+    PRUNED,
+    RUNNING,
+    Between,
+    Objective,
+    OneOf,
+    Trial,
+    Tuning,
+)
 from edgekit.errors import TrainingError, UsageError, require
 from edgekit.files import atomic
 from edgekit.locks import locked
-from edgekit.recipe import OBJECTIVES, Recipe, read_recipe
+from edgekit.recipe import Recipe, read_recipe
+from edgekit.recipe.tune import Dimension
 from edgekit.recipe.writing import merged, moved, to_toml
 from edgekit.samples.splits import Splits, load_splits
 from edgekit.train.data_key import data_key
 from edgekit.tune.processes import joined_by
 from edgekit.tune.study import Study, accuracies, check_folder
+from edgekit.tune.trial import Outcome
 from edgekit.tune.worker import Here, Progress, work
 
 DOCUMENT = "tuning.json"
-_STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """What a study has come to so far.
-
-    Attributes:
-        folder: of the study.
-        content: the document ``tuning.json``, schema ``edgekit.tuning/1``.
-    """
-
-    folder: Path
-    content: dict[str, Any]
-
-    @property
-    def front(self) -> list[dict[str, Any]]:
-        """The trials that no other beats in every objective; of a single objective, the best one."""
-        chosen = set(self.content["front"])
-        return [row for row in self.content["trials"] if row["number"] in chosen]
-
-    def to_json(self) -> dict[str, Any]:
-        return self.content
+_STATES = {"COMPLETE": COMPLETE, "PRUNED": PRUNED, "FAIL": FAILED, "RUNNING": RUNNING}
 
 
 def tune(
@@ -109,9 +101,9 @@ def tune(
             work(study, read, total, here, tell)
     tuning = _write(study, recipe, read)
     if not study.completed():
-        reasons = [row["reason"] for row in tuning.content["trials"] if row["reason"]]
+        reasons = [trial.reason for trial in tuning.trials if trial.reason]
         raise TrainingError(
-            f"tune: none of {len(tuning.content['trials'])} trials ended well."
+            f"tune: none of {len(tuning.trials)} trials ended well."
             + (f" The last said: {reasons[-1]}" if reasons else "")
         )
     done, every = len(study.completed()), len(study.trials())
@@ -148,37 +140,38 @@ def _write(study: Study, path: Path, recipe: Recipe) -> Tuning:
             tables = merged(moved(told, recipe, folder), nested(trial.params))
             with atomic(folder / "recipe.toml") as temporary:
                 temporary.write_text(to_toml(tables), "utf-8")
-        content = {
-            "schema": document.tag("tuning"),
-            "objectives": [
-                {"name": name, "direction": "maximize" if OBJECTIVES[name] else "minimize"}
-                for name in study.recipe.objectives
-            ],
-            "search": {
-                key: {"choices": list(each.choices)}
-                if each.choices
-                else {"low": each.low, "high": each.high, "log": each.log}
-                for key, each in study.recipe.search.items()
-            },
-            "seed": study.recipe.seed,
-            "trials": [_row(trial, study.recipe.objectives) for trial in study.trials()],
-            "front": [trial.number for trial in front],
-        }
-        document.write(study.folder / DOCUMENT, content)
-    return Tuning(study.folder, content)
+        tuning = Tuning(
+            objectives=tuple(map(Objective.of, study.recipe.objectives)),
+            search={key: _searched(each) for key, each in study.recipe.search.items()},
+            seed=study.recipe.seed,
+            trials=tuple(_trial(trial, study.recipe.objectives) for trial in study.trials()),
+            front=tuple(trial.number for trial in front),
+            folder=study.folder,
+        )
+        document.write(study.folder / DOCUMENT, tuning.to_json())
+    return tuning
 
 
-def _row(trial: Any, objectives: tuple[str, ...]) -> dict[str, Any]:
-    outcome = trial.user_attrs.get("outcome") if trial.values else None
-    lost = "lost" in trial.user_attrs
-    return {
-        "number": trial.number,
-        "state": "lost" if lost else _STATES[trial.state.name],
-        "parameters": dict(trial.params),
-        "values": dict(zip(objectives, trial.values, strict=True)) if trial.values else None,
-        "validation_accuracy": accuracies(trial),
-        "reason": trial.user_attrs.get("reason"),
-        "seconds": outcome["seconds"] if outcome else None,
-        "model": outcome["model"] if outcome else None,
-        "files": outcome["files"] if outcome else [],
-    }
+def _searched(dimension: Dimension) -> Between | OneOf:
+    if dimension.choices:
+        return OneOf(tuple(dimension.choices))
+    assert dimension.low is not None, "the recipe sees to it"
+    assert dimension.high is not None, "the recipe sees to it"
+    return Between(dimension.low, dimension.high, dimension.log)
+
+
+def _trial(trial: Any, objectives: tuple[str, ...]) -> Trial:
+    """One of Optuna's trials as the document has it."""
+    told = trial.user_attrs.get("outcome") if trial.values else None
+    outcome = Outcome.from_json(told) if told else None
+    return Trial(
+        number=trial.number,
+        state=LOST if "lost" in trial.user_attrs else _STATES[trial.state.name],
+        parameters=dict(trial.params),
+        values=dict(zip(objectives, trial.values, strict=True)) if trial.values else None,
+        validation_accuracy=tuple(accuracies(trial)),
+        reason=trial.user_attrs.get("reason"),
+        seconds=outcome.seconds if outcome else None,
+        model=outcome.model if outcome else None,
+        files=outcome.files if outcome else (),
+    )

@@ -82,7 +82,7 @@ def _run(study: Study, recipe: Recipe, claim: Claim, compute: Compute, tell: Pro
         own = trial_recipe(recipe, claim.values)
         outcome = compute(own, claim, on_epoch)
         if "latency_ms" in study.recipe.objectives:
-            file = claim.workshop / outcome.files[0]["path"]
+            file = claim.workshop / outcome.files[0].name
             values_ = {**outcome.values, "latency_ms": latency_ms(file, study.folder)}
             outcome = replace(outcome, values=values_)
     except GivenUpError:

@@ -60,8 +60,8 @@ def test_the_document_fits_its_schema(tmp_path: Path) -> None:
     jsonschema = needs.package("jsonschema")
     path = tmp_path / "host.json"
     assert main(["doctor", "--json", str(path)]) == 0
-    kind, content = document.read(path)
-    assert kind == "host"
+    assert document.load(path).kind == "host"
+    content = json.loads(path.read_text("utf-8"))
     validator = jsonschema.Draft202012Validator(document.json_schema("host"))
     # Documents of earlier versions have no schemes.
     assert validator.is_valid({k: v for k, v in content.items() if k != "schemes"})

@@ -296,7 +296,7 @@ TENSORFLOW = ("tensorflow", "keras", "tf_keras")
             "edgekit-keras[export]",
         ),
         (("onnxruntime",), ("bench", "{onnx}"), "edgekit-keras[onnx]"),
-        (("jsonschema",), ("report", "{json}", "-o", "{out}.html"), "edgekit-keras[report]"),
+        (("jinja2",), ("report", "{json}", "-o", "{out}.html"), "edgekit-keras[report]"),
         (("sklearn",), ("demo", "-o", "{out}"), "edgekit-keras[demo]"),
         (
             ("ai_edge_litert", "tflite_runtime", "tensorflow"),

@@ -93,7 +93,8 @@ def test_int8_files_compute_in_integers(digits_files: Any) -> None:
 
 
 def test_the_manifest_tells_it_all(digits_files: Any, digits_model: Path) -> None:
-    kind, manifest = document.read(digits_files.folder / "manifest.json")
+    read = document.load(digits_files.folder / "manifest.json")
+    kind, manifest = read.kind, read.to_json()
     assert kind == "manifest"
     assert manifest["source"]["sha256"] == Artifact.of(digits_model).sha256
     assert manifest["source"]["path"] == "digits.keras"
@@ -126,7 +127,7 @@ def test_the_manifest_tells_it_all(digits_files: Any, digits_model: Path) -> Non
 
 
 def test_what_a_quantiser_does_not_offer_is_skipped_with_its_reason(digits_files: Any) -> None:
-    _, manifest = document.read(digits_files.folder / "manifest.json")
+    manifest = document.load(digits_files.folder / "manifest.json").to_json()
     skipped = {(row["format"], row["scheme"]): row["reason"] for row in manifest["skipped"]}
     assert "not divisible by block size 32" in skipped.pop(("tflite", "int4-blocks"))
     assert set(skipped) == {("onnx", s) for s in SCHEMES if s not in ONNX_SCHEMES}
@@ -201,7 +202,7 @@ def test_int8_with_real_numbers_at_its_ends(
         assert {spec.dtype for spec in (*runner.inputs, *runner.outputs)} == {"float32"}
         answers = runner.infer_batch(part.inputs)["probabilities"]
     assert accuracy(answers, part.labels) >= accuracy(expected, part.labels) - 0.01
-    _, manifest = document.read(tmp_path / "manifest.json")
+    manifest = document.load(tmp_path / "manifest.json").to_json()
     assert manifest["files"][0]["recipe"]["io_dtype"] == "float32"
 
 
@@ -228,7 +229,7 @@ def test_a_second_export_adds_to_the_manifest(tmp_path: Path, digits_model: Path
     edgekit.export(digits_model, out=out, schemes=["float32"])
     edgekit.export(digits_model, out=out, schemes=["dynamic", "float16"])
     edgekit.export(digits_model, out=out, schemes=["float32"], overwrite=True)
-    _, manifest = document.read(out / "manifest.json")
+    manifest = document.load(out / "manifest.json").to_json()
     names = [row["path"] for row in manifest["files"]]
     assert names == [f"digits.{s}.tflite" for s in ("dynamic", "float16", "float32")]
     assert sorted(content(out)) == sorted([*names, "manifest.json"])
@@ -379,7 +380,7 @@ def test_calibration_says_what_the_samples_are_worth(
         recipe=ExportRecipe(calibration_method="percentile", percentile=99.9),
         progress=lines.append,
     )
-    _, manifest = document.read(tmp_path / "manifest.json")
+    manifest = document.load(tmp_path / "manifest.json").to_json()
     calibration = manifest["files"][0]["recipe"]["calibration"]
     assert (calibration["method"], calibration["percentile"]) == ("percentile", 99.9)
     assert calibration["split_half"]["enough"] is False
@@ -419,7 +420,7 @@ def test_a_model_without_weights_for_a_scheme_says_so(tmp_path: Path) -> None:
         schemes=["float32", *schemes],
         formats=["tflite", "onnx"],
     )
-    _, manifest = document.read(tmp_path / "out" / "manifest.json")
+    manifest = document.load(tmp_path / "out" / "manifest.json").to_json()
     reasons = {(row["format"], row["scheme"]): row["reason"] for row in manifest["skipped"]}
     for scheme in schemes[:3]:
         assert "no weights" in reasons["tflite", scheme]

@@ -52,7 +52,7 @@ def test_each_limit_leads_to_its_verdict(
     assert len(reasons) == len(limits)
     assert all(word in reasons[0] for word in said)
     assert all(reason.endswith(".") for reason in reasons)
-    assert budget.is_empty is (not limits)
+    assert (budget == DriftBudget()) is (not limits)
 
 
 def test_the_worst_limit_decides_and_gives_the_reasons() -> None:

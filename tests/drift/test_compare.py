@@ -306,5 +306,5 @@ def test_a_file_of_another_model_is_warned_of(
     (row,) = validate(compare(golden, runner).to_json())["candidates"]
     assert len(row["warnings"]) == 1
     assert f"was made of a model with sha256 {'ab' * 32}" in row["warnings"][0]
-    vars(runner)["metadata"] = Metadata(source_sha256=golden.reference["sha256"])
+    vars(runner)["metadata"] = Metadata(source_sha256=golden.reference.sha256)
     assert compare(golden, runner).candidates[0].warnings == ()

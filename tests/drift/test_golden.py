@@ -273,7 +273,7 @@ def test_forged_headers_are_refused(saved: Path, header: bytes) -> None:
         ({"meta": np.zeros(3)}, "no 'meta' array"),
         ({"meta": np.frombuffer(b"{\xff", np.uint8)}, "not JSON"),
         ({"meta": np.frombuffer(b"[" * 100_000, np.uint8)}, "not JSON"),
-        ({"meta": as_bytes([1])}, "received schema None"),
+        ({"meta": as_bytes([1])}, r"\$: received a list, expected an object"),
         ({"meta": as_bytes({"schema": "edgekit.golden/9"})}, "'edgekit.golden/9', expected"),
         ({"input__x": None}, "no inputs"),
         ({"input__x": np.ones((40, 4), "M8[s]")}, "expected numbers"),
@@ -299,13 +299,13 @@ def test_a_golden_that_contradicts_itself_is_refused(
     ("key", "value", "message"),
     [
         ("task", "guessing", "received the task 'guessing'"),
-        ("task", 3, "malformed"),
+        ("task", 3, r"\$\.task: received 3, expected a text"),
         ("task", "regression", "no float labels"),
         ("task_output", "other", "'other'"),
         ("task_output", None, "on output None"),
-        ("task_output", ["scores"], "malformed"),
-        ("reference", None, "malformed"),
-        ("reference", {"path": "m.keras"}, "malformed"),
+        ("task_output", ["scores"], r"\$\.task_output: received a list"),
+        ("reference", None, r"\$\.reference: received null, expected an object"),
+        ("reference", {"path": "m.keras"}, r"\$\.reference: has no key 'sha256'"),
     ],
 )
 def test_a_forged_meta_is_refused(saved: Path, key: str, value: Any, message: str) -> None:

@@ -209,7 +209,7 @@ def saved(folder: Path, body: Any, shape: tuple[int, ...] = (6, 4)) -> Path:
 
 
 def manifest(folder: Path) -> dict[str, Any]:
-    _, content = document.read(folder / "manifest.json")
+    content = document.load(folder / "manifest.json").to_json()
     return dict(content)
 
 
@@ -292,7 +292,7 @@ def test_a_board_is_told_which_of_its_systems_run_a_file(tmp_path: Path) -> None
     assert "32-bit (Debian 12), which cannot install onnxruntime" in onnx
     assert any("is slower than the float32 file" in w for w in files["m.int8.tflite"]["warnings"])
     assert any(narrow in line for line in told)
-    assert document.read(tmp_path / "out" / "manifest.json")
+    assert document.load(tmp_path / "out" / "manifest.json")
 
 
 def test_int8_is_known_to_be_slow_where_it_is() -> None:

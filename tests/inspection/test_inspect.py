@@ -86,21 +86,19 @@ def test_the_classifier_in_both_formats() -> None:
     # 8x8 image; MACs follow from tests/models/make.py's layers and agree between the formats.
     for name in ("int8.tflite", "float32.tflite", "int8.onnx", "float32.onnx"):
         found = edgekit.inspect(MODELS / f"classifier.{name}")
-        assert found.macs == 4928, name
+        assert found.macs.total == 4928, name
         assert found.to_json()["macs"]["unknown_layers"] == 0, name
-        assert found.memory.unknown == 0, name
+        assert found.activations.unknown_tensors == 0, name
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_every_file(path: Path) -> None:
     found = edgekit.inspect(path)
     with edgekit.load(path) as runner:
-        assert {s.name: s.shape for s in runner.inputs} == {
-            name: t.shape for name, t in found.model.inputs.items()
-        }
-        assert {s.name for s in runner.outputs} == set(found.model.outputs)
-    assert sum(found.weights.values()) < found.artifact.size_bytes
-    peak = found.memory.peak_arena_bytes
+        assert {s.name: s.shape for s in runner.inputs} == {t.name: t.shape for t in found.inputs}
+        assert {s.name for s in runner.outputs} == {t.name for t in found.outputs}
+    assert found.weights.bytes < found.artifact.size_bytes
+    peak = found.activations.peak_arena_bytes
     assert peak is not None
     assert peak > 0
     format = path.suffix.removeprefix(".")
@@ -110,12 +108,12 @@ def test_every_file(path: Path) -> None:
 
 def test_partitions() -> None:
     needs.package("ai_edge_litert")
-    found = edgekit.inspect(MODELS / "classifier.dynamic.tflite").partitions
+    found = edgekit.inspect(MODELS / "classifier.dynamic.tflite").delegate
     assert found.reason is None
     # The interpreter computes depthwise layers of this kind by itself, between two partitions.
     assert found.count == 2
-    assert [row["op"] for row in found.outside or ()] == ["DEPTHWISE_CONV_2D"]
-    assert edgekit.inspect(MODELS / "classifier.int8.onnx").partitions.reason
+    assert [row.op for row in found.outside or ()] == ["DEPTHWISE_CONV_2D"]
+    assert edgekit.inspect(MODELS / "classifier.int8.onnx").delegate.reason
 
 
 def test_shapes_that_cannot_be_inferred_are_said_to_be_so(
@@ -127,11 +125,11 @@ def test_shapes_that_cannot_be_inferred_are_said_to_be_so(
     path = tmp_path / "m.onnx"
     path.write_bytes(model.SerializeToString())
     found = edgekit.inspect(path)
-    assert found.memory.unknown
+    assert found.activations.unknown_tensors
     assert "ended with 1" in found.to_json()["shapes"]["reason"]
     assert main(["inspect", str(path)]) == 0
     assert "shapes       unknown: a process that loads it ended with 1" in capfd.readouterr().err
-    assert edgekit.inspect(MODELS / "classifier.float32.onnx").shapes_unknown is None
+    assert edgekit.inspect(MODELS / "classifier.float32.onnx").shapes.reason is None
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -185,5 +183,5 @@ def test_an_operator_beside_a_real_input_is_not_said_to_lack_integers() -> None:
     operators = tuple(Operator(op, (x,), (y,), 17) for op, x, y in rows)
     model = Model("onnx", (Graph((a,), (e,), operators, ()),), 0, {}, {})
     (left,) = operators_of(model, "int8").float_ops
-    assert left["tensor"] == "b"
-    assert "left this one real" in left["reason"]
+    assert left.tensor == "b"
+    assert "left this one real" in left.reason

@@ -107,7 +107,7 @@ def test_the_float_file_has_the_weights_of_the_int8_file(trained: Path) -> None:
 
 
 def test_the_manifest_says_how_many_ranges_were_learned(trained: Path) -> None:
-    _, manifest = document.read(trained / "files" / "manifest.json")
+    manifest = document.load(trained / "files" / "manifest.json").to_json()
     rows = [row for row in manifest["files"] if row["recipe"]["scheme"] == "int8"]
     # Input, scaling, three stages, average, logits and probabilities; the input twice in ONNX.
     assert [row["recipe"]["calibration"]["learned"] >= 7 for row in rows] == [True, True]
@@ -309,7 +309,7 @@ def test_export_trains_distils_and_says_so(digits_model: Path, digits: Any, tmp_
     )
     assert [Path(file.path).name for file in files] == ["digits.qat.int8.tflite"]
     assert "train for int8" in lines
-    _, manifest = document.read(tmp_path / "manifest.json")
+    manifest = document.load(tmp_path / "manifest.json").to_json()
     (row,) = manifest["files"]
     assert row["recipe"]["qat"]["quantized_layers"] == ["conv1", "conv2", "conv3", "logits"]
     assert row["recipe"]["distill"] == {"temperature": 3.0, "weight": 0.5}
@@ -345,7 +345,7 @@ def test_without_a_win_the_files_are_the_post_training_ones(
         assert bare(format, "prune50.qat") == bare(format, "prune50")
     (said,) = (line for line in lines if "did not beat post-training int8" in line)
     assert "on the 26 samples held out (missed 0 before, 0 after); the file is the post" in said
-    _, manifest = document.read(tmp_path / "manifest.json")
+    manifest = document.load(tmp_path / "manifest.json").to_json()
     rows = [row for row in manifest["files"] if ".qat." in row["path"]]
     assert len(rows) == 2
     for row in rows:

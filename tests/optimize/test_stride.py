@@ -201,6 +201,6 @@ def test_the_chain_and_its_files(
     again = optimize(source, recipe, halves, shelf=shelf)
     assert again.report == made.report
     edgekit.export(tmp_path / "small.strides.qat.keras", out=tmp_path, schemes=["float32"])
-    found = edgekit.inspect(tmp_path / "small.strides.qat.float32.tflite").operators
-    assert found.counts["float32"].keys() >= {"CONV_2D", "DEPTHWISE_CONV_2D"}
-    assert not any("POOL" in name for name in found.counts["float32"])
+    found = edgekit.inspect(tmp_path / "small.strides.qat.float32.tflite")
+    assert found.ops["float32"].keys() >= {"CONV_2D", "DEPTHWISE_CONV_2D"}
+    assert not any("POOL" in name for name in found.ops["float32"])

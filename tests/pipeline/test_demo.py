@@ -21,7 +21,7 @@ def test_the_demo_makes_all_it_promises(tmp_path):
     assert made >= files | {"digits.keras", "digits.golden.npz", "report.html"}
     kinds = {"training": "training", "drift": "drift", "bench": "bench", "manifest": "manifest"}
     for name, kind in kinds.items():
-        assert document.read(tmp_path / f"{name}.json")[0] == kind
+        assert document.load(tmp_path / f"{name}.json").kind == kind
     rows = table.splitlines()
     assert rows[0].split() == [
         "file",

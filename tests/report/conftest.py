@@ -41,6 +41,7 @@ def run(name: str, backend: str, p50_ms: float, threads: int = 1) -> dict[str, A
         "artifact": artifact(name),
         "backend": {"name": backend, "version": "2.1"},
         "threads": threads,
+        "delegate": None,
         "load_ms": 3.5,
         "first_ms": 0.9,
         "latency": {
@@ -99,9 +100,9 @@ def candidate(
             "rmse_reference": None,
             "rmse_candidate": None,
         },
-        "layers": [],
         "verdict": verdict,
         "reasons": [reason],
+        "warnings": [],
     }
 
 
@@ -115,29 +116,132 @@ def exported(name: str, float_ops: list[dict[str, str]]) -> dict[str, Any]:
         "recipe": {"scheme": name.split(".")[1], "calibration": {"samples": 200, "seed": 0}},
         "ops": {"int8": {"CONV_2D": 4, "DEPTHWISE_CONV_2D": 3}, "float32": {"SOFTMAX": 1}},
         "float_ops": float_ops,
+        "warnings": [],
+        "golden_sha256": None,
+        "compressed_size_bytes": SIZES[name] // 2,
+    }
+
+
+NOISE = ["the CPU governor is 'ondemand', not 'performance'"]
+
+
+def _state() -> dict[str, Any]:
+    return {
+        "device": "raspberry-pi-4",
+        "machine": "aarch64",
+        "userland_bits": 64,
+        "kernel_machine": "aarch64",
+        "system": "Linux 6.6",
+        "cpu": "Cortex-A72",
+        "cores": 4,
+        "cpu_features": [],
+        "governor": "ondemand",
+        "governors": ["ondemand"],
+        "temperature_c": 51.5,
+        "throttled": False,
+        "throttled_since_boot": None,
+        "memory_total_bytes": 3_900_000_000,
+        "memory_available_bytes": 3_100_000_000,
+        "memory_limit_bytes": None,
+        "load_1min": 0.2,
+        "python": "3.11.2",
+        "interpreters": {"ai-edge-litert": "2.1", "onnxruntime": "1.20"},
+    }
+
+
+def _host() -> dict[str, Any]:
+    return {
+        "schema": "edgekit.host/1",
+        "host": _state(),
+        "noise": NOISE,
+        "advice": ["the CPU has no 8-bit dot products: int8 gains less than it does elsewhere"],
+        "schemes": [
+            {
+                "format": "tflite",
+                "scheme": "int8",
+                "backend": "litert",
+                "verdict": "works",
+                "reason": "0.88 of float32's instructions",
+            }
+        ],
+    }
+
+
+def _evaluation() -> dict[str, Any]:
+    return {
+        "schema": "edgekit.evaluation/1",
+        "artifact": artifact("kws.int8.tflite"),
+        "backend": {"name": "litert", "version": "2.1"},
+        "task": "classification",
+        "output": "scores",
+        "count": 2500,
+        "accuracy": 0.9472,
+        "top5_accuracy": None,
+        "auc": 0.9871,
+        "f1_macro": 0.94,
+        "confusion": [[1200, 50], [82, 1168]],
+        "per_class": [
+            {
+                "class": 0,
+                "name": "yes",
+                "count": 1250,
+                "precision": 0.936,
+                "recall": 0.96,
+                "f1": 0.9479,
+            },
+            {
+                "class": 1,
+                "name": "no",
+                "count": 1250,
+                "precision": 0.9589,
+                "recall": 0.9344,
+                "f1": 0.9465,
+            },
+        ],
+        "mae": None,
+        "rmse": None,
+    }
+
+
+def _inspection() -> dict[str, Any]:
+    spec = {"name": "audio", "dtype": "int8", "shape": [1, 49, 10, 1], "quantization": None}
+    softmax = {"op": "SOFTMAX", "tensor": "scores", "reason": "the quantiser has no int8 version"}
+    return {
+        "schema": "edgekit.inspection/1",
+        "artifact": artifact("kws.int8.tflite"),
+        "compressed_size_bytes": 15_600,
+        "metadata": None,
+        "inputs": [spec],
+        "outputs": [{**spec, "name": "scores", "shape": None}],
+        "ops": {"float32": {"SOFTMAX": 1}, "int8": {"CONV_2D": 4}},
+        "float_ops": [softmax],
+        "macs": {
+            "total": 2_656_768,
+            "unknown_layers": 1,
+            "layers": [{"op": "CONV_2D", "tensor": "stem", "macs": None}],
+        },
+        "weights": {"bytes": 22_604, "by_dtype": {"int8": 22_604}},
+        "activations": {
+            "sum_bytes": 98_000,
+            "peak_arena_bytes": None,
+            "estimate": True,
+            "unknown_tensors": 0,
+        },
+        "shapes": {"reason": None},
+        "delegate": {
+            "partitions": 1,
+            "outside": [{"op": "SOFTMAX", "tensor": "scores"}],
+            "reason": None,
+        },
+        "loadable_by": {"ai-edge-litert": ["1.4.0", "2.1.0"], "tflite-runtime": []},
     }
 
 
 def _bench() -> dict[str, Any]:
     return {
         "schema": "edgekit.bench/1",
-        "host": {
-            "device": "raspberry-pi-4",
-            "machine": "aarch64",
-            "system": "Linux 6.6",
-            "cpu": "Cortex-A72",
-            "cores": 4,
-            "cpu_features": [],
-            "governor": "ondemand",
-            "temperature_c": 51.5,
-            "throttled": False,
-            "memory_total_bytes": 3_900_000_000,
-            "memory_available_bytes": 3_100_000_000,
-            "load_1min": 0.2,
-            "python": "3.11.2",
-            "interpreters": {"ai-edge-litert": "2.1", "onnxruntime": "1.20"},
-        },
-        "noise": ["the CPU governor is 'ondemand', not 'performance'"],
+        "host": _state(),
+        "noise": NOISE,
         "runs": [
             run("kws.keras", "keras", 1.1148),
             run("kws.float32.tflite", "litert", 0.1483),
@@ -256,6 +360,15 @@ def documents() -> Documents:
     made = {"bench": _bench(), "drift": _drift(), "manifest": _manifest(), "training": _training()}
     made["tuning"] = _tuning()
     return deepcopy(made)
+
+
+@pytest.fixture
+def every(documents: Documents) -> Documents:
+    """One valid document of each kind, all of one model."""
+    return {
+        **documents,
+        **deepcopy({"evaluation": _evaluation(), "inspection": _inspection(), "host": _host()}),
+    }
 
 
 @pytest.fixture

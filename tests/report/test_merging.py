@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from edgekit.document import KINDS
+from edgekit.drift.budget import DriftBudget
 from edgekit.errors import DocumentError, UsageError
 from edgekit.report import merge
 from edgekit.report.summary import summary
@@ -34,21 +36,45 @@ def test_every_document_adds_what_it_knows(documents: Documents, write: Write) -
     assert report.reference is not None
     assert (report.reference.name, report.reference.accuracy) == ("kws.keras", 0.9528)
     assert report.reference.speedup == 1
-    assert report.budget == {"max_accuracy_drop": 0.01}
+    assert report.budget == DriftBudget(max_accuracy_drop=0.01)
     assert report.host is not None
-    assert report.host["device"] == "raspberry-pi-4"
+    assert report.host.device == "raspberry-pi-4"
     assert list(report.float_ops) == ["kws.int8.onnx"]
-    assert report.skipped[0]["scheme"] == "int16x8"
+    assert report.skipped[0].scheme == "int16x8"
     assert report.training is not None
     assert report.verdict == "fail"
     assert report.notes == ()
 
 
-@pytest.mark.parametrize("kind", ["bench", "drift", "manifest", "training", "tuning"])
-def test_each_document_will_do_alone(documents: Documents, write: Write, kind: str) -> None:
-    report = merge(write({kind: documents[kind]}))
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_document_will_do_alone(every: Documents, write: Write, kind: str) -> None:
+    report = merge(write({kind: every[kind]}))
     assert report.documents == (f"{kind}.json",)
-    assert (report.reference is None) == (kind in ("bench", "tuning"))
+    assert (report.reference is None) == (kind not in ("drift", "manifest", "training"))
+
+
+def test_a_report_takes_all_kinds(every: Documents, write: Write) -> None:
+    assert set(every) == set(KINDS)
+    report = merge(write(every))
+    assert [row.label for row in report.evaluations] == ["evaluation.json"]
+    assert report.evaluations[0].document.accuracy == 0.9472
+    assert report.inspections[0].document.macs.total == 2_656_768
+    assert report.checkups[0].document.schemes[0].verdict == "works"
+    # The drift's samples are those that the files are judged on.
+    assert report.rows[1].accuracy == 0.95
+    assert len(report.rows) == 3
+
+
+def test_several_of_a_kind_are_listed(every: Documents, write: Write) -> None:
+    onnx = deepcopy(every["evaluation"])
+    onnx["artifact"] = every["bench"]["runs"][2]["artifact"] | {
+        "path": "build/kws.int8.onnx",
+        "sha256": every["manifest"]["files"][1]["sha256"],
+        "format": "onnx",
+    }
+    report = merge(write({**every, "second": onnx, "third": every["host"]}))
+    assert [row.label for row in report.evaluations] == ["evaluation.json", "second.json"]
+    assert [row.label for row in report.checkups] == ["host.json", "third.json"]
 
 
 def test_what_is_not_known_is_none(documents: Documents, write: Write) -> None:
@@ -80,7 +106,7 @@ def test_the_gravest_of_several_comparisons_counts(documents: Documents, write: 
     second["candidates"][0].update(verdict="inconclusive", reasons=["Too few."])
     report = merge(write({**documents, "second": second}))
     assert (report.rows[1].verdict, report.rows[1].reasons) == ("inconclusive", ("Too few.",))
-    assert report.budget == {}
+    assert report.budget == DriftBudget()
     assert len(report.notes) == 2
 
 
@@ -129,6 +155,14 @@ def _other_training(documents: Documents) -> None:
     documents["training"]["model"]["sha256"] = OTHER
 
 
+def _stranger_in_evaluation(documents: Documents) -> None:
+    documents["evaluation"]["artifact"].update(path="other.tflite", sha256=OTHER)
+
+
+def _same_name_other_hash_in_inspection(documents: Documents) -> None:
+    documents["inspection"]["artifact"]["sha256"] = OTHER
+
+
 def _other_front(documents: Documents) -> None:
     documents["tuning"]["front"] = [2]
     documents["tuning"]["trials"][2]["model"]["sha256"] = OTHER
@@ -164,10 +198,12 @@ def _stranger_without_manifest(documents: Documents) -> None:
         (_stranger_in_bench, "bench.json", "manifest.json", "kws.keras"),
         (_stranger_in_drift, "drift.json", "manifest.json", "kws.keras"),
         (_stranger_without_manifest, "bench.json", "drift.json", "kws.keras"),
+        (_stranger_in_evaluation, "evaluation.json", "manifest.json", "kws.keras"),
+        (_same_name_other_hash_in_inspection, "inspection.json", "bench.json", "kws.int8.tflite"),
     ],
 )
 def test_documents_that_do_not_belong_together_are_refused(
-    documents: Documents,
+    every: Documents,
     write: Write,
     digest: Callable[[str], str],
     spoil: Callable[[Documents], None],
@@ -175,9 +211,9 @@ def test_documents_that_do_not_belong_together_are_refused(
     second: str,
     known: str,
 ) -> None:
-    spoil(documents)
+    spoil(every)
     with pytest.raises(DocumentError, match="do not belong together") as caught:
-        merge(write(documents))
+        merge(write(every))
     for part in (first, second, OTHER[:12], digest(known)[:12]):
         assert part in str(caught.value)
 
@@ -195,20 +231,36 @@ def test_an_int8_file_that_is_slower_than_float_is_told(
 
 @pytest.mark.parametrize("kind", ["manifest", "training", "tuning"])
 def test_a_second_one_of_its_kind_is_refused(documents: Documents, write: Write, kind: str) -> None:
+    # The same content once more is no second one.
+    assert merge(write({**documents, "second": documents[kind]})) == merge(write(documents))
+    second = deepcopy(documents[kind])
+    changed = {"manifest": "versions", "training": "recipe", "tuning": "search"}[kind]
+    second[changed] = {}
     with pytest.raises(DocumentError, match=f"both {kind} documents"):
-        merge(write({**documents, "second": documents[kind]}))
+        merge(write({**documents, "second": second}))
 
 
-def test_a_host_document_is_refused(documents: Documents, write: Write) -> None:
-    host = {"schema": "edgekit.host/1", "host": documents["bench"]["host"]}
-    host |= {"noise": [], "advice": []}
-    with pytest.raises(DocumentError, match="received a document of kind 'host'"):
-        merge(write({"host": host}))
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("{", "not a JSON document"),
+        ("[" * 100_000, "not a JSON document"),
+        ('{"p50_ms": 1}', "is none of edgekit's documents: received no schema"),
+        ('{"schema": "other/1"}', "is none of edgekit's documents: received schema 'other/1'"),
+    ],
+)
+def test_a_file_that_is_none_of_edgekits_is_named(
+    documents: Documents, write: Write, tmp_path: Path, content: str, says: str
+) -> None:
+    other = tmp_path / "package.json"
+    other.write_text(content, "utf-8")
+    with pytest.raises(DocumentError, match=f"package.json: {says}"):
+        merge([*write(documents), other])
 
 
 def test_a_document_that_breaks_its_schema_is_refused(documents: Documents, write: Write) -> None:
     del documents["bench"]["runs"]
-    with pytest.raises(DocumentError, match="'runs' is a required property"):
+    with pytest.raises(DocumentError, match=r"bench\.json: \$: has no key 'runs'"):
         merge(write(documents))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,9 @@ def test_units() -> None:
     assert units.points(-0.000001) == "0.00 pt"
     assert units.points(-0.004) == "-0.40 pt"
     assert units.speedup(26.498) == "26.5x"
-    assert units.sqnr({"max_abs": 0.0, "sqnr_db": None}) == "identical"
-    assert units.sqnr({"max_abs": 0.1, "sqnr_db": None}) == "–"
+    assert units.decibels(math.inf) == "identical"
+    assert units.decibels(-math.inf) == "–"
+    assert units.decibels(None) == "–"
 
 
 def test_text(documents: Documents, write: Write) -> None:

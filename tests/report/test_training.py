@@ -7,14 +7,18 @@ from typing import Any
 
 import pytest
 
+from edgekit.document.training import SplitSizes, TrainedModel, Training
 from edgekit.report import write_report
 from edgekit.report.charts import measures, training_curves
 from edgekit.report.training import epoch_table, training_scores
 
 
-def regression(epochs: int) -> dict[str, Any]:
-    return {
-        "history": [
+def regression(epochs: int, best_epoch: int = 8) -> Training:
+    return Training(
+        model=TrainedModel("m.keras", "0" * 64, 12),
+        recipe={},
+        splits=SplitSizes(80, 20, None),
+        history=tuple(
             {
                 "epoch": epoch,
                 "loss": 1 / epoch,
@@ -27,15 +31,15 @@ def regression(epochs: int) -> dict[str, Any]:
                 "seconds": 1.0,
             }
             for epoch in range(1, epochs + 1)
-        ],
-        "monitor": "val_loss",
-        "best_epoch": 8,
-        "stopped": True,
-        "validation": {"loss": 0.1, "mean_absolute_error": 0.2},
-        "test": None,
-        "validation_accuracy": None,
-        "test_accuracy": None,
-    }
+        ),
+        loss="mean_absolute_error",
+        monitor="val_loss",
+        best_epoch=best_epoch,
+        stopped=True,
+        validation={"loss": 0.1, "mean_absolute_error": 0.2},
+        test=None,
+        seconds=float(epochs),
+    )
 
 
 def test_each_measure_has_a_curve_and_the_best_epoch_its_place() -> None:
@@ -47,9 +51,8 @@ def test_each_measure_has_a_curve_and_the_best_epoch_its_place() -> None:
     assert training_curves(regression(1)) == []
 
 
-def test_a_history_of_an_older_document_has_no_best_epoch() -> None:
-    training = regression(3)
-    del training["best_epoch"]
+def test_a_training_may_have_no_best_epoch() -> None:
+    training = regression(3, best_epoch=0)
     assert training_curves(training)[0].best is None
     assert training_scores(training) == [
         "loss 0.1 on the validation samples",
@@ -58,12 +61,12 @@ def test_a_history_of_an_older_document_has_no_best_epoch() -> None:
 
 
 def test_what_is_no_number_is_no_measure() -> None:
-    history = regression(3)["history"]
+    history = regression(3).history
     history[1]["note"] = "warm"
     history[1]["val_note"] = 3.0
     history[2]["flag"] = True
     assert measures(history) == ["mean_absolute_error", "loss", "learning_rate"]
-    assert measures([]) == []
+    assert measures(()) == []
 
 
 @pytest.mark.parametrize(("epochs", "rows"), [(1, 1), (9, 9), (200, 11)])
@@ -83,7 +86,7 @@ def test_the_table_shows_some_epochs_and_the_best(epochs: int, rows: int) -> Non
         "val loss",
         "learning rate",
     )
-    assert epoch_table({"history": []}) is None
+    assert epoch_table(regression(0)) is None
 
 
 def test_both_renderings_show_it(documents: Any, write: Any, tmp_path: Path) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edgekit.document import KINDS
+from edgekit.drift.drift import Drift
 from edgekit.errors import DocumentError, MissingDependencyError, OutputExistsError, UsageError
 from edgekit.report import merge, write_junit, write_report
 from edgekit.report.html import to_html
 from edgekit.report.markdown import to_markdown
+from edgekit.report.table import escape_markdown
 
 Documents = dict[str, dict[str, Any]]
 Write = Callable[[Documents], list[Path]]
@@ -116,15 +119,32 @@ def test_html_is_the_same_twice(documents: Documents, write: Write, tmp_path: Pa
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
-@pytest.mark.parametrize("kind", ["bench", "drift", "manifest", "training", "tuning"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("ending", [".html", ".md"])
 def test_each_document_can_be_written_alone(
-    documents: Documents, write: Write, tmp_path: Path, kind: str, ending: str
+    every: Documents, write: Write, tmp_path: Path, kind: str, ending: str
 ) -> None:
     output = tmp_path / f"report{ending}"
-    write_report(write({kind: documents[kind]}), output)
+    write_report(write({kind: every[kind]}), output)
     if ending == ".html":
         Page(output.read_text("utf-8"))
+
+
+def test_evaluations_inspections_and_machines_are_shown(every: Documents, write: Write) -> None:
+    report = merge(write(every))
+    page, text = Page(to_html(report)).text, to_markdown(report)
+    for part in (
+        "94.72 %",
+        "2,656,768, 1 layers unknown",
+        "SOFTMAX (scores): the quantiser has no int8 version",
+        "ai-edge-litert 1.4.0 to 2.1.0 (2)",
+        "the CPU has no 8-bit dot products",
+        "0.88 of float32's instructions",
+    ):
+        assert part in page
+        assert escape_markdown(part) in text
+    # The class that is told apart worst comes first.
+    assert page.index("no 1250 0.9589 0.9344 0.9465") < page.index("yes 1250")
 
 
 def test_a_tuning_shows_every_trial_and_the_best(
@@ -172,11 +192,18 @@ def test_a_regression_has_no_accuracy(documents: Documents, write: Write, tmp_pa
     assert "Which classes paid" not in page.text
 
 
-def test_what_documents_say_stays_text(documents: Documents, write: Write, tmp_path: Path) -> None:
+def test_what_documents_say_stays_text(every: Documents, write: Write, tmp_path: Path) -> None:
+    documents = every
+    documents["evaluation"]["artifact"]["path"] = EVIL
+    documents["evaluation"]["per_class"][0]["name"] = EVIL
+    documents["inspection"]["artifact"]["path"] = EVIL
+    documents["inspection"]["ops"] = {EVIL: {EVIL: 1}}
+    documents["host"]["advice"] = [EVIL]
+    documents["host"]["schemes"][0]["reason"] = EVIL
     rename(documents, "kws.int8.tflite", EVIL)
     documents["drift"]["candidates"][0]["reasons"] = [EVIL]
     documents["drift"]["candidates"][0]["outputs"][0]["name"] = EVIL
-    documents["drift"]["candidates"][0]["layers"] = [{EVIL: EVIL}]
+    documents["drift"]["candidates"][0]["warnings"] = [EVIL]
     documents["manifest"]["skipped"][0]["reason"] = EVIL
     documents["manifest"]["files"][2]["recipe"] = {EVIL: EVIL}
     documents["bench"]["host"]["cpu"] = EVIL
@@ -201,7 +228,7 @@ def test_what_documents_say_stays_text(documents: Documents, write: Write, tmp_p
 def test_a_class_name_stays_text(documents: Documents, write: Write) -> None:
     report = merge(write(documents))
     # The schema asks for numbers; names must be as harmless.
-    report.rows[0].per_class[0]["class"] = EVIL
+    object.__setattr__(report.rows[0].per_class[0], "label", EVIL)
     assert "<script" not in to_html(report)
     assert "<script" not in to_markdown(report)
 
@@ -244,7 +271,7 @@ def test_without_jinja2_the_extra_is_named(
     documents: Documents, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
-    with pytest.raises(MissingDependencyError, match=r"edgekit\[report\]"):
+    with pytest.raises(MissingDependencyError, match=r"edgekit-keras\[report\]"):
         write_report(write(documents), tmp_path / "report.html")
     assert not (tmp_path / "report.html").exists()
     write_report(write(documents), tmp_path / "report.md")
@@ -253,9 +280,8 @@ def test_without_jinja2_the_extra_is_named(
 def test_junit(documents: Documents, tmp_path: Path) -> None:
     drift = documents["drift"]
     drift["candidates"][2].update(verdict="inconclusive", reasons=["Too few samples."])
-    # As `Drift.to_json` gives it, before JSON has turned infinity into null.
-    drift["candidates"][2]["outputs"][0].update(max_abs=0.0, sqnr_db=math.inf)
-    write_junit(drift, tmp_path / "drift.xml")
+    drift["candidates"][2]["outputs"][0].update(max_abs=0.0, sqnr_db=None)
+    write_junit(Drift.from_json(drift), tmp_path / "drift.xml")
     suite = ET.parse(tmp_path / "drift.xml").getroot()[0]
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("3", "1", "0")
     cases = {case.get("name"): case for case in suite.iter("testcase")}
@@ -274,14 +300,19 @@ def test_junit(documents: Documents, tmp_path: Path) -> None:
 
 
 def test_junit_is_well_formed_whatever_the_names(documents: Documents, tmp_path: Path) -> None:
-    drift = documents["drift"]
-    drift["candidates"][1]["artifact"]["path"] = f"a\x00\ud800{EVIL}"
-    drift["candidates"][1]["reasons"] = [f"\x1b]]>{EVIL}"]
-    write_junit(drift, tmp_path / "drift.xml")
+    drift = Drift.from_json(documents["drift"])
+    one = drift.candidates[1]
+    named = replace(
+        one,
+        artifact=one.artifact.recorded(f"a\x00\ud800{EVIL}"),
+        reasons=(f"\x1b]]>{EVIL}",),
+    )
+    candidates = (drift.candidates[0], named, drift.candidates[2])
+    write_junit(replace(drift, candidates=candidates), tmp_path / "drift.xml")
     cases = list(ET.parse(tmp_path / "drift.xml").getroot().iter("testcase"))
     assert cases[1].get("name") == 'script> & "kws".int8.tflite'
 
 
 def test_junit_of_another_document_is_refused(documents: Documents, tmp_path: Path) -> None:
     with pytest.raises(DocumentError, match=r"edgekit\.bench/1"):
-        write_junit(documents["bench"], tmp_path / "drift.xml")
+        write_junit(Drift.from_json(documents["bench"]), tmp_path / "drift.xml")

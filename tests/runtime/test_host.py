@@ -320,7 +320,7 @@ def validate_host() -> Callable[[HostState], None]:
 
     schema = document.json_schema("host")
     validator = jsonschema.Draft202012Validator(
-        {**schema["$defs"]["host"], "$defs": schema["$defs"]}
+        {**schema["$defs"]["HostState"], "$defs": schema["$defs"]}
     )
 
     def validate(state: HostState) -> None:

@@ -87,7 +87,7 @@ def test_the_command(models: Path, labelled: edgekit.Samples, tmp_path: Path) ->
     np.savez(tmp_path / "s.npz", x=labelled.inputs["image"], y=labelled.labels)
     words = [str(models / "classifier.int8.tflite"), "--samples", str(tmp_path / "s.npz")]
     assert main(["evaluate", *words, "--json", str(tmp_path / "e.json")]) == 0
-    kind, content = document.read(tmp_path / "e.json")
-    assert kind == "evaluation"
-    assert content["count"] == 24
+    read = document.load(tmp_path / "e.json")
+    assert isinstance(read, edgekit.Evaluation)
+    assert read.count == 24
     assert json.loads((tmp_path / "e.json").read_text())["accuracy"] > 0.7

@@ -113,7 +113,7 @@ def test_its_document_is_valid(tmp_path: Path, test: bool) -> None:
     content = json.loads(document.dumps(training.to_json()))
     jsonschema.validate(content, document.json_schema("training"))
     document.write(tmp_path / "training.json", content)
-    assert document.read(tmp_path / "training.json") == ("training", content)
+    assert document.load(tmp_path / "training.json").to_json() == content
     assert (content["test_accuracy"] is None) != test
 
 

@@ -66,10 +66,11 @@ def test_a_study_and_an_evaluation_survive_the_loss_of_a_node(
         progress=tell,
     )
     assert len(cluster.workers) == 1
-    assert [row["state"] for row in tuning.content["trials"]] == ["complete"] * 4, lines
-    (best,) = tuning.front
-    folder = tmp_path / "s" / "trials" / f"{best['number']:04}"
-    assert edgekit.Artifact.of(folder / best["model"]["path"]).sha256 == best["model"]["sha256"]
+    assert [row.state for row in tuning.trials] == ["complete"] * 4, lines
+    (best,) = tuning.best
+    assert best.model is not None
+    folder = tmp_path / "s" / "trials" / f"{best.number:04}"
+    assert edgekit.Artifact.of(folder / best.model.path).sha256 == best.model.sha256
 
     rng = np.random.default_rng(0)
     x = rng.random((1100, 8, 8, 1), np.float32)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import children
 
+from edgekit.document.training import TrainedModel
 from edgekit.errors import OutputExistsError, RecipeError
 from edgekit.recipe import Recipe, read_recipe
 from edgekit.tune import study as studies
@@ -26,7 +27,7 @@ OBJECTIVES = 'objectives = ["accuracy", "size_bytes"]'
 
 def outcome(claim: Claim, **values: float) -> Outcome:
     (claim.workshop / "model.keras").write_bytes(b"model")
-    model = {"path": "model.keras", "sha256": "0" * 64, "parameters": 1}
+    model = TrainedModel("model.keras", "0" * 64, 1)
     return Outcome(values, model, (), epochs=1, seconds=0.1)
 
 

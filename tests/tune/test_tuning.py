@@ -30,26 +30,27 @@ def test_a_study_is_run_written_and_gone_on_with(recipe: Write, tmp_path: Path) 
     lines: list[str] = []
     tuning = tune(recipe(), tmp_path / "s", progress=lines.append)
     assert lines[0].startswith("trial 0: training.learning_rate ")
-    kind, content = document.read(tmp_path / "s" / "tuning.json")
-    assert (kind, content) == ("tuning", tuning.to_json())
-    assert [row["state"] for row in content["trials"]] == ["complete"] * 3
-    (best,) = tuning.front
-    assert best["values"]["accuracy"] == max(row["values"]["accuracy"] for row in content["trials"])
+    written = document.load(tmp_path / "s" / "tuning.json")
+    assert written == tuning
+    assert [trial.state for trial in tuning.trials] == ["complete"] * 3
+    (best,) = tuning.best
+    accuracies = [(trial.values or {})["accuracy"] for trial in tuning.trials]
+    assert accuracies[best.number] == max(accuracies)
 
     # The recipe beside the best model makes that model again.
-    folder = tmp_path / "s" / "trials" / f"{best['number']:04}"
+    folder = tmp_path / "s" / "trials" / f"{best.number:04}"
     found = read_recipe(folder / "recipe.toml")
     assert found.tune is None
-    assert found.model.width == best["parameters"]["model.width"]
+    assert found.model.width == best.parameters["model.width"]
     again = train(load_splits(found.data), found, tmp_path / "again.keras")  # type: ignore[arg-type]
-    assert again.validation_accuracy == best["values"]["accuracy"]
+    assert again.validation_accuracy == max(accuracies)
 
     lines.clear()
-    assert tune(recipe(), tmp_path / "s", progress=lines.append).content == content
+    assert tune(recipe(), tmp_path / "s", progress=lines.append) == tuning
     assert len(lines) == 1
     more = tune(recipe(), tmp_path / "s", trials=4)
-    assert more.content["trials"][:3] == content["trials"]
-    assert len(more.content["trials"]) == 4
+    assert more.trials[:3] == tuning.trials
+    assert len(more.trials) == 4
 
 
 def test_a_trial_that_is_given_up_leaves_nothing(recipe: Write, tmp_path: Path) -> None:
@@ -74,16 +75,18 @@ def test_the_example_searches_what_will_be_deployed(digits: Any, tmp_path: Path)
     content = json.loads(document.dumps(tuning.to_json()))
     jsonschema.validate(content, document.json_schema("tuning"))
     assert tuning.front
-    for row in tuning.front:
-        folder = tmp_path / "s" / "trials" / f"{row['number']:04}"
-        (file,) = row["files"]
-        assert (folder / file["path"]).stat().st_size == row["values"]["size_bytes"]
-        assert (folder / row["model"]["path"]).exists()
-        assert 0 < row["values"]["int8_accuracy"] <= 1
-        assert row["values"]["latency_ms"] > 0
+    for trial in tuning.best:
+        folder = tmp_path / "s" / "trials" / f"{trial.number:04}"
+        (file,) = trial.files
+        assert trial.values is not None
+        assert trial.model is not None
+        assert (folder / file.file).stat().st_size == trial.values["size_bytes"]
+        assert (folder / trial.model.path).exists()
+        assert 0 < trial.values["int8_accuracy"] <= 1
+        assert trial.values["latency_ms"] > 0
     path = tmp_path / "s" / "tuning.json"
     report = write_report([path], tmp_path / "report.html")
-    assert report.tuning == content
+    assert report.tuning == tuning
 
 
 def test_a_trial_that_fails_is_told_and_the_study_goes_on(recipe: Write, tmp_path: Path) -> None:
@@ -91,7 +94,7 @@ def test_a_trial_that_fails_is_told_and_the_study_goes_on(recipe: Write, tmp_pat
     path.write_text(path.read_text() + '"model.name" = {choices = ["cnn", "resnet8"]}')
     with pytest.raises(TrainingError, match=r"none of 2 trials ended well.*expected images"):
         tune(path, tmp_path / "s")
-    _, content = document.read(tmp_path / "s" / "tuning.json")
+    content = document.load(tmp_path / "s" / "tuning.json").to_json()
     assert [row["state"] for row in content["trials"]] == ["failed"] * 2
     assert content["front"] == []
 
@@ -99,7 +102,7 @@ def test_a_trial_that_fails_is_told_and_the_study_goes_on(recipe: Write, tmp_pat
 def test_two_processes_share_the_trials(recipe: Write, tmp_path: Path) -> None:
     lines: list[str] = []
     tuning = tune(recipe(trials=3), tmp_path / "s", workers=2, progress=lines.append)
-    assert [row["state"] for row in tuning.content["trials"]] == ["complete"] * 3
+    assert [trial.state for trial in tuning.trials] == ["complete"] * 3
     assert not any("edgekit: " in line for line in lines)
 
 

@@ -109,5 +109,5 @@ def test_inspect_says_what_is_real_and_why() -> None:
     found = operators_of(read_model(quantised(content)[0], "onnx"), "int8")
     assert found.counts["int8"]["Gemm"] == 1
     (left,) = found.float_ops
-    assert left["op"] == "Softmax"
-    assert "nobody rounds" in left["reason"]
+    assert left.op == "Softmax"
+    assert "nobody rounds" in left.reason

@@ -1,0 +1,98 @@
+"""JSON documents: each names its schema first, is written whole, and loads as it was saved.
+
+What a kind of document holds is said once, by its class (see `edgekit.document.record`): that class
+writes it, reads it and checks it, and the schema in ``edgekit/schemas`` is made from it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import edgekit
+from edgekit.document.record import Document, schema_named, tag
+from edgekit.errors import DocumentError
+from edgekit.files import atomic, existing
+
+__all__ = ["KINDS", "Document", "dumps", "json_schema", "load", "tag", "write"]
+
+# Each kind and its class, one of edgekit's public names: their rooms lie to the right of this one.
+KINDS = {
+    "bench": "Bench",
+    "drift": "Drift",
+    "manifest": "Manifest",
+    "training": "Training",
+    "host": "Checkup",
+    "evaluation": "Evaluation",
+    "inspection": "Inspection",
+    "tuning": "Tuning",
+}
+
+
+def load(path: str | os.PathLike[str]) -> Document:
+    """Read a document of any kind as an object of its class. It need not be trusted.
+
+    Raises:
+        UsageError: nothing is at `path`.
+        DocumentError: no JSON, none of edgekit's documents, or one that is not as its class says;
+            names the file and the place in it.
+    """
+    path = existing(path, "document")
+    content = _parsed(path)
+    name = content.get("schema") if isinstance(content, dict) else None
+    kind = next((kind for kind in KINDS if name == tag(kind)), None)
+    if kind is None:
+        raise DocumentError(
+            f"{path}: is none of edgekit's documents: received {schema_named(content)}, expected one "
+            f"of {', '.join(map(tag, KINDS))}."
+        )
+    cls: type[Document] = getattr(edgekit, KINDS[kind])
+    try:
+        return cls.from_json(content)
+    except DocumentError as error:
+        raise DocumentError(f"{path}: {error}") from error
+
+
+def json_schema(kind: str) -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a kind of document, as shipped in the package."""
+    from importlib import resources
+
+    file = resources.files("edgekit").joinpath("schemas").joinpath(f"{kind}.json")
+    schema: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    return schema
+
+
+def dumps(content: dict[str, Any]) -> str:
+    """Stable JSON text: keys as given, floats as Python writes them, non-finite numbers as null."""
+    return json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write(path: str | os.PathLike[str], content: dict[str, Any]) -> None:
+    """Write the content of a document whole or not at all."""
+    with atomic(path) as temporary:
+        temporary.write_text(dumps(content), "utf-8")
+
+
+def _parsed(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError, IsADirectoryError) as error:
+        raise DocumentError(f"{path}: not a JSON document ({error!s:.200}).") from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"received {name}, which is none of JSON's numbers")
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they become null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,116 @@
+"""Candidate: one model file's drift, output by output and for the task."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from numpy.typing import NDArray
+
+from edgekit.artifact import Artifact
+from edgekit.document.record import NotNegative, Record
+from edgekit.drift.task import TaskDrift
+from edgekit.metrics import distances
+from edgekit.runtime.runner import Backend
+
+# From good to bad.
+VERDICTS = ("none", "pass", "inconclusive", "fail")
+Verdict = Annotated[str, ("enum", VERDICTS)]
+
+
+@dataclass(frozen=True)
+class OutputDrift(Record):
+    """The distance of one output from the reference's; all None where the output is not finite.
+
+    Attributes:
+        name: as the reference calls it.
+        max_abs, rmse: in the output's unit.
+        max_abs_rel: `max_abs` as a share of the reference's range; infinite, and None in documents,
+            where the reference is constant and the answer is another.
+        cosine: from -1 to 1.
+        sqnr_db: infinite where `max_abs` is 0, the outputs being equal, and minus infinite where the
+            reference is all zeros and the answer is not; None in documents.
+    """
+
+    name: str
+    max_abs: NotNegative | None = None
+    max_abs_rel: NotNegative | None = None
+    rmse: NotNegative | None = None
+    cosine: Annotated[float, ("minimum", -1), ("maximum", 1)] | None = None
+    sqnr_db: float | None = None
+
+    @classmethod
+    def of(cls, name: str, reference: NDArray[Any], answer: NDArray[Any]) -> OutputDrift:
+        """Measure `answer`, of the reference's shape and finite."""
+        return cls(
+            name=name,
+            max_abs=distances.max_abs(reference, answer),
+            max_abs_rel=distances.relative_max_abs(reference, answer),
+            rmse=distances.rmse(reference, answer),
+            cosine=distances.cosine(reference, answer),
+            sqnr_db=distances.sqnr_db(reference, answer),
+        )
+
+    @classmethod
+    def of_json(cls, values: dict[str, Any]) -> OutputDrift:
+        """JSON has no infinity: what is null beside a measured `max_abs` was infinite."""
+        largest = values["max_abs"]
+        if largest is not None:
+            if values["max_abs_rel"] is None:
+                values["max_abs_rel"] = math.inf
+            if values["sqnr_db"] is None:
+                values["sqnr_db"] = -math.inf if largest else math.inf
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Candidate(Record):
+    """One model file's drift.
+
+    Attributes:
+        backend: what ran the file.
+        outputs: in the order of the reference's.
+        verdict: ``none`` without a budget.
+        reasons: a sentence for each limit that led to the verdict.
+        warnings: what makes the comparison less than it seems.
+    """
+
+    artifact: Artifact
+    backend: Backend
+    outputs: Annotated[tuple[OutputDrift, ...], ("minItems", 1)]
+    task: TaskDrift
+    verdict: Verdict = "none"
+    reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def accuracy(self) -> float | None:
+        """A fraction; None unless the golden is a classification."""
+        return self.task.candidate
+
+    @property
+    def drop(self) -> float | None:
+        """Reference accuracy minus this one's; None unless the golden is a classification."""
+        return self.task.drop
+
+    @property
+    def agreement(self) -> float | None:
+        """Share of samples with the reference's top-1 class; None without classes."""
+        return self.task.agreement
+
+    @property
+    def worst_output(self) -> OutputDrift:
+        """The output with the lowest SQNR; one that is not finite is the worst of all."""
+        return min(
+            self.outputs,
+            key=lambda output: (
+                output.sqnr_db is not None,
+                0.0 if output.sqnr_db is None else output.sqnr_db,
+            ),
+        )
+
+    @property
+    def sqnr_db(self) -> float | None:
+        """Of the worst output; None if that is not finite."""
+        return self.worst_output.sqnr_db

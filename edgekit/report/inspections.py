@@ -1,0 +1,48 @@
+"""Inspections in words: what a file holds, costs and runs on, line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgekit.inspection.inspection import DeclaredTensor, Inspection
+
+
+def inspection_lines(found: Inspection) -> Iterator[tuple[str, str]]:
+    """(what it is about, text); several lines may be about one thing."""
+    size, packed = found.artifact.size_bytes, found.compressed_size_bytes
+    yield "size", f"{size:,} bytes, {packed:,} compressed by xz"
+    for side, tensors in (("input", found.inputs), ("output", found.outputs)):
+        for tensor in tensors:
+            yield side, _declared(tensor)
+    for dtype, counts in found.ops.items():
+        yield "ops", f"{dtype}: {', '.join(f'{n} {op}' for op, n in counts.items())}"
+    for left in found.float_ops:
+        yield "float", f"{left.op} ({left.tensor}): {left.reason}"
+    for fallback in found.fallbacks:
+        yield "fallback", fallback
+    unknown = f", {found.macs.unknown_layers} layers unknown" if found.macs.unknown_layers else ""
+    yield "MACs", f"{found.macs.total:,}{unknown}"
+    if found.shapes.reason:
+        yield "shapes", f"unknown: {found.shapes.reason}"
+    held = ", ".join(f"{dtype} {n:,}" for dtype, n in found.weights.by_dtype.items())
+    yield "weights", f"{found.weights.bytes:,} bytes: {held}"
+    memory = found.activations
+    peak = "unknown" if memory.peak_arena_bytes is None else f"{memory.peak_arena_bytes:,}"
+    yield "activations", f"{memory.sum_bytes:,} bytes, arena about {peak} (estimate)"
+    yield "XNNPACK", _delegate(found)
+    for name, versions in found.loadable_by.items():
+        ends = f"{versions[0]} to {versions[-1]} ({len(versions)})" if versions else "none measured"
+        yield "runs on", f"{name} {ends}"
+
+
+def _declared(tensor: DeclaredTensor) -> str:
+    shape = None if tensor.shape is None else list(tensor.shape)
+    return f"{tensor.name} {tensor.dtype} {shape}"
+
+
+def _delegate(found: Inspection) -> str:
+    delegate = found.delegate
+    if delegate.reason:
+        return f"unknown: {delegate.reason}"
+    outside = ", ".join(row.op for row in delegate.outside or ()) or "none"
+    return f"{delegate.count} partitions, outside: {outside}"

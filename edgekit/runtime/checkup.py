@@ -1,0 +1,28 @@
+"""Checkup: what a machine offers a model, as a document."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from edgekit.document.record import LATER, Document
+from edgekit.runtime.host import HostState
+from edgekit.runtime.suitability import Suitability
+
+
+@dataclass(frozen=True)
+class Checkup(Document):
+    """A machine, its state, and what follows for a model on it.
+
+    Attributes:
+        noise: what may make measurements unreliable, in words.
+        advice: what to install, and what the machine lacks.
+        schemes: how well files of each format and scheme run here.
+    """
+
+    kind: ClassVar[str] = "host"
+
+    host: HostState
+    noise: tuple[str, ...]
+    advice: tuple[str, ...]
+    schemes: tuple[Suitability, ...] = field(default=(), metadata=LATER)
