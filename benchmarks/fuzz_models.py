@@ -349,12 +349,13 @@ def serve_checks(structure: bool) -> None:
     from edgekit.artifact import Artifact
     from edgekit.errors import ArtifactError
     from edgekit.runtime import verify
+    from edgekit.runtime.backends import module_of
     from edgekit.runtime.options import Options
 
     tflite = "litert" if find_spec("ai_edge_litert") else "tflite-runtime"
     for backend in (tflite, "onnxruntime"):
-        module, package = verify.PACKAGES[backend]
-        if find_spec(package):
+        module = module_of(backend)
+        if find_spec(module.partition(".")[0]):
             importlib.import_module(module)
     if not structure:
         verify.tflite_fault = lambda _: None  # type: ignore[assignment]

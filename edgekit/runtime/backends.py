@@ -13,17 +13,22 @@ from edgekit.runtime.options import Options
 from edgekit.runtime.runner import Runner
 
 # Which backend runs which format, the preferred one first:
-# (name, package that must be there, module and class of its runner or a part of edgekit's, extra that
-# brings it).
+# (name, module that brings its native code, module and class of its runner or a part of edgekit's,
+# extra that brings it). The module's package, whose version is the backend's, must be there.
 # Modules are named, not imported: loading a .tflite file must not pull in onnxruntime or Keras.
 _TFLITE = "edgekit.runtime.tflite:TfliteRunner"
 _KERAS = ("keras", "keras", "keras-runner", "export")
 _BACKENDS = {
     "tflite": [
-        ("litert", "ai_edge_litert", _TFLITE, ""),
-        ("tflite-runtime", "tflite_runtime", _TFLITE, ""),
+        ("litert", "ai_edge_litert.interpreter", _TFLITE, ""),
+        ("tflite-runtime", "tflite_runtime.interpreter", _TFLITE, ""),
         ("tensorflow", "tensorflow", _TFLITE, "export"),
-        ("litert-compiled", "ai_edge_litert", "edgekit.runtime.compiled:CompiledRunner", ""),
+        (
+            "litert-compiled",
+            "ai_edge_litert.compiled_model",
+            "edgekit.runtime.compiled:CompiledRunner",
+            "",
+        ),
     ],
     "onnx": [("onnxruntime", "onnxruntime", "edgekit.runtime.onnx:OnnxRunner", "onnx")],
     "keras": [_KERAS],
@@ -49,8 +54,8 @@ def backend_of(artifact: Artifact, backend: str | None) -> str:
             f"backend {backend!r} does not run {artifact.format} files, expected one of "
             f"{', '.join(names)}.{nearest(backend, names)}"
         )
-    for name, package, _, _ in candidates:
-        if backend in (None, name) and find_spec(package) is not None:
+    for name, module, _, _ in candidates:
+        if backend in (None, name) and find_spec(module.partition(".")[0]) is not None:
             return name
     extra = next(extra for name, _, _, extra in candidates if backend in (None, name))
     raise MissingDependencyError(
@@ -68,6 +73,12 @@ def open_file(artifact: Artifact, backend: str, options: Options) -> Runner:
     rows = {name: runner for name, _, runner, _ in _BACKENDS[artifact.format]}
     found: Runner = part(rows[backend])(artifact, backend, options)
     return found
+
+
+def module_of(backend: str) -> str:
+    """The module whose import brings a backend's native code; its package has the version."""
+    rows = (row for rows in _BACKENDS.values() for row in rows)
+    return next(module for name, module, _, _ in rows if name == backend)
 
 
 def part(name: str) -> Any:

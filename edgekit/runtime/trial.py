@@ -13,25 +13,16 @@ from numpy.typing import NDArray
 
 from edgekit.artifact import Artifact
 from edgekit.errors import EdgekitError
-from edgekit.runtime.backends import open_file
+from edgekit.runtime.backends import module_of, open_file
 from edgekit.runtime.limits import limit_process
 from edgekit.runtime.options import Options
 from edgekit.runtime.runner import Runner
 from edgekit.tensor import TensorSpec
 
-# Backend: the package whose import brings its native code, and where its version stands.
-PACKAGES = {
-    "litert": ("ai_edge_litert.interpreter", "ai_edge_litert"),
-    "litert-compiled": ("ai_edge_litert.compiled_model", "ai_edge_litert"),
-    "tflite-runtime": ("tflite_runtime.interpreter", "tflite_runtime"),
-    "tensorflow": ("tensorflow", "tensorflow"),
-    "onnxruntime": ("onnxruntime", "onnxruntime"),
-}
-
 
 def try_out(path: str, backend: str, options: str, seconds: str, memory: str) -> dict[str, Any]:
     """The trial itself, in the child: ``{"refused": None}`` or the reason."""
-    importlib.import_module(PACKAGES[backend][0])
+    importlib.import_module(module_of(backend))
     limit_process(int(seconds), int(memory))
     try:
         with open_file(Artifact.of(path), backend, Options(**json.loads(options))) as runner:

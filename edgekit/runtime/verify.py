@@ -17,10 +17,10 @@ from edgekit.artifact import Artifact
 from edgekit.errors import ArtifactError
 from edgekit.files import cache_folder, sha256_of
 from edgekit.formats.tflite_check import tflite_fault
+from edgekit.runtime.backends import module_of
 from edgekit.runtime.child import Ended, run_in_child
 from edgekit.runtime.limits import Limits
 from edgekit.runtime.options import Options
-from edgekit.runtime.trial import PACKAGES
 
 # What interpreters and numpy say when memory is refused to them.
 _OUT_OF_MEMORY = ("bad_alloc", "MemoryError", "Unable to allocate", "Failed to allocate memory")
@@ -75,7 +75,7 @@ def verify(
     path = artifact.path
     data = _content(path)
     sha256 = hashlib.sha256(data).hexdigest()
-    version = importlib.import_module(PACKAGES[backend][1]).__version__
+    version = importlib.import_module(module_of(backend).partition(".")[0]).__version__
     words = (sha256, backend, version, f"edgekit-{edgekit.__version__}", platform.machine())
     # Weights may lie in other files beside an .onnx file, and no hash of ours covers them.
     whole = artifact.format != "onnx" or b"location" not in data
