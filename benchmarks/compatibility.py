@@ -169,12 +169,12 @@ def _report(
         for file in files:
             if file not in end:
                 continue
-            misfits = unfolded.misfits_of_file(models[file], target)
-            reasons = [m.reason for m in misfits]
+            incompatibilities = unfolded.incompatibilities_of_file(models[file], target)
+            reasons = [m.reason for m in incompatibilities]
             reasons += [
                 f"{need.op} ({need.types}) {reason}"
                 for need in needs_of(models[file])
-                if (reason := unfolded.misfit(need, target))
+                if (reason := unfolded.incompatibility(need, target))
             ]
             counts[end[file] == "runs", not reasons] += 1
             if end[file] != "runs" and not reasons:

@@ -25,7 +25,7 @@ from edgekit.tensor import dequantize, quantize
 
 
 def hand_written(path: Path) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
-    """The loop people write: (integers or floats as the file wants them, real values in and out)."""
+    """The loop people write: (integers or floats as the file wants them, float values in and out)."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(path), num_threads=1)

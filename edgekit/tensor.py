@@ -1,4 +1,4 @@
-"""What a tensor is (TensorSpec) and how integers stand for reals (QuantParams)."""
+"""What a tensor is (TensorSpec) and how integers stand for float values (QuantParams)."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def quantize(x: NDArray[Any], params: QuantParams, dtype: Any) -> NDArray[Any]:
     """``clip(round(x / scale) + zero_point)`` in float32, halves rounded to even.
 
     Args:
-        x: real values, any shape.
+        x: float values, any shape.
         params: scale and zero point.
         dtype: the integer dtype to give.
     """
@@ -103,7 +103,7 @@ class TensorSpec:
         name: as in the file's signature; the key in the dictionaries `infer` takes and gives.
         dtype: numpy's name of what the file itself holds, such as ``"int8"`` or ``"float32"``.
         shape: first axis is the batch; None where the file leaves the size open.
-        quantization: None where the stored values are the real values.
+        quantization: None where the stored values are the float values.
     """
 
     name: str
@@ -118,7 +118,7 @@ class TensorSpec:
         )
 
     def accepts(self, shape: tuple[int, ...]) -> bool:
-        """Whether an array of `shape` fits, open axes taking any size from 1."""
+        """Whether an array of `shape` fits, dynamic dimensions taking any size from 1."""
         return len(shape) == len(self.shape) and all(
             n == want if want is not None else n > 0
             for n, want in zip(shape, self.shape, strict=True)

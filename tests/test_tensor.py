@@ -15,7 +15,7 @@ scales = st.floats(2**-13, 8, width=32)
 
 @st.composite
 def quantised(draw: st.DrawFn) -> tuple[QuantParams, np.dtype, np.ndarray]:
-    """Parameters, a dtype, and real values within the range that they span."""
+    """Parameters, a dtype, and float values within the range that they span."""
     dtype = np.dtype(draw(st.sampled_from(DTYPES)))
     info = np.iinfo(dtype)
     scale = draw(scales)

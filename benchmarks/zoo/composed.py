@@ -403,7 +403,7 @@ def table(L: Any, row: Any) -> Any:
 
 @entry(row=Input((6,)), kind=Input((1,), "int32", 0, 9), weekend=Input((1,), "bool"))
 def table_of_three_kinds(L: Any, row: Any, kind: Any, weekend: Any) -> Any:
-    """Real numbers, a category and a boolean."""
+    """Float values, a category and a boolean."""
     import keras
 
     parts = [row, L.Flatten()(L.Embedding(9, 3)(kind)), keras.ops.cast(weekend, "float32")]

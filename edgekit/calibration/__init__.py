@@ -1,1 +1,1 @@
-"""Calibration: which range of real values each activation of an integer file can express."""
+"""Calibration: which range of float values each activation of an integer file can express."""

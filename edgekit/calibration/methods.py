@@ -21,7 +21,7 @@ _MERGED = 4
 
 
 class Interval(NamedTuple):
-    """A closed range of real values."""
+    """A closed range of float values."""
 
     lowest: float
     highest: float

@@ -53,7 +53,7 @@ class TfliteProbe:
     """A TFLite file in an interpreter that keeps every tensor's values.
 
     Tensors are read where they lie: copying them, constants included, takes longer than computing.
-    Integers of a quantised file are shown as the real numbers that they stand for.
+    Integers of a quantised file are shown as the float values that they stand for.
 
     Args:
         file: read once; the numbers that it holds now are run.

@@ -96,7 +96,7 @@ def finish(
             inputs, outputs = runner.inputs, runner.outputs
             # Some files load and fail at the first inference.
             runner.infer_raw({s.name: np.zeros(s.concrete_shape(), s.dtype) for s in inputs})
-    ways = known.recipe.get("ways_down", ())
+    ways = known.recipe.get("fallbacks", ())
     operators = operators_of(made.file.model, file.scheme, ways)
     artifact = Artifact(str(path), file.format, file.scheme).recorded(path.name)
     recipe = encode({**known.recipe, **report})

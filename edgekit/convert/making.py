@@ -273,8 +273,8 @@ def _fitted(
     notes: dict[str, Any] = {}
     if aim.interpreters:
         notes["targets"] = [str(target) for target in aim.interpreters]
-    if ways or fitted.ways_down:
-        notes["ways_down"] = [*ways, *fitted.ways_down]
+    if ways or fitted.fallbacks:
+        notes["fallbacks"] = [*ways, *fitted.fallbacks]
     return Made(fitted.file, notes, fitted.warnings)
 
 

@@ -89,7 +89,7 @@ class _Speaker:
             self.line(f"{file.name}: skipped, {result.reason}")
             return
         self.line(f"{file.name}: {result.file.artifact.size_bytes / 1000:.1f} KB {when}")
-        lines = [*result.file.recipe.get("ways_down", ()), *result.file.warnings]
+        lines = [*result.file.recipe.get("fallbacks", ()), *result.file.warnings]
         for line in lines:
             if line not in self._said:
                 self.line(f"{file.name}: {line}")

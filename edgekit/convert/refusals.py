@@ -39,7 +39,7 @@ KINDS: dict[str, str] = {
     "a table inside the model": r"looks values up in a table",
     "loops hide their ranges": r"ranges inside a loop",
     "nothing to quantise": r"no tensor of it can be quantised",
-    "a body hides what stays real": r"inside a loop or a branch, where onnxruntime's converter",
+    "a body hides what stays in float": r"inside a loop or a branch, where onnxruntime's converter",
     "one name at both ends": r"an input and an output are both called",
     "the interpreter lacks a kernel": r"the interpreter has no kernel for \w+ in \w+",
     "a kernel ends the inference": r"the kernel for \w+ in \w+ ends the first inference",
@@ -153,7 +153,7 @@ def real_inside_reason(op: str, name: str) -> str:
     layer = name.rpartition("/")[0]
     origin = f"layer {layer!r}: {op}" if layer else op
     return (
-        f"{origin} stays real inside a loop or a branch, where onnxruntime's converter cannot put "
+        f"{origin} stays in float inside a loop or a branch, where onnxruntime's converter cannot put "
         "casts around it. Use float32, or float16 of TFLite."
     )
 

@@ -1,4 +1,4 @@
-"""Fitting: a file made for what a board installs, by a way down where there is one, or refused."""
+"""Targets: a file made for what a board installs, by a fallback where there is one, or refused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from edgekit.convert.onnx.downgrade import older_onnx
 from edgekit.device import load_device
 from edgekit.errors import ExportError, UsageError
 from edgekit.formats.model_file import ModelFile
-from edgekit.inspection.compatibility import INTERPRETERS, Misfit, Target, check, slower_in_int8
+from edgekit.inspection.compatibility import (
+    INTERPRETERS,
+    Incompatibility,
+    Target,
+    check,
+    slower_in_int8,
+)
 from edgekit.recipe import ExportRecipe
 
 # Makes a quantised file anew with these operators left in float.
@@ -64,12 +70,12 @@ class Fitted:
     """A file that runs where it is to run.
 
     Attributes:
-        ways_down: what was changed to that end.
+        fallbacks: what was changed to that end.
         warnings: where it does not run, or runs slower than a float file.
     """
 
     file: ModelFile
-    ways_down: tuple[str, ...] = ()
+    fallbacks: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -96,17 +102,19 @@ def fit(
     for target in aim.interpreters:
         file, taken = _lower(file, target, remake)
         ways += taken
-    misfits = {target: check(file.model, target) for target in aim.interpreters}
+    incompatibilities = {target: check(file.model, target) for target in aim.interpreters}
     for target in aim.targets:
-        if misfits[target]:
-            raise ExportError(_refusal(target, misfits[target], place))
+        if incompatibilities[target]:
+            raise ExportError(_refusal(target, incompatibilities[target], place))
     warnings = []
     for name, able in aim.userlands:
         if able is None:
             wanted = " or ".join(INTERPRETERS[file.model.format])
             warnings.append(f"does not run on {name}, which cannot install {wanted}")
-        elif misfits[able]:
-            warnings.append(f"does not run on {name}: {_refusal(able, misfits[able], place)}")
+        elif incompatibilities[able]:
+            warnings.append(
+                f"does not run on {name}: {_refusal(able, incompatibilities[able], place)}"
+            )
     if aim.userlands and len(warnings) == len(aim.userlands):
         raise ExportError(f"no userland of the board runs it: {'; '.join(warnings)}")
     if scheme == "int8":
@@ -120,8 +128,8 @@ def fit(
 
 def _lower(file: ModelFile, target: Target, remake: Remake | None) -> tuple[ModelFile, list[str]]:
     """A file that `target` runs, if there is a way to one; else the file as it was."""
-    misfits = check(file.model, target)
-    if not misfits:
+    incompatibilities = check(file.model, target)
+    if not incompatibilities:
         return file, []
     if file.model.format == "onnx":
         content, ways = older_onnx(file.content, target)
@@ -129,19 +137,27 @@ def _lower(file: ModelFile, target: Target, remake: Remake | None) -> tuple[Mode
         return (file, []) if check(lower.model, target) else (lower, ways)
     in_float: frozenset[str] = frozenset()
     lower = file
-    while remake is not None and misfits and not {m.op for m in misfits} <= in_float:
-        in_float |= {misfit.op for misfit in misfits}
+    while (
+        remake is not None
+        and incompatibilities
+        and not {m.op for m in incompatibilities} <= in_float
+    ):
+        in_float |= {incompatibility.op for incompatibility in incompatibilities}
         try:
             lower = remake(in_float)
         except ExportError:
             break
-        misfits = check(lower.model, target)
-    if misfits:
+        incompatibilities = check(lower.model, target)
+    if incompatibilities:
         return file, []
     return lower, [f"{', '.join(sorted(in_float))} left in float for {target}"]
 
 
-def _refusal(target: Target, misfits: Collection[Misfit], place: Callable[[str], str]) -> str:
-    told = [f"{place(m.tensor)}: {m.op}: {m.reason}" if m.op else m.reason for m in misfits]
-    more = f"; {len(told) - 3} more" if len(told) > 3 else ""
-    return f"{target} cannot run it. {'; '.join(told[:3])}{more}"
+def _refusal(
+    target: Target, incompatibilities: Collection[Incompatibility], place: Callable[[str], str]
+) -> str:
+    lines = [
+        f"{place(m.tensor)}: {m.op}: {m.reason}" if m.op else m.reason for m in incompatibilities
+    ]
+    more = f"; {len(lines) - 3} more" if len(lines) > 3 else ""
+    return f"{target} cannot run it. {'; '.join(lines[:3])}{more}"

@@ -25,7 +25,7 @@ class Answers:
 
     Attributes:
         samples: inputs under the model's names, prepared as it takes them, and the labels.
-        outputs: the model's answers by output name, samples first; real values.
+        outputs: the model's answers by output name, samples first; float values.
         task: ``"classification"``, ``"regression"`` or ``"unlabelled"``.
         task_output: name of the output that the labels, or without labels the top-1 class, belong
             to; None where no output has a class.

@@ -84,7 +84,7 @@ def _graph(index: int, graph: TfliteGraph) -> tuple[Graph, list[Tensor]]:
 
 
 def _tensor(key: str, tensor: TfliteTensor) -> Tensor:
-    # The signature of a shape has -1 for open axes; a file without open ones leaves it out.
+    # The signature of a shape has -1 for dynamic dimensions; a file without any leaves it out.
     shape, signature = tensor.shape, tensor.signature
     if len(signature) == len(shape):
         shape = signature

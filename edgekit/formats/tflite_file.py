@@ -42,7 +42,7 @@ class TfliteTensor:
 
     @property
     def signature(self) -> tuple[int, ...]:
-        """The shape with -1 for open axes; a file without open ones leaves it out."""
+        """The shape with -1 for dynamic dimensions; a file without any leaves it out."""
         return _integers(self.table, schema.Tensor.SHAPE_SIGNATURE)
 
     @property
@@ -64,7 +64,7 @@ class TfliteTensor:
 
     @property
     def scales(self) -> Span:
-        """None of them if it is of real numbers."""
+        """None of them if it is of float values."""
         return self._numbers(schema.QuantizationParameters.SCALE, "<f4")
 
     @property

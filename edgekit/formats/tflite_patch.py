@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgekit.formats.tflite_file import TfliteFile
 
-# How numpy calls the integers that stand for real numbers, and those of biases, by the tensor's dtype.
+# How numpy calls the integers that stand for float values, and those of biases, by the tensor's dtype.
 QUANTIZED = {"int16": "<i2", "int8": "<i1"}
 BIASES = {"int32": "<i4", "int64": "<i8"}
 
@@ -29,6 +29,6 @@ def float_constants(file: TfliteFile) -> dict[str, NDArray[Any]]:
 
 
 def write_rounded(steps: NDArray[np.float64], to: NDArray[Any]) -> None:
-    """Put real numbers, rounded and cut to what an integer holds, where `to` lies."""
+    """Put float values, rounded and cut to what an integer holds, where `to` lies."""
     limits = np.iinfo(to.dtype)
     to[:] = np.clip(np.rint(steps), limits.min, limits.max).ravel()

@@ -75,7 +75,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Misfit:
+class Incompatibility:
     """Why a target does not run a file.
 
     Attributes:
@@ -94,15 +94,15 @@ def needs_of(model: Model) -> tuple[Need, ...]:
     return onnx_needs(model) if model.format == "onnx" else tflite_needs(model)
 
 
-def check(model: Model, target: Target) -> tuple[Misfit, ...]:
+def check(model: Model, target: Target) -> tuple[Incompatibility, ...]:
     """Why `target` does not load a file of its format, or answers wrongly; empty if it is right."""
     table = _Table.read()
-    misfits = list(table.misfits_of_file(model, target))
+    incompatibilities = list(table.incompatibilities_of_file(model, target))
     for need in dict.fromkeys(needs_of(model)):
-        reason = table.misfit(need, target)
+        reason = table.incompatibility(need, target)
         if reason:
-            misfits.append(Misfit(need.op, need.tensor, reason))
-    return tuple(misfits)
+            incompatibilities.append(Incompatibility(need.op, need.tensor, reason))
+    return tuple(incompatibilities)
 
 
 def loadable_by(model: Model) -> dict[str, tuple[str, ...]]:
@@ -118,8 +118,8 @@ def loadable_by(model: Model) -> dict[str, tuple[str, ...]]:
         name: tuple(
             version
             for version in table.versions.get(name, ())
-            if not any(table.misfits_of_file(model, Target(name, version)))
-            and not any(table.misfit(need, Target(name, version)) for need in distinct)
+            if not any(table.incompatibilities_of_file(model, Target(name, version)))
+            and not any(table.incompatibility(need, Target(name, version)) for need in distinct)
         )
         for name in INTERPRETERS[model.format]
     }
@@ -197,21 +197,25 @@ class _Table:
             ),
         )
 
-    def misfits_of_file(self, model: Model, target: Target) -> list[Misfit]:
+    def incompatibilities_of_file(self, model: Model, target: Target) -> list[Incompatibility]:
         """What the file as a whole asks in vain."""
         limits, opset = self.files.get(target), model.opsets.get("", 0)
         if limits is None:
             return []
         found = [
-            Misfit("", "", f"{key} {asked} is above {limits[key]}, the highest that {target} loads")
+            Incompatibility(
+                "", "", f"{key} {asked} is above {limits[key]}, the highest that {target} loads"
+            )
             for key, asked in (("ir_version", model.ir_version), ("opset", opset))
             if asked > limits[key]
         ]
         if limits["tried_opset"] < opset <= limits["opset"]:
-            found.append(Misfit("", "", f"operators of opset {opset} were not tried on {target}"))
+            found.append(
+                Incompatibility("", "", f"operators of opset {opset} were not tried on {target}")
+            )
         return found
 
-    def misfit(self, need: Need, target: Target) -> str | None:
+    def incompatibility(self, need: Need, target: Target) -> str | None:
         """Why `target` does not run an operator; None if it does."""
         name = target.interpreter
         if target.format == "tflite":

@@ -125,7 +125,7 @@ def weights(graphs: Iterable[Graph]) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Memory:
-    """Memory for what flows, in bytes, open axes counted as 1.
+    """Memory for what flows, in bytes, dynamic dimensions counted as 1.
 
     Attributes:
         sum_bytes: of all tensors that operators give and callers hand over.

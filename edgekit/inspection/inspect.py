@@ -30,13 +30,13 @@ from edgekit.inspection.partitions import Shapes, partitions_of, shapes_of
 from edgekit.inspection.whole_numbers import carriers_of_integers
 from edgekit.manifest import FloatOp
 
-# Operators that carry values between integers and reals and compute nothing.
+# Operators that carry values between integers and floats and compute nothing.
 _BRIDGES = {"QUANTIZE", "DEQUANTIZE", "QuantizeLinear", "DequantizeLinear"}
 # Of ONNX: layers whose integer kernels give unrounded sums to a caller, and what may follow them.
 SUMS = frozenset({"Gemm", "MatMul"})
 ANSWERS = frozenset({"Softmax", "Sigmoid"})
-# Operators that edgekit leaves real although there are integer kernels.
-_LEFT_REAL = {"DIV": "the integer kernel ends the inference at a divisor that rounds to zero"}
+# Operators that edgekit leaves in float although there are integer kernels.
+_LEFT_IN_FLOAT = {"DIV": "the integer kernel ends the inference at a divisor that rounds to zero"}
 _INTEGER_SCHEMES = ("int8", "int16x8")
 _QUANTIZED = {"int8", "uint8", "int16", "int4"}
 
@@ -60,7 +60,7 @@ def operators_of(model: Model, scheme: str | None, ways: Sequence[str] = ()) -> 
     Args:
         model: the file's graphs.
         scheme: as in `edgekit.artifact.SCHEMES`; None if unknown.
-        ways: the ways down that were taken for it, such as "ADD, SUB left in float: ...".
+        ways: the fallbacks that were taken for it, such as "ADD, SUB left in float: ...".
     """
     rows = [row for graph in model.graphs for row in _rows(model.format, graph.operators)]
     counts: dict[str, Counter[str]] = {}
@@ -97,13 +97,13 @@ def _reason(
         return "it leads to a cast to integers, which would cut a value that was rounded down"
     if scheme is not None and operator.op in integer:
         return (
-            f"the quantiser left this one real, as the input or output next to it is; it knows "
+            f"the quantiser left this one in float, as the input or output next to it is; it knows "
             f"{operator.op} in {scheme}"
         )
     if scheme == "int8" and operator.op in ANSWERS:
-        return "it makes an answer of real sums, which nobody rounds"
-    if scheme is not None and operator.op in _LEFT_REAL:
-        return _LEFT_REAL[operator.op]
+        return "it makes an answer of float sums, which nobody rounds"
+    if scheme is not None and operator.op in _LEFT_IN_FLOAT:
+        return _LEFT_IN_FLOAT[operator.op]
     if scheme is not None:
         return f"the quantiser has no {scheme} version of {operator.op}"
     held = {t.dtype for t in operator.inputs if t and t.constant and t.granularity}
@@ -127,7 +127,7 @@ def _rows(format: str, operators: tuple[Operator, ...]) -> list[tuple[Operator, 
     rows = []
     for o in operators:
         # The runtime fuses DequantizeLinear, operator, QuantizeLinear into one integer kernel; those
-        # of matrices give real numbers too.
+        # of matrices give float values too.
         fed = [producers[t.key] for t in o.inputs if t and t.key in producers]
         read = consumers.get(o.outputs[0].key, []) if o.outputs and o.outputs[0] else []
         integer = (

@@ -130,5 +130,5 @@ class Inspection(Document):
 
 def fallbacks(metadata: Metadata | None) -> list[str]:
     """The fallbacks that a file tells of, as far as they are texts: it need not be trusted."""
-    told = metadata.recipe.get("ways_down") if metadata else None
-    return [way for way in told if isinstance(way, str)] if isinstance(told, list) else []
+    given = metadata.recipe.get("fallbacks") if metadata else None
+    return [way for way in given if isinstance(way, str)] if isinstance(given, list) else []

@@ -6,7 +6,7 @@ from edgekit.formats import tflite_schema as schema
 from edgekit.formats.graph import Model, Operator, Tensor
 from edgekit.inspection.needs import Need, signature
 
-# Types whose numbers stand for real ones only together with scales.
+# Types whose numbers stand for float values only together with scales.
 _QUANTIZED = {"int8", "uint8", "int16", "int4", "int2", "uint4"}
 
 

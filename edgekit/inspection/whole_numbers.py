@@ -1,6 +1,6 @@
 """Whole numbers: what is on its way to an integer is not rounded to a scale before.
 
-Keras takes categories through a real number: integers of a scale give 4.99 back for a 5, and the cast
+Keras takes categories through a float value: integers of a scale give 4.99 back for a 5, and the cast
 cuts that to 4.
 """
 
@@ -27,7 +27,7 @@ _HAND_ON = {
 
 
 def carriers_of_integers(graph: Graph) -> list[Operator]:
-    """The operators between a real value and its cast to an integer, of a TFLite file's graph."""
+    """The operators between a float value and its cast to an integer, of a TFLite file's graph."""
     makers = {tensor.key: o for o in graph.operators for tensor in o.outputs if tensor}
     waiting = [
         given.key

@@ -186,7 +186,7 @@ def quantizer_classes() -> SimpleNamespace:
             # A channel of zeros has a range all the same.
             reach = tf.reduce_max(tf.abs(tf.stop_gradient(flat)), list(range(len(flat.shape) - 1)))
             if self.clusters:
-                # One grid for the kernel: shared values stay shared.
+                # One scale for the kernel: shared values stay shared.
                 reach = tf.fill(reach.shape, tf.reduce_max(reach))
             reach = tf.maximum(reach, 1e-9)
             rounded = tf.quantization.fake_quant_with_min_max_vars_per_channel(

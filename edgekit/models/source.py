@@ -32,7 +32,7 @@ class SourceModel:
         path: the file or folder it was read from; the name of a model that is an object.
         flavour: ``"keras"`` (Keras 3), ``"tf_keras"`` or ``"savedmodel"``.
         model: the Keras model, or the loaded SavedModel.
-        inputs, outputs: names, dtypes and shapes; None for axes left open, the batch first.
+        inputs, outputs: names, dtypes and shapes; None for dynamic dimensions, the batch first.
         call: TensorFlow tensors by input name to tensors by output name, in inference mode;
             works eagerly and inside a `tf.function`.
         variables: the `tf.Variable` objects that `call` reads.

@@ -24,7 +24,7 @@ class Costs:
 
 
 def costs_of(graph: Graph) -> Costs:
-    """The costs of a model. Open axes count as one."""
+    """The costs of a model. Dynamic dimensions count as one."""
     layers = {id(call.layer): call.layer for call in graph.calls}
     parameters = sum(
         int(layer.count_params()) for layer in layers.values() if hasattr(layer, "count_params")

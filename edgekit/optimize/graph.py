@@ -17,7 +17,7 @@ class Call:
     Attributes:
         layer: a layer, or another operation of Keras 3.
         inputs, outputs: the tensors that go in and come out, by identity.
-        input_shapes, output_shapes: theirs, the batch first and None for open axes.
+        input_shapes, output_shapes: theirs, the batch first and None for dynamic dimensions.
     """
 
     layer: Any

@@ -71,7 +71,7 @@ def _stays(before: int, after: int, stride: int, places: int | None) -> slice:
 
 
 def _padded(kernel: int, stride: int, places: int | None) -> int:
-    """How many places of padding TensorFlow puts in front; open axes count as whole strides."""
+    """How many places of padding TensorFlow puts in front; dynamic dimensions count as whole strides."""
     rest = (places or stride) % stride or stride
     return max(kernel - rest, 0) // 2
 

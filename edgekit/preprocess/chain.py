@@ -81,7 +81,7 @@ class Preprocessing:
         return Preprocessing(done)
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """The shape that `apply` gives, batch axis first; None for an open axis.
+        """The shape that `apply` gives, batch axis first; None for a dynamic dimension.
 
         Raises:
             TensorError: a step cannot take the shape.

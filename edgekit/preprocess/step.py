@@ -33,7 +33,7 @@ class Step(ABC):
 
     @abstractmethod
     def output_shape(self, input_shape: Shape) -> Shape:
-        """The result's shape; None for an open axis.
+        """The result's shape; None for a dynamic dimension.
 
         Raises:
             TensorError: the step cannot take the shape.

@@ -61,7 +61,7 @@ def arrange_raw(inputs: Arrays, specs: Sequence[TensorSpec]) -> list[NDArray[Any
         if x.dtype != spec.dtype:
             raise TensorError(
                 f"input {spec.name!r}: received dtype {x.dtype}, expected {spec.dtype}, the "
-                "file's own. infer() takes real values."
+                "file's own. infer() takes float values."
             )
         if x.dtype.kind == "O":
             require_texts(spec, x)

@@ -36,7 +36,7 @@ def benchmark(
     warmup: int = 5,
     progress: Callable[[str], None] | None = None,
 ) -> Bench:
-    """Time `infer` of each model: real values in, real values out, one call after the other.
+    """Time `infer` of each model: float in, float out, one call after the other.
 
     Models take turns in short blocks, in an order shuffled anew each round, so that a change of the
     machine's clock or temperature meets all of them alike. The garbage collector rests.

@@ -1,4 +1,4 @@
-"""Codec: real values to a file's own dtype and back, into buffers kept from call to call."""
+"""Codec: float values to a file's own dtype and back, into buffers kept from call to call."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Codec:
     Not thread-safe: an encoded array is the codec's own buffer, valid until the next call.
 
     Attributes:
-        encode: real values to the tensor's own dtype: what `edgekit.tensor.quantize` gives, bit for
+        encode: float values to the tensor's own dtype: what `edgekit.tensor.quantize` gives, bit for
             bit; None where they were written to the interpreter's memory. Warns once, with
             RangeWarning, when much of an input is clipped. Raises TensorError for values that the
             tensor cannot hold.
-        decode: the tensor's real values, in an array of their own: float32 for quantised and
+        decode: the tensor's float values, in an array of their own: float32 for quantised and
             float tensors.
     """
 
@@ -154,7 +154,7 @@ class Codec:
     def _admit(self, x: NDArray[Any]) -> NDArray[Any]:
         """`x` as float32, and buffers of its shape."""
         if x.dtype.kind not in "biuf":
-            raise self._wrong_dtype(x, "real numbers")
+            raise self._wrong_dtype(x, "float values")
         if x.shape != self._shape:
             self._shape = x.shape
             self._real = np.empty(x.shape, np.float32)
@@ -169,7 +169,7 @@ class Codec:
 
     def _quantize_wide(self, x: NDArray[Any]) -> NDArray[Any]:
         if x.dtype.kind not in "biuf":
-            raise self._wrong_dtype(x, "real numbers")
+            raise self._wrong_dtype(x, "float values")
         if np.isnan(x).any():
             raise self._nan()
         return np.asarray(quantize(x, self._quantization, self._dtype))

@@ -123,11 +123,11 @@ class Runner(ABC):
             runner._bind(runner.signature)
 
     def infer(self, inputs: Arrays, *, preprocess: bool = False) -> dict[str, NDArray[Any]]:
-        """Run the model on real values, whatever the file's dtypes are.
+        """Run the model on float values, whatever the file's dtypes are.
 
         Args:
             inputs: an array for each input by name, batch axis first, in the shape the
-                file has (`inputs[i].shape`). Quantised inputs take real values of any
+                file has (`inputs[i].shape`). Quantised inputs take float values of any
                 numeric dtype; values beyond the quantised range are clipped to it.
             preprocess: they are raw data, as `Runner.preprocess` takes them.
 

@@ -179,7 +179,7 @@ class TfliteRunner(Runner):
 
 def spec_of(name: str, detail: dict[str, Any]) -> TensorSpec:
     """The tensor that an interpreter describes as `detail`."""
-    # Interpreters give a signature of the shape with -1 for open axes; [] means there are none.
+    # Interpreters give a signature of the shape with -1 for dynamic dimensions; [] means there are none.
     signature = detail.get("shape_signature")
     shape = signature if signature is not None and len(signature) else detail["shape"]
     dtype = np.dtype(detail["dtype"])

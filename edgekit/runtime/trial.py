@@ -41,18 +41,18 @@ def exercise(runner: Runner) -> None:
     """Run a file on all that may upset it: what it does to zeros it need not do to other indices.
 
     Raises:
-        EdgekitError: zeros were refused, though the file leaves no axis open. Other values may
+        EdgekitError: zeros were refused, though the file leaves no dimension dynamic. Other values may
             be refused: the runner says so to its user as well.
     """
-    open_axes = any(None in spec.shape for spec in runner.inputs)
-    for sizes in ((1, 1), (3, 8), (2, 64)) if open_axes else ((1, 1),):
+    dynamic = any(None in spec.shape for spec in runner.inputs)
+    for sizes in ((1, 1), (3, 8), (2, 64)) if dynamic else ((1, 1),):
         for number, raw in enumerate(_trial_inputs(runner, sizes)):
             try:
                 if number == 0:
                     runner.infer({name: _real(x) for name, x in raw.items()})
                 runner.infer_raw(raw)
             except EdgekitError:
-                if number == 0 and not open_axes:
+                if number == 0 and not dynamic:
                     raise
     # Once more, after all that it has been through.
     with suppress(EdgekitError):

@@ -53,7 +53,7 @@ def verify(
     """Check the file's structure, then load and run it in a child process with limited resources.
 
     The child runs it on zeros, random values, the extremes of its dtypes, NaN and infinities, and
-    on several shapes where the file leaves them open. What passes is remembered in the user's cache
+    on several shapes where the file has dynamic dimensions. What passes is remembered in the user's cache
     folder by the bytes' sha256, backend, versions, machine and options.
 
     The bytes are read once for check and hash, and hashed again after the trial. Whoever can write

@@ -56,7 +56,7 @@ def check_fit(recipes: Sequence[AugmentationRecipe], shape: Sequence[int | None]
         RecipeError: a layer takes no samples of that shape; or as `varied`.
     """
     tf = require("tensorflow", "export", _PURPOSE)
-    # Any size does for an open axis that no layer finds too small.
+    # Any size does for a dynamic dimension that no layer finds too small.
     batch = tf.zeros([1, *(size or 32 for size in shape[1:])])
     for recipe in recipes:
         layer = make(recipe)

@@ -78,7 +78,7 @@ def test_divisors_and_constants_that_share_a_range(tmp_path: Path) -> None:
         assert "a divisor that rounds to zero" in reasons["DIV"]
         assert any("cast to integers" in o["reason"] for o in row["float_ops"])
         ways = [f"SUB left in float: no {row['scheme']} kernel takes its scales here"] * len(more)
-        assert row["recipe"].get("ways_down", []) == ways
+        assert row["recipe"].get("fallbacks", []) == ways
         assert [reasons[op] for op in more] == ways
         found = edgekit.inspect(tmp_path / row["path"]).float_ops
         assert [op.to_json() for op in found] == row["float_ops"]

@@ -138,16 +138,18 @@ def test_a_dense_layer_with_a_scale_a_channel_is_known_to_go_wrong() -> None:
     for bias in ("none", "const float32"):
         per_channel = type(dense)(dense.op, types.format("channel", bias), 1, 2, "")
         per_tensor = type(dense)(dense.op, types.format("tensor", bias), 1, 2, "")
-        assert table.misfit(per_channel, OLD)
-        assert table.misfit(per_tensor, OLD) is None
-        assert table.misfit(per_channel, NEWEST["ai-edge-litert"]) is None
+        assert table.incompatibility(per_channel, OLD)
+        assert table.incompatibility(per_tensor, OLD) is None
+        assert table.incompatibility(per_channel, NEWEST["ai-edge-litert"]) is None
 
 
 def test_flex_and_unknown_operators_run_nowhere() -> None:
     need = needs_of(read(MODELS / "pair.float32.tflite"))
     flex = type(need[0])("FlexErf", "float32 > float32", 1, 2, "")
     for name in INTERPRETERS["tflite"]:
-        assert "does not know the operator" in (_Table.read().misfit(flex, NEWEST[name]) or "")
+        assert "does not know the operator" in (
+            _Table.read().incompatibility(flex, NEWEST[name]) or ""
+        )
 
 
 @pytest.mark.parametrize(
@@ -186,7 +188,7 @@ def test_a_newer_onnx_file_is_lowered_for_an_older_onnxruntime(tmp_path: Path) -
     file = ModelFile.read(content, "onnx")
     assert {m.op for m in check(file.model, target)} == {""}
     fitted = fit(file, "float32", Aim((target,)))
-    assert len(fitted.ways_down) == 2
+    assert len(fitted.fallbacks) == 2
     assert check(fitted.file.model, target) == ()
     assert fitted.file.model == read_onnx(fitted.file.content)
     inputs = {n: np.ones((1, 2, 2, 3), np.float32) for n in ("left", "right")}
@@ -226,7 +228,7 @@ def test_an_operator_that_a_target_has_not_is_left_in_float(tmp_path: Path) -> N
     assert check(read(file.path), OLD) == ()
     recipe = manifest(out)["files"][0]["recipe"]
     assert recipe["targets"] == ["tflite-runtime==2.14.0"]
-    assert recipe["ways_down"] == ["TRANSPOSE_CONV left in float for tflite-runtime==2.14.0"]
+    assert recipe["fallbacks"] == ["TRANSPOSE_CONV left in float for tflite-runtime==2.14.0"]
 
 
 def test_an_int8_onnx_file_is_valid_and_made_for_the_oldest_onnxruntime(tmp_path: Path) -> None:
@@ -251,7 +253,7 @@ def test_without_a_target_nothing_is_changed(tmp_path: Path) -> None:
     assert {m.op for m in check(read(file.path), OLD)} == {"TRANSPOSE_CONV"}
     entry = manifest(tmp_path / "out")["files"][0]
     assert entry["warnings"] == []
-    assert not {"targets", "ways_down"} & set(entry["recipe"])
+    assert not {"targets", "fallbacks"} & set(entry["recipe"])
 
 
 def skipping(layers: Any, x: Any) -> Any:

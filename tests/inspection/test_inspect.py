@@ -184,4 +184,4 @@ def test_an_operator_beside_a_real_input_is_not_said_to_lack_integers() -> None:
     model = Model("onnx", (Graph((a,), (e,), operators, ()),), 0, {}, {})
     (left,) = operators_of(model, "int8").float_ops
     assert left.tensor == "b"
-    assert "left this one real" in left.reason
+    assert "left this one in float" in left.reason

@@ -106,11 +106,11 @@ def cache(token: tf.Tensor, keys: tf.Tensor, values: tf.Tensor) -> dict[str, tf.
     }
 
 
-def specs_of(inputs: dict[str, np.ndarray], open_axes: int, scalars: tuple[str, ...]) -> Specs:
+def specs_of(inputs: dict[str, np.ndarray], dynamic: int, scalars: tuple[str, ...]) -> Specs:
     """Specs of one recorded sample, its first axes open; `scalars` have no axes."""
     specs = []
     for name, x in inputs.items():
-        shape = [None if axis < open_axes else n for axis, n in enumerate(x[:1].shape)]
+        shape = [None if axis < dynamic else n for axis, n in enumerate(x[:1].shape)]
         dtype = tf.string if x.dtype.kind == "U" else x.dtype
         specs.append(tf.TensorSpec([] if name in scalars else shape, dtype, name))
     return specs

@@ -249,7 +249,7 @@ def test_markdown(documents: Documents, write: Write, tmp_path: Path) -> None:
 def test_warnings_are_shown(documents: Documents, write: Write) -> None:
     report = merge(write(documents))
     assert "<li>does not run &lt;here&gt;</li>" in to_html(report)
-    assert "## Mind\n\n- **kws.int8.tflite**: does not run" in to_markdown(report)
+    assert "## Warnings\n\n- **kws.int8.tflite**: does not run" in to_markdown(report)
 
 
 def test_another_ending_is_refused(documents: Documents, write: Write, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ PACKAGES = {
     },
     ".onnx": {"onnxruntime": "onnxruntime"},
 }
-# litert-compiled takes neither open axes nor these dtypes.
+# litert-compiled takes neither dynamic dimensions nor these dtypes.
 NOT_COMPILED = ("dynamic", "sequence", "texts", "numbers", "kinds", "classifier.int16x8")
 
 

@@ -35,7 +35,7 @@ _RISE = 0.5
 _WIDE, _FEW = "int64", 64
 
 
-def centre_tflite(file: TfliteFile, float_file: TfliteFile, samples: Samples, seed: int) -> None:
+def correct_biases(file: TfliteFile, float_file: TfliteFile, samples: Samples, seed: int) -> None:
     """Give the sums of a quantised file's last dense layers the means of the float file's, in place.
 
     Layers without a bias of their own stay, and so do files that nothing here can run.

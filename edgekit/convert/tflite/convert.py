@@ -18,10 +18,10 @@ from edgekit.calibration.observe import observe
 from edgekit.calibration.probes import TfliteProbe
 from edgekit.calibration.ranges import Ranges
 from edgekit.convert.refusals import tflite_reason
-from edgekit.convert.tflite.bias_correction import centre_tflite
-from edgekit.convert.tflite.per_tensor_kernels import kernels_on_one_grid
+from edgekit.convert.tflite.bias_correction import correct_biases
+from edgekit.convert.tflite.per_tensor_kernels import per_tensor_kernels
 from edgekit.convert.tflite.short_scales import shorten_scales
-from edgekit.convert.tflite.signature_outputs import keep_named_ends
+from edgekit.convert.tflite.signature_outputs import keep_signature_outputs
 from edgekit.convert.trace.freeze import SIGNATURE, Frozen
 from edgekit.errors import ExportError, one_line, require
 from edgekit.formats.model_file import ModelFile
@@ -32,7 +32,7 @@ from edgekit.inspection.whole_numbers import carriers_of_integers, scope_of
 from edgekit.samples import Samples
 
 _PURPOSE = "Quantising a TFLite file"
-# Schemes that leave activations real, and the layers whose weights each can store (the policy of
+# Schemes that leave activations in float, and the layers whose weights each can store (the policy of
 # ai-edge-quantizer 0.10).
 _WEIGHTS_ALONE = {
     "int8-weights": "dense, convolution and embedding layers",
@@ -41,7 +41,7 @@ _WEIGHTS_ALONE = {
 }
 # The interpreter's integer kernel ends the inference at a divisor that rounds to zero, as that of a mean
 # over padding alone does; a real one gives what Keras gives.
-_LEFT_REAL = frozenset({"DIV"})
+_LEFT_IN_FLOAT = frozenset({"DIV"})
 # The quantiser's names where they are not TFLite's.
 _QUANTIZER_NAMES = {"TRANSPOSE_CONV": "CONV_2D_TRANSPOSE"}
 
@@ -113,7 +113,7 @@ def quantize_tflite(
         scheme: of `edgekit.artifact.SCHEMES`, not ``"float32"``.
         ranges: needed for ``"int8"`` and ``"int16x8"``.
         io_dtype: ``"int8"`` lets the file take and give the integers it computes with,
-            ``"float32"`` keeps real numbers at its ends.
+            ``"float32"`` keeps float values as inputs and outputs (float I/O).
         in_float: operators, by their TFLite names, that are left in float.
         samples: those that `ranges` was found from, to centre the sums of last dense layers with.
         seed: of the choice of samples, where there are many.
@@ -126,14 +126,14 @@ def quantize_tflite(
     if statistics == {}:
         raise ExportError(f"scheme {scheme!r}: no tensor of it can be quantised; use float32.")
     quantizer = quantizer_module.Quantizer(float_file.content)
-    one_grid, whole = [], []
+    per_tensor, whole = [], []
     if ranges is not None:
-        one_grid = kernels_on_one_grid(float_file, scheme == "int8")
+        per_tensor = per_tensor_kernels(float_file, scheme == "int8")
         model = model_of(float_file)
         carriers = carriers_of_integers(model.graphs[model.main])
         whole = [(operator.op, scope_of(operator)) for operator in carriers]
-        in_float |= _LEFT_REAL
-    manager = _recipe(scheme, io_dtype, in_float, one_grid, whole)
+        in_float |= _LEFT_IN_FLOAT
+    manager = _recipe(scheme, io_dtype, in_float, per_tensor, whole)
     quantizer.load_quantization_recipe(manager.get_quantization_recipe())
     try:
         result = quantizer.quantize(statistics, enable_progress_report=False)
@@ -141,7 +141,7 @@ def quantize_tflite(
         raise ExportError(f"scheme {scheme!r}: the quantiser refuses: {one_line(error)}") from error
     # A bytearray: from here on numbers change where they lie, and what was read of the file stays true.
     file = read_file(bytearray(result.quantized_model))
-    keep_named_ends(file, float_file)
+    keep_signature_outputs(file, float_file)
     if scheme in _WEIGHTS_ALONE and not _holds_integers(file):
         raise ExportError(
             f"scheme {scheme!r}: this model has no weights that the quantiser stores so; it takes "
@@ -151,7 +151,7 @@ def quantize_tflite(
     if ranges is None or not ranges.learned:
         shorten_scales(file, float_file)
         if ranges is not None and samples is not None:
-            centre_tflite(file, float_file, samples, seed)
+            correct_biases(file, float_file, samples, seed)
     return ModelFile(bytes(file.content), model_of(file))
 
 
@@ -159,7 +159,7 @@ def _recipe(
     scheme: str,
     io_dtype: str,
     in_float: frozenset[str] = frozenset(),
-    one_grid: Sequence[tuple[str, str]] = (),
+    per_tensor: Sequence[tuple[str, str]] = (),
     whole: Sequence[tuple[str, str]] = (),
 ) -> Any:
     manager_module = require("ai_edge_quantizer.recipe_manager", "export", _PURPOSE)
@@ -196,7 +196,7 @@ def _recipe(
         manager.add_static_config(
             ".*", operators.ALL_SUPPORTED, activation_num_bits=bits, weight_num_bits=8
         )
-        for name, scope in one_grid:
+        for name, scope in per_tensor:
             manager.add_static_config(
                 scope,
                 operators[_QUANTIZER_NAMES.get(name, name)],

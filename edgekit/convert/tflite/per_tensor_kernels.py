@@ -1,6 +1,6 @@
 """OneGrid: kernels that need no scale for each channel.
 
-Training with shared weights makes kernels whose weights lie on one grid of 255 steps. One scale
+Training with shared weights makes kernels whose weights fit one scale of 255 steps. One scale
 stores them without loss, the shared values stay shared in integers, which is what makes them small
 once compressed, and hundreds of scales are not stored at all.
 
@@ -28,7 +28,7 @@ _PRUNED = 0.5
 _FOUR_BITS = 24.0
 
 
-def kernels_on_one_grid(float_file: TfliteFile, pruned: bool = False) -> list[tuple[str, str]]:
+def per_tensor_kernels(float_file: TfliteFile, pruned: bool = False) -> list[tuple[str, str]]:
     """Of each such kernel: the operator's name, and a pattern for the names of what it computes.
 
     Args:
@@ -46,13 +46,13 @@ def kernels_on_one_grid(float_file: TfliteFile, pruned: bool = False) -> list[tu
         if not values.size or kernel.dtype != "float32":
             continue
         weights = values.reshape(kernel.shape)
-        if _on_one_grid(weights) or (pruned and _stays_small(weights, _CHANNELS[op])):
+        if _on_one_scale(weights) or (pruned and _stays_small(weights, _CHANNELS[op])):
             scope = ";".join(graph.tensors[i].name for i in operator.outputs)
             found.append((op, f"^{re.escape(scope)};?$"))
     return found
 
 
-def _on_one_grid(weights: Any) -> bool:
+def _on_one_scale(weights: Any) -> bool:
     reach = float(np.abs(weights).max(initial=0.0))
     if not 0 < reach < np.inf:
         return False

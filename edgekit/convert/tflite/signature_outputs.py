@@ -1,4 +1,4 @@
-"""Named ends: a quantised file's graph gives the tensors that its signature names.
+"""Signature outputs: a quantised file's graph gives the tensors that its signature names.
 
 Where an operator behind an output computes in another type than the output has, ai-edge-quantizer puts
 a conversion between the two and makes that one the graph's output. The signature goes on naming the
@@ -12,7 +12,7 @@ import numpy as np
 from edgekit.formats.tflite_file import TfliteFile
 
 
-def keep_named_ends(file: TfliteFile, float_file: TfliteFile) -> None:
+def keep_signature_outputs(file: TfliteFile, float_file: TfliteFile) -> None:
     """Let the main graph of a quantised file give what its signature says, in place.
 
     Args:

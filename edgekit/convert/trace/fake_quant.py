@@ -41,7 +41,7 @@ class Places:
 
 
 def without_fake_quant(graph_def: Any) -> tuple[Any, Places]:
-    """The graph in real numbers, with the weights that it was trained with; and where it was rounded.
+    """The graph in float values, with the weights that it was trained with; and where it was rounded.
 
     Args:
         graph_def: without variables; it stays as it is.

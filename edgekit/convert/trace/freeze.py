@@ -30,7 +30,7 @@ class Frozen:
         inputs, outputs: with the batch that was fixed, or None for an open one.
         input_tensors, output_tensors: what they are called in `graph`, in the same order.
         layers: the names of the model's Keras layers, those inside of layers too.
-        places: where `graph` was rounded in quantisation-aware training; it is real numbers here.
+        places: where `graph` was rounded in quantisation-aware training; it is float values here.
     """
 
     saved_model: Path

@@ -110,4 +110,4 @@ def test_what_stays_real_inside_a_branch_is_a_listed_reason() -> None:
     )
     with pytest.raises(ExportError, match="layer 'gate': M") as caught:
         float16_onnx(content)
-    assert kind_of(str(caught.value)) == "a body hides what stays real"
+    assert kind_of(str(caught.value)) == "a body hides what stays in float"

@@ -96,7 +96,7 @@ def test_what_another_layer_reads_stays_rounded() -> None:
 
 
 def test_a_convolution_stays_rounded() -> None:
-    """onnxruntime's integer kernel gives integers: real numbers would be computed in float."""
+    """onnxruntime's integer kernel gives integers: float values would be computed in float."""
     content = network(("Conv", "x", "y"), outputs=("y",))
     made, ops = quantised(content, X.reshape(-1, 8, 1, 1))
     assert ops["QuantizeLinear"] == 2

@@ -11,7 +11,7 @@ import pytest
 
 from edgekit.calibration.probes import TfliteProbe, batches
 from edgekit.calibration.ranges import Ranges
-from edgekit.convert.tflite.bias_correction import centre_tflite
+from edgekit.convert.tflite.bias_correction import correct_biases
 from edgekit.convert.tflite.convert import find_ranges, float_tflite, quantize_tflite
 from edgekit.convert.trace.freeze import freeze
 from edgekit.formats.model_file import read_model
@@ -90,7 +90,7 @@ def step(content: bytes, name: str) -> Any:
 
 def centred(content: bytes, float_file: TfliteFile) -> bytes:
     file = read_file(bytearray(content))
-    centre_tflite(file, float_file, SAMPLES, 0)
+    correct_biases(file, float_file, SAMPLES, 0)
     return bytes(file.content)
 
 
