@@ -12,7 +12,7 @@ PYTEST := EDGEKIT_TEST_MINUTES=$(MINUTES) $(BIN)/python -m pytest -n $(JOBS)
 # make test COVERAGE=1: the same suite, with the lines of each room that it ran.
 COVERAGE ?=
 
-.PHONY: demo test test-quick docs test-runtimes lint setup wheel locks clean
+.PHONY: demo test test-quick docs test-runtimes lint types setup wheel locks clean
 
 demo: $(READY)
 	$(BIN)/edgekit demo -o build/demo --overwrite
@@ -36,6 +36,14 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Whether every type that a user's own checker sees is stated: 100 %. It looks for an installed package,
+# so that it runs outside this folder.
+types: $(READY)
+	@mkdir -p build/types
+	cd build/types && PATH="$(CURDIR)/$(BIN):$$PATH" basedpyright --verifytypes edgekit --ignoreexternal > types.txt \
+	|| { cat types.txt; exit 1; }
+	@grep "completeness" build/types/types.txt
 
 setup: $(READY)
 

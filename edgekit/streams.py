@@ -25,7 +25,8 @@ class Diverted:
 
     def __init__(self, target: int) -> None:
         _flush()
-        self.out, self.err = os.dup(1), os.dup(2)
+        self.out: int = os.dup(1)
+        self.err: int = os.dup(2)
         os.dup2(target, 1)
         os.dup2(target, 2)
 

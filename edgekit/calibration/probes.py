@@ -80,7 +80,7 @@ class TfliteProbe:
         details = {row["index"]: row for row in self._interpreter.get_tensor_details()}
         self._dtypes = {name: details[i]["dtype"] for name, i in self._inputs.items()}
         first = next(iter(self._inputs.values()))
-        self.batch = int(details[first]["shape"][0])
+        self.batch: int = int(details[first]["shape"][0])
         self._tensors = [
             (details[i]["name"], i)
             for i in _computed(file.graphs[0])

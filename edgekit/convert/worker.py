@@ -30,7 +30,8 @@ class Worker:
 
     def __init__(self, modules: Sequence[str], verbose: bool) -> None:
         output = None if verbose else subprocess.DEVNULL
-        self.connection, theirs = Pipe()
+        ours, theirs = Pipe()
+        self.connection: Connection = ours
         with theirs, ExitStack() as stack:
             stack.enter_context(self.connection)
             self._process = stack.enter_context(

@@ -101,7 +101,8 @@ class Table:
         """
         if position % 4:
             raise DamagedError(f"a table starts at byte {position}, expected a multiple of 4")
-        self.data, self.position = data, position
+        self.data: Bytes = data
+        self.position: int = position
         self._vtable = position - number(data, position, "i")
         self._vtables = {} if vtables is None else vtables
         found = self._vtables.get(self._vtable)

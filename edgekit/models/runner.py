@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ class KerasRunner(Runner):
     `threads` is TensorFlow's own affair: it is set for the process, before its first work.
     """
 
-    backend_names = ("keras",)
+    backend_names: ClassVar[tuple[str, ...]] = ("keras",)
 
     def _open(self, backend: str) -> tuple[Backend, tuple[str, ...]]:
         tf = require("tensorflow", "export", "Running a Keras model")

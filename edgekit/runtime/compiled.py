@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -34,7 +34,7 @@ class CompiledRunner(Runner):
     there afterwards: they are not packed again, and processes share them.
     """
 
-    backend_names = ("litert-compiled",)
+    backend_names: ClassVar[tuple[str, ...]] = ("litert-compiled",)
 
     def _open(self, backend: str) -> tuple[Backend, tuple[str, ...]]:
         if self.options.delegate is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -31,7 +31,7 @@ _DTYPES = {
 class OnnxRunner(Runner):
     """An ``.onnx`` file. Quantised files carry their scales inside and take float themselves."""
 
-    backend_names = ("onnxruntime",)
+    backend_names: ClassVar[tuple[str, ...]] = ("onnxruntime",)
 
     def _open(self, backend: str) -> tuple[Backend, tuple[str, ...]]:
         ort = require("onnxruntime", "onnx", "Running an .onnx file")

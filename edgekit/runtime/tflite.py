@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import importlib
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -37,7 +37,7 @@ class TfliteRunner(Runner):
     own names.
     """
 
-    backend_names = tuple(_SOURCES)
+    backend_names: ClassVar[tuple[str, ...]] = tuple(_SOURCES)
 
     def _open(self, backend: str) -> tuple[Backend, tuple[str, ...]]:
         module, self._distribution = _SOURCES[backend]

@@ -33,7 +33,7 @@ class LazyArray(ABC):
 
     def __init__(self, count: int, sample: Shape, dtype: Any, why_open: str = "") -> None:
         self.shape: Shape = (count, *sample)
-        self.dtype = np.dtype(dtype)
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.why_open = why_open
 
     @property

@@ -50,7 +50,7 @@ class Checkpoint:
 
     def __init__(self, output: Path) -> None:
         self.output = output
-        self.folder = output.with_name(f"{output.name}.checkpoint")
+        self.folder: Path = output.with_name(f"{output.name}.checkpoint")
         self._file = self.folder / "epoch.npz"
         self._published = self.folder / "published"
 

@@ -62,8 +62,10 @@ class Feed:
         targets: Targets,
         class_weights: Any = None,
     ) -> None:
-        self.count = len(samples)
-        self.inputs = [Input(name, dtypes[name], x) for name, x in samples.inputs.items()]
+        self.count: int = len(samples)
+        self.inputs: list[Input] = [
+            Input(name, dtypes[name], x) for name, x in samples.inputs.items()
+        ]
         self._targets = targets.of(samples)
         self._weights = None
         if class_weights is not None and samples.class_labels is not None:

@@ -70,7 +70,7 @@ class OnRay:
     """
 
     def __init__(self, ray: Any, splits: Splits, objectives: Sequence[str]) -> None:
-        self.stop = threading.Event()
+        self.stop: threading.Event = threading.Event()
         self._ray, self._objectives = ray, tuple(objectives)
         self._data = ray.put(splits)
         # On this machine: it must not be lost with another one.

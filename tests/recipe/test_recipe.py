@@ -155,12 +155,12 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, says: str) -> None:
 
 
 def test_the_documented_recipe_of_a_training_is_one(tmp_path: Path) -> None:
-    text = (Path(__file__).parents[2] / "docs" / "training.md").read_text("utf-8")
-    read = recipe(tmp_path, text.split("```toml\n")[1].split("```")[0])
+    text = (Path(__file__).parents[2] / "docs" / "how-to" / "train.md").read_text("utf-8")
+    read = recipe(tmp_path, text.split('```toml title="recipe.toml"\n')[1].split("```")[0])
     assert read.training.class_weight is not None
     assert read.training.schedule.warmup_epochs == 2
     assert read.training.optimizer_options == {"weight_decay": 1e-4, "use_ema": True}
-    assert [each.layer for each in read.augmentation] == ["RandomTimeShift"]
+    assert [each.layer for each in read.augmentation] == ["RandomTranslation"]
 
 
 @pytest.mark.parametrize(

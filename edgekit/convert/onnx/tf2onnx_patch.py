@@ -42,12 +42,15 @@ class OrderedSet(dict[Any, None]):
         unwanted = set(other)
         return OrderedSet(item for item in self if item not in unwanted)
 
-    def __ior__(self, other: Iterable[Any]) -> OrderedSet:  # type: ignore[override,misc]
+    def __ior__(self, other: Iterable[Any]) -> OrderedSet:  # type: ignore[override]
         self.update(dict.fromkeys(other))
         return self
 
-    __or__ = union  # type: ignore[assignment]
-    __and__ = intersection
+    def __or__(self, other: Iterable[Any]) -> OrderedSet:  # type: ignore[override]
+        return self.union(other)
+
+    def __and__(self, other: Iterable[Any]) -> OrderedSet:
+        return self.intersection(other)
 
 
 def _patch() -> Callable[[], None]:
