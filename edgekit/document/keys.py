@@ -6,8 +6,6 @@ import dataclasses
 from functools import cache, cached_property
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from edgekit.document.record import Document
-
 # What JSON Schema says of a type, as (word, value) beside it.
 Limits = tuple[tuple[str, Any], ...]
 
@@ -49,7 +47,8 @@ def keys_of(cls: Any) -> tuple[Key, ...]:
 @cache
 def names_of(cls: Any) -> frozenset[str]:
     """All names that the keys of a dataclass have in JSON."""
-    names = {"schema"} if issubclass(cls, Document) else set()
+    # A whole document has a kind, and names its schema.
+    names = {"schema"} if hasattr(cls, "kind") else set()
     for key in keys_of(cls):
         names |= {key.name} if key.name else names_of(split(key.hint)[0])
     return frozenset(names)
