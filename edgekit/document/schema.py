@@ -71,8 +71,9 @@ def _schema(hint: Any, parts: dict[str, Schema]) -> Schema:
     if origin in (Union, types.UnionType):
         return _either(args, parts)
     if origin is tuple and args[-1] is not Ellipsis:
-        items = [_schema(arg, parts) for arg in args]
-        return {"type": "array", "prefixItems": items, "minItems": len(args), "items": False}
+        # Such rows are pairs of the same.
+        (item,) = {arg: _schema(arg, parts) for arg in args}.values()
+        return {"type": "array", "items": item, "minItems": len(args), "maxItems": len(args)}
     if origin in (tuple, list):
         return {"type": "array", "items": _schema(args[0], parts)}
     if origin in (dict, Mapping):
