@@ -12,7 +12,7 @@ from edgekit.drift.answers import CLASSIFICATION, REGRESSION
 from edgekit.drift.candidate import VERDICTS, Candidate
 from edgekit.drift.golden import Golden
 from edgekit.errors import UsageError
-from edgekit.shares import hundredths, per_cent_meant
+from edgekit.shares import Share, hundredths, per_cent_meant
 
 # A drop that nobody allows: above it, a number was meant in per cent.
 _MUCH = 0.2
@@ -60,6 +60,12 @@ class DriftBudget(Record):
             )
         if self.min_sqnr_db is not None and not math.isfinite(self.min_sqnr_db):
             raise UsageError(f"min_sqnr_db: received {self.min_sqnr_db}, expected a finite number.")
+
+    @classmethod
+    def of_json(cls, values: dict[str, Any]) -> DriftBudget:
+        """As `Record.of_json`: a document's number is a share beyond doubt."""
+        drop = values["max_accuracy_drop"]
+        return cls(**{**values, "max_accuracy_drop": None if drop is None else Share(drop)})
 
     @property
     def limits(self) -> list[str]:
