@@ -8,7 +8,8 @@ READY := $(VENV)/.ready
 JOBS ?= 2
 # The most that the suite may take, from start to end.
 MINUTES ?= 15
-PYTEST := EDGEKIT_TEST_MINUTES=$(MINUTES) $(BIN)/python -m pytest -n $(JOBS)
+# Each process begins with a part of the rooms, so that what tests share in one is made once.
+PYTEST = EDGEKIT_TEST_MINUTES=$(MINUTES) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 # make test COVERAGE=1: the same suite, with the lines of each room that it ran.
 COVERAGE ?=
 
