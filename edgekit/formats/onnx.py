@@ -194,7 +194,8 @@ def _operator(
         op, kinds, attributes, [[t.dtype for t in b.outputs] for b in bodies], len(names)
     )
     same = inputs[0].shape if op in _SAME_SHAPE and inputs and inputs[0] else None
-    values = [t for a in attributes.values() for t in a.messages(AttributeProto.TENSOR)]
+    held = attributes.values() if op == "Constant" else ()
+    values = [tensor for attribute in held for tensor in attribute.messages(AttributeProto.TENSOR)]
     for i, (name, dtype) in enumerate(zip(names, given, strict=True)):
         old = tensors.get(name, Tensor(name, name, "?"))
         new = Tensor(
@@ -203,7 +204,7 @@ def _operator(
             dtype if old.dtype == "?" else old.dtype,
             same if old.shape is None and i == 0 else old.shape,
         )
-        if op == "Constant" and values:
+        if values:
             new = _constant(values[0], name)
             constants.append(new)
         tensors[name] = new
@@ -220,8 +221,9 @@ def _operator(
 def _constant(tensor: Message, name: str) -> Tensor:
     dtype = type_name(tensor.number(TensorProto.DATA_TYPE))
     shape = tuple(_whole(n) for n in tensor.numbers(TensorProto.DIMS))
-    plain = Tensor(name, name, dtype, tuple(0 if n is None else n for n in shape))
-    return replace(plain, constant=True, stored=name, stored_bytes=plain.size_bytes or 0)
+    known = tuple(0 if n is None else n for n in shape)
+    size = Tensor(name, name, dtype, known).size_bytes or 0
+    return Tensor(name, name, dtype, known, constant=True, stored=name, stored_bytes=size)
 
 
 def _declared(value: Message) -> tuple[str, Shape | None]:
