@@ -49,7 +49,7 @@ class Tensor:
         key: equal for one and the same tensor, and for no other of the file.
         name: as the file has it; need not be unique in TFLite.
         dtype: such as ``"int8"``; ``"?"`` where an ONNX file leaves it open.
-        shape: axes in the file's order, None for a dynamic one; None where the rank is unknown.
+        shape: axes in the file's order, None for a dynamic dimension; None where the rank is unknown.
         granularity: how finely scales were given: ``""`` (none), ``"/tensor"``, ``"/channel"``,
             ``"/equal channels"`` or ``"/block"``.
         constant: whether the file holds its values.
@@ -72,7 +72,7 @@ class Tensor:
 
     @property
     def elements(self) -> int | None:
-        """How many values it has, dynamic axes counted as 1; None where the shape is unknown."""
+        """How many values it has, dynamic dimensions counted as 1; None where the shape is unknown."""
         return None if self.shape is None else product(self.shape)
 
     @property
@@ -152,7 +152,7 @@ class Model:
 
 
 def product(sizes: Shape) -> int:
-    """The sizes multiplied, dynamic axes counted as 1."""
+    """The sizes multiplied, dynamic dimensions counted as 1."""
     result = 1
     for size in sizes:
         result *= 1 if size is None else size

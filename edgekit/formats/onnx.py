@@ -242,7 +242,7 @@ def _size(axis: Message) -> int | None:
 
 
 def _whole(size: int) -> int | None:
-    """A size; None for one that stands for open, which some write as a negative number."""
+    """A size; None for a dynamic one, which some write as a negative number."""
     return None if size >> _MOST_BITS else size
 
 

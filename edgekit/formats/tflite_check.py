@@ -8,7 +8,7 @@ to be whole is handed on as a `TfliteFile`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edgekit.errors import ArtifactError
 from edgekit.formats import tflite_schema as schema
 from edgekit.formats.flatbuffer import Bytes, DamagedError, Table
+from edgekit.formats.flatbuffer_walk import Walk
 from edgekit.formats.tflite_file import (
     Signature,
     TfliteFile,
@@ -26,10 +27,6 @@ from edgekit.formats.tflite_file import (
 
 # Less than this cannot hold a root, an identifier and a table.
 _LEAST_BYTES = 16
-# Parts may be shared, but a file that means them over and over is made to exhaust who reads it.
-# The sum of vectors and strings as a multiple of the file's size; tables, which take 5 us each here.
-_SHARING = 16
-_MOST_TABLES = 500_000
 _MOST_DIMENSIONS = 64
 
 
@@ -61,13 +58,11 @@ def tflite_fault(content: Bytes) -> str | None:
 
 
 class _Reader:
-    """Walks through a file once, within a budget that its size sets."""
+    """Walks through a file once."""
 
     def __init__(self, content: Bytes) -> None:
         self._content = content
-        self._elements = _SHARING * len(content)
-        # One entry of a vector, 4 bytes, is the least that it takes to name a table.
-        self._tables = min(len(content) // 4 + 1000, _MOST_TABLES)
+        self._walk = Walk(content)
 
     def read(self) -> TfliteFile:
         if len(self._content) < _LEAST_BYTES:
@@ -76,67 +71,36 @@ class _Reader:
             )
         model = Table.root(self._content, schema.IDENTIFIER)
         codes = []
-        for code in self._each(model, schema.Model.OPERATOR_CODES):
-            self._text(code, schema.OperatorCode.CUSTOM_CODE)
+        for code in self._walk.tables(model, schema.Model.OPERATOR_CODES):
+            self._walk.text(code, schema.OperatorCode.CUSTOM_CODE)
             codes.append(code)
-        self._text(model, schema.Model.DESCRIPTION)
+        self._walk.text(model, schema.Model.DESCRIPTION)
         buffers, filled = [], []
-        for buffer in self._each(model, schema.Model.BUFFERS):
+        for buffer in self._walk.tables(model, schema.Model.BUFFERS):
             buffers.append(buffer)
             filled.append(self._filled(buffer))
         self._check_metadata(model, len(buffers))
         graphs = [
             self._graph(graph, codes, buffers, filled)
-            for graph in self._each(model, schema.Model.SUBGRAPHS)
+            for graph in self._walk.tables(model, schema.Model.SUBGRAPHS)
         ]
         if not graphs:
             raise DamagedError("it holds no subgraph")
         signatures = [
             self._signature(signature, graphs)
-            for signature in self._each(model, schema.Model.SIGNATURE_DEFS)
+            for signature in self._walk.tables(model, schema.Model.SIGNATURE_DEFS)
         ]
-        for group in self._each(model, schema.Model.EXTERNAL_BUFFER_GROUPS):
-            self._text(group, schema.ExternalBufferGroup.NAME)
-        for external in self._each(model, schema.Model.EXTERNAL_BUFFERS):
-            self._text(external, schema.ExternalBuffer.PACKING)
+        for group in self._walk.tables(model, schema.Model.EXTERNAL_BUFFER_GROUPS):
+            self._walk.text(group, schema.ExternalBufferGroup.NAME)
+        for external in self._walk.tables(model, schema.Model.EXTERNAL_BUFFERS):
+            self._walk.text(external, schema.ExternalBuffer.PACKING)
         return TfliteFile(self._content, graphs, buffers, signatures)
-
-    def _spend(self, elements: int = 0, tables: int = 0) -> None:
-        self._elements -= elements
-        self._tables -= tables
-        if min(self._elements, self._tables) < 0:
-            raise DamagedError("its parts are used over and over beyond what its size explains")
-
-    def _each(self, table: Table, field: int) -> Iterator[Table]:
-        for each in table.tables(field):
-            self._spend(tables=1)
-            yield each
-
-    def _text(self, table: Table, field: int) -> str:
-        text = table.text(field)
-        self._spend(elements=len(text))
-        return text
-
-    def _integers(self, table: Table, field: int) -> NDArray[np.int32]:
-        found = table.span(field, "<i4")
-        self._spend(elements=found.count)
-        return found.of(self._content)
-
-    def _check_union(
-        self, table: Table, field: int, vectors: Mapping[int, Mapping[int, int]]
-    ) -> None:
-        """Check the vectors of a union's table, whose type stands one field before it."""
-        found = table.table(field)
-        if found is not None:
-            self._spend(tables=1)
-            for vector, width in vectors.get(table.number(field - 1, "B"), {}).items():
-                found.vector(vector, width)
 
     def _check_metadata(self, model: Table, buffers: int) -> None:
         what = "a metadata entry names buffer"
-        _inside(self._integers(model, schema.Model.METADATA_BUFFER), buffers, what)
-        for entry in self._each(model, schema.Model.METADATA):
-            self._text(entry, schema.Metadata.NAME)
+        _inside(self._walk.integers(model, schema.Model.METADATA_BUFFER), buffers, what)
+        for entry in self._walk.tables(model, schema.Model.METADATA):
+            self._walk.text(entry, schema.Metadata.NAME)
             _one_inside(entry.number(schema.Metadata.BUFFER, "I"), buffers, what)
 
     def _filled(self, buffer: Table) -> bool:
@@ -158,14 +122,14 @@ class _Reader:
         buffers: Sequence[Table],
         filled: Sequence[bool],
     ) -> TfliteGraph:
-        self._text(graph, schema.SubGraph.NAME)
+        self._walk.text(graph, schema.SubGraph.NAME)
         tensors, there = [], []
-        for table in self._each(graph, schema.SubGraph.TENSORS):
+        for table in self._walk.tables(graph, schema.SubGraph.TENSORS):
             there.append(self._check_tensor(table, filled))
             tensors.append(TfliteTensor(table, buffers[table.number(schema.Tensor.BUFFER, "I")]))
         count = len(tensors)
-        inputs = self._integers(graph, schema.SubGraph.INPUTS)
-        outputs = self._integers(graph, schema.SubGraph.OUTPUTS)
+        inputs = self._walk.integers(graph, schema.SubGraph.INPUTS)
+        outputs = self._walk.integers(graph, schema.SubGraph.OUTPUTS)
         _inside(inputs, count, "a subgraph's inputs name tensor", -1)
         _inside(outputs, count, "a subgraph's outputs name tensor", -1)
         present = np.zeros(count + 1, np.bool_)
@@ -175,7 +139,7 @@ class _Reader:
         present[inputs] = True
         operators = [
             self._operator(operator, number, codes, present)
-            for number, operator in enumerate(self._each(graph, schema.SubGraph.OPERATORS))
+            for number, operator in enumerate(self._walk.tables(graph, schema.SubGraph.OPERATORS))
         ]
         missing = outputs[~present[outputs]]
         if missing.size:
@@ -193,9 +157,9 @@ class _Reader:
         fields, count = schema.Operator, len(present) - 1
         index = operator.number(fields.OPCODE_INDEX, "I")
         _one_inside(index, len(codes), f"operator {number} names operator code")
-        reads = self._integers(operator, fields.INPUTS)
-        writes = self._integers(operator, fields.OUTPUTS)
-        for indices in (reads, writes, self._integers(operator, fields.INTERMEDIATES)):
+        reads = self._walk.integers(operator, fields.INPUTS)
+        writes = self._walk.integers(operator, fields.OUTPUTS)
+        for indices in (reads, writes, self._walk.integers(operator, fields.INTERMEDIATES)):
             _inside(indices, count, f"operator {number} names tensor", -1)
         early = reads[~present[reads]]
         if early.size:
@@ -204,10 +168,10 @@ class _Reader:
                 "graph has a cycle or a gap"
             )
         present[writes] = True
-        self._check_union(operator, fields.BUILTIN_OPTIONS, schema.VECTORS_OF_OPTIONS)
+        self._walk.check_union(operator, fields.BUILTIN_OPTIONS, schema.VECTORS_OF_OPTIONS)
         operator.vector(fields.CUSTOM_OPTIONS, 1)
         operator.vector(fields.MUTATING_VARIABLE_INPUTS, 1)
-        self._check_union(operator, fields.BUILTIN_OPTIONS_2, schema.VECTORS_OF_OPTIONS_2)
+        self._walk.check_union(operator, fields.BUILTIN_OPTIONS_2, schema.VECTORS_OF_OPTIONS_2)
         offset = operator.number(fields.LARGE_CUSTOM_OPTIONS_OFFSET, "Q")
         size = operator.number(fields.LARGE_CUSTOM_OPTIONS_SIZE, "Q")
         if offset > 1 and offset + size > len(self._content):
@@ -217,21 +181,21 @@ class _Reader:
     def _check_tensor(self, tensor: Table, filled: Sequence[bool]) -> bool:
         """Check one tensor; give whether it has a value before any operator has run."""
         fields = schema.Tensor
-        shape = self._integers(tensor, fields.SHAPE)
-        dimensions = max(len(shape), len(self._integers(tensor, fields.SHAPE_SIGNATURE)))
+        shape = self._walk.integers(tensor, fields.SHAPE)
+        dimensions = max(len(shape), len(self._walk.integers(tensor, fields.SHAPE_SIGNATURE)))
         if dimensions > _MOST_DIMENSIONS:
             raise DamagedError(f"a tensor has {dimensions} dimensions")
-        self._text(tensor, fields.NAME)
+        self._walk.text(tensor, fields.NAME)
         index = tensor.number(fields.BUFFER, "I")
         _one_inside(index, len(filled), "a tensor names buffer")
-        quantization = tensor.table(fields.QUANTIZATION)
+        quantization = self._walk.table(tensor, fields.QUANTIZATION)
         if quantization is not None:
             self._check_quantization(quantization, shape)
-        sparsity = tensor.table(fields.SPARSITY)
+        sparsity = self._walk.table(tensor, fields.SPARSITY)
         if sparsity is not None:
             self._check_sparsity(sparsity)
-        for variant in self._each(tensor, fields.VARIANT_TENSORS):
-            self._integers(variant, schema.VariantSubType.SHAPE)
+        for variant in self._walk.tables(tensor, fields.VARIANT_TENSORS):
+            self._walk.integers(variant, schema.VariantSubType.SHAPE)
         variable = tensor.number(fields.IS_VARIABLE, "B") != 0
         # An external buffer's group is counted from 1.
         external = tensor.number(fields.EXTERNAL_BUFFER, "I") != 0
@@ -239,12 +203,11 @@ class _Reader:
 
     def _check_quantization(self, table: Table, shape: NDArray[np.int32]) -> None:
         fields = schema.QuantizationParameters
-        self._spend(tables=1)
         scales = table.vector(fields.SCALE, 4)[1]
         zeros = table.vector(fields.ZERO_POINT, 8)[1]
         table.vector(fields.MIN, 4)
         table.vector(fields.MAX, 4)
-        self._check_union(table, fields.DETAILS, schema.VECTORS_OF_DETAILS)
+        self._walk.check_union(table, fields.DETAILS, schema.VECTORS_OF_DETAILS)
         if zeros not in (0, 1, scales):
             raise DamagedError(f"a tensor has {scales} scales and {zeros} zero points")
         axis = table.number(fields.QUANTIZED_DIMENSION, "i")
@@ -254,24 +217,23 @@ class _Reader:
             )
 
     def _check_sparsity(self, table: Table) -> None:
-        self._spend(tables=1)
-        self._integers(table, schema.SparsityParameters.TRAVERSAL_ORDER)
-        self._integers(table, schema.SparsityParameters.BLOCK_MAP)
-        for dimension in self._each(table, schema.SparsityParameters.DIM_METADATA):
+        self._walk.integers(table, schema.SparsityParameters.TRAVERSAL_ORDER)
+        self._walk.integers(table, schema.SparsityParameters.BLOCK_MAP)
+        for dimension in self._walk.tables(table, schema.SparsityParameters.DIM_METADATA):
             for field in (
                 schema.DimensionMetadata.ARRAY_SEGMENTS,
                 schema.DimensionMetadata.ARRAY_INDICES,
             ):
-                self._check_union(dimension, field, schema.VECTORS_OF_SPARSE_INDICES)
+                self._walk.check_union(dimension, field, schema.VECTORS_OF_SPARSE_INDICES)
 
     def _signature(self, signature: Table, graphs: Sequence[TfliteGraph]) -> Signature:
-        self._text(signature, schema.SignatureDef.SIGNATURE_KEY)
+        self._walk.text(signature, schema.SignatureDef.SIGNATURE_KEY)
         graph = signature.number(schema.SignatureDef.SUBGRAPH_INDEX, "I")
         _one_inside(graph, len(graphs), "a signature names subgraph")
         inputs, outputs = (
             {
-                self._text(entry, schema.TensorMap.NAME): self._named(entry, graphs[graph])
-                for entry in self._each(signature, field)
+                self._walk.text(entry, schema.TensorMap.NAME): self._named(entry, graphs[graph])
+                for entry in self._walk.tables(signature, field)
             }
             for field in (schema.SignatureDef.INPUTS, schema.SignatureDef.OUTPUTS)
         )
