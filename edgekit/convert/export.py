@@ -9,7 +9,7 @@ from typing import Any
 
 from edgekit.convert.material import Given
 from edgekit.convert.produce import Progress
-from edgekit.convert.request import Request, as_recipe, run
+from edgekit.convert.request import Request, run
 from edgekit.convert.result import ExportResult
 from edgekit.drift.golden import Golden
 from edgekit.errors import check_progress
@@ -98,7 +98,7 @@ def export(
     """
     check_progress(progress)
     sources = Sources()
-    whole = as_recipe(recipe, sources)
+    whole = sources.recipe(recipe)
     chosen = whole.export.choose(files=files, schemes=schemes, formats=formats)
     request = Request(
         model,

@@ -18,9 +18,8 @@ from edgekit.convert.order import Order
 from edgekit.convert.produce import Progress, made_of, produce, skipped_of
 from edgekit.convert.result import ExportResult
 from edgekit.drift.golden import Golden
-from edgekit.errors import check_type
 from edgekit.manifest import MANIFEST_NAME, Manifest, Source
-from edgekit.recipe import ExportRecipe, Recipe
+from edgekit.recipe import Recipe
 from edgekit.samples import Sources
 
 
@@ -52,27 +51,6 @@ class Request:
         given = self.given.completed(order, self.recipe.data)
         golden_sha256 = order.golden_sha256(self.golden)
         return Job(order, Material.of(order, given, sources), golden_sha256, self.cache)
-
-
-def as_recipe(
-    given: Recipe | ExportRecipe | str | os.PathLike[str] | None, sources: Sources
-) -> Recipe:
-    """A recipe, whatever it is given as; the defaults for None.
-
-    Raises:
-        UsageError: something else, or nothing is at the path.
-        RecipeError: the file is no recipe.
-    """
-    if given is None:
-        return Recipe()
-    if isinstance(given, (str, os.PathLike)):
-        return sources.recipe(given)
-    if isinstance(given, ExportRecipe):
-        return Recipe(export=given)
-    check_type(
-        "recipe", given, Recipe, "edgekit.Recipe, edgekit.ExportRecipe or the path of a TOML file"
-    )
-    return given
 
 
 def run(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.errors import RecipeError, UsageError
+from edgekit.errors import RecipeError, UsageError, check_type
 from edgekit.samples.lazy import LazyArray
 from edgekit.samples.reading import from_arrays, read_samples
 from edgekit.samples.samples import Samples
@@ -19,7 +19,11 @@ from edgekit.tensor import ANY_INPUT
 
 if TYPE_CHECKING:
     # A board that reads samples needs no recipes, and importing them takes a third of numpy's time.
-    from edgekit.recipe import DataRecipe, Recipe
+    from edgekit.recipe import DataRecipe, ExportRecipe, Recipe
+
+    # Whatever a recipe may be given as, and whatever data that is divided for a training.
+    RecipeLike: TypeAlias = Recipe | ExportRecipe | str | os.PathLike[str]
+    SplitsLike: TypeAlias = Splits | DataRecipe | str | os.PathLike[str]
 
 
 class Dataset(Protocol):
@@ -43,25 +47,44 @@ class Sources:
         self._splits: dict[DataRecipe, Splits] = {}
         self._files: dict[Path, Samples] = {}
 
-    def recipe(self, path: str | os.PathLike[str]) -> Recipe:
-        """The recipe in a TOML file.
+    def recipe(self, given: RecipeLike | None) -> Recipe:
+        """A recipe from any of `RecipeLike`; the defaults for None.
 
         Raises:
-            UsageError: nothing is there.
+            UsageError: something else, or nothing is at the path.
             RecipeError: unknown key (the nearest known one is named) or unusable value.
         """
-        from edgekit.recipe import read_recipe
+        from edgekit.recipe import ExportRecipe, Recipe
 
-        place = Path(path).absolute()
-        if place not in self._recipes:
-            self._recipes[place] = read_recipe(path)
-        return self._recipes[place]
+        if given is None:
+            return Recipe()
+        if isinstance(given, (str, os.PathLike)):
+            return self._recipe_in(Path(given))
+        if isinstance(given, ExportRecipe):
+            return Recipe(export=given)
+        expected = "edgekit.Recipe, edgekit.ExportRecipe or the path of a TOML file"
+        check_type("recipe", given, Recipe, expected)
+        return given
 
-    def splits(self, data: DataRecipe) -> Splits:
-        """The parts of the data that a recipe names, as `load_splits` divides it."""
-        if data not in self._splits:
-            self._splits[data] = load_splits(data)
-        return self._splits[data]
+    def splits(self, given: SplitsLike) -> Splits:
+        """The parts of a data set, from any of `SplitsLike`; as `load_splits` divides them.
+
+        Raises:
+            UsageError: something else, or nothing is at the path.
+            RecipeError: the recipe names no data, or data that cannot be divided so.
+            SamplesError: the data cannot be used.
+        """
+        from edgekit.recipe import DataRecipe
+
+        if isinstance(given, Splits):
+            return given
+        if isinstance(given, (str, os.PathLike)):
+            given = self._data_in(Path(given)) if _is_recipe(given) else DataRecipe(str(given))
+        expected = "edgekit.samples.Splits, a DataRecipe, or the path of samples or of a recipe"
+        check_type("data", given, DataRecipe, expected)
+        if given not in self._splits:
+            self._splits[given] = load_splits(given)
+        return self._splits[given]
 
     def samples(self, given: SamplesLike, name: str = "samples", part: str = "test") -> Samples:
         """Samples from any of `SamplesLike`.
@@ -88,18 +111,30 @@ class Sources:
         return from_arrays({ANY_INPUT: _array(name, given)})
 
     def _of_path(self, path: str | os.PathLike[str], part: str) -> Samples:
-        place = Path(path).absolute()
-        if place.suffix.lower() != ".toml":
+        if not _is_recipe(path):
+            place = Path(path).absolute()
             if place not in self._files:
                 self._files[place] = read_samples(path)
             return self._files[place]
-        data = self.recipe(path).data
-        if data is None:
-            raise RecipeError(f"{path}: has no table [data], expected one that names the samples.")
+        splits = self.splits(path)
         try:
-            return self.splits(data).part(part)
+            return splits.part(part)
         except RecipeError as error:
             raise RecipeError(f"{path}: {error}") from error
+
+    def _recipe_in(self, path: Path) -> Recipe:
+        from edgekit.recipe import read_recipe
+
+        place = path.absolute()
+        if place not in self._recipes:
+            self._recipes[place] = read_recipe(path)
+        return self._recipes[place]
+
+    def _data_in(self, path: Path) -> DataRecipe:
+        data = self._recipe_in(path).data
+        if data is None:
+            raise RecipeError(f"{path}: has no table [data], expected one that names the samples.")
+        return data
 
 
 def load_samples(
@@ -142,6 +177,10 @@ def load_samples(
     if target is None and label_pattern is None:
         return Sources().samples(path, part=part)
     return read_samples(path, target=target, label_pattern=label_pattern)
+
+
+def _is_recipe(path: str | os.PathLike[str]) -> bool:
+    return os.fspath(path).lower().endswith(".toml")
 
 
 def _array(name: str, x: Any) -> NDArray[Any] | LazyArray:

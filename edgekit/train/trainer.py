@@ -10,11 +10,11 @@ from time import perf_counter
 from typing import Any
 
 from edgekit.document.training import Training
-from edgekit.errors import TrainingError, require
+from edgekit.errors import TrainingError, check_progress, check_type, require
 from edgekit.models.kernels import missing_kernel
 from edgekit.models.saving import check_path, check_saving, refuse_saving, save
-from edgekit.recipe import Recipe
-from edgekit.samples import Splits, load_splits
+from edgekit.recipe import DataRecipe, Recipe
+from edgekit.samples import Sources, Splits, load_splits
 from edgekit.train import loop
 from edgekit.train.checkpoint import Checkpoint, State
 from edgekit.train.feeding import Feed
@@ -30,8 +30,8 @@ Progress = Callable[[str], None]
 
 
 def train(
-    splits: Splits,
-    recipe: Recipe,
+    splits: Splits | DataRecipe | str | os.PathLike[str],
+    recipe: Recipe | str | os.PathLike[str],
     output: str | os.PathLike[str],
     *,
     overwrite: bool = False,
@@ -55,8 +55,10 @@ def train(
         splits: raw samples, images as (samples, height, width, channels); labels are class numbers
             (samples,), or have the shape of the model's output. Without labels, the model learns to
             give its input once more. What the recipe's pre-processing learns is learned from `train`
-            and stored with the model.
-        recipe: `preprocessing`, `model`, `training` and `augmentation` are read.
+            and stored with the model. A path, of samples or of a recipe that names some, or a
+            `DataRecipe` is read and divided by `load_splits`.
+        recipe: `preprocessing`, `model`, `training` and `augmentation` are read; also as the path of a
+            TOML file.
         output: the ``.keras`` or ``.h5`` file to write; a name without an ending is a SavedModel folder.
         overwrite: replace it if it exists, and the checkpoint of another training.
         progress: called with a line of text for each epoch.
@@ -69,7 +71,8 @@ def train(
         trust_code: let code that the recipe's model file holds run.
 
     Raises:
-        UsageError: the model could not be loaded again from such an output.
+        UsageError: the model could not be loaded again from such an output, or an argument is of
+            another type.
         OutputExistsError: `output` exists, or the checkpoint of another training, and `overwrite`
             is false.
         SamplesError: labels are missing or out of range, or labels or inputs do not fit the model.
@@ -77,6 +80,10 @@ def train(
         TrainingError: the loss is no number any more, or the disk is full; says what is kept. Or
             TensorFlow cannot compute a layer on this processor.
     """
+    check_progress(progress)
+    check_type("output", output, (str, os.PathLike), "a path to write to")
+    sources = Sources()
+    recipe = sources.recipe(recipe)
     output = Path(output)
     checkpoint = Checkpoint(output)
     check_path(output)
@@ -84,6 +91,7 @@ def train(
         refuse_saving(output, overwrite)
     # TensorFlow reads this once, on its first import: oneDNN's sums differ with the order of threads.
     os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
+    splits = sources.splits(splits)
     parts = [part for part in (splits.train, splits.validation, splits.test) if part is not None]
     planned = plan(parts, recipe, model, trust_code=trust_code)
     check_saving(planned.model, output)

@@ -22,7 +22,7 @@ from edgekit.document.tuning import (
     Trial,
     Tuning,
 )
-from edgekit.errors import TrainingError, UsageError, require
+from edgekit.errors import TrainingError, UsageError, check_progress, check_type, require
 from edgekit.files import atomic
 from edgekit.locks import locked
 from edgekit.recipe import Recipe, read_recipe
@@ -76,6 +76,11 @@ def tune(
         TrainingError: no trial ended well.
         MissingDependencyError: Optuna, tomli-w or Ray is not installed.
     """
+    check_progress(progress)
+    check_type(
+        "recipe", recipe, (str, os.PathLike), "the path of a TOML file, which all workers read"
+    )
+    check_type("out", out, (str, os.PathLike), "the path of a folder")
     recipe, out = Path(recipe), Path(out)
     tell = progress or (lambda _: None)
     read = _read(recipe, trials, workers)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edgekit.errors import RecipeError, SamplesError, UsageError
+from edgekit.recipe import ExportRecipe, Recipe, read_recipe
 from edgekit.samples import MappedArray, Samples, Sources, sources
 
 
@@ -105,3 +106,24 @@ def test_each_file_is_read_once(recipe: Path, monkeypatch: pytest.MonkeyPatch) -
     assert counts == {"splits": 1, "files": 1}
     Sources().samples(recipe, part="train")
     assert counts["splits"] == 2, "another piece of work reads anew"
+
+
+def test_recipes_of_every_kind(recipe: Path) -> None:
+    read, whole = Sources(), Recipe(export=ExportRecipe(schemes=("int8",)))
+    assert read.recipe(None) == Recipe()
+    assert read.recipe(whole) is whole
+    assert read.recipe(whole.export) == whole
+    assert read.recipe(recipe) == read_recipe(recipe)
+    with pytest.raises(UsageError, match=r"recipe: received dict, expected edgekit\.Recipe"):
+        read.recipe({"batch": 4})  # type: ignore[arg-type]
+
+
+def test_divided_data_of_every_kind(recipe: Path) -> None:
+    read, data = Sources(), read_recipe(recipe).data
+    assert data is not None
+    splits = read.splits(recipe)
+    Samples({"a": np.ones((40, 2))}).save(recipe.with_name("many.npz"))
+    assert len(read.splits(recipe.with_name("many.npz")).validation) == 4
+    assert read.splits(data) is read.splits(splits) is splits
+    with pytest.raises(UsageError, match="data: received ndarray, expected edgekit"):
+        read.splits(np.arange(3))  # type: ignore[arg-type]

@@ -82,6 +82,16 @@ def test_labels_are_needed_and_must_fit(models: Path, labelled: edgekit.Samples)
             edgekit.evaluate(runner, edgekit.Samples(labelled.inputs, odd))
 
 
+def test_scoring_makes_no_golden(
+    models: Path, labelled: edgekit.Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        pytest.fail("an evaluation needs no golden")
+
+    monkeypatch.setattr(edgekit.Golden, "__init__", refuse)
+    assert edgekit.evaluate(models / "classifier.float32.tflite", labelled).count == 24
+
+
 def test_the_command(models: Path, labelled: edgekit.Samples, tmp_path: Path) -> None:
     assert labelled.labels is not None
     np.savez(tmp_path / "s.npz", x=labelled.inputs["image"], y=labelled.labels)

@@ -11,7 +11,13 @@ import numpy as np
 import pytest
 
 from edgekit import document
-from edgekit.errors import OutputExistsError, RecipeError, SamplesError, TrainingError
+from edgekit.errors import (
+    OutputExistsError,
+    RecipeError,
+    SamplesError,
+    TrainingError,
+    UsageError,
+)
 from edgekit.models import architectures
 from edgekit.recipe import (
     LOSSES,
@@ -20,6 +26,7 @@ from edgekit.recipe import (
     ModelRecipe,
     Recipe,
     TrainingRecipe,
+    read_recipe,
 )
 from edgekit.samples import Samples
 from edgekit.train import planning
@@ -229,6 +236,38 @@ def test_each_known_optimizer_is_keras_own(optimizer: str) -> None:
 
     assert type(keras.optimizers.get(optimizer)).__name__.lower() == optimizer
     assert all(callable(keras.losses.get(loss)) for loss in LOSSES)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"splits": np.arange(3)}, "data: received ndarray, expected edgekit.samples.Splits"),
+        ({"splits": "no.npz"}, r"'no\.npz' does not exist"),
+        ({"recipe": {"epochs": 3}}, r"recipe: received dict, expected edgekit\.Recipe"),
+        ({"recipe": "no.toml"}, r"'no\.toml' does not exist"),
+        ({"output": 5}, "output: received int, expected a path to write to"),
+        ({"output": "m.keras", "progress": 5}, "progress: received int, expected a function"),
+    ],
+)
+def test_wrong_types_are_named(tmp_path: Path, given: dict[str, Any], says: str) -> None:
+    right = {"splits": splits(), "recipe": Recipe(), "output": tmp_path / "m.keras"}
+    with pytest.raises(UsageError, match=says):
+        train(**{**right, **given})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_data_and_recipe_may_be_files(tmp_path: Path) -> None:
+    samples(100).save(tmp_path / "s.npz")
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(
+        '[data]\ntrain = "s.npz"\n[model]\nname = "mlp"\n[training]\nepochs = 1\n', "utf-8"
+    )
+    by_files = train(recipe, recipe, tmp_path / "a.keras")
+    read = read_recipe(recipe)
+    assert read.data is not None
+    by_objects = train(load_splits(read.data), read, tmp_path / "b.keras")
+    assert by_files.validation == by_objects.validation
+    assert by_files.splits == by_objects.splits
 
 
 def write(path: Path, **arrays: Any) -> str:

@@ -82,6 +82,7 @@ def test_the_example_searches_what_will_be_deployed(digits: Any, tmp_path: Path)
         assert trial.model is not None
         assert (folder / file.file).stat().st_size == trial.values["size_bytes"]
         assert (folder / trial.model.path).exists()
+        assert not (folder / "manifest.json").exists()
         assert 0 < trial.values["int8_accuracy"] <= 1
         assert trial.values["latency_ms"] > 0
     path = tmp_path / "s" / "tuning.json"
