@@ -97,7 +97,7 @@ class Case:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR")
+    parser.add_argument("-o", "--out", required=True, type=Path, metavar="DIR")
     parser.add_argument("--fashion", type=Path, metavar="MODEL")
     parser.add_argument("--fsdd", type=Path, metavar="FOLDER")
     parser.add_argument("--only", action="append", metavar="KEY")
@@ -129,7 +129,7 @@ def cases(args: argparse.Namespace) -> Iterator[Case]:
 
 def measure(case: Case, args: argparse.Namespace) -> None:
     train = case.train.subset(len(case.train) // 10) if args.quick else case.train
-    out = args.output / case.name.lower()
+    out = args.out / case.name.lower()
     twin = twin_of(case.model, out)
     print(f"\n{case.name}: {case.model.name}, {len(train)} training, {len(case.test)} test samples")
     print(

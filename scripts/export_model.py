@@ -3,6 +3,7 @@
 
     scripts/export_model.py MODEL.keras SAMPLES.npz OUT_DIR MAX_ACCURACY_DROP
 
+SAMPLES.npz serves for calibration and for the comparison; MAX_ACCURACY_DROP is a share: 1% or 0.01.
 Exit codes are edgekit's: 0 fine, 1 failed, 2 wrong usage, 3 budget exceeded, 4 a dependency is missing.
 """
 
@@ -14,7 +15,7 @@ from edgekit.cli import main
 
 def run(model: str, samples: str, out: str, max_drop: str) -> int:
     golden = f"{out}/golden.npz"
-    schemes = ["--quantize", "float32", "--quantize", "int8", "--calibration", samples]
+    schemes = ["--quantize", "float32,int8", "--calibration", samples]
     for step in (
         ["export", model, "-o", out, *schemes, "--json", f"{out}/export.json", "--overwrite"],
         ["golden", model, "--samples", samples, "-o", golden, "--overwrite"],

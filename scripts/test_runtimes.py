@@ -28,10 +28,11 @@ TESTS = [
         "test_device.py",
         "test_files.py",
         "test_config.py",
-        "test_recipe.py",
-        "test_preprocess.py",
-        "test_metadata.py",
-        "test_preparation.py",
+        "test_locks.py",
+        "test_shares.py",
+        "recipe/test_recipe.py",
+        "preprocess/test_preprocess.py",
+        "formats/test_metadata.py",
         "cli/test_on_device.py",
         "examples/test_embedded.py",
     )
@@ -134,8 +135,12 @@ def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="test-runtimes", description="See docs/how-to/test-on-released-interpreters.md."
     )
-    parser.add_argument("only", nargs="*", metavar="NAME", help=f"of {', '.join(names)}; or all")
-    parser.add_argument("--jobs", type=int, default=2, help="processes of a suite")
+    parser.add_argument(
+        "only", nargs="*", metavar="NAME", help=f"environments: {', '.join(names)} (default: all)"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=2, metavar="N", help="processes that run the tests (default: 2)"
+    )
     given = parser.parse_args(words)
     for name in given.only:
         if name not in names:

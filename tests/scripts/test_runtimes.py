@@ -35,6 +35,10 @@ def runner(scripts):  # noqa: ARG001
     return test_runtimes
 
 
+def test_the_tests_that_a_device_runs_exist(runner):
+    assert [path for path in runner.TESTS if not path.exists()] == []
+
+
 def pins(lock: str) -> str:
     return (ROOT / "locks" / f"{lock}.txt").read_text("utf-8")
 
