@@ -33,24 +33,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="samples and the original model's answers, as 'edgekit golden' stores them",
     )
-    budget = parser.add_argument_group("budget (default: none, every file passes)")
+    budget = parser.add_argument_group("budget")
     budget.add_argument(
         "--max-accuracy-drop",
         type=share,
         metavar="SHARE",
-        help="accuracy that a file may lose: 1%% or 0.01 is one percentage point",
+        help="accuracy that a file may lose: 1%% or 0.01 is one percentage point "
+        "(default: no limit)",
     )
     budget.add_argument(
         "--min-agreement",
         type=share,
         metavar="SHARE",
-        help="share of the samples for which a file has to give the original's class: 99%% or 0.99",
+        help="share of the samples for which a file has to give the original's class: 99%% or 0.99 "
+        "(default: no limit)",
     )
     budget.add_argument(
         "--min-sqnr-db",
         type=number,
         metavar="DB",
-        help="signal-to-quantisation-noise ratio that every output has to reach, in dB",
+        help="signal-to-quantisation-noise ratio that every output has to reach, in dB "
+        "(default: no limit)",
     )
     parser.add_argument(
         "--junit",

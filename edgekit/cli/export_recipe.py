@@ -99,9 +99,7 @@ def add_calibration(parser: argparse.ArgumentParser) -> None:
 
 
 def add_optimizing(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group(
-        "optimisation before the export, with fine-tuning (default: none)"
-    )
+    group = parser.add_argument_group("optimisation before the export, with fine-tuning")
     group.add_argument(
         "--data",
         metavar="SAMPLES",
@@ -111,19 +109,19 @@ def add_optimizing(parser: argparse.ArgumentParser) -> None:
         "--prune",
         type=share,
         metavar="SHARE",
-        help="share of the weights that is set to zero, below 1: 80%% or 0.8",
+        help="share of the weights that is set to zero, below 1: 80%% or 0.8 (default: none)",
     )
     group.add_argument(
         "--prune-channels",
         type=share,
         metavar="SHARE",
-        help="share of the channels that is removed, below 1: 25%% or 0.25",
+        help="share of the channels that is removed, below 1: 25%% or 0.25 (default: none)",
     )
     group.add_argument(
         "--cluster",
         type=whole_number,
         metavar="N",
-        help="number of distinct values that each kernel keeps, 3 to 256",
+        help="number of distinct values that each kernel keeps, 3 to 256 (default: any number)",
     )
     group.add_argument("--qat", action="store_true", help="quantisation-aware training for int8")
     group.add_argument(

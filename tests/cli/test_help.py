@@ -28,17 +28,15 @@ def examples(name: str) -> list[list[str]]:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_is_explained(name: str) -> None:
     parser, _ = command(name)
-    for group in parser._action_groups:
-        for action in group._group_actions:
-            if isinstance(action, argparse._SubParsersAction):
-                continue
-            help = action.help
-            assert help, action
-            assert help[0] in "-.'" or help[0].islower() or help.startswith(("JSON",)), help
-            assert not help.endswith("."), help
-            optional = action.option_strings and action.nargs != 0 and not action.required
-            if optional:
-                assert "default" in f"{help} {group.title}" or "required with" in help, help
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            continue
+        help = action.help
+        assert help, action
+        assert help[0] in "-.'" or help[0].islower(), help
+        assert not help.endswith("."), help
+        if action.option_strings and action.nargs != 0 and not action.required:
+            assert "default" in help or "required with" in help, help
 
 
 @pytest.mark.parametrize("name", COMMANDS)
