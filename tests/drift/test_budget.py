@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from edgekit.artifact import Artifact
 from edgekit.drift.budget import DriftBudget, worst
 from edgekit.drift.compare import Candidate, OutputDrift
 from edgekit.drift.task import TaskDrift
-from edgekit.errors import UsageError
+from edgekit.errors import DocumentError, UsageError
 from edgekit.runtime.runner import Backend
 from edgekit.shares import Share
 
@@ -113,6 +114,15 @@ def test_a_share_that_was_given_in_per_cent_is_taken_as_it_is() -> None:
     ]
     with pytest.raises(UsageError, match="from 0 to 1"):
         DriftBudget(max_accuracy_drop=Share(1.5))
+
+
+@pytest.mark.parametrize("drop", [None, 0.01, Share(0.3), Share(1)])
+def test_a_document_is_not_asked_what_it_meant(drop: float | None) -> None:
+    budget = DriftBudget(max_accuracy_drop=drop, min_agreement=0.9)
+    content = json.loads(json.dumps(budget.to_json()))
+    assert DriftBudget.from_json(content) == budget
+    with pytest.raises(DocumentError, match="max_accuracy_drop"):
+        DriftBudget.from_json({**content, "max_accuracy_drop": 1.5})
 
 
 def test_the_limits_in_words() -> None:
