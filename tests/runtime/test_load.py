@@ -93,9 +93,17 @@ def test_a_misspelt_backend_names_the_nearest(models: Path, written: str, meant:
 @pytest.mark.parametrize(
     ("file", "backend", "says"),
     [
-        ("classifier.int8.tflite", None, r"looked for litert, tflite-runtime.*'edgekit'$"),
-        ("classifier.int8.tflite", "tensorflow", r"looked for tensorflow.*'edgekit\[export\]'$"),
-        ("classifier.int8.onnx", None, r"looked for onnxruntime.*'edgekit\[onnx\]'$"),
+        (
+            "classifier.int8.tflite",
+            None,
+            r"looked for litert, tflite-runtime.*pip install edgekit-keras$",
+        ),
+        (
+            "classifier.int8.tflite",
+            "tensorflow",
+            r"looked for tensorflow.*'edgekit-keras\[export\]'$",
+        ),
+        ("classifier.int8.onnx", None, r"looked for onnxruntime.*'edgekit-keras\[onnx\]'$"),
     ],
 )
 def test_without_a_backend_the_extra_is_named(
