@@ -196,6 +196,7 @@ def test_a_runner_that_is_given_stays_open(world: World) -> None:
     assert world.runner.infer({"image": world.image[:1]})
 
 
+@pytest.mark.tensorflow
 def test_a_dataset_goes_wherever_samples_do(world: World) -> None:
     import tensorflow as tf
 

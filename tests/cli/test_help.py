@@ -47,6 +47,7 @@ def test_help_fits_a_terminal(name: str, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "edgekit " + name in parser.format_help()
 
 
+@pytest.mark.tensorflow
 def test_the_examples_work_one_after_the_other(
     tmp_path: Path,
     digits: object,

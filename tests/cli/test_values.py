@@ -11,13 +11,13 @@ import pytest
 from edgekit.cli import command
 from edgekit.cli.export_recipe import recipe_of
 from edgekit.cli.values import names, number, share, whole_number
-from edgekit.recipe import ExportRecipe
+from edgekit.recipe import ExportRecipe, Recipe
 from edgekit.shares import Share
 
 
 def recipe(*words: str) -> ExportRecipe:
     parser, _ = command("export")
-    return recipe_of(parser.parse_args(["m.keras", "-o", "out", *words]))
+    return recipe_of(parser.parse_args(["m.keras", "-o", "out", *words]), Recipe()).export
 
 
 def test_names_with_commas_or_repeated_mean_the_same() -> None:

@@ -219,6 +219,7 @@ def calibration(shape: tuple[int, ...] = (6, 4)) -> Samples:
     return Samples({"x": np.random.default_rng(0).standard_normal((16, *shape)).astype("float32")})
 
 
+@pytest.mark.tensorflow
 def test_an_operator_that_a_target_has_not_is_left_in_float(tmp_path: Path) -> None:
     model = saved(tmp_path, lambda layers, x: layers.Conv1DTranspose(3, 3, name="up")(x))
     out = tmp_path / "out"
@@ -231,6 +232,7 @@ def test_an_operator_that_a_target_has_not_is_left_in_float(tmp_path: Path) -> N
     assert recipe["fallbacks"] == ["TRANSPOSE_CONV left in float for tflite-runtime==2.14.0"]
 
 
+@pytest.mark.tensorflow
 def test_an_int8_onnx_file_is_valid_and_made_for_the_oldest_onnxruntime(tmp_path: Path) -> None:
     import onnx
 
@@ -247,6 +249,7 @@ def test_an_int8_onnx_file_is_valid_and_made_for_the_oldest_onnxruntime(tmp_path
     assert loadable_by(read(file.path))["onnxruntime"] == tuple(VERSIONS["onnxruntime"])
 
 
+@pytest.mark.tensorflow
 def test_without_a_target_nothing_is_changed(tmp_path: Path) -> None:
     model = saved(tmp_path, lambda layers, x: layers.Conv1DTranspose(3, 3, name="up")(x))
     (file,) = edgekit.export(model, out=tmp_path / "out", schemes=["dynamic"])
@@ -261,6 +264,7 @@ def skipping(layers: Any, x: Any) -> Any:
     return layers.Conv2D(2, 3, strides=4, padding="same", name="skip")(x)
 
 
+@pytest.mark.tensorflow
 def test_a_file_that_a_target_cannot_run_is_refused_with_its_layer(tmp_path: Path) -> None:
     model = saved(tmp_path, lambda layers, x: layers.Flatten()(skipping(layers, x)), (16, 16, 3))
     recipe = ExportRecipe(targets=("ai-edge-litert==2.1.6",))
@@ -275,6 +279,7 @@ def test_a_file_that_a_target_cannot_run_is_refused_with_its_layer(tmp_path: Pat
     )
 
 
+@pytest.mark.tensorflow
 def test_a_board_is_told_which_of_its_systems_run_a_file(tmp_path: Path) -> None:
     model = saved(tmp_path, skipping, (16, 16, 3))
     told: list[str] = []
@@ -312,6 +317,7 @@ def memory(layers: Any, x: Any) -> Any:
     return layers.Dense(2, name="head")(layers.LSTM(3, name="memory")(x))
 
 
+@pytest.mark.tensorflow
 def test_flex_is_refused_with_layer_operator_and_what_helps(tmp_path: Path) -> None:
     # Too long to be unrolled.
     model = saved(tmp_path, memory, (40, 4))
@@ -331,6 +337,7 @@ def test_flex_is_refused_with_layer_operator_and_what_helps(tmp_path: Path) -> N
     edgekit.export(model, out=tmp_path / "fixed", schemes=["float32"])
 
 
+@pytest.mark.tensorflow
 def test_flex_comes_in_when_it_is_asked_for(tmp_path: Path) -> None:
     model = saved(tmp_path, memory, (40, 4))
     (file,) = edgekit.export(
