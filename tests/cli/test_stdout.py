@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import needs
 
 Command = Callable[..., Any]
 
@@ -52,7 +53,7 @@ def test_junit_to_stdout(command: Command, models: Path, golden: Path, tmp_path:
 def test_a_report_to_stdout_is_markdown(
     command: Command, models: Path, golden: Path, tmp_path: Path
 ) -> None:
-    pytest.importorskip("jsonschema")
+    needs.package("jsonschema")
     drift = tmp_path / "drift.json"
     words = ("--golden", golden, "--json", drift)
     assert command("compare", models / "classifier.int8.tflite", *words).code == 0

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import needs
 
 from edgekit.errors import ArtifactError
 from edgekit.formats.flatbuffer import DamagedError, Span, Table, check_identifier, number
@@ -45,7 +46,7 @@ def finished(builder: Any, table: Any) -> bytes:
 
 @pytest.fixture(scope="module")
 def flatbuffers() -> Any:
-    return pytest.importorskip("flatbuffers")
+    return needs.package("flatbuffers")
 
 
 @given(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import needs
 
 from edgekit.formats.graph import Graph, Model, Operator, Tensor
 from edgekit.formats.model_file import ModelFile, read_model
@@ -17,7 +18,7 @@ FILES = sorted(MODELS.glob("*.onnx"))
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_what_the_package_onnx_says_too(path: Path) -> None:
-    onnx = pytest.importorskip("onnx")
+    onnx = needs.package("onnx")
     content, proto = path.read_bytes(), onnx.load(path)
     model = read_onnx(content)
     assert model == read_model(content, "onnx") == ModelFile.read(content, "onnx").model
@@ -41,7 +42,7 @@ def test_what_the_package_onnx_says_too(path: Path) -> None:
 
 def nested() -> Any:
     """y = x + 1 if b else x - 1, in bodies that use x and a constant of the graph around them."""
-    onnx = pytest.importorskip("onnx")
+    onnx = needs.package("onnx")
     helper, proto = onnx.helper, onnx.TensorProto
 
     def body(op: str) -> Any:

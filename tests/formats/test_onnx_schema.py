@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from support import needs
 
 from edgekit.formats import onnx_schema as ours
 
-onnx = pytest.importorskip("onnx")
+onnx = needs.package("onnx")
 MESSAGES = [
     (ours.ModelProto, onnx.ModelProto),
     (ours.OperatorSetIdProto, onnx.OperatorSetIdProto),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import needs
 
 from edgekit.errors import ArtifactError
 from edgekit.formats.onnx_schema import (
@@ -47,7 +48,7 @@ def test_integers(value: int, before: bytes, after: bytes) -> None:
     st.integers(0, 2**31),
 )
 def test_what_the_package_onnx_writes(names: list[str], said: dict[str, str], ir: int) -> None:
-    onnx = pytest.importorskip("onnx")
+    onnx = needs.package("onnx")
     proto = onnx.ModelProto(ir_version=ir)
     proto.graph.node.add(op_type="Sum", input=names, output=["y"])
     for key, value in said.items():
@@ -64,7 +65,7 @@ def test_what_the_package_onnx_writes(names: list[str], said: dict[str, str], ir
 
 
 def test_packed_and_single_integers() -> None:
-    onnx = pytest.importorskip("onnx")
+    onnx = needs.package("onnx")
     packed = onnx.TensorProto(dims=[1, 300, 70_000]).SerializeToString()
     single = b"".join(b"\x08" + varint_bytes(size) for size in (1, 300, 70_000))
     for content in (packed, single):

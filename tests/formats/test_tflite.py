@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import needs
 
 from edgekit.errors import ArtifactError
 from edgekit.formats.model_file import ModelFile, read_model
@@ -30,7 +31,7 @@ def listed(values: Any) -> list[Any]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_what_the_schema_says_too(path: Path) -> None:
-    schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
+    schema = needs.package("ai_edge_litert.schema_py_generated")
     content = path.read_bytes()
     theirs = schema.ModelT.InitFromPackedBuf(content, 0)
     names = {code: name for name, code in vars(schema.BuiltinOperator).items() if name[0] != "_"}

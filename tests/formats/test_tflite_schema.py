@@ -7,10 +7,11 @@ import re
 from typing import Any
 
 import pytest
+from support import needs
 
 from edgekit.formats import tflite_schema as ours
 
-schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
+schema = needs.package("ai_edge_litert.schema_py_generated")
 TABLES = [
     ours.Model,
     ours.OperatorCode,

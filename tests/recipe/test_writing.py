@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import needs
 
 from edgekit.config import read_table
 from edgekit.recipe import read_recipe
@@ -19,7 +19,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-pytest.importorskip("tomli_w", reason="left out: writing recipes; install edgekit-keras[tune]")
+needs.package("tomli_w")
 
 # TOML holds Unicode without surrogates.
 text = st.text(st.characters(exclude_categories=["Cs"]))
