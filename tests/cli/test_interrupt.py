@@ -30,7 +30,7 @@ def test_a_training_that_is_interrupted(
     assert out == ""
     lines = [line for line in err.splitlines() if not line.startswith("epoch ")]
     assert lines == [
-        "edgekit: interrupted; the finished epochs are kept: run the same command again to go on."
+        "edgekit: interrupted; the finished epochs are kept: run the same command again to continue."
     ]
     assert {path.name for path in tmp_path.iterdir()} == {given.name, "new"}
     kept = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")}

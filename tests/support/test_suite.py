@@ -30,7 +30,9 @@ def run(tmp_path: Path) -> Run:
         (folder / "test_it.py").write_text(code)
         (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = tensorflow\n")
         (tmp_path / "tmp").mkdir(exist_ok=True)
-        own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        # Not what this run was told itself.
+        mine = ("PYTEST_", "EDGEKIT_", "COVERAGE_")
+        own = {name: value for name, value in os.environ.items() if not name.startswith(mine)}
         given = [f"-psupport.{plugin}" for plugin in plugins]
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-pno:cacheprovider", *given, *words, "tests"],

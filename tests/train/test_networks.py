@@ -111,7 +111,7 @@ def test_a_file_is_gone_on_from(tmp_path: Path) -> None:
     recipe = replace(RECIPE, model=ModelRecipe(file=str(tmp_path / "first.keras")))
     second = train(splits(), recipe, tmp_path / "second.keras")
     assert second.history[0]["loss"] < first.history[0]["loss"]
-    assert second.parameters == first.parameters
+    assert second.model.parameters == first.model.parameters
 
 
 @pytest.mark.parametrize(("labels", "outputs"), [("values", 1), ("pairs", 2)])

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ def test_what_it_learns_and_tells(tmp_path: Path) -> None:
     training = train(parts, RECIPE, tmp_path / "m.keras", progress=lines.append)
     assert len(lines) == len(training.history) == 4
     assert "epoch 4/4: loss" in lines[-1]
-    assert training.splits == {
+    assert asdict(training.splits) == {
         part: len(getattr(parts, part)) for part in ("train", "validation", "test")
     }
     assert training.test_accuracy is not None
@@ -87,7 +87,7 @@ def test_what_it_learns_and_tells(tmp_path: Path) -> None:
     import keras
 
     model = keras.saving.load_model(tmp_path / "m.keras")
-    assert training.parameters == model.count_params()
+    assert training.model.parameters == model.count_params()
     # Raw samples in: the model scales them itself.
     assert parts.test is not None
     answers = model.predict(parts.test.inputs["x"], verbose=0)
