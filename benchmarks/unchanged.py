@@ -8,8 +8,8 @@
 digits classifier (recipes of examples/, after two epochs), each plain and optimised, and the corpus (the
 zoo, 329 models), in all schemes and both formats, without the cache. The models are made once, in the
 folder --models: both trees get the same. FOLDER gets a JSON file for each export, with the SHA-256 of
-every file, whole and without edgekit's metadata; what is there is not made again, so that the same
-command goes on after an end. The first N exports of the corpus are a fair sample of it. Before and
+every file, whole and without edgekit's metadata; what is there is not made again, unless it failed, so that
+the same command goes on after an end. The first N exports of the corpus are a fair sample of it. Before and
 after belong on one machine: floats are summed otherwise on another.
 
 `compare` exits with 1 for anything that differs and that `--excuse` does not name: `metadata` for files

@@ -33,8 +33,8 @@ Record = dict[str, Any]
 
 
 def work(cells: Sequence[Cell], results: Path, models: Path) -> None:
-    """Write the record of each cell that `results` has not yet."""
-    missing = [cell for cell in cells if not (results / cell.path).exists()]
+    """Write the record of each cell that `results` has not yet, or only as failed."""
+    missing = [cell for cell in cells if not done(results / cell.path)]
     print(f"{len(cells)} cells, {len(cells) - len(missing)} of them done before", flush=True)
     if not missing:
         return
@@ -57,6 +57,11 @@ def work(cells: Sequence[Cell], results: Path, models: Path) -> None:
             f"{number}/{len(missing)} {cell.name}: {what}, {seconds:.1f} s, {left:.0f} min left",
             flush=True,
         )
+
+
+def done(path: Path) -> bool:
+    """Whether a record is there, of an export that did not fail: what was killed is tried again."""
+    return path.exists() and "failed" not in json.loads(path.read_text("utf-8"))
 
 
 def _load() -> None:

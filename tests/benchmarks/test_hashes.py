@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ def hashes(monkeypatch):
     import hashes.bare
     import hashes.cells
     import hashes.comparing
+    import hashes.work
 
     yield hashes
     for name in [name for name in sys.modules if name.split(".")[0] in ("hashes", "zoo")]:
@@ -156,6 +158,14 @@ def test_a_prefix_of_the_corpus_has_of_each_large_kind(hashes):
     large = {kind for kind in kinds if kinds.count(kind) >= 8}
     assert large
     assert large <= {*kinds[: len(kinds) // 4]}
+
+
+def test_an_export_that_failed_is_tried_again(hashes, tmp_path):
+    path = tmp_path / "cell.json"
+    assert not hashes.work.done(path)
+    for failed, done in ((None, True), ("the process ended with -14", False)):
+        path.write_text(json.dumps(record(failed=failed)), "utf-8")
+        assert hashes.work.done(path) is done
 
 
 def test_every_cell_has_a_file_of_its_own(hashes):
