@@ -7,6 +7,7 @@ would wait for without end.
 from __future__ import annotations
 
 import os
+import pickle
 import queue
 import signal
 import subprocess
@@ -93,13 +94,14 @@ def first_done(workers: Sequence[Worker]) -> list[Worker]:
 def serve(descriptor: str, *modules: str) -> None:
     """The worker's side: calls what comes in until the parent closes the connection or dies."""
     connection = Connection(int(descriptor))
-    calls: queue.SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...]]] = queue.SimpleQueue()
+    calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
 
     def listen() -> None:
-        # A thread of its own notices the parent's end in the middle of a call.
+        # A thread of its own notices the parent's end in the middle of a call. It makes no objects of
+        # the bytes: that imports modules, which the main thread may be about to import as well.
         with suppress(EOFError, ConnectionError):
             while True:
-                calls.put(connection.recv())
+                calls.put(connection.recv_bytes())
         os._exit(1)
 
     threading.Thread(target=listen, daemon=True).start()
@@ -107,14 +109,15 @@ def serve(descriptor: str, *modules: str) -> None:
         with suppress(ImportError):
             __import__(name)
     while True:
-        function, args = calls.get()
+        name = "a call"
+        content = calls.get()
         try:
+            function, args = pickle.loads(content)
+            name = function.__name__
             result = function(*args)
         except EdgekitError as error:
             result = error
         # Whatever it is, it has to become something that can be sent.
         except Exception as error:
-            result = ChildError(
-                f"unexpected {type(error).__name__} in {function.__name__}: {error}"
-            )
+            result = ChildError(f"unexpected {type(error).__name__} in {name}: {error}")
         connection.send(result)

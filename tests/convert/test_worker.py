@@ -47,6 +47,22 @@ def test_errors_keep_their_type() -> None:
         assert worker.receive() == 13
 
 
+class Unreadable:
+    """What the other side cannot make an object of."""
+
+    def __reduce__(self) -> tuple[type[int], tuple[str]]:
+        return int, ("no number",)
+
+
+def test_a_call_that_cannot_be_read_is_an_error_and_no_wait_without_end() -> None:
+    with start() as worker:
+        worker.submit(len, Unreadable())
+        with pytest.raises(ChildError, match="unexpected ValueError in a call: invalid literal"):
+            worker.receive()
+        worker.submit(len, "still at work")
+        assert worker.receive() == 13
+
+
 @pytest.mark.parametrize(
     ("number", "said"), [(signal.SIGKILL, "ran out of memory"), (signal.SIGSEGV, "by SIGSEGV")]
 )

@@ -135,7 +135,10 @@ def test_several_inputs_by_name(tmp_path: Path) -> None:
             if part is not None
         )
     )
-    assert train(parts, Recipe(training=QUICK), tmp_path / "m.keras", model=model).model.parameters == 27
+    assert (
+        train(parts, Recipe(training=QUICK), tmp_path / "m.keras", model=model).model.parameters
+        == 27
+    )
     noisy = Recipe(
         training=QUICK, augmentation=(AugmentationRecipe("GaussianNoise", {"stddev": 0.1}),)
     )
