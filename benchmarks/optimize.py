@@ -239,8 +239,8 @@ def in_turns(path: Path, other: Path, tiles: bool) -> tuple[float, float]:
     if not tiles:
         without_tiles()
     with edgekit.load(path) as first, edgekit.load(other) as second:
-        runs = edgekit.benchmark([first, second], seconds=2.0).to_json()["runs"]
-    return runs[0]["latency"]["p50_ms"], runs[1]["latency"]["p50_ms"]
+        runs = edgekit.benchmark([first, second], seconds=2.0).runs
+    return runs[0].latency.p50_ms, runs[1].latency.p50_ms
 
 
 def without_tiles() -> None:
