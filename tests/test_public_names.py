@@ -68,3 +68,11 @@ def test_importing_edgekit_imports_nothing_else() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_documents_are_loaded_by_a_room_that_comes_when_it_is_named() -> None:
+    code = (
+        "import edgekit; print(edgekit.document.load.__module__, edgekit.document.KINDS['bench'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["edgekit.document", "Bench"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgekit.inspection.inspection import DeclaredTensor, Inspection
+from edgekit.report import units
 
 
 def inspection_lines(found: Inspection) -> Iterator[tuple[str, str]]:
@@ -20,7 +21,8 @@ def inspection_lines(found: Inspection) -> Iterator[tuple[str, str]]:
         yield "float", f"{left.op} ({left.tensor}): {left.reason}"
     for fallback in found.fallbacks:
         yield "fallback", fallback
-    unknown = f", {found.macs.unknown_layers} layers unknown" if found.macs.unknown_layers else ""
+    left_out = units.plural(found.macs.unknown_layers, "layer")
+    unknown = f", {left_out} unknown" if found.macs.unknown_layers else ""
     yield "MACs", f"{found.macs.total:,}{unknown}"
     if found.shapes.reason:
         yield "shapes", f"unknown: {found.shapes.reason}"

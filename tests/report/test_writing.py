@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from edgekit.cli import main
 from edgekit.document import KINDS
 from edgekit.drift.drift import Drift
 from edgekit.errors import DocumentError, MissingDependencyError, OutputExistsError, UsageError
@@ -130,12 +131,27 @@ def test_each_document_can_be_written_alone(
         Page(output.read_text("utf-8"))
 
 
+def test_the_command_takes_a_folder_of_documents(
+    every: Documents, write: Write, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(every)
+    words = ["report", *sorted(map(str, tmp_path.glob("*.json")))]
+    assert len(words) == 1 + len(KINDS)
+    assert main([*words, "-o", str(tmp_path / "report.html")]) == 0
+    Page((tmp_path / "report.html").read_text("utf-8"))
+    other = tmp_path / "package.json"
+    other.write_text('{"name": "board"}', "utf-8")
+    assert main([*words, str(other), "-o", str(tmp_path / "other.html")]) == 1
+    assert "package.json: is none of edgekit's documents" in capfd.readouterr().err
+    assert not (tmp_path / "other.html").exists()
+
+
 def test_evaluations_inspections_and_machines_are_shown(every: Documents, write: Write) -> None:
     report = merge(write(every))
     page, text = Page(to_html(report)).text, to_markdown(report)
     for part in (
         "94.72 %",
-        "2,656,768, 1 layers unknown",
+        "2,656,768, 1 layer unknown",
         "SOFTMAX (scores): the quantiser has no int8 version",
         "ai-edge-litert 1.4.0 to 2.1.0 (2)",
         "the CPU has no 8-bit dot products",
