@@ -47,4 +47,4 @@ def _delegate(found: Inspection) -> str:
     if delegate.reason:
         return f"unknown: {delegate.reason}"
     outside = ", ".join(row.op for row in delegate.outside or ()) or "none"
-    return f"{delegate.count} partitions, outside: {outside}"
+    return f"{units.plural(delegate.count or 0, 'partition')}, outside: {outside}"
