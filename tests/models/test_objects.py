@@ -83,7 +83,6 @@ def test_a_functional_model_is_exported_and_run(tmp_path: Path, flavour: str) ->
         "path": "two",
         "sha256": from_object(model).artifact.sha256,
         "format": "object",
-        "scheme": "float32",
         "size_bytes": 4 * (4 * 3 + 3),
         "flavour": flavour,
     }
