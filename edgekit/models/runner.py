@@ -26,6 +26,8 @@ class KerasRunner(Runner):
     """
 
     backend_names: ClassVar[tuple[str, ...]] = ("keras",)
+    # TensorFlow's threads are gone there, and it waits for them.
+    survives_forks: ClassVar[bool] = False
 
     def _open(self, backend: str) -> tuple[Backend, tuple[str, ...]]:
         tf = require("tensorflow", "export", "Running a Keras model")

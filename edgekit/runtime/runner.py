@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from _thread import allocate_lock
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,10 +13,11 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from edgekit.artifact import Artifact
+from edgekit.artifact import OBJECT, Artifact
 from edgekit.errors import ArtifactError, UsageError, nearest
 from edgekit.runtime.arrange import arrange, arrange_raw
 from edgekit.runtime.codec import Codec
+from edgekit.runtime.forks import leak, watch
 from edgekit.runtime.options import Options
 from edgekit.tensor import TensorSpec
 
@@ -49,6 +49,10 @@ class Runner(ABC):
     A runner may be used from several threads: calls take turns. For parallel work
     load one runner a thread. Usable as a context manager; `close` frees the interpreter.
 
+    A pickled runner opens the same file, by its absolute path, where it is unpickled. A process that
+    is forked while a thread infers, or from a runner with several threads, opens the file once more
+    when it first uses the runner. State that the file keeps begins anew in both.
+
     Attributes:
         artifact: the file.
         backend: what runs it.
@@ -65,6 +69,8 @@ class Runner(ABC):
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     backend_names: ClassVar[tuple[str, ...]]
+    # Whether the backend works in a process that was forked from one that has used it.
+    survives_forks: ClassVar[bool] = True
 
     def __init__(self, artifact: Artifact, backend: str, options: Options) -> None:
         """Open the file with one of the backends in `backend_names`."""
@@ -73,10 +79,13 @@ class Runner(ABC):
         # threading.Lock by its first name: a cold start does without the module.
         self._lock = allocate_lock()
         self._closed = False
+        # Of a forked child: to be opened again before its first use there.
+        self._stale = False
         self.backend, self.signatures = self._open(backend)
         self._siblings: WeakValueDictionary[str | None, Runner] = WeakValueDictionary()
         names = self.signatures
         self._bind("serving_default" if "serving_default" in names else next(iter(names), None))
+        watch(self)
 
     def with_signature(self, name: str) -> Runner:
         """The runner of another signature of the same loaded file.
@@ -96,8 +105,10 @@ class Runner(ABC):
             self._require_open()
             known = self._siblings.get(name)
             if known is None:
-                known = copy.copy(self)
+                known = object.__new__(type(self))
+                vars(known).update(vars(self))
                 known._bind(name)
+                watch(known)
         return known
 
     def _bind(self, signature: str | None) -> None:
@@ -153,6 +164,7 @@ class Runner(ABC):
         with self._lock:
             if self._closed:
                 self._require_open()
+                encoders = self._encoders
             try:
                 raw: list[Any] = []
                 for encode, x in zip(encoders, arrays):
@@ -322,6 +334,7 @@ class Runner(ABC):
         """Free the interpreter. Calling it again does nothing; using the runner raises."""
         with self._lock:
             for runner in list(self._siblings.values()):
+                runner._stale = False
                 if not runner._closed:
                     runner._closed = True
                     # They may hold the interpreter's memory.
@@ -338,6 +351,15 @@ class Runner(ABC):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def __reduce__(self) -> tuple[Callable[..., Runner], tuple[Any, ...]]:
+        if self.artifact.format == OBJECT:
+            raise UsageError(
+                f"{self.artifact.name}: the runner of a model object cannot be pickled. Save the model "
+                "and load its file in the other process."
+            )
+        file = str(self.artifact.path.absolute())
+        return _reopened, (type(self), file, self.backend.name, self.options, self.signature)
 
     def __repr__(self) -> str:
         return (
@@ -387,11 +409,45 @@ class Runner(ABC):
     def _reset(self) -> None:  # noqa: B027
         """Forget state between calls; a backend without any has nothing to do."""
 
+    # In a process that was forked:
+
+    def _inherited(self) -> None:
+        """Wait for no thread of the parent, and use nothing that one was at work with."""
+        alone = self.options.threads == 1 and not self._lock.locked() and self.survives_forks
+        lock = allocate_lock()
+        for runner in list(self._siblings.values()):
+            runner._lock = lock
+            if not alone and not runner._closed:
+                leak(dict(vars(runner)))
+                runner._closed = runner._stale = True
+
+    def _reopen(self) -> None:
+        """Open the file once more, for all runners of it."""
+        if not self.survives_forks:
+            raise ArtifactError(
+                f"{self.artifact.name}: {self.backend.name} does not run in a process that was forked "
+                "from one that has used it. Start processes with the method 'spawn', and load the "
+                "model in each."
+            )
+        fresh = vars(type(self)(self.artifact, self.backend.name, self.options))
+        kept = {"signature", "_siblings", "_lock"}
+        self._rebind(**{name: made for name, made in fresh.items() if name not in kept})
+
     # The checks:
 
     def _require_open(self) -> None:
+        if self._stale:
+            self._reopen()
         if self._closed:
             raise ArtifactError(f"{self.artifact.name}: the runner is closed. Load the file again.")
 
     def _failed(self, error: Exception) -> ArtifactError:
         return ArtifactError(f"{self.artifact.name}: the inference failed: {error}")
+
+
+def _reopened(
+    kind: type[Runner], file: str, backend: str, options: Options, signature: str | None
+) -> Runner:
+    """What a pickled runner stands for: the signature of the file, opened in this process."""
+    runner = kind(Artifact.of(file), backend, options)
+    return runner.with_signature(signature) if signature else runner

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 
 import edgekit
-from edgekit.errors import ArtifactError, TensorError, UntrustedCodeError
+from edgekit.errors import ArtifactError, TensorError, UntrustedCodeError, UsageError
 from edgekit.models import save
 
 
@@ -129,3 +131,30 @@ def test_channels_first(tmp_path: Path) -> None:
                 runner.infer({"image": x})
         else:
             np.testing.assert_allclose(runner.infer({"image": x})["y"], expected, atol=1e-6)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no forks")
+def test_a_forked_child_does_not_wait_for_tensorflow(digits_model: Path) -> None:
+    with edgekit.load(digits_model) as runner:
+        x = {"image": np.zeros((1, 8, 8, 1), np.float32)}
+        runner.infer(x)
+        child = os.fork()
+        if not child:
+            try:
+                runner.infer(x)
+            except ArtifactError as error:
+                os._exit(7 if "Start processes with the method 'spawn'" in str(error) else 1)
+            os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+def test_a_pickled_runner_opens_the_file_and_an_object_has_none(digits_model: Path) -> None:
+    import keras
+
+    with edgekit.load(digits_model) as runner, pickle.loads(pickle.dumps(runner)) as again:
+        assert again.artifact.sha256 == runner.artifact.sha256
+    with (
+        edgekit.load(keras.saving.load_model(digits_model)) as runner,
+        pytest.raises(UsageError, match=r"cannot be pickled\. Save the model"),
+    ):
+        pickle.dumps(runner)
