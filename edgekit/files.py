@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -66,6 +68,8 @@ def existing(path: str | os.PathLike[str], what: str) -> Path:
 def refuse_existing(paths: Iterable[str | os.PathLike[str]], overwrite: bool) -> None:
     """Ask this before the work, so that nothing is computed in vain.
 
+    Devices and pipes are written to and stay what they are: they are no files that exist.
+
     Raises:
         OutputExistsError: one of `paths` exists and `overwrite` is false.
         UsageError: one of `paths` is no path, is a folder, or lies below a file.
@@ -79,7 +83,7 @@ def refuse_existing(paths: Iterable[str | os.PathLike[str]], overwrite: bool) ->
         parent = next(folder for folder in path.absolute().parents if folder.exists())
         if not parent.is_dir():
             raise UsageError(f"{path}: {parent} is a file, expected a folder to write to.")
-    taken = [str(path) for path in paths if os.path.lexists(path)]
+    taken = [str(path) for path in paths if os.path.lexists(path) and not _is_stream(Path(path))]
     if taken and not overwrite:
         raise OutputExistsError(
             f"{', '.join(taken)} {'exists' if len(taken) == 1 else 'exist'} already and would be "
@@ -89,25 +93,68 @@ def refuse_existing(paths: Iterable[str | os.PathLike[str]], overwrite: bool) ->
 
 @contextlib.contextmanager
 def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A temporary path beside `path`, moved there when the block ends well and removed when it does not.
+    """A temporary path, moved to `path` when the block ends well and removed when it does not.
 
-    Whoever reads `path` sees the old file or the whole new one.
+    Whoever reads `path` sees the old file or the whole new one. A link stays, and what it leads to is
+    replaced. Into a device or a pipe the content is written when it is whole.
 
     Raises:
         UsageError: it is no path.
+        OSError: it cannot be written to; or it is a device, and there is no folder for temporary files.
     """
     check_type("output", path, (str, os.PathLike), "a path to write to")
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays: some writers choose the format by it.
-    temporary = path.with_name(f".{os.urandom(6).hex()}.{path.name}")
+    with contextlib.ExitStack() as stack:
+        if _is_stream(path):
+            import tempfile
+
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        else:
+            path = Path(os.path.realpath(path))
+            folder = path.parent
+            folder.mkdir(parents=True, exist_ok=True)
+        # The suffix stays: some writers choose the format by it.
+        temporary = folder / f".{os.urandom(6).hex()}.{path.name}"
+        try:
+            yield temporary
+            with temporary.open("rb") as stream:
+                os.fsync(stream.fileno())
+            move(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def move(new: Path, path: Path) -> None:
+    """Move the file `new` to `path`: in place of a file, to where a link leads, into a device or a pipe."""
+    if _is_stream(path):
+        import shutil
+
+        with new.open("rb") as source, path.open("wb") as sink:
+            shutil.copyfileobj(source, sink)
+        new.unlink()
+        return
+    target = Path(os.path.realpath(path))
     try:
-        yield temporary
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        new.replace(target)
+    except OSError as error:
+        # A link led to another file system.
+        if error.errno != errno.EXDEV:
+            raise
+        import shutil
+
+        with atomic(target) as temporary:
+            shutil.copyfile(new, temporary)
+        new.unlink()
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether `path` leads to something that is neither a file nor a folder, such as a device or a pipe."""
+    try:
+        kind = path.stat().st_mode
+    # Nothing is there, or a link leads nowhere.
+    except OSError:
+        return False
+    return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))
 
 
 @contextlib.contextmanager

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from edgekit.errors import OutputExistsError, UsageError
-from edgekit.files import atomic, atomic_folder, existing, refuse_existing, sha256_of
+from edgekit.files import atomic, atomic_folder, existing, move, refuse_existing, sha256_of
 
 
 def names(folder: Path) -> list[str]:
@@ -135,3 +137,75 @@ def test_a_folder_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         fail()
     assert [path.name for path in tmp_path.rglob("*")] == ["folder", "old.txt"]
+
+
+needs_streams = pytest.mark.skipif(
+    not hasattr(os, "mkfifo"), reason="the system has no pipes with names"
+)
+
+
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
+    target, link, onward = tmp_path / "folder" / "out.bin", tmp_path / "link", tmp_path / "onward"
+    target.parent.mkdir()
+    target.write_bytes(b"old")
+    link.symlink_to("folder/out.bin")
+    onward.symlink_to("link")
+    with atomic(onward) as temporary:
+        assert temporary.parent == target.parent
+        temporary.write_bytes(b"new")
+    assert link.is_symlink()
+    assert onward.is_symlink()
+    assert target.read_bytes() == b"new"
+    assert names(target.parent) == ["out.bin"]
+    link.unlink()
+    link.symlink_to("folder/not-yet.bin")
+    with atomic(link) as temporary:
+        temporary.write_bytes(b"first")
+    assert link.is_symlink()
+    assert (target.parent / "not-yet.bin").read_bytes() == b"first"
+
+
+def test_a_file_is_moved_to_where_a_link_leads(tmp_path: Path) -> None:
+    new, target, link = tmp_path / "new", tmp_path / "target", tmp_path / "link"
+    new.write_bytes(b"new")
+    target.write_bytes(b"old")
+    link.symlink_to(target)
+    move(new, link)
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
+    assert names(tmp_path) == ["link", "target"]
+
+
+@needs_streams
+def test_a_device_stays_a_device() -> None:
+    master, slave = os.openpty()
+    terminal = Path(os.ttyname(slave))
+    refuse_existing([terminal], overwrite=False)
+    with atomic(terminal) as temporary:
+        assert temporary.parent != terminal.parent
+        temporary.write_bytes(b"whole")
+    assert os.read(master, 100) == b"whole"
+    assert terminal.is_char_device()
+    os.close(slave)
+    os.close(master)
+
+
+@needs_streams
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_pipe_is_written_to_when_the_content_is_whole(tmp_path: Path, linked: bool) -> None:
+    pipe = given = tmp_path / "pipe.json"
+    os.mkfifo(pipe)
+    if linked:
+        given = tmp_path / "link.json"
+        given.symlink_to(pipe)
+    refuse_existing([given], overwrite=False)
+    read: list[bytes] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    with atomic(given) as temporary:
+        assert temporary.suffix == ".json"
+        temporary.write_bytes(b"whole")
+    reader.join(timeout=30)
+    assert read == [b"whole"]
+    assert pipe.is_fifo()
+    assert given.is_symlink() == linked

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from contextlib import ExitStack
 
-from edgekit.cli.values import path, whole_number
+from edgekit.cli.values import json_path, path, whole_number
 from edgekit.errors import UsageError
 from edgekit.runtime import load
 from edgekit.runtime.backends import BACKENDS
@@ -45,6 +45,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     """``--json``, and ``--overwrite``, which it heeds."""
     parser.add_argument(
         "--json",
+        type=json_path,
         metavar="FILE",
         help="write the result as JSON to FILE, or to stdout if FILE is '-' "
         "(default: stdout, as text if that is a terminal)",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edgekit.cli.arguments import FILE_HELP, add_json, add_runner, load_all
 from edgekit.cli.console import Console
-from edgekit.cli.values import STDOUT, number, share
+from edgekit.cli.values import STDOUT, json_path, number, share
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.compare import compare
 from edgekit.drift.drift import Drift
@@ -57,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--junit",
+        type=json_path,
         metavar="FILE",
         help="write the verdicts as JUnit XML to FILE, or to stdout if FILE is '-' (default: none)",
     )

@@ -49,3 +49,22 @@ def path(text: str) -> str:
             f"received {text!r}, expected a path: only JSON, JUnit XML and Markdown reports go to stdout"
         )
     return text
+
+
+def json_path(text: str) -> str:
+    """Of a file to write that is read by another program; stdout by any of its names is `STDOUT`.
+
+    What Linux calls so, ``/dev/stdout``, is by then where the output of libraries goes.
+    """
+    folder, _, name = text.rpartition("/")
+    if folder == "/dev" and name in ("stdout", "stderr"):
+        number = ("stdout", "stderr").index(name) + 1
+    elif folder in ("/dev/fd", "/proc/self/fd") and name in ("1", "2"):
+        number = int(name)
+    else:
+        return text
+    if number == 2:
+        raise argparse.ArgumentTypeError(
+            f"received {text!r}, expected a file, or '{STDOUT}' for stdout: messages go to stderr"
+        )
+    return STDOUT

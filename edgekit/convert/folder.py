@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from edgekit import files
 from edgekit.scratch import scratch_folder
 
 
@@ -23,7 +24,7 @@ def workshop(out: Path) -> Iterator[Path]:
 def move(workshop: Path, out: Path, names: Sequence[str]) -> None:
     """Move files out of the workshop, whole, in that order, in place of those of the same names."""
     for name in names:
-        (workshop / name).replace(out / name)
+        files.move(workshop / name, out / name)
 
 
 @contextmanager

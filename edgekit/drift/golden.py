@@ -23,7 +23,7 @@ from edgekit.document.record import Document
 from edgekit.drift.answers import Answers, ask
 from edgekit.drift.reference import Reference
 from edgekit.errors import DocumentError, SamplesError, TensorError, check_type
-from edgekit.files import existing, refuse_existing, sha256_of
+from edgekit.files import atomic, existing, refuse_existing, sha256_of
 from edgekit.runtime.opening import RunnerLike, opened
 from edgekit.runtime.runner import Runner
 from edgekit.samples import Samples, SamplesLike, Sources, save_npz
@@ -126,8 +126,10 @@ class Golden(Answers):
         arrays.update({_OUTPUT + name: x for name, x in self.outputs.items()})
         if self.samples.labels is not None:
             arrays[_LABELS] = self.samples.labels
-        save_npz(path, arrays)
-        return replace(self, sha256=sha256_of(path))
+        with atomic(path) as temporary:
+            save_npz(temporary, arrays)
+            sha256 = sha256_of(temporary)
+        return replace(self, sha256=sha256)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Golden:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import threading
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +35,33 @@ def test_json_to_stdout(
     assert done.json()["schema"] == "edgekit.inspection/1"
     assert "MACs" in done.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_stdout_has_other_names_and_devices_stay(
+    command: Command, models: Path, fails: Callable[..., str]
+) -> None:
+    file = models / "classifier.int8.tflite"
+    for name in ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"):
+        assert command("inspect", file, "--json", name).json()["schema"] == "edgekit.inspection/1"
+    line = fails(2, "inspect", file, "--json", "/dev/stderr")
+    assert "'/dev/stderr'" in line
+    assert "'-' for stdout" in line
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes with names")
+@pytest.mark.parametrize("words", [(), ("--overwrite",)])
+def test_a_pipe_with_a_name_takes_the_result(
+    command: Command, models: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    pipe, read = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text("utf-8")))
+    reader.start()
+    done = command("inspect", models / "classifier.int8.tflite", "--json", pipe, *words)
+    reader.join(timeout=60)
+    assert (done.code, done.out) == (0, "")
+    assert json.loads(read[0])["schema"] == "edgekit.inspection/1"
+    assert pipe.is_fifo()
 
 
 def test_junit_to_stdout(command: Command, models: Path, golden: Path, tmp_path: Path) -> None:
