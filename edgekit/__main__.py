@@ -1,7 +1,23 @@
-"""``python -m edgekit``."""
+"""The program: ``edgekit``, and ``python -m edgekit``."""
 
 import sys
 
-from edgekit.cli import main
+from edgekit.interruption import INTERRUPTED, MESSAGE, interrupted, interruptible
 
-sys.exit(main())
+
+def main() -> int:
+    """Run the command line; gives its exit code, also when its import is interrupted."""
+    with interruptible():
+        try:
+            from edgekit.cli import main as command_line
+
+            return command_line()
+        except (Exception, KeyboardInterrupt) as error:
+            if not interrupted(error):
+                raise
+            print(MESSAGE, file=sys.stderr)
+            return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

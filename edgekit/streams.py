@@ -10,6 +10,22 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from edgekit.shared import Shared
 
 
+def opened_missing() -> frozenset[int]:
+    """Let stdin, stdout and stderr lead nowhere where they are closed, and say which these are, by number.
+
+    The next file to be opened would take the place, and get what is printed.
+    """
+    missing = set()
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            missing.add(number)
+            # The lowest number that is free.
+            os.open(os.devnull, os.O_RDWR)
+    return frozenset(missing)
+
+
 class Diverted:
     """Stdout and stderr lead to `target` until `end`, whoever writes to them.
 

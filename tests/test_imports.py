@@ -21,6 +21,7 @@ MODULE_TEXT = r"edgekit(\.\w+)+(:\w*)?"
 # One total order: a room may import from itself and from those before it, no other.
 ROOMS = [
     "errors",
+    "interruption",
     "shared",
     "shares",
     "files",

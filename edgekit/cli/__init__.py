@@ -5,21 +5,22 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-import signal
 import sys
 import textwrap
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any
 
 from edgekit import __version__
-from edgekit.cli.console import INTERRUPTED, Console
+from edgekit.cli.console import Console
 from edgekit.cli.parser import Parser
 from edgekit.cli.values import STDOUT
 from edgekit.errors import EdgekitError, UsageError, nearest, one_line
 from edgekit.files import refuse_existing
+from edgekit.interruption import INTERRUPTED, MESSAGE, interrupted, interruptible
+from edgekit.streams import opened_missing
 
 # Command: its module in this folder and what it does.
 COMMANDS = {
@@ -38,7 +39,7 @@ COMMANDS = {
     "demo": "do all of it on a small real data set",
 }
 
-_INTERRUPTED = "interrupted; nothing half-written is left."
+_BUG = "This is a bug in edgekit: please report it with the output of the same command with -v."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,50 +48,53 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 fine, 1 failed, 2 wrong usage, 3 budget exceeded, 4 a dependency is missing, 130 interrupted.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    try:
-        args, run = _parse(words)
-    except UsageError as error:
-        print(f"edgekit: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        # The command's modules were still being imported.
-        print(f"edgekit: {_INTERRUPTED}", file=sys.stderr)
-        return INTERRUPTED
+    missing = opened_missing()
+    with interruptible():
+        try:
+            args, run = _parse(words)
+        except (Exception, KeyboardInterrupt) as error:
+            if not (interrupted(error) or isinstance(error, EdgekitError)):
+                raise
+            code, line = _failure(error)
+            if 2 not in missing:
+                print(line, file=sys.stderr)
+            return code
+        return _run(args, run, missing)
+
+
+def _run(args: argparse.Namespace, run: Callable[..., int], missing: Set[int]) -> int:
     chatter = args.verbose > 1
     # TensorFlow reads it when it is imported.
     if not chatter:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    previous = signal.signal(signal.SIGTERM, _terminate)
-    console = Console(chatter)
+    console = Console(chatter, missing)
     try:
         if getattr(args, "json", None) not in (None, STDOUT):
             refuse_existing([args.json], args.overwrite)
         with warnings.catch_warnings():
             warnings.showwarning = console.warn
-            code: int = run(args, console)
-        return code
-    except EdgekitError as error:
-        console.tell(f"edgekit: {error}")
-        return error.exit_code
-    except KeyboardInterrupt:
-        console.tell(f"edgekit: {_INTERRUPTED}")
-        return INTERRUPTED
+            return run(args, console)
     except BrokenPipeError:
         return 1
-    except OSError as error:
-        console.tell(f"edgekit: {error.filename or 'system'}: {error.strerror or error}")
-        return 1
-    except Exception as error:
-        if args.verbose:
+    except (Exception, KeyboardInterrupt) as error:
+        code, line = _failure(error)
+        if args.verbose and line.endswith(_BUG):
             console.tell(traceback.format_exc())
-        console.tell(
-            f"edgekit: unexpected {type(error).__name__}: {one_line(error)}. This is a bug in edgekit: "
-            "please report it with the output of the same command with -v."
-        )
-        return 1
+        console.tell(line)
+        return code
     finally:
         console.close()
-        signal.signal(signal.SIGTERM, previous)
+
+
+def _failure(error: BaseException) -> tuple[int, str]:
+    """The exit code that an error ends a command with, and the line that says why."""
+    if interrupted(error):
+        return INTERRUPTED, MESSAGE
+    if isinstance(error, EdgekitError):
+        return error.exit_code, f"edgekit: {error}"
+    if isinstance(error, OSError):
+        return 1, f"edgekit: {error.filename or 'system'}: {error.strerror or error}"
+    return 1, f"edgekit: unexpected {type(error).__name__}: {one_line(error)}. {_BUG}"
 
 
 def command(name: str) -> tuple[Parser, ModuleType]:
@@ -137,9 +141,3 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, Any]:
         )
     parser, module = command(name)
     return parser.parse_args(rest), module.run
-
-
-def _terminate(number: int, frame: object) -> NoReturn:
-    # As for Ctrl-C: what is half done is cleaned up on the way out.
-    del number, frame
-    raise KeyboardInterrupt

@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import shutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable
-from typing import Any, TextIO
+from collections.abc import Callable, Set
+from typing import IO, Any, TextIO
 
 from edgekit import document
 from edgekit.cli.values import STDOUT
 from edgekit.errors import RangeWarning
 from edgekit.streams import Diverted
 
-INTERRUPTED = 130
-
 
 class Console:
     """Where a command writes: the terminal's or the pipe's own descriptors.
 
     What libraries write to stdout and stderr goes to a temporary file, or to stderr if `verbose`.
+
+    Args:
+        verbose: whether libraries are heard.
+        missing: of stdout (1) and stderr (2), those that were closed.
     """
 
-    def __init__(self, verbose: bool) -> None:
-        self._chatter = None if verbose else tempfile.TemporaryFile()  # noqa: SIM115
+    def __init__(self, verbose: bool, missing: Set[int] = frozenset()) -> None:
+        self._missing = missing
+        self._chatter = None if verbose else _temporary()
         self._diverted = Diverted(2 if self._chatter is None else self._chatter.fileno())
-        self.out: TextIO = os.fdopen(os.dup(self._diverted.out), "w", encoding="utf-8")
-        self.err: TextIO = os.fdopen(os.dup(self._diverted.err), "w", encoding="utf-8", buffering=1)
+        # Names of files need not be UTF-8.
+        how: Any = {"mode": "w", "encoding": "utf-8", "errors": "backslashreplace"}
+        self.out: TextIO = os.fdopen(os.dup(self._diverted.out), **how)
+        self.err: TextIO = os.fdopen(os.dup(self._diverted.err), **how, buffering=1)
         self._live = 0
 
     def close(self) -> None:
@@ -101,6 +107,20 @@ class Console:
         self.tell(text)
 
     def write(self, text: str) -> None:
-        """Text that is a result, to stdout."""
+        """Text that is a result, to stdout.
+
+        Raises:
+            OSError: stdout is closed, or cannot be written to.
+        """
+        if 1 in self._missing:
+            raise OSError(errno.EBADF, "is closed, expected where to write the result", "stdout")
         self.out.write(text)
         self.out.flush()
+
+
+def _temporary() -> IO[bytes]:
+    """A file for what nobody reads; on a system without a place for one, the one that keeps nothing."""
+    try:
+        return tempfile.TemporaryFile()
+    except FileNotFoundError:
+        return open(os.devnull, "wb")  # noqa: PTH123

@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edgekit.cli.arguments import add_json, add_out, add_trust_code
-from edgekit.cli.console import INTERRUPTED, Console
+from edgekit.cli.console import Console
 from edgekit.cli.values import names, whole_number
 from edgekit.errors import UsageError
+from edgekit.interruption import INTERRUPTED
 from edgekit.recipe import DataRecipe, ModelRecipe, Recipe, TrainingRecipe, read_recipe
 
 if TYPE_CHECKING:
