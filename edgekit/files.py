@@ -100,7 +100,7 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises:
         UsageError: it is no path.
-        OSError: it cannot be written to; or it is a device, and there is no folder for temporary files.
+        OSError: it cannot be written to.
     """
     check_type("output", path, (str, os.PathLike), "a path to write to")
     path = Path(path)
@@ -108,7 +108,12 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
         if _is_stream(path):
             import tempfile
 
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            try:
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            except FileNotFoundError:
+                # A system with no place for temporary files.
+                yield path
+                return
         else:
             path = Path(os.path.realpath(path))
             folder = path.parent

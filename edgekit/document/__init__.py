@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from edgekit.document.record import Document, schema_named, tag
 from edgekit.errors import DocumentError
 from edgekit.files import atomic, existing
 
-__all__ = ["KINDS", "Document", "dumps", "json_schema", "load", "tag", "write"]
+# What Python makes of bytes in names that are not UTF-8.
+_HALVES = re.compile("[\ud800-\udfff]")
+
+__all__ = ["KINDS", "Document", "dumps", "json_schema", "load", "plain", "tag", "write"]
 
 # Each kind and its class, one of edgekit's public names: their rooms lie to the right of this one.
 KINDS = {
@@ -66,8 +70,8 @@ def json_schema(kind: str) -> dict[str, Any]:
 
 
 def dumps(content: dict[str, Any]) -> str:
-    """Stable JSON text: keys as given, floats as Python writes them, non-finite numbers as null."""
-    return json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """Stable JSON text: keys as given, floats as Python writes them, values as `plain` gives them."""
+    return json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write(path: str | os.PathLike[str], content: dict[str, Any]) -> None:
@@ -87,12 +91,15 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"received {name}, which is none of JSON's numbers")
 
 
-def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity: they become null."""
+def plain(value: Any) -> Any:
+    """What JSON and UTF-8 can hold: NaN and infinities become null, bytes of file names that are no UTF-8
+    are spelt out (``m%FF.onnx``)."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return _HALVES.sub(lambda half: f"%{ord(half[0]) & 0xFF:02X}", value)
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
+        return [plain(item) for item in value]
     return value

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.document import plain
 from edgekit.document.record import Document
 from edgekit.drift.answers import Answers, ask
 from edgekit.drift.reference import Reference
@@ -120,7 +121,7 @@ class Golden(Answers):
         """
         refuse_existing([path], overwrite)
         meta = _Meta(self.reference, self.task, self.task_output)
-        text = json.dumps(meta.to_json(), ensure_ascii=False)
+        text = json.dumps(plain(meta.to_json()), ensure_ascii=False)
         arrays = {_META: np.frombuffer(text.encode("utf-8"), np.uint8)}
         arrays.update({_INPUT + name: x for name, x in self.samples.inputs.items()})
         arrays.update({_OUTPUT + name: x for name, x in self.outputs.items()})

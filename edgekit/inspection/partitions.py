@@ -110,11 +110,13 @@ def delegated(path: str, seconds: str, memory: str) -> Any:
     """In the child: (inputs, outputs) of each partition."""
     from importlib import import_module
 
+    from edgekit.runtime.tflite import native_path
+
     module = import_module("ai_edge_litert.interpreter")
 
     limit_process(int(seconds), int(memory))
     try:
-        interpreter = module.Interpreter(model_path=path)
+        interpreter = module.Interpreter(model_path=native_path(path))
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         return f"ai-edge-litert cannot load it: {str(error)[:300]}"

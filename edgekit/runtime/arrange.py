@@ -93,7 +93,8 @@ def _unmatched(inputs: Arrays, specs: Sequence[TensorSpec], missing: str) -> Ten
         if name not in known:
             return TensorError(
                 f"input {name!r}: the file has no such input, expected "
-                f"{', '.join(map(repr, known))}.{nearest(str(name), known)}"
+                f"{', '.join(map(repr, known)) or 'none: it takes no inputs'}."
+                f"{nearest(str(name), known)}"
             )
     return TensorError(
         f"input {missing!r}: missing. Received {', '.join(map(repr, inputs)) or 'none'}, expected "

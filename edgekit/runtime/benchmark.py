@@ -102,7 +102,7 @@ def _timed(
 
 def _run(runner: Runner, samples_ns: list[int], cold: ColdStart) -> Run:
     latency = Latency.of(samples_ns)
-    batch = (runner.inputs[0].concrete_shape() or (1,))[0]
+    batch = (runner.inputs[0].concrete_shape() or (1,))[0] if runner.inputs else 1
     return Run(
         artifact=runner.artifact.recorded(),
         backend=runner.backend,

@@ -52,6 +52,8 @@ def started(
 ) -> Iterator[subprocess.Popen[Any]]:
     """A process with a temporary folder of its own (its ``TMPDIR``), both gone when the block ends.
 
+    On a system that has no place for temporary files it gets none.
+
     It runs in a session and process group of its own: Ctrl-C is for this process, and at the end of
     the block the whole group is killed if the process has not ended by itself.
 
@@ -61,8 +63,8 @@ def started(
         pass_fds: descriptors that it inherits.
         streams: what `subprocess.Popen` takes for its streams; its stdin is empty.
     """
-    with scratch_folder() as (folder, held):
-        variables = {**os.environ, **(environment or {}), "TMPDIR": os.fspath(folder)}
+    with _temporary() as (variable, held):
+        variables = {**os.environ, **(environment or {}), **variable}
         with subprocess.Popen(
             words,
             stdin=subprocess.DEVNULL,
@@ -76,6 +78,20 @@ def started(
             finally:
                 if process.poll() is None:
                     kill(process)
+
+
+@contextmanager
+def _temporary() -> Iterator[tuple[dict[str, str], tuple[int, ...]]]:
+    """The variable that names a temporary folder, and what keeps the folder in use."""
+    import tempfile
+
+    try:
+        parent = tempfile.gettempdir()
+    except FileNotFoundError:
+        yield {}, ()
+        return
+    with scratch_folder(parent) as (folder, held):
+        yield {"TMPDIR": os.fspath(folder)}, held
 
 
 def kill(process: subprocess.Popen[Any]) -> None:

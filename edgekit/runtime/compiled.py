@@ -12,7 +12,7 @@ import numpy as np
 from edgekit.errors import ArtifactError, UsageError
 from edgekit.formats.tflite_state import state_of
 from edgekit.runtime.runner import Backend, Runner
-from edgekit.runtime.tflite import spec_of
+from edgekit.runtime.tflite import native_path, spec_of
 from edgekit.tensor import TensorSpec
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class CompiledRunner(Runner):
                 cache = stack.enter_context(packed_weights(path, f"litert-{self._version}"))
             options = cpu.CpuOptions(num_threads=threads, xnnpack_weight_cache_path=cache)
             return compiled.CompiledModel.from_file(
-                str(path), options=grouped.Options(cpu_options=options)
+                native_path(str(path)), options=grouped.Options(cpu_options=options)
             )
 
     def _choose(
@@ -81,7 +81,7 @@ class CompiledRunner(Runner):
     ) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
         # Its own details leave out quantisation. An interpreter that is not run knows it, for little.
         module = importlib.import_module("ai_edge_litert.interpreter")
-        interpreter = module.Interpreter(model_path=str(self.artifact.path))
+        interpreter = module.Interpreter(model_path=native_path(self.artifact.file))
         if signature is None:
             inputs = {d["name"]: d for d in interpreter.get_input_details()}
             outputs = {d["name"]: d for d in interpreter.get_output_details()}

@@ -26,6 +26,10 @@ _MAX_WORKERS = 256
 def infer_batch(runner: Inferring, inputs: Arrays, workers: int) -> Results:
     """`Runner.infer_batch`."""
     require_mapping(inputs, runner.inputs)
+    if not runner.inputs:
+        raise TensorError(
+            f"{runner.artifact.name}: takes no inputs, so it has no batch. Run it with infer({{}})."
+        )
     # Lazy arrays (`edgekit.samples`) have a shape as well; they are read a batch at a time.
     inputs = {name: x if hasattr(x, "shape") else np.asarray(x) for name, x in inputs.items()}
     counts = {name: len(x) if x.ndim else 0 for name, x in inputs.items()}

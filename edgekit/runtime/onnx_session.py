@@ -43,11 +43,23 @@ def open_session(model: str | bytes, options: Any = None, providers: Sequence[An
         Exception: onnxruntime cannot load the file; its own exceptions have no other base.
     """
     runtime = require("onnxruntime", "onnx", "Running an .onnx file")
+    if isinstance(model, str) and not _is_utf8(model):
+        # It takes no other name.
+        with open(model, "rb") as file:
+            model = file.read()
     if sums_saturate():
         options = options or runtime.SessionOptions()
         options.add_session_config_entry(_EXACT, "1")
         model = _with_own_weights(model, options)
     return runtime.InferenceSession(model, options, providers=list(providers))
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @cache

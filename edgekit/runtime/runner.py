@@ -158,7 +158,7 @@ class Runner(ABC):
                 x = inputs.get(name)
                 if type(x) is _Array and x.shape == shape:
                     arrays.append(x)
-        if len(arrays) != len(expected):
+        if not arrays or len(arrays) != len(expected):
             arrays = arrange(inputs, self.inputs)
         encoders, decoders, names = self._encoders, self._decoders, self._output_names
         with self._lock:
@@ -196,7 +196,7 @@ class Runner(ABC):
                 x = inputs.get(name)
                 if type(x) is _Array and x.dtype is dtype and x.shape == shape:
                     arrays.append(x)
-        if len(arrays) != len(expected):
+        if not arrays or len(arrays) != len(expected):
             arrays = arrange_raw(inputs, self.inputs)
         names = self._output_names
         with self._lock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -68,7 +69,9 @@ class TfliteRunner(Runner):
                 "litert-compiled has."
             )
         make = partial(
-            module.Interpreter, model_path=self.artifact.file, num_threads=options.threads
+            module.Interpreter,
+            model_path=native_path(self.artifact.file),
+            num_threads=options.threads,
         )
         if options.delegate is None:
             return make
@@ -175,6 +178,15 @@ class TfliteRunner(Runner):
             f"{self.artifact.path}: {self._distribution} cannot load it: {error}. Is it a whole "
             ".tflite file, and is the interpreter new enough for its operators?"
         )
+
+
+def native_path(file: str) -> str | bytes:
+    """What interpreters written in C++ take: a text, or the bytes of a name that is not UTF-8."""
+    try:
+        file.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(file)
+    return file
 
 
 def spec_of(name: str, detail: dict[str, Any]) -> TensorSpec:

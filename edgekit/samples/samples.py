@@ -219,7 +219,8 @@ class Samples:
             if name not in wanted:
                 raise TensorError(
                     f"input {name!r}: the model has no such input, expected "
-                    f"{', '.join(map(repr, wanted))}.{nearest(name, wanted)}"
+                    f"{', '.join(map(repr, wanted)) or 'none: it takes no inputs'}."
+                    f"{nearest(name, wanted)}"
                 )
         for spec in specs:
             if spec.name not in inputs:
