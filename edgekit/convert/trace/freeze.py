@@ -11,7 +11,7 @@ from typing import Any
 
 from edgekit.convert.trace.attention_masks import attention_rules
 from edgekit.convert.trace.fake_quant import Places, without_fake_quant
-from edgekit.convert.trace.lowering import FOR_ALL, lowered
+from edgekit.convert.trace.lowering import FOR_ALL, FOR_TFLITE, lowered
 from edgekit.errors import ExportError, one_line, require
 from edgekit.models.source import UNROLLED_STEPS, SourceModel
 from edgekit.tensor import TensorSpec
@@ -24,7 +24,7 @@ class Frozen:
     """A traced model.
 
     Attributes:
-        saved_model: a folder with the model as its ``serving_default`` signature.
+        saved_model: a folder with the model as its ``serving_default`` signature, lowered for TFLite.
         graph: the same as a GraphDef without variables; None if the model has a state or a table,
             which no constant can stand for.
         inputs, outputs: with the batch that was fixed, or None for an open one.
@@ -94,7 +94,7 @@ def freeze(source: SourceModel, batch: int | None, folder: Path | None = None) -
             module.tracked = (list(source.variables), source.model)
             tf.saved_model.save(module, place, signatures={SIGNATURE: function})
         else:
-            _write_saved_model(place, graph, takes, gives)
+            _write_saved_model(place, lowered(graph, FOR_TFLITE), takes, gives)
         yield Frozen(
             place,
             graph,

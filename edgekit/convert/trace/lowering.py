@@ -324,6 +324,21 @@ def _groups_3d(tf: Any, operation: Any) -> Lowered | None:
     return Lowered(convolve, [image, kernel])
 
 
+def _softplus(tf: Any, x: Any) -> Any:
+    """log(1 + e^x) without e^x, which overflows in float and leaves no steps to integers.
+
+    It is max(x, 0) + log(1 + e^-|x|), whose second term is -log(sigmoid(|x|)), between 0 and log 2.
+    """
+    return tf.nn.relu(x) - tf.math.log(tf.sigmoid(tf.abs(x)))
+
+
+def _selu(tf: Any, x: Any) -> Any:
+    """Scaled ELU: as the sum of what is above zero and what is below, each of a range of its own."""
+    scale, alpha = 1.0507009873554805, 1.6732632423543772  # As in Klambauer et al. (2017).
+    below = tf.nn.elu(tf.minimum(x, 0.0))
+    return scale * tf.nn.relu(x) + scale * alpha * below
+
+
 # For both formats. TFLite has these only through TensorFlow (Flex); tf2onnx has some of them with
 # other numbers: its ResizeArea is a nearest neighbour, its Conv3D knows no groups.
 FOR_ALL: dict[str, Rule] = {
@@ -339,6 +354,12 @@ FOR_ALL: dict[str, Rule] = {
     "Sinh": _formula(lambda tf, x: (tf.exp(x) - tf.exp(-x)) / 2.0),
     "Cosh": _formula(lambda tf, x: (tf.exp(x) + tf.exp(-x)) / 2.0),
     "Tan": _formula(lambda tf, x: tf.sin(x) / tf.cos(x)),
+}
+
+# TFLite's converter writes these with an exponential of unbounded inputs.
+FOR_TFLITE: dict[str, Rule] = {
+    "Selu": _formula(_selu),
+    "Softplus": _formula(_softplus),
 }
 
 FOR_ONNX: dict[str, Rule] = {

@@ -1,0 +1,29 @@
+"""Smooth activations for TFLite: the same values without an exponential of unbounded inputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgekit.convert.trace.lowering import FOR_TFLITE, lowered
+
+
+@pytest.mark.parametrize("activation", ["softplus", "selu"])
+def test_an_activation_without_its_exponential(activation: str) -> None:
+    import tensorflow as tf
+
+    def activated(x: Any) -> Any:
+        return tf.identity(getattr(tf.nn, activation)(x), name="y")
+
+    x = np.array([-1e4, -200, -20, -3, -0.5, -1e-3, 0, 1e-3, 0.5, 3, 20, 200, 1e4], np.float32)
+    function = tf.function(activated).get_concrete_function(tf.TensorSpec((13,), name="x"))
+    graph = lowered(function.graph.as_graph_def(), FOR_TFLITE)
+
+    with tf.Graph().as_default() as anew:
+        tf.import_graph_def(graph, name="")
+    with tf.compat.v1.Session(graph=anew) as session:
+        answers = session.run("y:0", {"x:0": x})
+    assert not {"Exp", activation.title()} & {node.op for node in graph.node}
+    np.testing.assert_allclose(answers, getattr(tf.nn, activation)(x), rtol=1e-5, atol=1e-6)
