@@ -9,8 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from traceback import walk_tb
 
-from edgekit.errors import one_line
+from edgekit.errors import ExportError, one_line
+
+# Whose code makes a quantised ONNX file.
+_QUANTIZERS = ("edgekit", "onnx", "onnxruntime")
 
 
 @dataclass(frozen=True)
@@ -197,3 +201,18 @@ def _listed(lines: Sequence[str], title: str) -> list[str]:
         if title in line:
             return [name.strip() for name in line.split(title)[1].split(",") if name.strip()]
     return []
+
+
+def quantizer_reason(scheme: str, error: BaseException) -> str:
+    """Why onnxruntime's quantiser made no file: in whose code an error came up, its words in one line."""
+    if isinstance(error, ExportError):
+        return str(error)
+    frames = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)]
+    packages = [name.partition(".")[0] for name in frames]
+    who = next((p for p in reversed(packages) if p in _QUANTIZERS), "edgekit")
+    if who != "edgekit":
+        return f"scheme {scheme!r}: {who} refuses: {one_line(error)}"
+    return (
+        f"scheme {scheme!r}: edgekit itself failed, {type(error).__name__}: {one_line(error)} "
+        "Please report it, with the model."
+    )

@@ -20,7 +20,14 @@ from edgekit.convert.onnx.canonical import make_canonical, rename
 from edgekit.convert.onnx.layout import reshape_first
 from edgekit.convert.onnx.tf2onnx_patch import ordered_sets
 from edgekit.convert.onnx.unrounded_outputs import keep_outputs_float
-from edgekit.convert.refusals import Culprit, ends_reason, onnx_reason, origin_of
+from edgekit.convert.onnx.whole_biases import give_whole_biases
+from edgekit.convert.refusals import (
+    Culprit,
+    ends_reason,
+    onnx_reason,
+    origin_of,
+    quantizer_reason,
+)
 from edgekit.convert.trace.freeze import Frozen
 from edgekit.convert.trace.lowering import FOR_ONNX, lowered
 from edgekit.errors import ExportError, one_line, require
@@ -133,7 +140,7 @@ def int8_onnx(
             correct_biases(proto, plain, keep_outputs_float(proto.graph), samples, seed)
     # onnxruntime raises whatever it stumbles over.
     except Exception as error:
-        raise ExportError(f"scheme 'int8': onnxruntime refuses: {one_line(error)}") from error
+        raise ExportError(quantizer_reason("int8", error)) from error
     # The quantiser appends its nodes at the end; ONNX wants each behind those that it reads from.
     make_canonical(proto)
     content: bytes = proto.SerializeToString(deterministic=True)
@@ -170,9 +177,7 @@ def dynamic_onnx(float_file: bytes) -> bytes:
                 op_types_to_quantize=list(_DYNAMIC),
             )
         except Exception as error:
-            raise ExportError(
-                f"scheme 'dynamic': onnxruntime refuses: {one_line(error)}"
-            ) from error
+            raise ExportError(quantizer_reason("dynamic", error)) from error
         proto = onnx.load(target)
     if not any(tensor.data_type == onnx.TensorProto.INT8 for tensor in proto.graph.initializer):
         raise ExportError(
@@ -185,14 +190,19 @@ def dynamic_onnx(float_file: bytes) -> bytes:
 
 
 def _prepared(float_file: bytes) -> Any:
-    """The model with batch normalisation folded, which tf2onnx leaves as Conv, Mul, Add."""
+    """The model with batch normalisation folded, which tf2onnx leaves as Conv, Mul, Add.
+
+    Its biases have a number for each output, as the quantiser takes them.
+    """
     onnx = require("onnx", "export", _PURPOSE)
     inference = require("onnxruntime.quantization.shape_inference", "export", _PURPOSE)
     with TemporaryDirectory(prefix="edgekit-") as folder:
         source, target = Path(folder, "a.onnx"), Path(folder, "b.onnx")
         source.write_bytes(float_file)
         inference.quant_pre_process(source, target, skip_symbolic_shape=True)
-        return onnx.load(target)
+        proto = onnx.load(target)
+    give_whole_biases(proto.graph)
+    return proto
 
 
 def _left_over(graph: Any) -> Iterator[Culprit]:

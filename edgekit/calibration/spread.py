@@ -1,0 +1,134 @@
+"""Spread: how far each channel of each tensor moves, and how much of that an integer file keeps.
+
+A channel is a place on the last axis. Everything here is about its mean: a price of 50,000 that varies
+by 12,000 moves by 12,000.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.calibration.probes import Probe, batches
+from edgekit.samples import Samples
+
+# Values looked at: of a tensor in an inference, evenly spaced rows where it has more; and of all tensors
+# in all inferences, which decides about the number of samples.
+_ROWS, _VALUES = 256, 1 << 24
+_FEWEST, _MOST = 16, 128
+_LARGEST = 1e30  # Stand-ins for infinity lie beyond.
+
+_Rows = dict[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Of each channel of a tensor, shape (channels,).
+
+    Attributes:
+        variance: of its values in the float file.
+        error: mean square of what the integer file gives instead; zero if there was none.
+        mean_square: of its values in the float file.
+    """
+
+    variance: NDArray[np.float64]
+    error: NDArray[np.float64]
+    mean_square: NDArray[np.float64]
+
+    @property
+    def moving(self) -> NDArray[np.bool_]:
+        """Which channels move by more than what float32 rounds."""
+        return self.variance > 1e-10 * self.mean_square
+
+    @property
+    def sqnr(self) -> float:
+        """Of all channels together, in dB."""
+        return float(decibels(self.variance.sum(), self.error.sum()))
+
+    @property
+    def worst(self) -> float:
+        """Of the worst channel that moves, in dB; infinite if none does."""
+        channels = decibels(self.variance[self.moving], self.error[self.moving])
+        return float(channels.min(initial=np.inf))
+
+
+def decibels(power: Any, noise: Any) -> Any:
+    """10 log10 of a ratio of powers, between -200 and 200."""
+    ratio = np.maximum(power, 1e-30) / np.maximum(noise, 1e-30)
+    return np.clip(10 * np.log10(ratio), -200, 200)
+
+
+def spreads(
+    plain: Probe,
+    ours: Probe | None,
+    samples: Samples,
+    seed: int,
+    names: Mapping[str, str] | None = None,
+) -> dict[str, Spread]:
+    """Of each tensor that both files show in one shape.
+
+    Args:
+        plain: the float file.
+        ours: the integer file that was made of it; None for the float file alone.
+        samples: to look at, under the files' input names; some of them, where there are many.
+        seed: of that choice.
+        names: what tensors of the integer file are called in the float file, where not alike.
+    """
+    names = names or {}
+    sums: dict[str, _Sums] = {}
+    few = samples.subset(min(_MOST, len(samples)), seed=seed)
+    seen = 0
+    for number, inputs in enumerate(batches(few, plain.batch)):
+        if number * plain.batch >= _FEWEST and seen > _VALUES:
+            break
+        wanted = _looked_at(plain, inputs, lambda name: name)
+        received = _looked_at(ours, inputs, lambda name: names.get(name, name)) if ours else wanted
+        for name in wanted.keys() & received.keys():
+            if wanted[name].shape == received[name].shape:
+                seen += wanted[name].size
+                sums.setdefault(name, _Sums()).add(wanted[name], received[name])
+    return {name: sums[name].spread for name in sorted(sums)}
+
+
+def _looked_at(
+    probe: Probe, inputs: dict[str, NDArray[Any]], name_of: Callable[[str], str]
+) -> _Rows:
+    """Rows of each tensor by name, shape (rows, channels)."""
+    found: _Rows = {}
+
+    def look(name: str, values: NDArray[Any]) -> None:
+        rows = values.reshape(-1, values.shape[-1] if values.ndim else 1)
+        stride = -(-len(rows) // _ROWS)
+        found[name_of(name)] = rows[::stride].astype(np.float64)
+
+    probe.run(inputs, look)
+    return found
+
+
+class _Sums:
+    def __init__(self) -> None:
+        self._rows = 0
+        self._shift: Any = None
+        # Of values, of their squares about the first mean, of squared errors; of plain squares.
+        self._sums: list[Any] = [0.0, 0.0, 0.0, 0.0]
+
+    def add(self, wanted: NDArray[np.float64], received: NDArray[np.float64]) -> None:
+        known = np.abs(wanted).max(1) < _LARGEST  # Written so that NaN is left out too.
+        known &= np.isfinite(received).all(1)
+        wanted, received = wanted[known], received[known]
+        if self._shift is None:
+            self._shift = wanted.mean(0) if len(wanted) else 0.0
+        off = wanted - self._shift
+        self._rows += len(wanted)
+        for i, rows in enumerate((off, off**2, (received - wanted) ** 2, wanted**2)):
+            self._sums[i] = self._sums[i] + rows.sum(0)
+
+    @property
+    def spread(self) -> Spread:
+        rows = max(self._rows, 1)
+        off, squares, errors, plain = (np.atleast_1d(s) / rows for s in self._sums)
+        return Spread(np.maximum(squares - off**2, 0.0), errors, plain)

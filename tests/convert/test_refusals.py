@@ -1,0 +1,26 @@
+"""Whose error it is: a fault of edgekit's own is not called one of another library's."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgekit.convert.refusals import quantizer_reason
+from edgekit.errors import ExportError
+
+
+def _raised(call: str, module: str) -> BaseException:
+    """What a call raises from code of another module."""
+    names = {"__name__": module}
+    exec(f"def fail():\n    {call}", names)
+    with pytest.raises((KeyError, ValueError)) as caught:
+        names["fail"]()  # type: ignore[operator]
+    return caught.value
+
+
+def test_who_refuses() -> None:
+    own = quantizer_reason("int8", _raised("{}['gone']", "edgekit.convert.onnx.layout"))
+    theirs = quantizer_reason("int8", _raised("raise ValueError('no')", "onnxruntime.quantization"))
+
+    assert own.startswith("scheme 'int8': edgekit itself failed, KeyError: 'gone'")
+    assert theirs == "scheme 'int8': onnxruntime refuses: no"
+    assert quantizer_reason("int8", ExportError("plain words")) == "plain words"
