@@ -17,6 +17,7 @@ import numpy as np
 
 from edgekit.calibration.learned import Learned
 from edgekit.calibration.methods import Method
+from edgekit.calibration.mixed import Plan
 from edgekit.calibration.ranges import Ranges
 from edgekit.convert.onnx.convert import dynamic_onnx, float_onnx, int8_onnx
 from edgekit.convert.onnx.float16 import float16_onnx
@@ -24,10 +25,12 @@ from edgekit.convert.refusals import place
 from edgekit.convert.targets import Aim, Remake, fit
 from edgekit.convert.tflite.convert import find_ranges, float_tflite, quantize_tflite
 from edgekit.convert.tflite.kernel_check import prepared_by_kernels
+from edgekit.convert.tflite.mixed import mixed_tflite
 from edgekit.convert.trace.fake_quant import learn
 from edgekit.convert.trace.freeze import Frozen, freeze
 from edgekit.convert.worker import Worker, first_done
 from edgekit.errors import ArtifactError, ExportError
+from edgekit.formats.graph import Operator
 from edgekit.formats.model_file import ModelFile
 from edgekit.formats.tflite_check import read_file
 from edgekit.formats.tflite_file import TfliteFile
@@ -217,9 +220,10 @@ def _variant(
         elif file.format == "onnx":
             samples, held = _samples(given.calibration), _samples(given.validation)
             assert samples is not None, "export() asks for calibration first"
-            content, ranges = int8_onnx(
+            content, ranges, plan = int8_onnx(
                 _read(path), samples, _method(recipe), recipe.seed, held, given.learned
             )
+            ways = _ways(plan, layers)
             made = ModelFile.read(content, "onnx")
         else:
             if file.scheme in CALIBRATED:
@@ -234,6 +238,11 @@ def _variant(
                 seed=recipe.seed,
             )
             made, in_float, ways = prepared_by_kernels(quantize, file.scheme)
+            if ranges is not None and not ranges.learned:
+                plan = _plan(path, made, partial(quantize, in_float), given, recipe)
+                left = [each.operator for each in plan.left.values()]
+                quantize, ways = partial(quantize, left=left), (*ways, *_ways(plan, layers))
+                made = quantize(in_float) if left else made
 
             def remake(more: frozenset[str]) -> ModelFile:
                 return quantize(in_float | more)
@@ -246,6 +255,30 @@ def _variant(
     calibration = {**ranges.to_json(), "seed": recipe.seed}
     notes = {"io_dtype": recipe.io_dtype, "calibration": calibration, **fitted.notes}
     return replace(fitted, notes=notes, warnings=(*ranges.warnings, *fitted.warnings))
+
+
+def _plan(
+    path: str,
+    made: ModelFile,
+    quantize: Callable[..., ModelFile],
+    given: _Given,
+    recipe: ExportRecipe,
+) -> Plan:
+    samples = _samples(given.calibration)
+    assert samples is not None, "export() asks for calibration first"
+    return mixed_tflite(_tflite(path), made, quantize, samples, recipe.seed)
+
+
+def _ways(plan: Plan, layers: _Layers) -> tuple[str, ...]:
+    """A line for each reason why operators are left in float."""
+    by_reason: dict[str, list[Operator]] = {}
+    for each in plan.left.values():
+        by_reason.setdefault(each.reason, []).append(each.operator)
+    return tuple(
+        f"{', '.join(sorted({o.op for o in operators}))} left in float at "
+        f"{', '.join(dict.fromkeys(place(o.tensor, *layers) for o in operators))}: {reason}"
+        for reason, operators in by_reason.items()
+    )
 
 
 def _float(content: bytes, file: Wanted, aim: Aim, layers: _Layers) -> Made | str:

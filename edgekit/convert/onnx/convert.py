@@ -12,12 +12,14 @@ import numpy as np
 from edgekit.calibration.learned import Learned
 from edgekit.calibration.masks import masked_scores
 from edgekit.calibration.methods import MIN_MAX, Interval, Method
+from edgekit.calibration.mixed import Plan
 from edgekit.calibration.observe import observe
 from edgekit.calibration.probes import OnnxProbe
 from edgekit.calibration.ranges import Ranges
 from edgekit.convert.onnx.bias_correction import correct_biases
 from edgekit.convert.onnx.canonical import make_canonical, rename
 from edgekit.convert.onnx.layout import reshape_first
+from edgekit.convert.onnx.mixed import mixed_onnx
 from edgekit.convert.onnx.tf2onnx_patch import ordered_sets
 from edgekit.convert.onnx.unrounded_outputs import keep_outputs_float
 from edgekit.convert.onnx.whole_biases import give_whole_biases
@@ -87,8 +89,8 @@ def int8_onnx(
     seed: int = 0,
     validation: Samples | None = None,
     learned: Learned | None = None,
-) -> tuple[bytes, Ranges]:
-    """The QDQ int8 file, unsigned activations and signed per-channel weights, and its ranges.
+) -> tuple[bytes, Ranges, Plan]:
+    """The QDQ int8 file, unsigned activations and signed per-channel weights, its ranges, what is in float.
 
     That pairing has fast kernels on x86 and Arm; with signed activations the file is slower than
     float on x86 (docs/explanation/quantisation.md). Inputs and outputs stay float32, and so do the sums of a dense
@@ -134,17 +136,21 @@ def int8_onnx(
             extra_options={},
         )
         quantizer.quantize_model()
-        proto = quantizer.model.model
+        proto, plan = quantizer.model.model, Plan({})
         if learned is None:
             # A model that was trained with its integers answers with them: its ranges cut too.
-            correct_biases(proto, plain, keep_outputs_float(proto.graph), samples, seed)
+
+            def finish(given: Any) -> None:
+                correct_biases(given, plain, keep_outputs_float(given.graph), samples, seed)
+
+            proto, plan = mixed_onnx(plain, proto, finish, samples, seed)
     # onnxruntime raises whatever it stumbles over.
     except Exception as error:
         raise ExportError(quantizer_reason("int8", error)) from error
     # The quantiser appends its nodes at the end; ONNX wants each behind those that it reads from.
     make_canonical(proto)
     content: bytes = proto.SerializeToString(deterministic=True)
-    return content, ranges
+    return content, ranges, plan
 
 
 def _unsigned(lowest: float, seen: Interval) -> float:

@@ -7,10 +7,59 @@ classes become equal. A convolution's kernel gives integers only: it keeps its r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from edgekit.inspection.inspect import ANSWERS, SUMS
+
+
+def rounded(graph: Any) -> dict[str, tuple[Any, Any]]:
+    """The pair of QuantizeLinear and DequantizeLinear that rounds each tensor of a QDQ graph.
+
+    By the tensor's name in the float file: the quantiser gives that of an output to what is rounded.
+    """
+    makers = {name: node for node in graph.node for name in node.output}
+    outputs = {output.name for output in graph.output}
+    found = {}
+    for node in graph.node:
+        maker = makers.get(node.input[0]) if node.op_type == "DequantizeLinear" else None
+        if maker is not None and maker.op_type == "QuantizeLinear":
+            given = node.output[0]
+            found[given if given in outputs else maker.input[0]] = maker, node
+    return found
+
+
+def keep_float(graph: Any, names: Collection[str]) -> None:
+    """Take the pairs that round these tensors off a QDQ graph, in place."""
+    pairs, outputs = rounded(graph), {output.name for output in graph.output}
+    for name in sorted(pairs.keys() & set(names)):
+        quantize, dequantize = pairs[name]
+        given, kept = dequantize.output[0], quantize.input[0]
+        for node in graph.node:
+            if given in outputs:
+                # The quantiser renamed what made an output.
+                node.output[:] = [given if each == kept else each for each in node.output]
+            else:
+                node.input[:] = [kept if each == given else each for each in node.input]
+        if given in outputs:
+            for node in graph.node:
+                node.input[:] = [given if each == kept else each for each in node.input]
+        graph.node.remove(quantize)
+        graph.node.remove(dequantize)
+    _drop_unread(graph)
+
+
+def _drop_unread(graph: Any) -> None:
+    """Take away what nothing reads any more: conversions of constants, then constants."""
+    read = {name for node in graph.node for name in node.input}
+    read |= {output.name for output in graph.output}
+    bodies = any(a.HasField("g") or a.graphs for node in graph.node for a in node.attribute)
+    for node in [n for n in graph.node if n.op_type == "DequantizeLinear"]:
+        if node.output[0] not in read and not bodies:
+            graph.node.remove(node)
+    read = {name for node in graph.node for name in node.input}
+    for tensor in [] if bodies else [t for t in graph.initializer if t.name not in read]:
+        graph.initializer.remove(tensor)
 
 
 def keep_outputs_float(graph: Any) -> list[str]:

@@ -24,6 +24,7 @@ from edgekit.convert.tflite.short_scales import shorten_scales
 from edgekit.convert.tflite.signature_outputs import keep_signature_outputs
 from edgekit.convert.trace.freeze import SIGNATURE, Frozen
 from edgekit.errors import ExportError, one_line, require
+from edgekit.formats.graph import Graph, Operator
 from edgekit.formats.model_file import ModelFile
 from edgekit.formats.tflite import model_of
 from edgekit.formats.tflite_check import read_file
@@ -105,6 +106,7 @@ def quantize_tflite(
     in_float: frozenset[str] = frozenset(),
     samples: Samples | None = None,
     seed: int = 0,
+    left: Sequence[Operator] = (),
 ) -> ModelFile:
     """A variant of the float file in another scheme.
 
@@ -117,6 +119,8 @@ def quantize_tflite(
         in_float: operators, by their TFLite names, that are left in float.
         samples: those that `ranges` was found from, to centre the sums of last dense layers with.
         seed: of the choice of samples, where there are many.
+        left: single operators of the float file that are left in float; where they take inputs or
+            give outputs of the model, the file's inputs or outputs are float.
 
     Raises:
         ExportError: the quantiser cannot treat this model.
@@ -131,7 +135,8 @@ def quantize_tflite(
         per_tensor = per_tensor_kernels(float_file, scheme == "int8")
         model = model_of(float_file)
         carriers = carriers_of_integers(model.graphs[model.main])
-        whole = [(operator.op, scope_of(operator)) for operator in carriers]
+        whole = [(operator.op, scope_of(operator)) for operator in (*carriers, *left)]
+        whole += [(end, ".*") for end in _float_ends(model.graphs[model.main], left)]
         in_float |= _LEFT_IN_FLOAT
     manager = _recipe(scheme, io_dtype, in_float, per_tensor, whole)
     quantizer.load_quantization_recipe(manager.get_quantization_recipe())
@@ -209,14 +214,23 @@ def _recipe(
                 manager.add_quantization_config(
                     ".*", operation_name=end, algorithm_key="no_quantize"
                 )
-    everywhere = sorted({(_QUANTIZER_NAMES.get(name, name), ".*") for name in in_float})
-    for name, scope in (*everywhere, *whole):
+    everywhere = [(name, ".*") for name in sorted(in_float)]
+    for tflite_name, scope in (*everywhere, *whole):
+        name = _QUANTIZER_NAMES.get(tflite_name, tflite_name)
         if name not in operators.__members__:
             continue
         manager.add_quantization_config(
             scope, operation_name=operators[name], algorithm_key="no_quantize"
         )
     return manager
+
+
+def _float_ends(graph: Graph, left: Sequence[Operator]) -> list[str]:
+    """The quantiser's names for a graph's inputs and outputs, those that operators in float read or give."""
+    read = {tensor.key for operator in left for tensor in operator.inputs if tensor}
+    made = {tensor.key for operator in left for tensor in operator.outputs if tensor}
+    ends = (("INPUT", graph.inputs, read), ("OUTPUT", graph.outputs, made))
+    return [name for name, tensors, keys in ends if any(t.key in keys for t in tensors)]
 
 
 def _holds_integers(file: TfliteFile) -> bool:

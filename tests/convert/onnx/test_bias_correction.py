@@ -56,7 +56,7 @@ def sums(content: bytes, x: Any) -> Any:
 def test_means_are_those_of_the_float_file(seed: int, count: int) -> None:
     rng = np.random.default_rng(seed)
     content, x = network(rng), rng.normal(size=(count, 16)).astype(np.float32)
-    made, _ = int8_onnx(content, Samples({"x": x}), Method("mse"))
+    made, *_ = int8_onnx(content, Samples({"x": x}), Method("mse"))
     error = (sums(made, x) - sums(content, x)).mean(0)
     # A bias has steps of the input's times the weights': some thousandths of what the sums span.
     assert np.abs(error).max() < 1e-3 * np.ptp(sums(content, x), 0).max(initial=1.0)
@@ -65,7 +65,7 @@ def test_means_are_those_of_the_float_file(seed: int, count: int) -> None:
 def test_sums_that_change_the_answer_count_more() -> None:
     rng = np.random.default_rng(0)
     content, x = network(rng, outputs=("z", "y")), rng.normal(size=(64, 16)).astype(np.float32)
-    made, _ = int8_onnx(content, Samples({"x": x}))
+    made, *_ = int8_onnx(content, Samples({"x": x}))
     error = sums(made, x) - sums(content, x)
     p = 1 / (1 + np.exp(-sums(content, x)))
     weighted = np.average(error, 0, p * (1 - p))
@@ -75,7 +75,7 @@ def test_sums_that_change_the_answer_count_more() -> None:
 def test_a_layer_without_a_bias_stays_as_it_is() -> None:
     rng = np.random.default_rng(0)
     content, x = network(rng, "MatMul"), rng.normal(size=(64, 16)).astype(np.float32)
-    made, _ = int8_onnx(content, Samples({"x": x}))
+    made, *_ = int8_onnx(content, Samples({"x": x}))
     assert np.abs(sums(made, x) - sums(content, x)).max() < 0.05 * np.ptp(sums(content, x))
 
 

@@ -55,7 +55,7 @@ def answers(content: bytes, x: Any) -> list[Any]:
 
 
 def quantised(content: bytes, x: Any = X) -> tuple[bytes, Counter[str]]:
-    made, _ = int8_onnx(content, Samples({"x": x}))
+    made, *_ = int8_onnx(content, Samples({"x": x}))
     return made, Counter(node.op_type for node in onnx.load_from_string(made).graph.node)
 
 

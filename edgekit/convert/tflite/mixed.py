@@ -1,0 +1,52 @@
+"""Mixed TFLite files: what `edgekit.calibration.mixed` leaves in float, in a file of the quantiser's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from edgekit.calibration.mixed import Attempt, Plan, settle
+from edgekit.calibration.probes import TfliteProbe
+from edgekit.errors import ExportError
+from edgekit.formats.model_file import ModelFile
+from edgekit.formats.tflite import model_of
+from edgekit.formats.tflite_check import read_file
+from edgekit.formats.tflite_file import TfliteFile
+from edgekit.samples import Samples
+
+_INTEGERS = ("int8", "int16")
+
+
+def mixed_tflite(
+    float_file: TfliteFile,
+    made: ModelFile,
+    quantize: Callable[..., ModelFile],
+    samples: Samples,
+    seed: int,
+) -> Plan:
+    """What stays in float of an integer file; nothing where no interpreter here runs it.
+
+    Args:
+        float_file: of the bytes that `edgekit.convert.tflite.convert.float_tflite` gives.
+        made: the integer file with nothing more in float than it has to have.
+        quantize: makes it; takes the operators to leave in float as ``left``.
+        samples: to measure on, under the files' input names.
+        seed: of the choice of samples, where there are many.
+    """
+    model = model_of(float_file)
+
+    def make(plan: Plan) -> Attempt:
+        left = [each.operator for each in plan.left.values()]
+        content = (quantize(left=left) if left else made).content
+        file = read_file(content)
+        steps = {
+            tensor.name: float(scales[0])
+            for tensor in file.graphs[0].tensors
+            if tensor.dtype in _INTEGERS and len(scales := tensor.scales.of(content)) == 1
+        }
+        return Attempt(content, TfliteProbe(file), steps, {})
+
+    try:
+        plain = TfliteProbe(float_file)
+        return settle(model.graphs[model.main], plain, make, samples, seed)[1]
+    except (ExportError, RuntimeError, ValueError):
+        return Plan({})
