@@ -110,10 +110,13 @@ class Message:
         """The messages of a field, in their order."""
         return [Message(self.content, *place) for place in self._places.get(field, [])]
 
+    def blocks(self, field: int) -> list[bytes]:
+        """The bytes of a field, in their order."""
+        return [self.content[start:end] for start, end in self._places.get(field, [])]
+
     def texts(self, field: int) -> list[str]:
         """The texts of a field, in their order; what is not UTF-8 is replaced."""
-        places = self._places.get(field, [])
-        return [self.content[start:end].decode("utf-8", "replace") for start, end in places]
+        return [block.decode("utf-8", "replace") for block in self.blocks(field)]
 
     def text(self, field: int) -> str:
         """The last text of a field; empty if it was left out."""
