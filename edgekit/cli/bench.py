@@ -70,5 +70,11 @@ def _text(result: Bench) -> str:
             f"{run.artifact.name:{width}}  {latency.p50_ms:9.4f} {latency.p90_ms:9.4f} "
             f"{latency.p99_ms:9.4f} {run.load_ms:9.1f} {(run.peak_rss_bytes or 0) / 1e6:6.0f}"
         )
+    lines += [
+        f"exact: {run.artifact.name} ran in onnxruntime's exact mode: its int8 sums saturate on this "
+        "processor in the fast mode"
+        for run in result.runs
+        if run.exact
+    ]
     lines += [f"noise: {reason}" for reason in result.noise]
     return "\n".join(lines)

@@ -12,8 +12,17 @@ from edgekit.cli.console import Console
 from edgekit.errors import MissingDependencyError, pip_install
 from edgekit.runtime.checkup import Checkup
 from edgekit.runtime.host import HostState
+from edgekit.runtime.onnx_session import sums_saturate
 from edgekit.runtime.suitability import suitability
 
+_SUMS = {
+    None: "unknown: no onnxruntime that runs",
+    False: "exact: onnxruntime's int8 sums do not saturate here",
+    True: (
+        "onnxruntime's int8 sums saturate here: edgekit's own files have none that do, others are run "
+        "in its exact mode (edgekit inspect names them)"
+    ),
+}
 EXAMPLE = "edgekit doctor --json build/host.json"
 
 
@@ -23,8 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     host = HostState.read()
-    found = Checkup(host, tuple(host.noise), tuple(_advice(host)), tuple(suitability(host)))
+    saturate = _saturate(host)
+    found = Checkup(
+        host, tuple(host.noise), tuple(_advice(host)), tuple(suitability(host)), saturate
+    )
     lines = [f"{key:14} {value}" for key, value in _rows(host).items()]
+    lines += [f"{'int8 ONNX':14} {_SUMS[saturate]}"]
     lines += [f"noise: {reason}" for reason in found.noise]
     lines += [f"advice: {line}" for line in found.advice]
     lines += [
@@ -62,6 +75,17 @@ def _rows(host: HostState) -> dict[str, str]:
         "Python": host.python,
         "interpreters": ", ".join(f"{k} {v}" for k, v in host.interpreters.items()) or "none",
     }
+
+
+def _saturate(host: HostState) -> bool | None:
+    """Whether onnxruntime's int8 sums saturate here; None where it cannot be asked."""
+    if "onnxruntime" not in host.interpreters:
+        return None
+    try:
+        return sums_saturate()
+    # A broken installation raises whatever it stumbles over.
+    except Exception:
+        return None
 
 
 def _megabytes(size: int | None) -> str:

@@ -14,6 +14,7 @@ from edgekit.formats.graph import Model, Operator, Tensor
 from edgekit.formats.metadata import Metadata, find_tflite, from_onnx_map
 from edgekit.formats.model_file import read_model
 from edgekit.formats.onnx import completed, properties
+from edgekit.formats.onnx_saturation import saturating
 from edgekit.inspection import costs
 from edgekit.inspection.compatibility import loadable_by
 from edgekit.inspection.inspection import (
@@ -23,6 +24,7 @@ from edgekit.inspection.inspection import (
     Inspection,
     LayerCost,
     Macs,
+    SaturatingOp,
     Weights,
     fallbacks,
 )
@@ -162,6 +164,7 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
     try:
         model = read_model(content, artifact.format)
         metadata = _metadata(content, artifact.format)
+        sums = saturating(content) if artifact.format == "onnx" else ()
     except ArtifactError as error:
         raise ArtifactError(f"{path}: {error}") from error
     # What was measured is told apart by what files declare, not by what can be inferred.
@@ -185,6 +188,7 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
         shapes=Inference(shapes.reason),
         delegate=partitions_of(artifact, model, len(content)),
         loadable_by=found,
+        saturating=tuple(SaturatingOp(s.op, s.tensor, s.cured) for s in sums),
     )
 
 

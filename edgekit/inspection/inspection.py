@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from edgekit.artifact import Artifact
-from edgekit.document.record import Count, Document, Positive, Record
+from edgekit.document.record import LATER, Count, Document, Positive, Record
 from edgekit.formats.metadata import Metadata
 from edgekit.inspection.partitions import Partitions
 from edgekit.manifest import FloatOp
@@ -92,6 +92,19 @@ class Inference(Record):
 
 
 @dataclass(frozen=True)
+class SaturatingOp(Record):
+    """An operator whose int8 sums may saturate in onnxruntime on x86 without VNNI.
+
+    Attributes:
+        cured: whether onnxruntime's exact mode gives the right sums, which edgekit sets there.
+    """
+
+    op: str
+    tensor: str
+    cured: bool
+
+
+@dataclass(frozen=True)
 class Inspection(Document):
     """What a model file holds, costs and runs on.
 
@@ -104,6 +117,7 @@ class Inspection(Document):
         activations: memory for what flows.
         delegate: what XNNPACK takes of the main graph.
         loadable_by: versions by interpreter, the oldest first.
+        saturating: operators whose int8 sums may saturate; see `edgekit.formats.onnx_saturation`.
     """
 
     kind: ClassVar[str] = "inspection"
@@ -121,6 +135,7 @@ class Inspection(Document):
     shapes: Inference
     delegate: Partitions
     loadable_by: dict[str, tuple[str, ...]]
+    saturating: tuple[SaturatingOp, ...] = field(default=(), metadata=LATER)
 
     @property
     def fallbacks(self) -> list[str]:

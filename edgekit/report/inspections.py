@@ -7,6 +7,11 @@ from collections.abc import Iterator
 from edgekit.inspection.inspection import DeclaredTensor, Inspection
 from edgekit.report import units
 
+_SATURATES = {
+    True: "its int8 sums on x86 without VNNI; edgekit runs the file in onnxruntime's exact mode there",
+    False: "its int8 sums on x86 without VNNI, in onnxruntime's exact mode too",
+}
+
 
 def inspection_lines(found: Inspection) -> Iterator[tuple[str, str]]:
     """(what it is about, text); several lines may be about one thing."""
@@ -19,6 +24,8 @@ def inspection_lines(found: Inspection) -> Iterator[tuple[str, str]]:
         yield "ops", f"{dtype}: {', '.join(f'{n} {op}' for op, n in counts.items())}"
     for left in found.float_ops:
         yield "float", f"{left.op} ({left.tensor}): {left.reason}"
+    for each in found.saturating:
+        yield "saturates", f"{each.op} ({each.tensor}): {_SATURATES[each.cured]}"
     for fallback in found.fallbacks:
         yield "fallback", fallback
     left_out = units.plural(found.macs.unknown_layers, "layer")

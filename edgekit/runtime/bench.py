@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 
 from edgekit.artifact import Artifact
 from edgekit.document.record import (
+    LATER,
     UNWRITTEN,
     Count,
     Document,
@@ -27,6 +28,7 @@ class Run(Record):
         artifact: the file.
         backend: what ran it.
         delegate: what runs operators in the interpreter's stead; None is the backend's default.
+        exact: whether onnxruntime's exact mode ran it, which it needs on this processor.
         load_ms: of `edgekit.load` in a process of its own, the backend's import included.
         first_ms: of the first inference there.
         latency: of single inferences.
@@ -45,6 +47,7 @@ class Run(Record):
     latency: Latency
     throughput_per_s: NotNegative | None
     peak_rss_bytes: Count | None
+    exact: bool = field(default=False, metadata=LATER)
     samples_ns: tuple[int, ...] = field(default=(), compare=False, repr=False, metadata=UNWRITTEN)
 
 

@@ -113,6 +113,7 @@ def _run(runner: Runner, samples_ns: list[int], cold: ColdStart) -> Run:
         latency=latency,
         throughput_per_s=batch * 1000 / latency.mean_ms if latency.mean_ms else None,
         peak_rss_bytes=cold.peak_rss_bytes,
+        exact=runner.exact,
         samples_ns=tuple(samples_ns),
     )
 

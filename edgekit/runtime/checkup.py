@@ -18,6 +18,8 @@ class Checkup(Document):
         noise: what may make measurements unreliable, in words.
         advice: what to install, and what the machine lacks.
         schemes: how well files of each format and scheme run here.
+        onnx_sums_saturate: whether onnxruntime's fast int8 kernels saturate on this processor; None
+            without onnxruntime.
     """
 
     kind: ClassVar[str] = "host"
@@ -26,3 +28,4 @@ class Checkup(Document):
     noise: tuple[str, ...]
     advice: tuple[str, ...]
     schemes: tuple[Suitability, ...] = field(default=(), metadata=LATER)
+    onnx_sums_saturate: bool | None = field(default=None, metadata=LATER)

@@ -8,7 +8,7 @@ import numpy as np
 
 from edgekit.errors import ArtifactError, UsageError, nearest, require
 from edgekit.formats.onnx_schema import short_names
-from edgekit.runtime.onnx_session import CPU, open_session
+from edgekit.runtime.onnx_session import CPU, is_exact, open_session
 from edgekit.runtime.options import NO_DELEGATE
 from edgekit.runtime.runner import Backend, Runner
 from edgekit.tensor import TensorSpec
@@ -51,6 +51,7 @@ class OnnxRunner(Runner):
                 f"{self.artifact.path}: onnxruntime cannot load it: {error}. Is it a whole .onnx "
                 "file, and is onnxruntime new enough for its opset?"
             ) from error
+        self.exact = is_exact(options)
         return Backend(backend, ort.__version__), ()
 
     def _providers(self, available: list[str]) -> list[Any]:

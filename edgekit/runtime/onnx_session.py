@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,9 @@ def open_session(model: str | bytes, options: Any = None, providers: Sequence[An
     """An onnxruntime.InferenceSession whose integer operators do not saturate.
 
     onnxruntime's fast x86 kernels add two products of uint8 and int8 in int16. Where they do, which
-    is on processors without VNNI, the session is opened in its exact mode, which takes about a
-    quarter longer for an inference; the answers are those of other processors.
+    is on processors without VNNI, a file with weights too large for that is opened in onnxruntime's
+    exact mode, which takes about a quarter longer for an inference; the answers are those of other
+    processors. edgekit's own files have no such weights.
 
     Args:
         model: an ``.onnx`` file's path, or its content.
@@ -47,10 +49,9 @@ def open_session(model: str | bytes, options: Any = None, providers: Sequence[An
         # It takes no other name.
         with open(model, "rb") as file:
             model = file.read()
+    options = options or runtime.SessionOptions()
     if sums_saturate():
-        options = options or runtime.SessionOptions()
-        options.add_session_config_entry(_EXACT, "1")
-        model = _with_own_weights(model, options)
+        model = _exact(model, options)
     return runtime.InferenceSession(model, options, providers=list(providers))
 
 
@@ -60,6 +61,15 @@ def _is_utf8(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def is_exact(options: Any) -> bool:
+    """Whether the exact mode is set in onnxruntime.SessionOptions."""
+    try:
+        return bool(options.get_session_config_entry(_EXACT) == "1")
+    # Nobody set it.
+    except RuntimeError:
+        return False
 
 
 @cache
@@ -79,21 +89,26 @@ def sums_saturate() -> bool:
     return int(y[0, 0]) != 2 * 255 * 127
 
 
-def _with_own_weights(model: str | bytes, options: Any) -> str | bytes:
-    """What the exact mode takes: the content where it had to be changed, `model` itself if not."""
+def _exact(model: str | bytes, options: Any) -> str | bytes:
+    """Set the exact mode where a file needs it. Returns what that mode takes.
+
+    That is the content where it had to be changed, `model` itself if not.
+    """
     # Not needed on most machines.
     from edgekit.formats.onnx_own_weights import own_weights
+    from edgekit.formats.onnx_saturation import saturating
 
     try:
-        if isinstance(model, bytes):
-            return own_weights(model)
-        with open(model, "rb") as file:
-            content = file.read()
+        content = model if isinstance(model, bytes) else Path(model).read_bytes()
+        if not any(operator.cured for operator in saturating(content)):
+            return model
+        options.add_session_config_entry(_EXACT, "1")
         changed = own_weights(content)
     # Then onnxruntime says what is wrong with the file.
     except (ArtifactError, OSError):
         return model
     if changed is content:
         return model
-    options.add_session_config_entry(_FOLDER, os.path.dirname(os.path.abspath(model)))
+    if not isinstance(model, bytes):
+        options.add_session_config_entry(_FOLDER, os.path.dirname(os.path.abspath(model)))
     return changed

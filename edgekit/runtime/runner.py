@@ -61,6 +61,8 @@ class Runner(ABC):
             own; none where the file names none.
         signature: the one that this runner runs; None where the file names none.
         inputs, outputs: its tensors, in the file's order.
+        exact: whether onnxruntime runs the file in its exact mode, without which its int8 sums would
+            saturate on this processor.
     """
 
     backend: Backend
@@ -71,6 +73,7 @@ class Runner(ABC):
     backend_names: ClassVar[tuple[str, ...]]
     # Whether the backend works in a process that was forked from one that has used it.
     survives_forks: ClassVar[bool] = True
+    exact: bool = False
 
     def __init__(self, artifact: Artifact, backend: str, options: Options) -> None:
         """Open the file with one of the backends in `backend_names`."""

@@ -13,7 +13,7 @@ from support import needs
 import edgekit
 from edgekit.errors import ArtifactError
 from edgekit.runtime import onnx_session
-from edgekit.runtime.onnx_session import open_session, sums_saturate
+from edgekit.runtime.onnx_session import is_exact, open_session, sums_saturate
 
 ort = needs.package("onnxruntime")
 
@@ -87,12 +87,36 @@ def test_arm_is_not_asked(monkeypatch: pytest.MonkeyPatch, models: Path, machine
 
 @pytest.mark.parametrize("saturate", [True, False])
 def test_the_exact_mode_is_set_where_sums_saturate(
-    monkeypatch: pytest.MonkeyPatch, models: Path, saturate: bool
+    monkeypatch: pytest.MonkeyPatch, shared: tuple[Path, Any, Any], saturate: bool
 ) -> None:
     monkeypatch.setattr(onnx_session, "sums_saturate", lambda: saturate)
     options = ort.SessionOptions()
-    open_session(str(models / "classifier.int8.onnx"), options)
+    open_session(str(shared[0]), options)
     assert exact(options) == saturate
+    assert is_exact(options) == saturate
+
+
+@pytest.mark.usefixtures("saturating")
+def test_a_file_that_does_not_need_it_is_opened_in_the_fast_mode(
+    shared: tuple[Path, Any, Any], models: Path
+) -> None:
+    with edgekit.load(models / "classifier.float32.onnx") as runner:
+        assert not runner.exact
+    # Its weights are read where they are: in the file.
+    onnx = needs.package("onnx")
+    proto = onnx.load(shared[0])
+    proto.graph.initializer[0].CopyFrom(
+        onnx.numpy_helper.from_array(np.full((8, 8), 64, np.int8), "w")
+    )
+    options = ort.SessionOptions()
+    open_session(proto.SerializeToString(), options)
+    assert not is_exact(options)
+
+
+@pytest.mark.usefixtures("saturating")
+def test_a_runner_says_so(shared: tuple[Path, Any, Any]) -> None:
+    with edgekit.load(shared[0]) as runner:
+        assert runner.exact
 
 
 def test_sums_are_right_on_this_processor(shared: tuple[Path, Any, Any]) -> None:
