@@ -20,6 +20,7 @@ from edgekit.convert.onnx.bias_correction import correct_biases
 from edgekit.convert.onnx.canonical import make_canonical, rename
 from edgekit.convert.onnx.layout import reshape_first
 from edgekit.convert.onnx.mixed import mixed_onnx
+from edgekit.convert.onnx.pair_safe import make_pair_safe
 from edgekit.convert.onnx.tf2onnx_patch import ordered_sets
 from edgekit.convert.onnx.unrounded_outputs import keep_outputs_float
 from edgekit.convert.onnx.whole_biases import give_whole_biases
@@ -137,6 +138,7 @@ def int8_onnx(
         )
         quantizer.quantize_model()
         proto, plan = quantizer.model.model, Plan({})
+        make_pair_safe(proto, plain, samples, seed)
         if learned is None:
             # A model that was trained with its integers answers with them: its ranges cut too.
 
@@ -175,9 +177,13 @@ def dynamic_onnx(float_file: bytes) -> bytes:
     with TemporaryDirectory(prefix="edgekit-") as folder:
         target = Path(folder, "a.onnx")
         try:
+            prepared = _prepared(float_file)
+            plain = type(prepared)()
+            plain.CopyFrom(prepared)  # The quantiser changes what it is given.
             quantization.quantize_dynamic(
-                _prepared(float_file),
+                prepared,
                 target,
+                nodes_to_exclude=_stacked(plain),
                 weight_type=quantization.QuantType.QInt8,
                 per_channel=True,
                 op_types_to_quantize=list(_DYNAMIC),
@@ -190,9 +196,20 @@ def dynamic_onnx(float_file: bytes) -> bytes:
             "scheme 'dynamic': this model has no weights that onnxruntime quantises so; it takes "
             "those of dense, embedding and LSTM layers."
         )
+    make_pair_safe(proto, plain)
     make_canonical(proto)
     content: bytes = proto.SerializeToString(deterministic=True)
     return content
+
+
+def _stacked(proto: Any) -> list[str]:
+    """Products with a stack of constant matrices, whose scales per channel onnxruntime refuses."""
+    ranks = {tensor.name: len(tensor.dims) for tensor in proto.graph.initializer}
+    return [
+        node.name
+        for node in proto.graph.node
+        if node.op_type == "MatMul" and ranks.get(node.input[1], 0) > 2
+    ]
 
 
 def _prepared(float_file: bytes) -> Any:
