@@ -8,7 +8,17 @@ from typing import Annotated, Any, ClassVar, TypedDict
 
 from edgekit import document
 from edgekit.artifact import Artifact, Format, Sha256
-from edgekit.document.record import INLINE, Count, Document, Fraction, Record, Text
+from edgekit.document.record import (
+    INLINE,
+    LATER,
+    Count,
+    Document,
+    Fraction,
+    NotNegative,
+    Positive,
+    Record,
+    Text,
+)
 from edgekit.errors import DocumentError
 from edgekit.tensor import TensorSpec
 
@@ -92,6 +102,52 @@ class FloatOp(Record):
 
 
 @dataclass(frozen=True)
+class OutputCheck(Record):
+    """How one output of a file follows the model's on the samples of the check.
+
+    Attributes:
+        output: its name.
+        kind: what it is judged as: ``softmax`` and ``sigmoid`` whatever shape they then get,
+            ``integers``, else ``values``.
+        max_error: the largest difference, as a fraction of the range of the model's output; None
+            where a value is not finite.
+        sqnr_db: of the channels of the last axis, in decibel; of the logits of a softmax or sigmoid.
+            None where they are equal, and for integers.
+        kept: the share of arg-maxes, of decisions at one half, or of equal integers.
+        channels: how many there are.
+        dead: places of channels that move in the model and are constant, or not finite, in the file;
+            the first 20.
+        dead_count: how many there are.
+    """
+
+    output: str
+    kind: Annotated[str, ("enum", ("values", "softmax", "sigmoid", "integers"))]
+    max_error: NotNegative | None
+    sqnr_db: float | None = None
+    kept: Fraction | None = None
+    channels: Count = 1
+    dead: tuple[Count, ...] = ()
+    dead_count: Count = 0
+
+
+@dataclass(frozen=True)
+class Check(Record):
+    """What came of running a file beside the model that it was made of, before it was handed over.
+
+    Attributes:
+        samples: how many.
+        origin: ``calibration``, or ``seeded`` inputs where there were no calibration samples.
+        kernels: the interpreters that ran the file, each with version and mode.
+        outputs: one by one.
+    """
+
+    samples: Positive
+    origin: Annotated[str, ("enum", ("calibration", "seeded"))]
+    kernels: tuple[str, ...]
+    outputs: tuple[OutputCheck, ...]
+
+
+@dataclass(frozen=True)
 class ExportedFile(Record):
     """A manifest's entry for one file.
 
@@ -105,6 +161,7 @@ class ExportedFile(Record):
         golden_sha256: of the golden file that the file names as its own; None if it names none.
         compressed_size_bytes: of the file packed by xz, as an update would carry it; None where that
             would take too long.
+        check: how the file follows the model; None for a file that nothing here can run.
     """
 
     artifact: Artifact = field(metadata=INLINE)
@@ -116,6 +173,7 @@ class ExportedFile(Record):
     warnings: tuple[str, ...] = ()
     golden_sha256: Sha256 | None = None
     compressed_size_bytes: Count | None = None
+    check: Check | None = field(default=None, metadata=LATER)
 
 
 @dataclass(frozen=True)

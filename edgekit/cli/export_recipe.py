@@ -71,6 +71,11 @@ def add_files(parser: argparse.ArgumentParser) -> None:
         help="use TensorFlow's own operators in .tflite files where TFLite has none",
     )
     group.add_argument(
+        "--allow-inaccurate",
+        action="store_true",
+        help="write files that do not answer as the model does as well, with a warning",
+    )
+    group.add_argument(
         "--recipe",
         metavar="RECIPE.toml",
         help="recipe with an [export] table; options given here replace what it says (default: none)",
@@ -143,6 +148,7 @@ def recipe_of(args: argparse.Namespace, read: Recipe) -> Recipe:
         "device": args.device,
         "targets": args.target,
         "allow_flex": args.allow_flex or None,
+        "allow_inaccurate": args.allow_inaccurate or None,
     }
     recipe = replace(recipe, **_given(plain), **_given(_optimizing(args, recipe)))
     return replace(read, export=recipe)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgekit.artifact import Artifact
+from edgekit.convert.check.cause import first_lost
+from edgekit.convert.check.judge import judge
+from edgekit.convert.check.reference import Reference
+from edgekit.convert.check.run import run
 from edgekit.convert.making import Made, Wanted
-from edgekit.convert.refusals import load_reason
+from edgekit.convert.refusals import inaccurate_reason, load_reason
 from edgekit.convert.tflite import flex
 from edgekit.document.encode import encode
 from edgekit.document.record import Record
@@ -50,26 +54,33 @@ def finished(
     folder: Path,
     known: Metadata,
     report: Mapping[str, Any],
-    flavour: str,
+    reference: Reference,
+    *,
+    allow_inaccurate: bool = False,
 ) -> Result:
-    """Finish a file, unless it was not made or does not run.
+    """Finish a file, unless it was not made, does not run, or does not answer as its model does.
 
     Args:
         made: its content, or the reason why there is none.
         folder: where it goes.
         known: what it is to say about itself.
         report: what else the manifest says about how it was made.
-        flavour: of the model it was made of.
+        reference: the model it was made of, and what that answers.
+        allow_inaccurate: hand it over whatever it answers, with a warning.
     """
+    flavour = reference.source.flavour
     if isinstance(made, str):
         return Result(flavour, reason=made)
     try:
         entry = finish(folder / file.name, made, file, known, report)
+        checked = _checked(entry, made, file, reference, allow_inaccurate)
     except (ArtifactError, ExportError) as error:
         model = made.file.model
         given = [operator.tensor for operator in model.graphs[model.main].operators]
         return Result(flavour, reason=load_reason(error, file.scheme, given))
-    return Result(flavour, entry)
+    if isinstance(checked, str):
+        return Result(flavour, reason=checked)
+    return Result(flavour, checked)
 
 
 def finish(
@@ -113,3 +124,26 @@ def finish(
         known.golden_sha256,
         packed,
     )
+
+
+def _checked(
+    entry: ExportedFile, made: Made, file: Wanted, reference: Reference, allow_inaccurate: bool
+) -> ExportedFile | str:
+    """The manifest's entry with what came of running the file beside its model, or why it is not made.
+
+    Raises:
+        ArtifactError: an inference fails.
+    """
+    if file.format == "tflite" and flex.found_in(made.file.model):
+        return entry
+    try:
+        verdict = judge(file.scheme, reference, run(made.file, reference.samples))
+    except ExportError as error:
+        return replace(entry, warnings=(*entry.warnings, f"was not checked: {error}"))
+    said = (*verdict.faults, *verdict.warnings)
+    if said and (cause := first_lost(made.file, reference, verdict.least_db)):
+        said = (*said[:-1], f"{said[-1]}; the first layer that differs is {cause}")
+    if verdict.faults and not allow_inaccurate:
+        return inaccurate_reason(said)
+    warnings = (*entry.warnings, *said)
+    return replace(entry, warnings=warnings, check=verdict.check)

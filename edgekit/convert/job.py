@@ -12,6 +12,7 @@ from typing import Any
 
 import edgekit
 from edgekit.cache import Cache, hash_of, key_of
+from edgekit.convert.check.reference import Reference
 from edgekit.convert.finish import Result, finished
 from edgekit.convert.making import CALIBRATED, Wanted, make
 from edgekit.convert.material import Material
@@ -121,7 +122,7 @@ class Job:
         source = order.source or load(
             order.origin.path, trust_code=order.trust_code, signature=order.recipe.signature
         )
-        about, flavour = self._about(source), source.flavour
+        about = self._about(source)
         samples, validation, data = (
             given and prepared(given, about, source.inputs)
             for given in (self.material.calibration, self.material.validation, self.material.data)
@@ -129,13 +130,25 @@ class Job:
         if samples is not None and any(file.scheme in CALIBRATED for file in files):
             tell(f"calibrate on {len(samples)} of {self.material.given} samples")
         optimized = optimize(source, order.recipe, data, shelf=self.shelf, progress=tell)
+        reference = Reference(optimized.source, samples)
         given = files, optimized.source, samples, validation
         with closing(make(*given, order.recipe, order.aims, folder, verbose)) as contents:
             for file, made in contents:
                 notes = self._notes(file, optimized)
                 notes |= {} if isinstance(made, str) else made.notes
                 known = replace(about, recipe=notes)
-                yield file, finished(made, file, folder, known, optimized.report, flavour)
+                yield (
+                    file,
+                    finished(
+                        made,
+                        file,
+                        folder,
+                        known,
+                        optimized.report,
+                        reference,
+                        allow_inaccurate=order.recipe.allow_inaccurate,
+                    ),
+                )
 
     def _notes(self, file: Wanted, optimized: Optimized) -> dict[str, Any]:
         """How a file was made, as it says itself."""

@@ -46,6 +46,7 @@ KINDS: dict[str, str] = {
     "a body hides what stays in float": r"inside a loop or a branch, where onnxruntime's converter",
     "one name at both ends": r"an input and an output are both called",
     "the interpreter lacks a kernel": r"the interpreter has no kernel for \w+ in \w+",
+    "it does not follow its model": r"was made, but does not answer as the model does",
     "a kernel ends the inference": r"the kernel for \w+ in \w+ ends the first inference",
 }
 
@@ -67,7 +68,7 @@ def layer_of(origin: str, layers: Sequence[str]) -> str:
         origin: path of scopes in the trace; TensorFlow numbers scopes that it meets again.
         layers: the model's layers, by name.
     """
-    layer = _known(origin, layers)
+    layer = known_layer(origin, layers)
     return f"operation {origin!r}" if layer is None else f"layer {layer!r}"
 
 
@@ -75,10 +76,15 @@ def origin_of(origin: str, layers: Sequence[str]) -> str | None:
     """The layer's name, or the operation's own where it stands in none; None for no path of scopes."""
     if "/" not in origin:
         return None
-    return _known(origin, layers) or origin.rsplit("/", 1)[1].partition(":")[0]
+    return known_layer(origin, layers) or origin.rsplit("/", 1)[1].partition(":")[0]
 
 
-def _known(origin: str, layers: Sequence[str]) -> str | None:
+def known_layer(origin: str, layers: Sequence[str]) -> str | None:
+    """The name of the layer that an operator was traced from; None if it is in none.
+
+    Args:
+        origin, layers: as `layer_of`.
+    """
     for scope in reversed(origin.split("/")):
         for name in (scope, re.sub(r"_\d+$", "", scope)):
             if name in layers:
@@ -159,6 +165,14 @@ def real_inside_reason(op: str, name: str) -> str:
     return (
         f"{origin} stays in float inside a loop or a branch, where onnxruntime's converter cannot put "
         "casts around it. Use float32, or float16 of TFLite."
+    )
+
+
+def inaccurate_reason(faults: Sequence[str]) -> str:
+    """Why a file that was made is not handed over: what the check found, output by output."""
+    return (
+        f"was made, but does not answer as the model does: {'; '.join(faults)}. Use another scheme, or "
+        "give --allow-inaccurate (allow_inaccurate in a recipe) to have it all the same."
     )
 
 

@@ -48,6 +48,7 @@ class ExportRecipe:
         targets: interpreters that must run the files, such as ``"tflite-runtime==2.14"``.
         signature: of a SavedModel, the one to export; ``serving_default`` or the only one if None.
         allow_flex: let TensorFlow's own operators into TFLite files where TFLite has none.
+        allow_inaccurate: hand over files that do not answer as the model does, with a warning.
         class_names: stored in the files, for `Runner.classify`; one for each class, or none.
         preprocessing: stored in the files, for `Runner.preprocess`: for inputs by name, the steps
             that turn raw data into what the model takes. In TOML, a list of tables each:
@@ -71,6 +72,7 @@ class ExportRecipe:
     targets: tuple[str, ...] = ()
     signature: str | None = None
     allow_flex: bool = False
+    allow_inaccurate: bool = False
     class_names: tuple[str, ...] = ()
     preprocessing: Mapping[str, Preprocessing] = field(default_factory=dict)
     prune: PruneRecipe | None = None

@@ -1,0 +1,183 @@
+"""Judge: whether a file follows its model, what to warn of, and which files are not handed over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.convert.check.ends import INTEGERS, SIGMOID, SOFTMAX, End
+from edgekit.convert.check.reference import Reference
+from edgekit.convert.check.run import Answers
+from edgekit.manifest import Check, OutputCheck
+from edgekit.metrics import fidelity
+
+# Of the output's range, what a float file may differ by: float32 by rounding in another order, float16
+# by eleven bits a value (docs/measurements/check.md).
+FLOAT_LIMITS = {"float32": 1e-4, "float16": 2e-2}
+# What a layer of such a file follows the model at, in decibel, where it is not to blame.
+_FLOAT_DB = {"float32": 70.0, "float16": 35.0}
+# A float32 file may also differ by so many times what the model differs from itself.
+_NUDGES = 3
+# Decibel: below the first an output is warned of, below the second the file is not made.
+WARNED_DB, REFUSED_DB = 15.0, 5.0
+# Shares of arg-maxes or integers that are kept.
+_WARNED_KEPT, _REFUSED_KEPT = 0.75, 0.5
+_LISTED = 20
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the check of one file comes to.
+
+    Attributes:
+        check: the figures.
+        faults: for each output that keeps the file from being handed over, why.
+        warnings: for each output that is worth a word, that word.
+        least_db: what a layer has to follow the model at that is not to blame.
+    """
+
+    check: Check
+    faults: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    least_db: float = WARNED_DB
+
+
+def judge(scheme: str, reference: Reference, answers: Answers) -> Verdict:
+    """Hold a file's answers against the model's.
+
+    Args:
+        scheme: of the file, as in `edgekit.artifact.SCHEMES`.
+        reference: the model's answers.
+        answers: the file's, to the same samples.
+    """
+    rows = [
+        figures(name, answers.ends[name], expected, answers.outputs[name], answers.logits.get(name))
+        for name, expected in reference.answers.items()
+    ]
+    faults, warnings = [], []
+    for row in rows:
+        if scheme in FLOAT_LIMITS:
+            fault, warning = _of_float(row, scheme, reference), ""
+        else:
+            fault, warning = _of_integers(row)
+        faults += [fault] if fault else []
+        warnings += [warning] if warning else []
+    check = Check(len(reference.samples), reference.origin, (answers.kernels,), tuple(rows))
+    least = _FLOAT_DB[scheme] if scheme in FLOAT_LIMITS else WARNED_DB
+    return Verdict(check, tuple(faults), tuple(warnings), least)
+
+
+def figures(
+    name: str,
+    end: End,
+    expected: NDArray[np.generic],
+    found: NDArray[np.generic],
+    logits: NDArray[np.generic] | None = None,
+) -> OutputCheck:
+    """How one output follows the model's.
+
+    Args:
+        name: of the output.
+        end: what it is made of in the file.
+        expected: the model's answers, samples first.
+        found: the file's, of the same shape.
+        logits: what goes into the file's softmax or sigmoid, where the output is rounded.
+    """
+    if expected.dtype.kind not in "fc" or found.shape != expected.shape:
+        same = expected.shape == found.shape
+        kept = fidelity.kept_share(expected, found) if same else 0.0
+        return OutputCheck(name, INTEGERS, None if not same else 1.0 - kept, kept=kept)
+    ref, cand, step = expected, found, end.step
+    kept = None
+    if end.kind in (SOFTMAX, SIGMOID):
+        kept = fidelity.kept_share(
+            fidelity.decisions(expected, end.kind), fidelity.decisions(found, end.kind)
+        )
+        of_probabilities, of_logits = _TO_LOGITS[end.kind]
+        ref = of_probabilities(expected)
+        shaped = None if logits is None else logits.reshape(found.shape)
+        cand = of_probabilities(found) if shaped is None else of_logits(shaped)
+        step = end.logits_step
+    dead = fidelity.dead_channels(ref, cand, step)
+    db = fidelity.ratio_db(fidelity.channel_noise(ref, cand, step))
+    return OutputCheck(
+        name,
+        end.kind,
+        max_error(expected, found),
+        None if np.isinf(db) else db,
+        kept,
+        fidelity.by_channel(ref).shape[-1],
+        tuple(dead[:_LISTED].tolist()),
+        len(dead),
+    )
+
+
+_TO_LOGITS = {
+    SOFTMAX: (fidelity.softmax_logits, fidelity.centred_logits),
+    SIGMOID: (fidelity.sigmoid_logits, fidelity.cut_logits),
+}
+
+
+def max_error(expected: NDArray[np.generic], found: NDArray[np.generic]) -> float | None:
+    """The largest difference over the range of `expected`; None where only one of both is finite.
+
+    An output that is constant has its own size for a range, and zeros have 1.
+    """
+    ref, cand = expected.astype(np.float64), found.astype(np.float64)
+    # Infinity where the model gives infinity is no difference.
+    alike = (ref == cand) | (np.isnan(ref) & np.isnan(cand))
+    ref, cand = np.where(alike, 0.0, ref), np.where(alike, 0.0, cand)
+    if not (np.isfinite(ref).all() and np.isfinite(cand).all()):
+        return None
+    finite = expected[np.isfinite(expected)].astype(np.float64)
+    if not finite.size:
+        return 0.0
+    span = float(np.ptp(finite)) or float(np.abs(finite).max()) or 1.0
+    return float(np.abs(ref - cand).max()) / span
+
+
+def _of_float(row: OutputCheck, scheme: str, reference: Reference) -> str:
+    limit = FLOAT_LIMITS[scheme]
+    if row.kind == INTEGERS:
+        least = 1.0 if scheme == "float32" else _WARNED_KEPT
+        if row.kept == 1.0 or (row.kept or 0.0) >= least:
+            return ""
+        nudged = fidelity.kept_share(reference.answers[row.output], reference.nudged[row.output])
+        if (row.kept or 0.0) >= 1 - _NUDGES * (1 - nudged):
+            return ""
+        return f"output {row.output!r}: {row.kept or 0:.0%} of its integers are those of the model"
+    if row.max_error is None:
+        return f"output {row.output!r}: holds values that are not finite, where the model's are"
+    if row.max_error <= limit:
+        return ""
+    nudged = max_error(reference.answers[row.output], reference.nudged[row.output]) or 0.0
+    if row.max_error <= _NUDGES * nudged:
+        return ""
+    return (
+        f"output {row.output!r}: differs from the model by {row.max_error:.1e} of its range, expected "
+        f"at most {max(limit, _NUDGES * nudged):.0e}"
+    )
+
+
+def _of_integers(row: OutputCheck) -> tuple[str, str]:
+    """Why a file with rounded numbers is not handed over, or what to warn of."""
+    name, db, kept = f"output {row.output!r}", row.sqnr_db, row.kept
+    word = {SOFTMAX: "arg-maxes", SIGMOID: "decisions"}.get(row.kind, "integers")
+    if row.kind != SIGMOID and kept is not None and kept < _REFUSED_KEPT:
+        return f"{name}: keeps {kept:.0%} of the model's {word}", ""
+    if db is not None and db < REFUSED_DB:
+        return f"{name}: follows the model at {db:.1f} dB, which is next to nothing", ""
+    if row.dead_count:
+        some = ", ".join(map(str, row.dead))
+        more = f" and {row.dead_count - len(row.dead)} more" if row.dead_count > _LISTED else ""
+        return "", (
+            f"{name}: channels {some}{more} of {row.channels} are constant or not finite in the file "
+            "and move in the model"
+        )
+    if db is not None and db < WARNED_DB:
+        return "", f"{name}: follows the model at {db:.1f} dB only, expected {WARNED_DB:.0f} dB"
+    if kept is not None and row.kind == INTEGERS and kept < _WARNED_KEPT:
+        return "", f"{name}: keeps {kept:.0%} of the model's {word}"
+    return "", ""

@@ -1,0 +1,140 @@
+"""Run a file that was just made, on the samples of the check, in the interpreter that is installed here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.calibration.probes import batches
+from edgekit.convert.check.ends import End, ends_of
+from edgekit.errors import ArtifactError, one_line, require
+from edgekit.formats.graph import Tensor
+from edgekit.formats.model_file import ModelFile
+from edgekit.formats.more_outputs import onnx_with_outputs, tflite_with_outputs
+from edgekit.runtime.onnx_session import open_session
+from edgekit.runtime.tflite import spec_of
+from edgekit.samples import Samples
+from edgekit.tensor import dequantize, quantize
+
+_PURPOSE = "Checking a file"
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a file answers.
+
+    Attributes:
+        outputs: by name, float where the file rounds, samples first.
+        logits: what goes into a rounded softmax or sigmoid, by the output's name.
+        ends: what each output is made of.
+        kernels: which interpreter ran it, with its version and delegate.
+    """
+
+    outputs: Arrays
+    logits: Arrays
+    ends: Mapping[str, End]
+    kernels: str
+
+
+def run(file: ModelFile, samples: Samples) -> Answers:
+    """Run a file on all samples, in their order, without a reset between them.
+
+    Args:
+        file: as it is written.
+        samples: under the names of its inputs, float where the file rounds.
+
+    Raises:
+        ArtifactError: it does not load, or an inference fails.
+    """
+    ends = ends_of(file.model, file.content)
+    logits = {name: end.logits for name, end in ends.items() if end.logits is not None}
+    open_file = {"tflite": _tflite, "onnx": _onnx}[file.model.format]
+    try:
+        step, batch, kernels = open_file(file, logits)
+        rows = [step(inputs) for inputs in batches(samples, batch)]
+    except (ValueError, RuntimeError, TypeError) as error:
+        raise ArtifactError(f"fails on a sample: {one_line(error)}") from error
+    joined = {name: _joined([row[name] for row in rows], len(samples)) for name in rows[0]}
+    inner = {name: joined.pop(_inner(name)) for name in logits}
+    return Answers(joined, inner, ends, kernels)
+
+
+# One inference: arrays in, arrays out; those that go into a softmax under names of their own.
+_Step = Callable[[Mapping[str, NDArray[Any]]], Arrays]
+_Opened = tuple[_Step, int, str]
+
+
+def _inner(output: str) -> str:
+    return f"{output}\0logits"
+
+
+def _joined(parts: list[NDArray[Any]], count: int) -> NDArray[Any]:
+    # What has no axis of samples is the same for all.
+    if not parts[0].ndim:
+        return np.stack(parts)
+    return np.concatenate(parts)[:count]
+
+
+def _tflite(file: ModelFile, logits: Mapping[str, Tensor]) -> _Opened:
+    module = require("ai_edge_litert.interpreter", "export", _PURPOSE)
+    version = require("ai_edge_litert", "export", _PURPOSE).__version__
+    # A tensor's key is its graph's number and its own.
+    places = {_inner(name): int(tensor.key.split(":")[1]) for name, tensor in logits.items()}
+    content = tflite_with_outputs(file.content, file.model.main, list(places.values()))
+    interpreter = module.Interpreter(model_content=content, num_threads=1)
+    signatures = interpreter._get_full_signature_list()
+    interpreter.allocate_tensors()
+    signature = next(iter(signatures.values()))
+    takes, gives = dict(signature["inputs"]), {**signature["outputs"], **places}
+    details = {row["index"]: row for row in interpreter.get_tensor_details()}
+    specs = {index: spec_of(details[index]["name"], details[index]) for index in details}
+
+    def step(inputs: Mapping[str, NDArray[Any]]) -> Arrays:
+        for name, index in takes.items():
+            spec, x = specs[index], np.asarray(inputs[name])
+            grid, dtype = spec.quantization, details[index]["dtype"]
+            given = quantize(x, grid, dtype) if grid else x.astype(dtype, copy=False)
+            interpreter.set_tensor(index, given)
+        interpreter.invoke()
+        found = {}
+        for name, index in gives.items():
+            values, grid = np.asarray(interpreter.get_tensor(index)), specs[index].quantization
+            found[name] = dequantize(values, grid) if grid else values
+        return found
+
+    shapes = [details[index]["shape"] for index in takes.values()]
+    return step, int(shapes[0][0]) if len(shapes[0]) else 1, f"ai-edge-litert {version}"
+
+
+def _onnx(file: ModelFile, logits: Mapping[str, Tensor]) -> _Opened:
+    runtime = require("onnxruntime", "export", _PURPOSE)
+    names = {_inner(name): tensor.name for name, tensor in logits.items()}
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    content = onnx_with_outputs(file.content, list(names.values()))
+    try:
+        session = open_session(content, options)
+    # Its own exceptions have no other base.
+    except Exception as error:
+        raise ArtifactError(one_line(error)) from error
+    gives = {**{name: tensor.name for name, tensor in file.model.outputs.items()}, **names}
+    takes = {name: tensor.name for name, tensor in file.model.inputs.items()}
+    dtypes = {name: np.dtype(tensor.dtype) for name, tensor in file.model.inputs.items()}
+
+    def step(inputs: Mapping[str, NDArray[Any]]) -> Arrays:
+        feed = {takes[n]: np.asarray(inputs[n]).astype(dtype) for n, dtype in dtypes.items()}
+        try:
+            found = session.run(list(gives.values()), feed)
+        except Exception as error:
+            raise ArtifactError(f"fails on a sample: {one_line(error)}") from error
+        return dict(zip(gives, found, strict=True))
+
+    first = next(iter(file.model.inputs.values())).shape or (1,)
+    return step, first[0] or 16, f"onnxruntime {runtime.__version__}"

@@ -1,0 +1,130 @@
+"""Fidelity: how well a file's output follows a model's, channel by channel. Pure numpy.
+
+A channel is a place on the output's last axis. Its error is held against what it has to tell: the
+larger of its own spread over the samples and of one step of the integers that the output is made of.
+A whole output's ratio would hide a channel of small numbers beside one of large ones.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.metrics.distances import Floats
+
+# A channel that moves by less than this share of its size is a constant; so much of that size is what its
+# error is held against.
+_STILL, _STILL_SIGNAL = 1e-5, 0.1
+# A channel that moves by more steps than this in the model has something to tell.
+_TELLING_STEPS = 4
+# Of logits, what is further than this below the largest (or beyond it, of a sigmoid) makes no difference
+# that float32 probabilities show.
+_DEEPEST_SOFTMAX, _DEEPEST_SIGMOID = -80.0, 15.0
+
+
+def by_channel(x: NDArray[Any]) -> Floats:
+    """The values as (places, channels): samples and all axes but the last in one; a vector has one channel."""
+    flat = x.reshape(len(x), -1) if x.ndim < 2 else x.reshape(-1, x.shape[-1])
+    return flat.astype(np.float64)
+
+
+def channel_noise(reference: NDArray[Any], candidate: NDArray[Any], step: float = 0.0) -> Floats:
+    """Each channel's mean square error over the square of the larger of its spread and `step`.
+
+    A channel that is constant in the reference has a tenth of its size for a spread.
+
+    Args:
+        reference, candidate: of one shape, samples first; `candidate` may hold NaN.
+        step: of the integers that `candidate` is made of, in the output's unit; 0 for float.
+
+    Returns:
+        Shape (channels,): 0 for equal channels, infinity for NaN and for an error where neither spread
+        nor step is.
+    """
+    ref, cand = by_channel(reference), by_channel(candidate)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        error = np.square(ref - cand).mean(0)
+        size = np.abs(ref).max(0)
+        still = np.ptp(ref, axis=0) <= _STILL * size
+        signal = np.where(still, (_STILL_SIGNAL * size) ** 2, ref.var(0))
+        signal = np.maximum(signal, step**2)
+        noise = np.where(error == 0, 0.0, error / signal)
+    return np.where(np.isnan(noise), np.inf, noise)
+
+
+def dead_channels(
+    reference: NDArray[Any], candidate: NDArray[Any], step: float = 0.0
+) -> NDArray[np.intp]:
+    """The channels that tell something in the reference and nothing in the candidate.
+
+    They move by more than four steps, and by more than float32's own noise, in `reference`; in
+    `candidate` they are one constant, or hold NaN or infinity where the reference does not.
+
+    Args:
+        reference, candidate, step: as `channel_noise`.
+
+    Returns:
+        Their places on the last axis, ascending.
+    """
+    ref, cand = by_channel(reference), by_channel(candidate)
+    if not len(ref):
+        return np.zeros(0, np.intp)
+    least = np.maximum(_TELLING_STEPS * step, _STILL * np.abs(ref).max(0))
+    lost = (~np.isfinite(cand) & np.isfinite(ref)).any(0)
+    with np.errstate(invalid="ignore"):
+        telling = np.ptp(ref, axis=0) > least
+        constant = (cand == cand[:1]).all(0) & (len(ref) > 1)
+    return np.flatnonzero(lost | (telling & constant))
+
+
+def ratio_db(noise: Floats) -> float:
+    """What channels' noise comes to, in decibel: ``-10 log10(mean(min(1, noise)))``; infinity for none.
+
+    A channel that is lost counts as one that is only noise, however large that is.
+    """
+    mean = float(np.minimum(noise, 1.0).mean()) if noise.size else 0.0
+    return float("inf") if mean == 0 else float(-10 * np.log10(mean))
+
+
+def softmax_logits(probabilities: NDArray[Any]) -> Floats:
+    """Logits of which a softmax over the last axis makes `probabilities`, centred sample by sample."""
+    with np.errstate(divide="ignore"):
+        return centred_logits(np.log(probabilities.astype(np.float64)))
+
+
+def centred_logits(logits: NDArray[Any]) -> Floats:
+    """Logits of a softmax over the last axis, less what the softmax does not see: their mean.
+
+    What lies more than 80 below the largest is cut there: its probability is below float32's.
+    """
+    x = logits.astype(np.float64)
+    x = np.maximum(x - x.max(-1, keepdims=True), _DEEPEST_SOFTMAX)
+    centred: Floats = x - x.mean(-1, keepdims=True)
+    return centred
+
+
+def sigmoid_logits(probabilities: NDArray[Any]) -> Floats:
+    """Logits of which a sigmoid makes `probabilities`, cut at 15 on both sides."""
+    p = probabilities.astype(np.float64)
+    with np.errstate(divide="ignore"):
+        return cut_logits(np.log(p) - np.log1p(-p))
+
+
+def cut_logits(logits: NDArray[Any]) -> Floats:
+    """Logits of a sigmoid, cut at 15 on both sides, where float32 probabilities end."""
+    cut: Floats = np.clip(logits.astype(np.float64), -_DEEPEST_SIGMOID, _DEEPEST_SIGMOID)
+    return cut
+
+
+def kept_share(reference: NDArray[Any], candidate: NDArray[Any]) -> float:
+    """The share of equal values, a fraction; 1 where there are none."""
+    return float((reference == candidate).mean()) if reference.size else 1.0
+
+
+def decisions(outputs: NDArray[Any], kind: str) -> NDArray[Any]:
+    """What is decided: the arg-max along the last axis of a softmax, whether a sigmoid is above one half."""
+    if kind == "softmax":
+        return np.asarray(outputs.argmax(-1))
+    return np.asarray(outputs > 0.5)
