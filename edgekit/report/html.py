@@ -11,6 +11,7 @@ import edgekit
 from edgekit.document.tuning import Tuning
 from edgekit.errors import require
 from edgekit.report import charts, tuning, units
+from edgekit.report.checks import checked_with, checks_table
 from edgekit.report.data import Report
 from edgekit.report.evaluations import class_tables, scores_table
 from edgekit.report.hashes import base_name, short
@@ -75,6 +76,8 @@ def to_html(report: Report) -> str:
         training_scores=training_scores(report.training) if report.training else [],
         curves=charts.training_curves(report.training),
         tuning=_tuning(report.tuning),
+        checks=checks_table(report),
+        checked_with=checked_with(report),
         scores=scores_table(report),
         class_tables=class_tables(report),
         inspections=[

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from edgekit.report import units
 from edgekit.report.charts import heat_table
+from edgekit.report.checks import checked_with, checks_table
 from edgekit.report.data import Report
 from edgekit.report.evaluations import scores_table
 from edgekit.report.hashes import base_name
@@ -38,6 +39,7 @@ def to_markdown(report: Report) -> str:
         ("Which classes paid", _classes(report)),
         ("What was done to the model", _treatments(report)),
         ("Warnings", _warnings(report)),
+        ("Checked at export", _checks(report)),
         ("Left in float", _float_ops(report)),
         ("Skipped files", _skipped(report)),
         ("Evaluations", _evaluations(report)),
@@ -90,6 +92,11 @@ def _warnings(report: Report) -> Iterator[str]:
     for row in report.rows:
         for line in row.warnings:
             yield _item(row.name, line)
+
+
+def _checks(report: Report) -> Iterator[str]:
+    if table := checks_table(report):
+        yield f"{escape_markdown(checked_with(report))}\n\n{table.to_markdown()}"
 
 
 def _float_ops(report: Report) -> Iterator[str]:

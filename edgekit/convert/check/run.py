@@ -93,7 +93,8 @@ def _tflite(file: ModelFile, logits: Mapping[str, Tensor]) -> _Opened:
     signature = next(iter(signatures.values()))
     takes, gives = dict(signature["inputs"]), {**signature["outputs"], **places}
     details = {row["index"]: row for row in interpreter.get_tensor_details()}
-    specs = {index: spec_of(details[index]["name"], details[index]) for index in details}
+    used = {*takes.values(), *gives.values()}
+    specs = {index: spec_of(details[index]["name"], details[index]) for index in used}
 
     def step(inputs: Mapping[str, NDArray[Any]]) -> Arrays:
         for name, index in takes.items():
