@@ -55,6 +55,28 @@ def open_session(model: str | bytes, options: Any = None, providers: Sequence[An
     return runtime.InferenceSession(model, options, providers=list(providers))
 
 
+def open_exact(content: bytes, options: Any) -> Any:
+    """A session of the same kind in the exact mode, whether the file needs it or not.
+
+    Args:
+        content: of an ``.onnx`` file.
+        options: onnxruntime.SessionOptions; the exact mode is set in them.
+
+    Raises:
+        MissingDependencyError, Exception: as `open_session`.
+    """
+    from edgekit.formats.onnx_own_weights import own_weights
+
+    runtime = require("onnxruntime", "onnx", "Running an .onnx file")
+    options.add_session_config_entry(_EXACT, "1")
+    return runtime.InferenceSession(own_weights(content), options, providers=[CPU])
+
+
+def has_modes() -> bool:
+    """Whether onnxruntime has a fast and an exact mode on this machine: on x86."""
+    return platform.machine().lower() in _X86
+
+
 def _is_utf8(name: str) -> bool:
     try:
         name.encode()
@@ -79,7 +101,7 @@ def sums_saturate() -> bool:
     They are asked themselves, by the sum of two large products: what the system says of the processor
     is another's under emulation, and does not say what onnxruntime makes of it.
     """
-    if platform.machine().lower() not in _X86:
+    if not has_modes():
         return False
     runtime = require("onnxruntime", "onnx", "Running an .onnx file")
     options = runtime.SessionOptions()

@@ -15,12 +15,15 @@ from edgekit.errors import ArtifactError, one_line, require
 from edgekit.formats.graph import Tensor
 from edgekit.formats.model_file import ModelFile
 from edgekit.formats.more_outputs import onnx_with_outputs, tflite_with_outputs
-from edgekit.runtime.onnx_session import open_session
+from edgekit.runtime.onnx_session import has_modes, is_exact, open_exact, open_session
 from edgekit.runtime.tflite import spec_of
 from edgekit.samples import Samples
 from edgekit.tensor import dequantize, quantize
 
 _PURPOSE = "Checking a file"
+
+# Samples that onnxruntime's two modes on x86 are compared on.
+_COMPARED = 16
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -33,13 +36,15 @@ class Answers:
         outputs: by name, float where the file rounds, samples first.
         logits: what goes into a rounded softmax or sigmoid, by the output's name.
         ends: what each output is made of.
-        kernels: which interpreter ran it, with its version and delegate.
+        kernels: which interpreters ran it, with versions and modes.
+        modes_differ: whether onnxruntime's exact mode on x86 answers otherwise than its fast one.
     """
 
     outputs: Arrays
     logits: Arrays
     ends: Mapping[str, End]
-    kernels: str
+    kernels: tuple[str, ...]
+    modes_differ: bool = False
 
 
 def run(file: ModelFile, samples: Samples) -> Answers:
@@ -56,13 +61,30 @@ def run(file: ModelFile, samples: Samples) -> Answers:
     logits = {name: end.logits for name, end in ends.items() if end.logits is not None}
     open_file = {"tflite": _tflite, "onnx": _onnx}[file.model.format]
     try:
-        step, batch, kernels = open_file(file, logits)
-        rows = [step(inputs) for inputs in batches(samples, batch)]
+        found, kernels = _answers(open_file(file, logits), samples)
+        exact, more = ({}, ())
+        if file.model.format == "onnx" and has_modes() and _holds_integers(file):
+            few = Samples({n: x[:_COMPARED] for n, x in samples.inputs.items()})
+            exact, more = _answers(_onnx(file, {}, exact=True), few)
     except (ValueError, RuntimeError, TypeError) as error:
         raise ArtifactError(f"fails on a sample: {one_line(error)}") from error
+    differ = any(
+        not np.array_equal(x, found[n][: len(x)], equal_nan=True) for n, x in exact.items()
+    )
+    inner = {name: found.pop(_inner(name)) for name in logits}
+    return Answers(found, inner, ends, (*kernels, *more), differ)
+
+
+def _answers(opened: _Opened, samples: Samples) -> tuple[Arrays, tuple[str, ...]]:
+    step, batch, kernels = opened
+    rows = [step(inputs) for inputs in batches(samples, batch)]
     joined = {name: _joined([row[name] for row in rows], len(samples)) for name in rows[0]}
-    inner = {name: joined.pop(_inner(name)) for name in logits}
-    return Answers(joined, inner, ends, kernels)
+    return joined, (kernels,)
+
+
+def _holds_integers(file: ModelFile) -> bool:
+    """Whether an ONNX file has weights of 8 bits."""
+    return any(t.dtype in ("int8", "uint8") for g in file.model.graphs for t in g.constants)
 
 
 # One inference: arrays in, arrays out; those that go into a softmax under names of their own.
@@ -113,7 +135,7 @@ def _tflite(file: ModelFile, logits: Mapping[str, Tensor]) -> _Opened:
     return step, int(shapes[0][0]) if len(shapes[0]) else 1, f"ai-edge-litert {version}"
 
 
-def _onnx(file: ModelFile, logits: Mapping[str, Tensor]) -> _Opened:
+def _onnx(file: ModelFile, logits: Mapping[str, Tensor], *, exact: bool = False) -> _Opened:
     runtime = require("onnxruntime", "export", _PURPOSE)
     names = {_inner(name): tensor.name for name, tensor in logits.items()}
     options = runtime.SessionOptions()
@@ -121,7 +143,7 @@ def _onnx(file: ModelFile, logits: Mapping[str, Tensor]) -> _Opened:
     options.log_severity_level = 3
     content = onnx_with_outputs(file.content, list(names.values()))
     try:
-        session = open_session(content, options)
+        session = (open_exact if exact else open_session)(content, options)
     # Its own exceptions have no other base.
     except Exception as error:
         raise ArtifactError(one_line(error)) from error
@@ -138,4 +160,5 @@ def _onnx(file: ModelFile, logits: Mapping[str, Tensor]) -> _Opened:
         return dict(zip(gives, found, strict=True))
 
     first = next(iter(file.model.inputs.values())).shape or (1,)
-    return step, first[0] or 16, f"onnxruntime {runtime.__version__}"
+    mode = ", exact mode" if exact or is_exact(options) else ""
+    return step, first[0] or 16, f"onnxruntime {runtime.__version__}{mode}"

@@ -21,6 +21,7 @@ from edgekit.formats.model_file import ModelFile
 from edgekit.formats.tflite_check import read_file
 from edgekit.models import load
 from edgekit.models.objects import from_object
+from edgekit.runtime.onnx_session import has_modes
 from edgekit.samples import Samples
 
 FILES = ["float32.tflite", "int8.tflite", "float32.onnx", "int8.onnx"]
@@ -69,6 +70,10 @@ def test_the_manifest_says_how_each_file_follows_the_model(made: Path) -> None:
         assert check["kernels"][0].startswith(
             "onnxruntime 1" if file["format"] == "onnx" else "ai-edge-litert 2"
         )
+        if (file["format"], file["scheme"]) == ("onnx", "int8") and has_modes():
+            assert check["kernels"][1] == f"{check['kernels'][0]}, exact mode"
+        else:
+            assert len(check["kernels"]) == 1
         (row,) = check["outputs"]
         assert (row["output"], row["kind"], row["channels"]) == ("scores", "softmax", 5)
         assert row["kept"] > 0.9
