@@ -1,10 +1,14 @@
 """Export the layer zoo in every scheme and format, and hold each file against the Keras model.
 
-    python benchmarks/corpus.py [--only PATTERN] [--float] [--workers N] [--json FILE]
+    python benchmarks/corpus.py [-o FOLDER] [--only PATTERN] [--float] [--workers N] [--json FILE]
+
+Each model's result is a file of its own in FOLDER: a run that was stopped goes on where it was, and the
+summary says whether all of them are there. Another FOLDER, or none, begins anew.
 
 The float32 files must answer as the model does: within 1e-4 of the output's range at the worst value
 and 1e-5 at the median, outputs matched by name, on random inputs. Of the other schemes the table says
-how far they are (SQNR). Every file that is not made must say why in words that
+how far they are (SQNR), and every one that its own check at export found below 15 dB must say so in a
+warning. Every file that is not made must say why in words that
 `edgekit.convert.refusals` lists. Exits with 1 for a file beyond the limits, a reason that is not listed,
 an error that edgekit did not mean, or a crash. `--float` leaves the quantised schemes out.
 """
@@ -32,6 +36,7 @@ import zoo
 SCHEMES = ("float32", "float16", "dynamic", "int8", "int16x8")
 MAX_LIMIT, MEDIAN_LIMIT = 1e-4, 1e-5
 SAMPLES, CALIBRATION = 8, 200
+WARNED_DB = 15.0
 PATIENCE_S = 300
 
 Row = dict[str, Any]
@@ -81,6 +86,21 @@ def judge(path: Path, row: Row, expected: dict[str, Any], x: dict[str, Any]) -> 
     return row
 
 
+def checked(entry: dict[str, Any], scheme: str) -> Row:
+    """What the manifest says of a file's own check; a defect if it should have warned."""
+    if entry["check"] is None:
+        return {"warnings": entry["warnings"]}
+    outputs = entry["check"]["outputs"]
+    ratios = [each["sqnr_db"] for each in outputs if each["sqnr_db"] is not None]
+    row: Row = {"check_db": min(ratios, default=None), "warnings": entry["warnings"]}
+    row["check_error"] = max((each["max_error"] or 0.0 for each in outputs), default=0.0)
+    lost = [each for each in outputs if (each["sqnr_db"] or 99) < WARNED_DB or each["dead_count"]]
+    quantised = scheme not in ("float32", "float16")
+    if quantised and len([w for w in entry["warnings"] if "output '" in w]) < len(lost):
+        row["defect"] = f"{lost[0]['sqnr_db']} dB, {lost[0]['dead_count']} dead, and no warning"
+    return row
+
+
 def reason_of(message: str, format: str, scheme: str) -> str:
     """One file's part of the message that no file could be made."""
     found = re.search(rf"{format} {scheme}: (.*?)(?:; (?:tflite|onnx) \w+: |$)", message, re.DOTALL)
@@ -107,7 +127,8 @@ def examine(entry: zoo.Entry, schemes: list[str], folder: Path) -> Iterator[Row]
             calibration=calibration,
         ):
             files[file.format, file.scheme] = file.path
-        skipped = json.loads((folder / "out" / "manifest.json").read_text("utf-8"))["skipped"]
+        manifest = json.loads((folder / "out" / "manifest.json").read_text("utf-8"))
+        skipped, entries = manifest["skipped"], {row["path"]: row for row in manifest["files"]}
     except ExportError as error:
         skipped = [
             {"format": format, "scheme": scheme, "reason": reason_of(str(error), format, scheme)}
@@ -117,7 +138,8 @@ def examine(entry: zoo.Entry, schemes: list[str], folder: Path) -> Iterator[Row]
     x = zoo.inputs(entry, SAMPLES)
     expected = reference(model, x)
     for (format, scheme), file in files.items():
-        yield judge(file, {"format": format, "scheme": scheme}, expected, x)
+        row = {"format": format, "scheme": scheme, **checked(entries[file.name], scheme)}
+        yield row if "defect" in row else judge(file, row, expected, x)
     for row in skipped:
         kind = refusals.kind_of(row["reason"])
         yield {**row, "kind": kind} if kind else {**row, "defect": f"unlisted: {row['reason']}"}
@@ -185,6 +207,26 @@ def run(entries: list[zoo.Entry], schemes: list[str], workers: int) -> Iterator[
         yield done.get()
 
 
+def cell(folder: Path, name: str) -> Path:
+    return folder / f"{name.replace('/', '.')}.json"
+
+
+def keep(folder: Path, schemes: list[str], result: Row) -> None:
+    """Write a model's result whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = cell(folder, result["name"])
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps({**result, "schemes": schemes}, indent=1) + "\n", "utf-8")
+    part.replace(path)
+
+
+def kept(folder: Path | None, entries: list[zoo.Entry], schemes: list[str]) -> list[Row]:
+    """The results that are there already, of the same schemes."""
+    paths = [cell(folder, entry.name) for entry in entries] if folder else []
+    found = [json.loads(path.read_text("utf-8")) for path in paths if path.exists()]
+    return [result for result in found if result["schemes"] == schemes]
+
+
 def line(name: str, row: Row) -> str:
     what = f"{row.get('format', ''):6} {row.get('scheme', ''):8}"
     if "defect" in row:
@@ -197,10 +239,13 @@ def line(name: str, row: Row) -> str:
     )
 
 
-def summarise(results: list[Row], seconds: float) -> int:
+def summarise(results: list[Row], wanted: int, seconds: float) -> int:
     rows = [{"name": result["name"], **row} for result in results for row in result["rows"]]
     made = [row for row in rows if "max" in row]
-    print(f"\n{len(results)} models, {len(made)} files made, {seconds / 60:.1f} minutes")
+    complete = "complete" if len(results) == wanted else f"{wanted - len(results)} are missing"
+    print(
+        f"\n{len(results)} models ({complete}), {len(made)} files made, {seconds / 60:.1f} minutes"
+    )
     print(f"\n{'files':18}  made  refused  worst max  worst median  SQNR: lowest, median")
     for format, scheme in dict.fromkeys((row["format"], row["scheme"]) for row in made):
         mine = [r for r in rows if (r.get("format"), r.get("scheme")) == (format, scheme)]
@@ -219,6 +264,11 @@ def summarise(results: list[Row], seconds: float) -> int:
     for (kind, format, scheme), names in sorted(refused.items()):
         listed = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
         print(f"{len(names):4}  {format} {scheme}: {kind} ({listed})")
+    warned = [row for row in made if any("output '" in text for text in row["warnings"])]
+    print(f"\n{len(warned)} files warned of")
+    for row in warned:
+        texts = [text for text in row["warnings"] if "output '" in text]
+        print(f"{row['name']:34} {row['format']:6} {row['scheme']:8} {texts[0][:120]}")
     defects = [row for row in rows if "defect" in row]
     print(f"\n{len(defects)} defects")
     for row in defects:
@@ -228,6 +278,7 @@ def summarise(results: list[Row], seconds: float) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("-o", "--out", type=Path, metavar="FOLDER", help="keep results, and go on")
     parser.add_argument("--only", default="*", metavar="PATTERN", help="names such as 'conv2d/*'")
     parser.add_argument("--float", action="store_true", help="float32 files only")
     parser.add_argument("--workers", type=int, default=2, metavar="N")
@@ -242,9 +293,12 @@ def main() -> int:
         parser.error(f"--only {args.only}: no entry of the zoo has such a name")
     schemes = ["float32"] if args.float else list(SCHEMES)
     start = perf_counter()
-    results = []
-    for result in run(entries, schemes, args.workers):
+    results = kept(args.out, entries, schemes)
+    done = {result["name"] for result in results}
+    for result in run([e for e in entries if e.name not in done], schemes, args.workers):
         results.append(result)
+        if args.out:
+            keep(args.out, schemes, result)
         for row in result["rows"]:
             print(line(result["name"], row), flush=True)
     order = {entry.name: number for number, entry in enumerate(entries)}
@@ -252,7 +306,7 @@ def main() -> int:
     if args.json:
         Path(args.json).write_text(json.dumps(results, indent=1) + "\n", "utf-8")
     slow = Counter({result["name"]: result["seconds"] for result in results}).most_common(3)
-    code = summarise(results, perf_counter() - start)
+    code = summarise(results, len(entries), perf_counter() - start)
     print("slowest:", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in slow))
     return code
 
