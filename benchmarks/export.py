@@ -9,7 +9,8 @@ and onnxruntime's `quant_pre_process` and `quantize_static` with the settings th
 The sides take turns, each time in a fresh process. The clock starts with TensorFlow imported and the
 Keras model in memory and stops when the last file is written; what a side imports or starts beyond
 TensorFlow counts. edgekit's includes what stock leaves to its user: metadata, a trial load of each file
-and the manifest; its cache is off. Memory is the proportional set size (PSS) of the process and its
+and the manifest; its cache is off. Of its time, what the check of every file
+against the model takes is told. Memory is the proportional set size (PSS) of the process and its
 children, sampled while the clock runs.
 
 The MobileNetV2 is seeded and untrained, with the batch normalisation adapted to the images: without
@@ -39,6 +40,7 @@ from mobilenet import make as make_mobilenet
 
 import edgekit
 from edgekit.artifact import SCHEMES
+from edgekit.convert import finish
 from edgekit.metrics.distances import agreement, predicted_classes, sqnr_db
 from edgekit.samples import Samples, load_samples
 
@@ -123,11 +125,34 @@ def side(name: str, path: Path, calibration: Path, out: Path) -> None:
     print("ready", flush=True)
     sys.stdin.readline()
     start, used = time.perf_counter(), processor_seconds()
+    checking = 0.0
     if name == "stock":
         stock(model, x, out)
     else:
-        with_edgekit(model, path, x, out)
-    print(f"seconds {time.perf_counter() - start} {processor_seconds() - used}", flush=True)
+        with timed(finish, "_checked") as seconds:
+            with_edgekit(model, path, x, out)
+        checking = sum(seconds)
+    spent = time.perf_counter() - start, processor_seconds() - used, checking
+    print("seconds", *spent, flush=True)
+
+
+@contextlib.contextmanager
+def timed(module: Any, name: str) -> Iterator[list[float]]:
+    """The seconds that each call of a module's function takes while this is open."""
+    function, seconds = getattr(module, name), []
+
+    def measured(*args: Any, **kwargs: Any) -> Any:
+        start = time.perf_counter()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            seconds.append(time.perf_counter() - start)
+
+    setattr(module, name, measured)
+    try:
+        yield seconds
+    finally:
+        setattr(module, name, function)
 
 
 def processor_seconds() -> float:
@@ -135,8 +160,10 @@ def processor_seconds() -> float:
     return sum(os.times()[:4])
 
 
-def run_side(name: str, path: Path, calibration: Path, out: Path) -> tuple[float, float, float]:
-    """Seconds, processor seconds and peak megabytes of one side; its files are in `out`."""
+def run_side(
+    name: str, path: Path, calibration: Path, out: Path
+) -> tuple[float, float, float, float]:
+    """Seconds, processor seconds, those of the check, and peak megabytes of a side; files are in `out`."""
     out.mkdir()
     words = ["--side", name, str(path), str(calibration), str(out)]
     with subprocess.Popen(
@@ -162,7 +189,8 @@ def run_side(name: str, path: Path, calibration: Path, out: Path) -> tuple[float
         sampler.join()
     if told is None:
         raise SystemExit(f"{name} failed; run: {' '.join([sys.executable, __file__, *words])}")
-    return float(told[0]), float(told[1]), max(peak)
+    wall, used, checking = map(float, told)
+    return wall, used, checking, max(peak)
 
 
 def sample_memory(pid: int, done: threading.Event, peak: list[float]) -> None:
@@ -233,21 +261,20 @@ def compare_sides(
 ) -> None:
     path, calibration, held = made
     np.savez(folder / "calibration.npz", x=next(iter(calibration.inputs.values())))
-    measured: dict[str, list[tuple[float, float, float]]] = {name: [] for name in SIDES}
+    measured: dict[str, list[tuple[float, float, float, float]]] = {name: [] for name in SIDES}
     for turn in range(turns):
         for name in SIDES:
             out = folder / (name if not turn else f"{name}{turn}")
             measured[name].append(run_side(name, path, folder / "calibration.npz", out))
-            wall, used, peak = measured[name][-1]
-            print(
-                f"{path.stem} {name:8} {wall:7.2f} s   processor {used:7.2f} s   peak {peak:6.0f} MB",
-                flush=True,
-            )
+            wall, used, checking, peak = measured[name][-1]
+            row = f"{wall:7.2f} s   processor {used:7.2f} s   peak {peak:6.0f} MB"
+            check = f"   check {checking:5.2f} s, {checking / wall:.1%}" if checking else ""
+            print(f"{path.stem} {name:8} {row}{check}", flush=True)
     stock_side, our_side = (
         [statistics.median(column) for column in zip(*measured[name], strict=True)]
         for name in SIDES
     )
-    wall, used, peak = (a / b for a, b in zip(stock_side, our_side, strict=True))
+    wall, used, _, peak = (a / b if b else 0 for a, b in zip(stock_side, our_side, strict=True))
     print(
         f"{path.stem}: {wall:.1f} x as fast as stock, {used:.1f} x less processor time, "
         f"{1 / peak:.2f} x its peak memory"
