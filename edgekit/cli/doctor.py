@@ -17,11 +17,8 @@ from edgekit.runtime.suitability import suitability
 
 _SUMS = {
     None: "unknown: no onnxruntime that runs",
-    False: "exact: onnxruntime's int8 sums do not saturate here",
-    True: (
-        "onnxruntime's int8 sums saturate here: edgekit's own files have none that do, others are run "
-        "in its exact mode (edgekit inspect names them)"
-    ),
+    False: "sums are exact here",
+    True: "sums saturate here: files that need it run in onnxruntime's exact mode",
 }
 EXAMPLE = "edgekit doctor --json build/host.json"
 

@@ -134,7 +134,13 @@ def int8_onnx(
             nodes_to_quantize=[],
             nodes_to_exclude=[],
             op_types_to_quantize=[*registry.QLinearOpsRegistry, *registry.QDQRegistry],
-            extra_options={},
+            extra_options={
+                # One scale each.
+                "TensorQuantOverrides": {
+                    node.input[1]: [{"quant_type": quantization.QuantType.QInt8, "symmetric": True}]
+                    for node in _of_stacks(plain)
+                }
+            },
         )
         quantizer.quantize_model()
         proto, plan = quantizer.model.model, Plan({})
@@ -183,7 +189,7 @@ def dynamic_onnx(float_file: bytes) -> bytes:
             quantization.quantize_dynamic(
                 prepared,
                 target,
-                nodes_to_exclude=_stacked(plain),
+                nodes_to_exclude=[node.name for node in _of_stacks(plain)],
                 weight_type=quantization.QuantType.QInt8,
                 per_channel=True,
                 op_types_to_quantize=list(_DYNAMIC),
@@ -202,11 +208,11 @@ def dynamic_onnx(float_file: bytes) -> bytes:
     return content
 
 
-def _stacked(proto: Any) -> list[str]:
-    """Products with a stack of constant matrices, whose scales per channel onnxruntime refuses."""
+def _of_stacks(proto: Any) -> list[Any]:
+    """Products with a stack of constant matrices. onnxruntime fails where those have several scales."""
     ranks = {tensor.name: len(tensor.dims) for tensor in proto.graph.initializer}
     return [
-        node.name
+        node
         for node in proto.graph.node
         if node.op_type == "MatMul" and ranks.get(node.input[1], 0) > 2
     ]

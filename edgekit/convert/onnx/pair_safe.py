@@ -246,4 +246,4 @@ def _graphs(graph: Any) -> Iterator[Any]:
 
 def _store(tensor: Any, values: NDArray[Any]) -> None:
     numpy_helper = require("onnx.numpy_helper", "export", _PURPOSE)
-    tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(values), tensor.name))
+    tensor.CopyFrom(numpy_helper.from_array(np.asarray(values, order="C"), tensor.name))

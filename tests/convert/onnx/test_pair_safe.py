@@ -146,6 +146,11 @@ def matrices() -> Net:
     return net.add("MatMul", "x", net.constant(7, 3))
 
 
+def stack() -> Net:
+    net = Net((1, 6, 10))
+    return net.add("Reshape", "x", net.whole(6, 1, 10)).add("MatMul", "x", net.constant(6, 10, 9))
+
+
 def one_weight_twice() -> Net:
     net = Net((1, 10))
     kernel = net.constant(10, 10)
@@ -170,6 +175,7 @@ NETS: dict[str, Callable[[], Net]] = {
         transposed_convolution,
         dense,
         matrices,
+        stack,
         one_weight_twice,
         recurrent,
     )
