@@ -113,7 +113,8 @@ def _with_state(
 ) -> Iterator[Results]:
     runner.reset()
     for item in items:
-        results = runner.infer({**state, **item})
+        with runner._carried():
+            results = runner.infer({**state, **item})
         state = {name: results[output] for name, output in carry.items()}
         yield results
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from _thread import allocate_lock
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from types import TracebackType
@@ -84,6 +85,7 @@ class Runner(ABC):
         self._closed = False
         # Of a forked child: to be opened again before its first use there.
         self._stale = False
+        self._carrying = False
         self.backend, self.signatures = self._open(backend)
         self._siblings: WeakValueDictionary[str | None, Runner] = WeakValueDictionary()
         names = self.signatures
@@ -260,8 +262,9 @@ class Runner(ABC):
     ) -> Iterator[dict[str, NDArray[Any]]]:
         """`infer` on each of `items` in turn, with state from one to the next.
 
-        State that the file keeps itself (variables) is reset first. State that goes through
-        inputs and outputs (a recurrent state, a key-value cache) starts as zeros and is carried.
+        State that the file keeps itself (variables) is reset first, and kept from one item to the
+        next: fused LSTM operators too, which `infer` has begin anew. State that goes through inputs and
+        outputs (a recurrent state, a key-value cache) starts as zeros and is carried.
 
         Args:
             items: dictionaries as `infer` takes them, without the inputs that carry state.
@@ -326,6 +329,15 @@ class Runner(ABC):
         from edgekit.runtime.raw_data import classify
 
         return classify(self, x, top)
+
+    @contextmanager
+    def _carried(self) -> Iterator[None]:
+        """Inferences in it go on where the last one ended, whatever the file."""
+        self._carrying = True
+        try:
+            yield
+        finally:
+            self._carrying = False
 
     def reset(self) -> None:
         """Set state that the file keeps from one call to the next (variables) to its beginning."""

@@ -48,6 +48,9 @@ class TfliteRunner(Runner):
             signatures = tuple(self._interpreter.get_signature_list())
         except (ValueError, RuntimeError) as error:
             raise self._unloadable(error) from error
+        # Whether variables are set to zeros before an inference: asked when there was one before.
+        self._forgets: bool | None = None
+        self._used = False
         # Asking the installed metadata would cost a cold start more than all else here.
         version = importlib.import_module(module.split(".")[0]).__version__
         return Backend(backend, version), signatures
@@ -130,12 +133,14 @@ class TfliteRunner(Runner):
         return memory
 
     def _run(self, arrays: list[Any]) -> list[NDArray[Any]]:
+        if self._shapes is not None:
+            self._interpreter = self._shapes.interpreter([x.shape for x in arrays])
+        if self._forgets is not False and not self._carrying:
+            self._forget()
         if self._call is not None:
             names = (spec.name for spec in self.inputs)
             results = self._call(**dict(zip(names, arrays)))
             return [np.asarray(results[spec.name]) for spec in self.outputs]
-        if self._shapes is not None:
-            self._interpreter = self._shapes.interpreter([x.shape for x in arrays])
         interpreter = self._interpreter
         if self._single:
             # Most models: half a microsecond of loops saved, where some need but two themselves.
@@ -150,6 +155,19 @@ class TfliteRunner(Runner):
         # What has no axes it gives as a number.
         return [np.asarray(interpreter.get_tensor(index)) for index in self._output_indices]
 
+    def _forget(self) -> None:
+        """Before an inference that begins anew: zeros where the last one's sequence left its state."""
+        if self._used and self._forgets is None:
+            self._forgets = self._reads_sequences()
+        if self._used and self._forgets:
+            self._interpreter.reset_all_variables()
+        self._used = True
+
+    def _reads_sequences(self) -> bool:
+        from edgekit.formats.tflite_state import reads_sequences
+
+        return reads_sequences(self.artifact.path)
+
     def _read_metadata(self) -> Metadata | None:
         from edgekit.formats.metadata import read_tflite
 
@@ -158,7 +176,7 @@ class TfliteRunner(Runner):
     def _keeps_state(self) -> bool:
         from edgekit.formats.tflite_state import state_of
 
-        return any(state_of(self.artifact.path))
+        return any(state_of(self.artifact.path)) and not self._reads_sequences()
 
     def _reset(self) -> None:
         from edgekit.formats.tflite_state import state_of

@@ -194,6 +194,21 @@ def sliding() -> bytes:
     return _by_hand(tensors, operator, schema.BuiltinOperator.SVDF, constants=ones)
 
 
+def summing() -> bytes:
+    """Sums up the three steps that it is given, in a fused operator that keeps its last sum."""
+    names = ("x", "feature", "before", "bias", "memory", "sums")
+    shapes = ((1, 3, 1), (1, 1), (1, 1), (1,), (1, 1), (1, 3, 1))
+    tensors = [_tensor(name, shape) for name, shape in zip(names, shapes, strict=True)]
+    tensors[4].isVariable = True
+    operator = schema.OperatorT()
+    operator.inputs, operator.outputs = [0, 1, 2, 3, 4], [5]
+    operator.builtinOptionsType = schema.BuiltinOptions.SequenceRNNOptions
+    operator.builtinOptions = schema.SequenceRNNOptionsT()
+    fixed = {number: np.full(1, number != 3, np.float32) for number in (1, 2, 3)}
+    builtin = schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_RNN
+    return _by_hand(tensors, operator, builtin, constants=fixed)
+
+
 def _tensor(
     name: str, shape: tuple[int, ...], kind: int = schema.TensorType.FLOAT32
 ) -> schema.TensorT:

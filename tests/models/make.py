@@ -41,6 +41,7 @@ from graphs import (
     sliding,
     specs_of,
     stubborn,
+    summing,
     texts,
     texts_as_onnx,
     tflite,
@@ -281,7 +282,7 @@ def main() -> None:
 
     specs = [tf.TensorSpec((None, 6), tf.float32, "signal")]
     write("stubborn.float32.tflite", tflite({"serving_default": (stubborn, specs)}))
-    for build in (counter, ledger, lookup, sliding):
+    for build in (counter, ledger, lookup, sliding, summing):
         write(f"{build.__name__}.float32.tflite", build())
     write("pixels.int8.tflite", pixels())
 

@@ -26,7 +26,9 @@ FILES = sorted(p.name for p in FOLDER.iterdir() if p.suffix == ".tflite") + sort
 )
 # Ask for a batch that they refuse, or answer differently each time.
 FILES = [
-    name for name in FILES if not name.startswith(("stubborn", "counter", "ledger", "sliding"))
+    name
+    for name in FILES
+    if not name.startswith(("stubborn", "counter", "ledger", "sliding", "summing"))
 ]
 DTYPES = (
     *(

@@ -10,7 +10,7 @@ import pytest
 
 import edgekit
 from edgekit.errors import TensorError, UsageError
-from edgekit.formats.tflite_state import state_of
+from edgekit.formats.tflite_state import reads_sequences, state_of
 
 STEPS = [{"amount": np.full((1, 2), n, np.float32)} for n in (1, 2, 3)]
 ENDINGS = [".tflite"] + ([".onnx"] if find_spec("onnxruntime") else [])
@@ -53,6 +53,28 @@ def test_a_tensor_of_state_is_kept_and_reset(models: Path, interpreter: str) -> 
         assert runner.infer(items[0])["sum"].item() == 1
         with pytest.raises(UsageError, match="keeps state"):
             runner.map(items, workers=2)
+
+
+def test_a_sequence_begins_anew_unless_it_is_streamed(models: Path, interpreter: str) -> None:
+    with edgekit.load(models / "summing.float32.tflite", backend=interpreter) as runner:
+        x = np.array([[[1], [2], [4]], [[8], [16], [32]]], np.float32)
+        items = [{"x": each[None]} for each in x]
+        alone = [[1, 3, 7], [8, 24, 56]]
+        for _ in range(2):
+            assert [runner.infer(item)["sums"].ravel().tolist() for item in items] == alone
+            assert [runner.infer_raw(item)["sums"].ravel().tolist() for item in items] == alone
+            assert runner.infer_batch({"x": x})["sums"][..., 0].tolist() == alone
+            streamed = [answer["sums"].ravel().tolist() for answer in runner.stream(items)]
+            assert streamed == [[1, 3, 7], [15, 31, 63]]
+        got = [answer["sums"].ravel().tolist() for answer in runner.map(items * 20, workers=2)]
+        assert got == alone * 20
+
+
+def test_what_is_left_of_a_sequence(models: Path) -> None:
+    assert state_of(models / "summing.float32.tflite") == (True, False)
+    assert reads_sequences(models / "summing.float32.tflite")
+    for other in ("sliding", "counter", "recurrent"):
+        assert not reads_sequences(models / f"{other}.float32.tflite")
 
 
 def test_a_table_is_no_state(models: Path, interpreter: str) -> None:
