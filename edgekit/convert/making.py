@@ -130,11 +130,11 @@ def make(
         }
         stored = _Given(_store(samples, folder, "c"), _store(validation, folder, "v"))
         contents: dict[str, bytes | str] = {}
-        with quiet(verbose), freeze(source, recipe.batch_size, folder) as frozen:
+        with quiet(verbose), freeze(source, recipe.batch_size, folder, samples) as frozen:
             if samples is not None and frozen.places.tensors:
                 stored = replace(stored, learned=_learned(frozen, samples))
             layers = (tuple(frozen.layers), tuple(sorted(spec.name for spec in frozen.outputs)))
-            ends = frozen.inputs, frozen.outputs
+            ends, undone = (frozen.inputs, frozen.outputs), frozen.notes
             for format in _FLOATS:
                 if all(file.format != format for file in possible):
                     continue
@@ -151,7 +151,7 @@ def make(
                 yield file, content
             elif file.scheme == "float32":
                 made = _float(content, file, aims[file.format], layers)
-                yield file, made if isinstance(made, str) else replace(made, ends=ends)
+                yield file, made if isinstance(made, str) else _told(made, ends, undone)
         waiting = {
             workers[format]: list(files)
             for format, files in variants.items()
@@ -160,10 +160,18 @@ def make(
         while waiting:
             for worker in first_done(list(waiting)):
                 made = worker.receive()
-                made = made if isinstance(made, str) else replace(made, ends=ends)
+                made = made if isinstance(made, str) else _told(made, ends, undone)
                 yield waiting[worker].pop(0), made
                 if not waiting[worker]:
                     del waiting[worker]
+
+
+def _told(made: Made, ends: Any, undone: tuple[str, ...]) -> Made:
+    """A file with what the trace says of it."""
+    if not undone:
+        return replace(made, ends=ends)
+    fallbacks = [*undone, *made.notes.get("fallbacks", ())]
+    return replace(made, ends=ends, notes={**made.notes, "fallbacks": fallbacks})
 
 
 def _learned(frozen: Frozen, samples: Samples) -> Learned:

@@ -73,5 +73,11 @@ class KerasRunner(Runner):
     def _read_metadata(self) -> Metadata | None:
         return self._source.metadata if self._loaded is None else read(self.artifact.path)
 
+    def _keeps_state(self) -> bool:
+        return bool(self._source.states)
+
+    def _reset(self) -> None:
+        self._source.reset()
+
     def _close(self) -> None:
         del self._function, self._source, self._loaded

@@ -36,6 +36,7 @@ class SourceModel:
         call: TensorFlow tensors by input name to tensors by output name, in inference mode;
             works eagerly and inside a `tf.function`.
         variables: the `tf.Variable` objects that `call` reads.
+        states: those that stateful recurrent layers keep from one call to the next; no `variables`.
         metadata: what the file says about itself; empty where it does not.
         origin: what `artifact` is where that is no file.
     """
@@ -47,6 +48,7 @@ class SourceModel:
     outputs: tuple[TensorSpec, ...]
     call: Callable[[Tensors], dict[str, Any]]
     variables: tuple[Any, ...]
+    states: tuple[Any, ...] = ()
     metadata: Metadata = field(default_factory=Metadata)
     origin: Artifact | None = None
 
@@ -54,6 +56,11 @@ class SourceModel:
     def artifact(self) -> Artifact:
         """What it was made of, with its name and SHA-256."""
         return self.origin or Artifact.of(self.path)
+
+    def reset(self) -> None:
+        """Set the states to zeros, as the model began with."""
+        for state in self.states:
+            state.assign(np.zeros(state.shape, state.dtype.as_numpy_dtype))
 
     @property
     def classes(self) -> int | None:
@@ -94,6 +101,24 @@ def from_keras(path: Path, flavour: str, model: Any) -> SourceModel:
         variables=tuple(getattr(variable, "value", variable) for variable in model.variables)
         if flavour == "keras"
         else tuple(model.variables),
+        states=_states(model),
+    )
+
+
+def layers_of(model: Any) -> list[Any]:
+    """A Keras model's layers, those inside of layers too."""
+    # No public way leads to the layers inside of layers, such as a Bidirectional's.
+    return list(model._flatten_layers(include_self=False, recursive=True))
+
+
+def _states(model: Any) -> tuple[Any, ...]:
+    """What stateful recurrent layers keep; neither flavour counts it among a model's variables."""
+    kept: list[Any] = []
+    for layer in layers_of(model):
+        if getattr(layer, "stateful", False) and hasattr(layer, "cell"):
+            kept += _flatten(list(layer.states or ()))
+    return tuple(
+        getattr(state, "value", state) if hasattr(state, "path") else state for state in kept
     )
 
 

@@ -12,8 +12,8 @@ import pytest
 import edgekit
 from edgekit import document
 from edgekit.convert.refusals import kind_of
-from edgekit.convert.trace.freeze import UNROLLED_STEPS
 from edgekit.errors import ExportError
+from edgekit.models.source import UNROLLED_STEPS
 from edgekit.recipe import ExportRecipe
 from edgekit.samples import Samples
 

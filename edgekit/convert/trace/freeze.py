@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from edgekit.convert.trace.agreement import agrees, from_zero
 from edgekit.convert.trace.attention_masks import attention_rules
 from edgekit.convert.trace.fake_quant import Places, without_fake_quant
 from edgekit.convert.trace.lowering import FOR_ALL, FOR_TFLITE, lowered
+from edgekit.convert.trace.recurrent import is_operator_in_onnx, recurrence
 from edgekit.errors import ExportError, one_line, require
-from edgekit.models.source import UNROLLED_STEPS, SourceModel
+from edgekit.models.source import SourceModel, layers_of
+from edgekit.samples import Samples
 from edgekit.tensor import TensorSpec
 
 SIGNATURE = "serving_default"
@@ -25,12 +28,14 @@ class Frozen:
 
     Attributes:
         saved_model: a folder with the model as its ``serving_default`` signature, lowered for TFLite.
-        graph: the same as a GraphDef without variables; None if the model has a state or a table,
+        graph: a GraphDef without variables that computes the same; None if the model has a state or a table,
             which no constant can stand for.
         inputs, outputs: with the batch that was fixed, or None for an open one.
         input_tensors, output_tensors: what they are called in `graph`, in the same order.
         layers: the names of the model's Keras layers, those inside of layers too.
         places: where `graph` was rounded in quantisation-aware training; it is float values here.
+        notes: what was undone on the way, a line each.
+        nested: whether the SavedModel holds functions: loops, branches, states.
     """
 
     saved_model: Path
@@ -41,21 +46,101 @@ class Frozen:
     output_tensors: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
     places: Places = field(default_factory=Places)
+    notes: tuple[str, ...] = ()
+    nested: bool = False
 
 
 @contextmanager
-def freeze(source: SourceModel, batch: int | None, folder: Path | None = None) -> Iterator[Frozen]:
+def freeze(
+    source: SourceModel,
+    batch: int | None,
+    folder: Path | None = None,
+    samples: Samples | None = None,
+) -> Iterator[Frozen]:
     """Trace `source` with `batch` samples an inference; None leaves it open.
 
-    `folder` is where the SavedModel may lie meanwhile; the system's for temporary files if None.
+    `folder` is where the SavedModel may lie meanwhile; the system's for temporary files if None. With
+    `samples`, under the model's input names, it is held against the model where it was written otherwise.
 
     A fixed batch keeps shape arithmetic out of the file: one delegate partition instead of several.
 
     Raises:
         ExportError: the model cannot be traced with that batch, or an axis other than the batch is open.
     """
-    tf = require("tensorflow", "export", "Exporting a model")
     inputs = tuple(_with_batch(spec, batch) for spec in source.inputs)
+    function, steps, notes = _traced_alike(source, inputs, samples)
+    outputs = tuple(
+        TensorSpec(name, tensor.dtype.name, tuple(tensor.shape))
+        for name, tensor in function.structured_outputs.items()
+    )
+    frozen = _constant(function, outputs)
+    looped = frozen
+    if steps and frozen is not None and is_operator_in_onnx(source.flavour, _layers(source)):
+        looped = _constant(_traced(source, inputs, unroll=False)[0], outputs)
+    with TemporaryDirectory(prefix="edgekit-", dir=folder) as name:
+        place = Path(name)
+        if frozen is None or looped is None:
+            _save_with_variables(source, function, place)
+        else:
+            _write_saved_model(place, lowered(frozen.graph, FOR_TFLITE), frozen.takes, frozen.gives)
+        yield Frozen(
+            place,
+            None if looped is None else looped.graph,
+            inputs,
+            outputs,
+            tuple(looped.takes[spec.name].name for spec in inputs) if looped else (),
+            tuple(looped.gives[spec.name].name for spec in outputs) if looped else (),
+            tuple(layer.name for layer in _layers(source)),
+            looped.places if looped else Places(),
+            notes,
+            frozen is None or bool(frozen.graph.library.function),
+        )
+
+
+@dataclass(frozen=True)
+class _Constant:
+    """A graph without variables, with its inputs and outputs by name."""
+
+    graph: Any
+    takes: dict[str, Any]
+    gives: dict[str, Any]
+    places: Places
+
+
+def _constant(function: Any, outputs: Sequence[TensorSpec]) -> _Constant | None:
+    """A concrete function as such a graph; None if it changes variables or looks values up."""
+    constant = _without_variables(function)
+    if constant is None:
+        return None
+    graph = constant.graph.as_graph_def(add_shapes=True)
+    graph = lowered(graph, {**FOR_ALL, **attention_rules(graph)})
+    graph, places = without_fake_quant(graph)
+    # Results of a function stand in the order of a dictionary's sorted keys.
+    takes = dict(zip(function.structured_input_signature[1], constant.inputs, strict=True))
+    gives = dict(zip(sorted(spec.name for spec in outputs), constant.outputs, strict=True))
+    return _Constant(graph, takes, gives, places)
+
+
+def _traced_alike(
+    source: SourceModel, inputs: Sequence[TensorSpec], samples: Samples | None
+) -> tuple[Any, list[int], tuple[str, ...]]:
+    """A concrete function of the model, the loops written out in it, and what was undone to make it
+    answer alike."""
+    function, unrolled = _traced(source, inputs, unroll=True)
+    if not unrolled or agrees(function, source, inputs, _layers(source), samples):
+        return function, unrolled, ()
+    function, _ = _traced(source, inputs, unroll=False)
+    return (
+        function,
+        [],
+        ("recurrent layers are loops: written out, they do not answer as the model does",),
+    )
+
+
+def _traced(
+    source: SourceModel, inputs: Sequence[TensorSpec], *, unroll: bool
+) -> tuple[Any, list[int]]:
+    tf = require("tensorflow", "export", "Exporting a model")
     signature = {
         spec.name: tf.TensorSpec(spec.shape, spec.dtype, name=spec.name) for spec in inputs
     }
@@ -67,44 +152,16 @@ def freeze(source: SourceModel, batch: int | None, folder: Path | None = None) -
         }
 
     try:
-        with _plain_graphs(source):
-            function = tf.function(serve).get_concrete_function(**signature)
+        with (
+            _plain_graphs(source),
+            recurrence(source.flavour, _layers(source), unroll=unroll) as unrolled,
+        ):
+            return tf.function(serve).get_concrete_function(**signature), unrolled
     except (ValueError, TypeError, tf.errors.OpError) as error:
         raise ExportError(
             f"{source.path}: cannot be traced with inputs "
             f"{ {spec.name: list(spec.shape) for spec in inputs} }: {one_line(error)}"
         ) from error
-    outputs = tuple(
-        TensorSpec(name, tensor.dtype.name, tuple(tensor.shape))
-        for name, tensor in function.structured_outputs.items()
-    )
-    constant = _without_variables(function)
-    graph, takes, gives, places = None, {}, {}, Places()
-    if constant is not None:
-        graph = constant.graph.as_graph_def(add_shapes=True)
-        graph = lowered(graph, {**FOR_ALL, **attention_rules(graph)})
-        graph, places = without_fake_quant(graph)
-        # Results of a function stand in the order of a dictionary's sorted keys.
-        takes = dict(zip(function.structured_input_signature[1], constant.inputs, strict=True))
-        gives = dict(zip(sorted(spec.name for spec in outputs), constant.outputs, strict=True))
-    with TemporaryDirectory(prefix="edgekit-", dir=folder) as name:
-        place = Path(name)
-        if graph is None or (_names_an_operator(function) and not places.tensors):
-            module = tf.Module()
-            module.tracked = (list(source.variables), source.model)
-            tf.saved_model.save(module, place, signatures={SIGNATURE: function})
-        else:
-            _write_saved_model(place, lowered(graph, FOR_TFLITE), takes, gives)
-        yield Frozen(
-            place,
-            graph,
-            inputs,
-            outputs,
-            tuple(takes[spec.name].name for spec in inputs if takes),
-            tuple(gives[spec.name].name for spec in outputs if gives),
-            tuple(layer.name for layer in _layers(source)),
-            places,
-        )
 
 
 def _without_variables(function: Any) -> Any:
@@ -121,14 +178,28 @@ def _without_variables(function: Any) -> Any:
     return constant if len(arguments) == len(constant.inputs) else None
 
 
-def _names_an_operator(function: Any) -> bool:
-    """Whether a function in it says which operator it stands for, as tf_keras' LSTM does.
+def _save_with_variables(source: SourceModel, function: Any, folder: Path) -> None:
+    """A SavedModel of a model that changes variables; the states of its layers begin as zeros."""
+    tf = require("tensorflow", "export", "Exporting a model")
+    module = tf.Module()
+    module.tracked = (list(source.variables), list(source.states), source.model)
+    with from_zero(source):
+        tf.saved_model.save(module, folder, signatures={SIGNATURE: function})
+    _without_operator_names(folder / "saved_model.pb")
 
-    TensorFlow inlines such functions when it takes variables out; the TFLite converter makes one
-    fused operator of them.
+
+def _without_operator_names(path: Path) -> None:
+    """No function says which operator it stands for, as those of tf_keras' LSTM in a SavedModel do.
+
+    The TFLite converter would make a fused operator of it, which carries its state from one
+    inference to the next.
     """
-    functions = function.graph.as_graph_def().library.function
-    return any("api_implements" in inner.attr for inner in functions)
+    saved_model = require("tensorflow.core.protobuf.saved_model_pb2", "export", "Exporting a model")
+    saved = saved_model.SavedModel.FromString(path.read_bytes())
+    for meta in saved.meta_graphs:
+        for function in meta.graph_def.library.function:
+            function.attr.pop("api_implements", None)
+    path.write_bytes(saved.SerializeToString(deterministic=True))
 
 
 def _write_saved_model(folder: Path, graph: Any, takes: Any, gives: Any) -> None:
@@ -157,45 +228,23 @@ def _plain_graphs(source: SourceModel) -> Iterator[None]:
     """Let Keras 3 build graphs that converters can read and calibration can see, while it is traced.
 
     It compiles convolutions in groups by XLA, and what is compiled no converter opens: its functions
-    run as Python. Recurrent layers are loops, whose tensors no calibration sees: short ones are
-    unrolled. tf_keras stays as it is: TFLite knows its LSTM by the function's name.
+    run as Python.
     """
     tf = require("tensorflow", "export", "Exporting a model")
     if source.flavour != "keras":
         yield
         return
     before = tf.config.functions_run_eagerly()
-    unrolled = [layer for layer in _layers(source) if _is_short_loop(layer)]
     tf.config.run_functions_eagerly(True)
-    for layer in unrolled:
-        layer.unroll = True
     try:
         yield
     finally:
-        for layer in unrolled:
-            layer.unroll = False
         tf.config.run_functions_eagerly(before)
-
-
-def _is_short_loop(layer: Any) -> bool:
-    """Whether a layer is recurrent, over a known and small number of steps."""
-    if getattr(layer, "unroll", None) is not False or layer.stateful or layer.return_state:
-        return False
-    calls = [node.arguments.args for node in layer._inbound_nodes if node.arguments.args]
-    # A layer inside of another has no calls of its own, but remembers what it was built for.
-    built = (getattr(layer, "_build_shapes_dict", None) or {}).values()
-    shapes = [args[0].shape for args in calls] or [next(iter(built), ())]
-    return all(
-        len(shape) == 3 and shape[1] is not None and shape[1] <= UNROLLED_STEPS for shape in shapes
-    )
 
 
 def _layers(source: SourceModel) -> list[Any]:
     """A Keras model's layers, those inside of layers too."""
-    if source.flavour == "savedmodel":
-        return []
-    # No public way leads to the layers inside of layers, such as a Bidirectional's.
-    return list(source.model._flatten_layers(include_self=False, recursive=True))
+    return [] if source.flavour == "savedmodel" else layers_of(source.model)
 
 
 def _with_batch(spec: TensorSpec, batch: int | None) -> TensorSpec:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import edgekit
-from edgekit import document
 from edgekit.errors import ExportError
 
 
@@ -61,18 +60,6 @@ def test_an_input_that_is_a_single_number_is_refused(tmp_path: Path) -> None:
     tf.saved_model.save(module, tmp_path / "m", signatures={"serving_default": module.serve})
     with pytest.raises(ExportError, match="'gain': is a single number, expected an axis"):
         edgekit.export(tmp_path / "m", out=tmp_path / "out", schemes=["float32"])
-
-
-def test_tf_keras_lstm_is_one_operator(tmp_path: Path) -> None:
-    import tf_keras
-
-    signal = tf_keras.Input((4, 3), name="signal")
-    tf_keras.Model(signal, tf_keras.layers.LSTM(2)(signal)).save(tmp_path / "m.h5")
-    edgekit.export(tmp_path / "m.h5", out=tmp_path / "out", schemes=["float32"])
-    manifest = document.load(tmp_path / "out" / "manifest.json").to_json()
-    # Keras 3 would have built the layer from other functions.
-    assert manifest["source"]["flavour"] == "tf_keras"
-    assert "UNIDIRECTIONAL_SEQUENCE_LSTM" in manifest["files"][0]["ops"]["float32"]
 
 
 def test_inputs_that_nothing_reads_are_kept(tmp_path: Path) -> None:
