@@ -1,9 +1,10 @@
 """Measures which released interpreters run what, and writes ``edgekit/inspection/compatibility.json``.
 
-    python benchmarks/compatibility.py WORK [SCHEME.FORMAT ...]
+    python benchmarks/compatibility.py WORK [SCHEME.FORMAT ... | others]
 
 With kinds of files, such as ``float16.onnx dynamic.onnx``, these alone are made and tried, and what they
-tell of operators with types that the table does not hold is added to it.
+tell of operators and of types that the table does not hold is added to it. ``others`` stands for files
+that the zoo does not lead to (``benchmarks/wheels/others.py``).
 
 WORK keeps the corpus, the environments and the trials: what is there is not made again. About 40
 minutes and 6 GB the first time. Prints what fails where, and how well a table that never saw the composed
@@ -40,6 +41,7 @@ from edgekit.inspection.compatibility import Target, _Table, needs_of
 HERE = Path(__file__).parent
 TABLE = Path(compatibility.__file__).with_suffix(".json")
 HELD_OUT = "model/"
+OTHERS = "others"
 _RACING, _SLOWER = ("float32", "int8"), 1.1
 
 
@@ -104,16 +106,18 @@ def main(work: Path) -> None:
 
 def add(work: Path, kinds: Sequence[str]) -> None:
     """Try files of these kinds alone, and add to the table what it does not say."""
-    corpus, table = work / "added", json.loads(TABLE.read_text("utf-8"))
-    subprocess.run(
-        [sys.executable, HERE / "wheels" / "corpus.py", corpus, "0/1", *kinds], check=True
-    )
+    others = list(kinds) == [OTHERS]
+    corpus, table = work / (OTHERS if others else "added"), json.loads(TABLE.read_text("utf-8"))
+    script = [HERE / "wheels" / "others.py", corpus]
+    if not others:
+        script = [HERE / "wheels" / "corpus.py", corpus, "0/1", *kinds]
+    subprocess.run([sys.executable, *script], check=True)
     models = _models(corpus)
     operators = {file: needs_of(model) for file, model in models.items()}
-    formats = {kind.rsplit(".", 1)[1] for kind in kinds}
+    formats = {model.format for model in models.values()}
     names = [n for format in sorted(formats) for n in compatibility.INTERPRETERS[format]]
     found = list(environments(work / "env", names))
-    trials = [_trial(work / "added-tried", env, corpus) for env in found]
+    trials = [_trial(work / f"{corpus.name}-tried", env, corpus) for env in found]
     judges = _judges(trials, names)
     ends = {t.target: verdicts(t, judges[t.target.interpreter], operators) for t in trials}
     working = {}
@@ -123,7 +127,9 @@ def add(work: Path, kinds: Sequence[str]) -> None:
         for line in blamed:
             print(f"{target}: not all of {line}")
     pythons = {trial.target: trial.python for trial in trials}
-    new = document(pythons, working, {}, {}, set())
+    highest = _new_versions(work / f"{corpus.name}-claims", corpus, operators, trials, found, table)
+    new = document(pythons, working, highest, {}, set())
+    table["operators"] = dict(sorted({**table["operators"], **new["operators"]}.items()))
     for op, types in new["types"].items():
         known = table["types"].setdefault(op, {})
         # What the larger corpus said of a type stands: it saw more of it fail.
@@ -133,6 +139,29 @@ def add(work: Path, kinds: Sequence[str]) -> None:
     TABLE.write_text(text(table), "utf-8")
     print(f"wrote {TABLE.name}: {TABLE.stat().st_size} bytes")
     _report("added files", table, list(models), ends, models)
+
+
+def _new_versions(
+    claims: Path,
+    corpus: Path,
+    operators: Mapping[str, Sequence[Any]],
+    trials: Sequence[Trial],
+    found: Sequence[Environment],
+    table: Mapping[str, Any],
+) -> dict[Target, dict[str, int]]:
+    """The highest version of each TFLite operator that the table does not hold, by interpreter."""
+    newest = next((t for t in reversed(trials) if t.target.interpreter == "ai-edge-litert"), None)
+    if newest is None:
+        return {}
+    smallest = _smallest(corpus, operators, newest)
+    versions.write({op: p for op, p in smallest.items() if op not in table["operators"]}, claims)
+    highest = {}
+    for env in found:
+        if env.interpreter != "onnxruntime":
+            trial = _trial(claims.with_name(f"{claims.name}-tried"), env, claims)
+            ran = [file for file, end in trial.ends.items() if end == "runs"]
+            highest[trial.target] = versions.highest(ran)
+    return highest
 
 
 def _slower(folder: Path, found: Sequence[Environment]) -> set[Target]:

@@ -75,9 +75,10 @@ _HOMES = {
     "load_samples": "edgekit.samples",
 }
 
-# What rooms further right provide to the runtime, which knows their part alone: it runs Keras models
-# as well, and imports nothing of the room that loads them.
+# What rooms further right provide, where their part alone is known: the runtime runs Keras models as
+# well, and imports nothing of the room that loads them.
 _PARTS = {
+    "external-files": "edgekit.formats.onnx_external:external_files",
     "keras-runner": "edgekit.models.runner:KerasRunner",
     "describe-object": "edgekit.models.objects:artifact_of",
 }
@@ -124,6 +125,12 @@ def __getattr__(name: str) -> Any:
     value = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
+
+
+def part(name: str) -> Any:
+    """What ``"module:name"`` stands for, or a part of `_PARTS`."""
+    module, _, attribute = _PARTS.get(name, name).partition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 def __dir__() -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
+import edgekit
 from edgekit.errors import UsageError, check_type
 
 if TYPE_CHECKING:
@@ -96,16 +97,36 @@ class Artifact:
         return os.path.basename(os.path.normpath(self.file))
 
     @cached_property
+    def external(self) -> dict[str, Path | None]:
+        """The files beside an ``.onnx`` file that hold weights of it, by its names for them.
+
+        None stands for one that is not there or may not be read.
+        """
+        if self.format != "onnx":
+            return {}
+        found: dict[str, Path | None] = edgekit.part("external-files")(self.file)
+        return found
+
+    @cached_property
     def sha256(self) -> Sha256:
+        """Of the file; of one with external files or of a folder, over the names and hashes of all."""
+        import hashlib
+
         from edgekit.files import sha256_of
 
-        return sha256_of(self.file)
+        own = sha256_of(self.file)
+        if not self.external:
+            return own
+        lines = [f"{name}\0{sha256_of(p) if p else ''}\n" for name, p in self.external.items()]
+        return hashlib.sha256("".join([f"{own}\n", *lines]).encode()).hexdigest()
 
     @cached_property
     def size_bytes(self) -> _Bytes:
+        """Of the file with its external files; of all files of a folder."""
         if self.path.is_dir():
             return sum(p.stat().st_size for p in self.path.rglob("*") if p.is_file())
-        return self.path.stat().st_size
+        files = [self.path, *filter(None, self.external.values())]
+        return sum(path.stat().st_size for path in files)
 
     def recorded(self, file: str | None = None) -> Artifact:
         """The same artifact as a document holds it: with its hash and size of now.

@@ -70,7 +70,7 @@ def build(entry: Any, folder: Path, kinds: Sequence[str] = ()) -> None:
                     seen.add(content)
                     path = folder / f"{scheme}{ending}.{format}"
                     path.write_bytes(content)
-                    _write_inputs(path, tried)
+                    write_inputs(path, tried)
         except EdgekitError as error:
             print(f"{entry.name}{ending}: {error}"[:200], file=sys.stderr)
 
@@ -81,11 +81,11 @@ def _source(entry: Any) -> Any:
     for weight in model.weights:
         value = np.asarray(weight)
         if value.ndim >= 2 and value.dtype.kind == "f":
-            axis = -2 if "depthwise" in weight.path else -1
+            axis = -2 if "depthwise" in getattr(weight, "path", weight.name) else -1
             shape = [1] * value.ndim
             shape[axis] = value.shape[axis]
             weight.assign(value * 2 ** rng.uniform(-2, 1, shape).astype(value.dtype))
-    return from_keras(Path(entry.name), "keras", model)
+    return from_keras(Path(entry.name), getattr(entry, "flavour", "keras"), model)
 
 
 def _files(
@@ -171,7 +171,7 @@ def _quantized(content: bytes, manager: Any, statistics: Any) -> bytes:
     return bytes(work.quantize(statistics, enable_progress_report=False).quantized_model)
 
 
-def _write_inputs(path: Path, tried: dict[str, Any]) -> None:
+def write_inputs(path: Path, tried: dict[str, Any]) -> None:
     """What the file is fed, in the order and types of its own inputs; without it, it is not tried."""
     arrays = {}
     try:

@@ -27,9 +27,9 @@ class Aim:
     """For whom files of one format are made.
 
     Attributes:
-        targets: each must run the file.
+        targets: none may be known not to run the file.
         userlands: of a board, with the interpreter that each prefers, None where it has none; at
-            least one must run the file, and of the others it is said that they do not.
+            least one must not be known to fail, and of the others it is said that they do.
     """
 
     targets: tuple[Target, ...] = ()
@@ -71,7 +71,7 @@ class Fitted:
 
     Attributes:
         fallbacks: what was changed to that end.
-        warnings: where it does not run, or runs slower than a float file.
+        warnings: where it does not run, was not measured, or runs slower than a float file.
     """
 
     file: ModelFile
@@ -96,27 +96,31 @@ def fit(
         remake: for quantised TFLite files.
 
     Raises:
-        ExportError: a target, or every userland, cannot run it; names operators and layers.
+        ExportError: a target, or every userland, was seen not to run it; names operators and layers.
     """
     ways: list[str] = []
     for target in aim.interpreters:
         file, taken = _lower(file, target, remake)
         ways += taken
-    incompatibilities = {target: check(file.model, target) for target in aim.interpreters}
+    found = {target: check(file.model, target) for target in aim.interpreters}
+    failing = {target: _measured(found[target]) for target in aim.interpreters}
     for target in aim.targets:
-        if incompatibilities[target]:
-            raise ExportError(_refusal(target, incompatibilities[target], place))
+        if failing[target]:
+            raise ExportError(_refusal(target, failing[target], place))
     warnings = []
     for name, able in aim.userlands:
         if able is None:
             wanted = " or ".join(INTERPRETERS[file.model.format])
             warnings.append(f"does not run on {name}, which cannot install {wanted}")
-        elif incompatibilities[able]:
-            warnings.append(
-                f"does not run on {name}: {_refusal(able, incompatibilities[able], place)}"
-            )
+        elif failing[able]:
+            warnings.append(f"does not run on {name}: {_refusal(able, failing[able], place)}")
     if aim.userlands and len(warnings) == len(aim.userlands):
         raise ExportError(f"no userland of the board runs it: {'; '.join(warnings)}")
+    warnings += [
+        f"was not measured on {target}, try it there: {_lines(found[target], place)}"
+        for target in aim.interpreters
+        if found[target] and not failing[target]
+    ]
     if scheme == "int8":
         warnings += [
             f"is slower than the float32 file on {target}: prefer float32 there unless size counts"
@@ -135,6 +139,7 @@ def _lower(file: ModelFile, target: Target, remake: Remake | None) -> tuple[Mode
         content, ways = older_onnx(file.content, target)
         lower = ModelFile.read(content, "onnx")
         return (file, []) if check(lower.model, target) else (lower, ways)
+    incompatibilities = _measured(incompatibilities)
     in_float: frozenset[str] = frozenset()
     lower = file
     while (
@@ -147,17 +152,24 @@ def _lower(file: ModelFile, target: Target, remake: Remake | None) -> tuple[Mode
             lower = remake(in_float)
         except ExportError:
             break
-        incompatibilities = check(lower.model, target)
-    if incompatibilities:
+        incompatibilities = _measured(check(lower.model, target))
+    if incompatibilities or not in_float:
         return file, []
     return lower, [f"{', '.join(sorted(in_float))} left in float for {target}"]
+
+
+def _measured(found: Collection[Incompatibility]) -> tuple[Incompatibility, ...]:
+    """Those that were seen to fail."""
+    return tuple(each for each in found if each.measured)
 
 
 def _refusal(
     target: Target, incompatibilities: Collection[Incompatibility], place: Callable[[str], str]
 ) -> str:
-    lines = [
-        f"{place(m.tensor)}: {m.op}: {m.reason}" if m.op else m.reason for m in incompatibilities
-    ]
+    return f"{target} cannot run it. {_lines(incompatibilities, place)}"
+
+
+def _lines(found: Collection[Incompatibility], place: Callable[[str], str]) -> str:
+    lines = [f"{place(m.tensor)}: {m.op}: {m.reason}" if m.op else m.reason for m in found]
     more = f"; {len(lines) - 3} more" if len(lines) > 3 else ""
-    return f"{target} cannot run it. {'; '.join(lines[:3])}{more}"
+    return f"{'; '.join(lines[:3])}{more}"

@@ -135,6 +135,7 @@ class Model:
         inputs, outputs: of that graph, by the names that callers use.
         ir_version: of an ONNX file; 0 in TFLite.
         opsets: of an ONNX file, by domain; ONNX's own is ``""``.
+        signatures: of a TFLite file, the names of inputs and of outputs by the signature's.
     """
 
     format: str
@@ -144,6 +145,7 @@ class Model:
     outputs: Mapping[str, Tensor]
     ir_version: int = 0
     opsets: Mapping[str, int] = field(default_factory=dict)
+    signatures: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
 
     @property
     def operators(self) -> Iterator[Operator]:

@@ -50,13 +50,14 @@ def model_of(file: TfliteFile) -> Model:
     """
     read = [_graph(i, graph) for i, graph in enumerate(file.graphs)]
     graphs = tuple(graph for graph, _ in read)
+    signatures = {s.name: (tuple(s.inputs), tuple(s.outputs)) for s in file.signatures}
     for signature in file.signatures:
         tensors = read[signature.graph][1]
         inputs, outputs = (
             {name: tensors[i] for name, i in named.items()}
             for named in (signature.inputs, signature.outputs)
         )
-        return Model("tflite", graphs, signature.graph, inputs, outputs)
+        return Model("tflite", graphs, signature.graph, inputs, outputs, signatures=signatures)
     inputs, outputs = (
         {tensor.name: tensor for tensor in tensors}
         for tensors in (graphs[0].inputs, graphs[0].outputs)

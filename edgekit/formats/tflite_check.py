@@ -227,7 +227,7 @@ class _Reader:
                 self._walk.check_union(dimension, field, schema.VECTORS_OF_SPARSE_INDICES)
 
     def _signature(self, signature: Table, graphs: Sequence[TfliteGraph]) -> Signature:
-        self._walk.text(signature, schema.SignatureDef.SIGNATURE_KEY)
+        name = self._walk.text(signature, schema.SignatureDef.SIGNATURE_KEY)
         graph = signature.number(schema.SignatureDef.SUBGRAPH_INDEX, "I")
         _one_inside(graph, len(graphs), "a signature names subgraph")
         inputs, outputs = (
@@ -237,7 +237,7 @@ class _Reader:
             }
             for field in (schema.SignatureDef.INPUTS, schema.SignatureDef.OUTPUTS)
         )
-        return Signature(graph, inputs, outputs)
+        return Signature(name, graph, inputs, outputs)
 
     def _named(self, entry: Table, graph: TfliteGraph) -> int:
         index = entry.number(schema.TensorMap.TENSOR_INDEX, "I")

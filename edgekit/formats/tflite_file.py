@@ -148,6 +148,7 @@ class TfliteGraph:
 class Signature:
     """A way into the file: the graph, and places of tensors in it by the names that callers use."""
 
+    name: str
     graph: int
     inputs: dict[str, int]
     outputs: dict[str, int]

@@ -1,8 +1,8 @@
 """Compatibility: which interpreters load and rightly run a file, from a table that was measured.
 
 The table, ``compatibility.json``, is made by ``benchmarks/compatibility``: released wheels tried a
-corpus of small files, and each answer was compared with that of the newest. What was never seen to
-run counts as not running.
+corpus of small files, and each answer was compared with that of the newest. A file runs if all that it
+holds was seen to run, and does not if something of it was seen to fail; what nobody tried is unmeasured.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from edgekit.errors import UsageError, nearest
 from edgekit.formats.graph import Model
+from edgekit.formats.tflite_schema import OPERATORS
 from edgekit.inspection.needs import Need
 from edgekit.inspection.needs_onnx import onnx_needs
 from edgekit.inspection.needs_tflite import tflite_needs
@@ -24,6 +25,11 @@ INTERPRETERS = {
     "tflite": ("ai-edge-litert", "tflite-runtime"),
     "onnx": ("onnxruntime",),
 }
+
+
+# Of onnxruntime's operators beside ONNX' own.
+_DOMAINS = ("com.microsoft", "com.microsoft.nchwc", "ai.onnx.ml")
+_CUSTOM = "a custom operator, which runs where its maker's kernel is registered"
 
 
 @dataclass(frozen=True)
@@ -76,17 +82,19 @@ class Target:
 
 @dataclass(frozen=True)
 class Incompatibility:
-    """Why a target does not run a file.
+    """Why a target does not run a file, or is not known to.
 
     Attributes:
         op: the operator; "" if it is the file as a whole.
         tensor: the name of the operator's first output, which carries its layer's name in TFLite.
         reason: in words.
+        measured: whether it was seen to fail; it may run where it was not.
     """
 
     op: str
     tensor: str
     reason: str
+    measured: bool
 
 
 def needs_of(model: Model) -> tuple[Need, ...]:
@@ -95,14 +103,16 @@ def needs_of(model: Model) -> tuple[Need, ...]:
 
 
 def check(model: Model, target: Target) -> tuple[Incompatibility, ...]:
-    """Why `target` does not load a file of its format, or answers wrongly; empty if it is right."""
+    """Why `target` does not load a file of its format, answers wrongly, or is not known to be right.
+
+    Returns:
+        What was seen to fail first, then what is unmeasured; empty if all was seen to run.
+    """
     table = _Table.read()
-    incompatibilities = list(table.incompatibilities_of_file(model, target))
-    for need in dict.fromkeys(needs_of(model)):
-        reason = table.incompatibility(need, target)
-        if reason:
-            incompatibilities.append(Incompatibility(need.op, need.tensor, reason))
-    return tuple(incompatibilities)
+    needs = dict.fromkeys(needs_of(model))
+    found = table.incompatibilities_of_file(model, target)
+    found += [i for need in needs if (i := table.incompatibility(need, target))]
+    return tuple(sorted(found, key=lambda each: not each.measured))
 
 
 def loadable_by(model: Model) -> dict[str, tuple[str, ...]]:
@@ -111,16 +121,27 @@ def loadable_by(model: Model) -> dict[str, tuple[str, ...]]:
     Returns:
         Versions by interpreter, those of `INTERPRETERS[model.format]`; an empty tuple where none does.
     """
-    table = _Table.read()
-    # What decides, once each: a file repeats the same few operators.
-    distinct = {(n.op, n.types, n.version, n.rank): n for n in needs_of(model)}.values()
     return {
-        name: tuple(
-            version
-            for version in table.versions.get(name, ())
-            if not any(table.incompatibilities_of_file(model, Target(name, version)))
-            and not any(table.incompatibility(need, Target(name, version)) for need in distinct)
-        )
+        name: tuple(version for version, obstacles in row.items() if not obstacles)
+        for name, row in obstacles_by_version(model).items()
+    }
+
+
+def obstacles_by_version(model: Model) -> dict[str, dict[str, list[Incompatibility]]]:
+    """What `check` finds for every version of each interpreter of `INTERPRETERS[model.format]`.
+
+    Of operators that ask the same, the first alone is named.
+    """
+    table = _Table.read()
+    # A file repeats the same few operators.
+    distinct = {(n.op, n.types, n.version, n.rank): n for n in reversed(needs_of(model))}.values()
+
+    def obstacles(target: Target) -> list[Incompatibility]:
+        found = table.incompatibilities_of_file(model, target)
+        return found + [i for need in distinct if (i := table.incompatibility(need, target))]
+
+    return {
+        name: {version: obstacles(Target(name, version)) for version in table.versions[name]}
         for name in INTERPRETERS[model.format]
     }
 
@@ -203,34 +224,56 @@ class _Table:
         if limits is None:
             return []
         found = [
-            Incompatibility(
-                "", "", f"{key} {asked} is above {limits[key]}, the highest that {target} loads"
+            Incompatibility("", "", f"{word} {asked} is above {limits[key]}, the highest", True)
+            for key, word, asked in (
+                ("ir_version", "IR version", model.ir_version),
+                ("opset", "opset", opset),
             )
-            for key, asked in (("ir_version", model.ir_version), ("opset", opset))
             if asked > limits[key]
         ]
         if limits["tried_opset"] < opset <= limits["opset"]:
-            found.append(
-                Incompatibility("", "", f"operators of opset {opset} were not tried on {target}")
-            )
+            reason = f"operators of opset {opset} were not tried, of {limits['tried_opset']} were"
+            found.append(Incompatibility("", "", reason, False))
         return found
 
-    def incompatibility(self, need: Need, target: Target) -> str | None:
-        """Why `target` does not run an operator; None if it does."""
-        name = target.interpreter
-        if target.format == "tflite":
-            highest = self.highest.get(need.op, {}).get(target)
-            if not highest:
-                return f"{target} does not know the operator"
-            if need.version > highest:
-                return f"version {need.version} is above {highest}, the highest that {target} knows"
+    def incompatibility(self, need: Need, target: Target) -> Incompatibility | None:
+        """Why `target` does not run an operator, or is not known to; None if it does."""
+        found = self._of_operator(need, target) if target.format == "tflite" else None
+        found = found or self._of_types(need, target)
+        return found and Incompatibility(need.op, need.tensor, *found)
+
+    def _of_operator(self, need: Need, target: Target) -> tuple[str, bool] | None:
+        """A reason, and whether it was measured."""
+        if need.op.startswith("Flex"):
+            return "needs TensorFlow's kernels (the Flex delegate), which it does not have", True
+        if need.op not in self.highest:
+            # An operator of a newer schema has no name here, only its number.
+            own = need.op in OPERATORS or need.op.startswith("operator ")
+            return "the operator was not tried" if own else _CUSTOM, False
+        highest = self.highest[need.op][target]
+        if not highest:
+            return "does not know the operator", True
+        if need.version > highest:
+            return f"version {need.version} is above {highest}, the highest that it knows", True
+        return None
+
+    def _of_types(self, need: Need, target: Target) -> tuple[str, bool] | None:
+        """A reason, and whether it was measured."""
         rows = self.types.get((need.op, need.types), [])
-        runs = [rank for rank, spans in rows if target.version in spans.get(name, ())]
+        if not rows:
+            domain = need.op.rpartition(".")[0]
+            if domain and domain not in _DOMAINS:
+                return _CUSTOM, False
+            return f"types {need.types!r} were not tried", False
+        tried = max(rank for rank, _ in rows)
+        runs = [r for r, spans in rows if target.version in spans.get(target.interpreter, ())]
         if not runs:
-            return f"types {need.types!r} were not seen to run rightly on {target}"
+            return f"types {need.types!r} did not run rightly", True
         if need.rank > max(runs):
             return (
-                f"{need.rank} axes, and {target} was not seen to run it with more than {max(runs)}"
+                f"{need.rank} axes, and it ran rightly with {max(runs)} at most"
+                + (f" ({tried} at most were tried)" if need.rank > tried else ""),
+                need.rank <= tried,
             )
         return None
 

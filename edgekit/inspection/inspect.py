@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from edgekit.artifact import FORMATS, Artifact
@@ -16,15 +16,18 @@ from edgekit.formats.model_file import read_model
 from edgekit.formats.onnx import completed, properties
 from edgekit.formats.onnx_saturation import saturating
 from edgekit.inspection import costs
-from edgekit.inspection.compatibility import loadable_by
+from edgekit.inspection.compatibility import Incompatibility, obstacles_by_version
 from edgekit.inspection.inspection import (
     Activations,
     DeclaredTensor,
+    ExternalFile,
     Inference,
     Inspection,
     LayerCost,
     Macs,
+    Obstacle,
     SaturatingOp,
+    Signature,
     Weights,
     fallbacks,
 )
@@ -41,6 +44,8 @@ ANSWERS = frozenset({"Softmax", "Sigmoid"})
 _LEFT_IN_FLOAT = {"DIV": "the integer kernel ends the inference at a divisor that rounds to zero"}
 _INTEGER_SCHEMES = ("int8", "int16x8")
 _QUANTIZED = {"int8", "uint8", "int16", "int4"}
+# By interpreter and version, what stands in the way.
+_Found = Mapping[str, Mapping[str, Sequence[Incompatibility]]]
 
 
 @dataclass(frozen=True)
@@ -168,15 +173,15 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
     except ArtifactError as error:
         raise ArtifactError(f"{path}: {error}") from error
     # What was measured is told apart by what files declare, not by what can be inferred.
-    found, shapes = loadable_by(model), Shapes({})
+    found, shapes = _with_missing(obstacles_by_version(model), artifact), Shapes({})
     if artifact.format == "onnx":
-        shapes = shapes_of(artifact.path, len(content))
+        shapes = shapes_of(artifact.path, artifact.size_bytes)
         model = completed(model, shapes.known)
     scheme = metadata.recipe.get("scheme") if metadata else artifact.scheme
     operators = operators_of(model, scheme, fallbacks(metadata))
     return Inspection(
         artifact=artifact.recorded(),
-        compressed_size_bytes=compressed_size(content),
+        compressed_size_bytes=sum(map(compressed_size, (content, *_external(artifact)))),
         metadata=metadata,
         inputs=_declared(model.inputs),
         outputs=_declared(model.outputs),
@@ -186,9 +191,59 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
         weights=_weights(model),
         activations=_activations(model),
         shapes=Inference(shapes.reason),
-        delegate=partitions_of(artifact, model, len(content)),
-        loadable_by=found,
+        delegate=partitions_of(artifact, model),
+        loadable_by=_versions(found, lambda obstacles: not obstacles),
+        unmeasured_by=_versions(
+            found, lambda obstacles: bool(obstacles) and not any(o.measured for o in obstacles)
+        ),
+        obstacles=_obstacles(found),
+        ir_version=model.ir_version if artifact.format == "onnx" else None,
+        opsets={domain or "ai.onnx": version for domain, version in model.opsets.items()},
+        signatures=tuple(Signature(name, *ways) for name, ways in model.signatures.items()),
+        external_files=tuple(
+            ExternalFile(name, path.stat().st_size if path else None)
+            for name, path in artifact.external.items()
+        ),
         saturating=tuple(SaturatingOp(s.op, s.tensor, s.cured) for s in sums),
+    )
+
+
+def _external(artifact: Artifact) -> Iterator[bytes]:
+    return (path.read_bytes() for path in artifact.external.values() if path)
+
+
+def _with_missing(found: _Found, artifact: Artifact) -> _Found:
+    """With the external files that are not there, which stand in everybody's way."""
+    missing = [
+        Incompatibility("", "", f"the external file {name!r} is not there", True)
+        for name, path in artifact.external.items()
+        if path is None
+    ]
+    return {
+        name: {version: [*missing, *obstacles] for version, obstacles in row.items()}
+        for name, row in found.items()
+    }
+
+
+def _versions(
+    found: _Found, wanted: Callable[[Sequence[Incompatibility]], bool]
+) -> dict[str, tuple[str, ...]]:
+    return {
+        name: tuple(version for version, obstacles in row.items() if wanted(obstacles))
+        for name, row in found.items()
+    }
+
+
+def _obstacles(found: _Found) -> tuple[Obstacle, ...]:
+    """What stands in the way, each once for the versions of an interpreter where it does."""
+    versions: dict[tuple[str, Incompatibility], list[str]] = {}
+    for name, row in found.items():
+        for version, obstacles in row.items():
+            for each in obstacles:
+                versions.setdefault((name, each), []).append(version)
+    return tuple(
+        Obstacle(name, tuple(where), each.op, each.tensor, each.reason, each.measured)
+        for (name, each), where in versions.items()
     )
 
 

@@ -105,6 +105,47 @@ class SaturatingOp(Record):
 
 
 @dataclass(frozen=True)
+class Signature(Record):
+    """A way into a file, with inputs and outputs of its own by name."""
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ExternalFile(Record):
+    """A file beside an ONNX file that holds weights of it.
+
+    Attributes:
+        path: as the ONNX file names it, from its own folder.
+        size_bytes: None if it is not there.
+    """
+
+    path: str
+    size_bytes: Count | None
+
+
+@dataclass(frozen=True)
+class Obstacle(Record):
+    """Why versions of an interpreter do not run a file, or are not known to.
+
+    Attributes:
+        versions: the oldest first.
+        op: the operator; "" if it is the file as a whole.
+        tensor: the name of the operator's first output.
+        measured: whether it was seen to fail there; it may run where it was not.
+    """
+
+    interpreter: str
+    versions: tuple[str, ...]
+    op: str
+    tensor: str
+    reason: str
+    measured: bool
+
+
+@dataclass(frozen=True)
 class Inspection(Document):
     """What a model file holds, costs and runs on.
 
@@ -116,7 +157,13 @@ class Inspection(Document):
         weights: bytes by dtype.
         activations: memory for what flows.
         delegate: what XNNPACK takes of the main graph.
-        loadable_by: versions by interpreter, the oldest first.
+        loadable_by: versions by interpreter that were seen to run all that is in it, the oldest first.
+        unmeasured_by: versions of which nobody tried all that is in it, and nothing was seen to fail.
+        obstacles: what stands in the way of the others.
+        ir_version: of an ONNX file; None in TFLite.
+        opsets: of an ONNX file, by domain; ONNX's own is ``"ai.onnx"``.
+        signatures: of a TFLite file; the first gives `inputs` and `outputs`.
+        external_files: that an ONNX file keeps weights in.
         saturating: operators whose int8 sums may saturate; see `edgekit.formats.onnx_saturation`.
     """
 
@@ -135,6 +182,12 @@ class Inspection(Document):
     shapes: Inference
     delegate: Partitions
     loadable_by: dict[str, tuple[str, ...]]
+    unmeasured_by: dict[str, tuple[str, ...]] = field(default_factory=dict, metadata=LATER)
+    obstacles: tuple[Obstacle, ...] = field(default=(), metadata=LATER)
+    ir_version: Count | None = field(default=None, metadata=LATER)
+    opsets: dict[str, Count] = field(default_factory=dict, metadata=LATER)
+    signatures: tuple[Signature, ...] = field(default=(), metadata=LATER)
+    external_files: tuple[ExternalFile, ...] = field(default=(), metadata=LATER)
     saturating: tuple[SaturatingOp, ...] = field(default=(), metadata=LATER)
 
     @property

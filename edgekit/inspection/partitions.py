@@ -10,6 +10,7 @@ from typing import Any
 
 from edgekit.artifact import Artifact
 from edgekit.document.record import Count, Record, renamed
+from edgekit.errors import one_line
 from edgekit.formats.graph import Model, Shape
 from edgekit.runtime.child import run_in_child
 from edgekit.runtime.limits import Limits, limit_process
@@ -38,7 +39,7 @@ class Partitions(Record):
     reason: str | None = None
 
 
-def partitions_of(artifact: Artifact, model: Model, size_bytes: int) -> Partitions:
+def partitions_of(artifact: Artifact, model: Model) -> Partitions:
     """Load the file on ai-edge-litert in a child process and ask which operators it handed over."""
     if artifact.format != "tflite":
         return Partitions(None, None, "onnxruntime's processor provider runs all operators itself")
@@ -46,7 +47,7 @@ def partitions_of(artifact: Artifact, model: Model, size_bytes: int) -> Partitio
         return Partitions(None, None, "ai-edge-litert is not installed")
     if model.main != 0:
         return Partitions(None, None, "the interpreter tells of the first graph alone")
-    answer = _ask("delegated", artifact.path, size_bytes)
+    answer = _ask("delegated", artifact.path, artifact.size_bytes)
     if isinstance(answer, str):
         return Partitions(None, None, answer)
     operators = model.graphs[0].operators
@@ -119,7 +120,7 @@ def delegated(path: str, seconds: str, memory: str) -> Any:
         interpreter = module.Interpreter(model_path=native_path(path))
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        return f"ai-edge-litert cannot load it: {str(error)[:300]}"
+        return f"ai-edge-litert cannot load it: {one_line(error)}"
     details = getattr(interpreter, "_get_ops_details", None)
     if details is None:
         return "this ai-edge-litert does not tell its operators"

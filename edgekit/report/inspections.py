@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from edgekit.inspection.inspection import DeclaredTensor, Inspection
 from edgekit.report import units
@@ -17,6 +17,18 @@ def inspection_lines(found: Inspection) -> Iterator[tuple[str, str]]:
     """(what it is about, text); several lines may be about one thing."""
     size, packed = found.artifact.size_bytes, found.compressed_size_bytes
     yield "size", f"{size:,} bytes, {packed:,} compressed by xz"
+    for file in found.external_files:
+        held = (
+            "not there" if file.size_bytes is None else f"{file.size_bytes:,} bytes, counted above"
+        )
+        yield "external", f"{file.path}: {held}"
+    if found.ir_version is not None:
+        opsets = ", ".join(f"{domain} {version}" for domain, version in found.opsets.items())
+        yield "made for", f"IR version {found.ir_version}, opset {opsets or 'unknown'}"
+    if len(found.signatures) > 1:
+        for way in found.signatures:
+            ends = (", ".join(names) or "none" for names in (way.inputs, way.outputs))
+            yield "signature", f"{way.name}: {' to '.join(ends)}"
     for side, tensors in (("input", found.inputs), ("output", found.outputs)):
         for tensor in tensors:
             yield side, _declared(tensor)
@@ -39,9 +51,27 @@ def inspection_lines(found: Inspection) -> Iterator[tuple[str, str]]:
     peak = "unknown" if memory.peak_arena_bytes is None else f"{memory.peak_arena_bytes:,}"
     yield "activations", f"{memory.sum_bytes:,} bytes, arena about {peak} (estimate)"
     yield "XNNPACK", _delegate(found)
-    for name, versions in found.loadable_by.items():
-        ends = f"{versions[0]} to {versions[-1]} ({len(versions)})" if versions else "none measured"
-        yield "runs on", f"{name} {ends}"
+    yield from _interpreters(found)
+
+
+def _interpreters(found: Inspection) -> Iterator[tuple[str, str]]:
+    """Which versions run the file, which may, which do not, and why."""
+    for name, runs in found.loadable_by.items():
+        maybe = found.unmeasured_by.get(name, ())
+        yield "runs on", f"{name} {_versions(runs) or ('none measured' if maybe else 'none')}"
+        if maybe:
+            yield "unmeasured", f"{name} {_versions(maybe)}: not all of it was tried there"
+    for obstacle in found.obstacles:
+        what = f"{obstacle.op} ({obstacle.tensor}): " if obstacle.op else ""
+        about = "fails" if obstacle.measured else "unmeasured"
+        where = f"{obstacle.interpreter} {_versions(obstacle.versions)}"
+        yield about, f"{where}: {what}{obstacle.reason}"
+
+
+def _versions(versions: Sequence[str]) -> str:
+    if len(versions) < 2:
+        return "".join(versions)
+    return f"{versions[0]} to {versions[-1]} ({len(versions)})"
 
 
 def _declared(tensor: DeclaredTensor) -> str:

@@ -7,8 +7,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+import edgekit
 from edgekit.artifact import FORMATS, Artifact
-from edgekit.runtime.backends import backend_of, open_file, part
+from edgekit.runtime.backends import backend_of, open_file
 from edgekit.runtime.options import Options
 from edgekit.runtime.runner import Runner
 
@@ -53,7 +54,7 @@ def load(
     if isinstance(path, (str, os.PathLike)):
         artifact = Artifact.of(path)
     else:
-        artifact = part("describe-object")(path)
+        artifact = edgekit.part("describe-object")(path)
     if device is not None:
         from edgekit.device import detect_device, load_device
 

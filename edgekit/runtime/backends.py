@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 from importlib.util import find_spec
-from typing import Any
 
 import edgekit
 from edgekit.artifact import Artifact
@@ -71,7 +69,7 @@ def open_file(artifact: Artifact, backend: str, options: Options) -> Runner:
         ArtifactError: the backend cannot load the file.
     """
     rows = {name: runner for name, _, runner, _ in _BACKENDS[artifact.format]}
-    found: Runner = part(rows[backend])(artifact, backend, options)
+    found: Runner = edgekit.part(rows[backend])(artifact, backend, options)
     return found
 
 
@@ -79,9 +77,3 @@ def module_of(backend: str) -> str:
     """The module whose import brings a backend's native code; its package has the version."""
     rows = (row for rows in _BACKENDS.values() for row in rows)
     return next(module for name, module, _, _ in rows if name == backend)
-
-
-def part(name: str) -> Any:
-    """What ``"module:name"`` stands for, or a part that another room plays."""
-    module, _, attribute = edgekit._PARTS.get(name, name).partition(":")
-    return getattr(importlib.import_module(module), attribute)

@@ -10,6 +10,7 @@ import signal
 import stat
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import edgekit
@@ -54,7 +55,7 @@ def verify(
 
     The child runs it on zeros, random values, the extremes of its dtypes, NaN and infinities, and
     on several shapes where the file has dynamic dimensions. What passes is remembered in the user's cache
-    folder by the bytes' sha256, backend, versions, machine and options.
+    folder by the sha256 of the file and its external data, backend, versions, machine and options.
 
     The bytes are read once for check and hash, and hashed again after the trial. Whoever can write
     to the file between this and its load, or while it is mapped, can still put another in its
@@ -76,9 +77,10 @@ def verify(
     data = _content(path)
     sha256 = hashlib.sha256(data).hexdigest()
     version = importlib.import_module(module_of(backend).partition(".")[0]).__version__
-    words = (sha256, backend, version, f"edgekit-{edgekit.__version__}", platform.machine())
-    # Weights may lie in other files beside an .onnx file, and no hash of ours covers them.
-    whole = artifact.format != "onnx" or b"location" not in data
+    files = replace(artifact)
+    words = (files.sha256, backend, version, f"edgekit-{edgekit.__version__}", platform.machine())
+    # An external file that is not there, or may not be read, has no hash.
+    whole = None not in files.external.values()
     run_how = hashlib.sha256(json.dumps(options.to_json()).encode()).hexdigest()[:16]
     folder = cache_folder("verified") if whole else None
     # An empty file that says that the trial passed.
@@ -91,7 +93,7 @@ def verify(
             f"{path}: not a whole {artifact.format} file: {fault or 'it is empty'}. Get it anew or "
             "make it again; it was not loaded."
         )
-    limits = limits or Limits.of(len(data), options.threads)
+    limits = limits or Limits.of(files.size_bytes, options.threads)
     del data
     how = json.dumps(options.to_json())
     trial_words = [str(path), backend, how, str(limits.seconds), str(limits.memory_bytes)]
@@ -99,7 +101,7 @@ def verify(
     refusal = _refusal(ended, limits)
     if refusal:
         raise ArtifactError(f"{path}: {refusal} (a trial on {backend} {version}). {_ADVICE}")
-    if sha256_of(path) != sha256:
+    if sha256_of(path) != sha256 or replace(artifact).sha256 != files.sha256:
         raise ArtifactError(f"{path}: changed while it was being verified. Load it again.")
     if marker is not None:
         # Read-only and full disks are no reason not to load: the trial is made again next time.

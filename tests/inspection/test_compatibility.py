@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,13 @@ from edgekit.inspection.compatibility import (
     needs_of,
     slower_in_int8,
 )
+from edgekit.inspection.needs import Need
 from edgekit.recipe import ExportRecipe
 from edgekit.samples import Samples
 
 MODELS = Path(__file__).parents[1] / "models"
 # What the table was measured for; the runtime's odder files (texts, states, tables) hold operators that
-# no exported model of the corpus has, and count as not running.
+# no exported model of the corpus has, and are unmeasured.
 COVERED = ("classifier", "dynamic", "kinds", "numbered", "pair", "stubborn", "tokens", "unsigned")
 FILES = sorted(p for p in MODELS.iterdir() if p.name.split(".")[0] in COVERED)
 VERSIONS = _Table.read().versions
@@ -143,13 +145,80 @@ def test_a_dense_layer_with_a_scale_a_channel_is_known_to_go_wrong() -> None:
         assert table.incompatibility(per_channel, NEWEST["ai-edge-litert"]) is None
 
 
-def test_flex_and_unknown_operators_run_nowhere() -> None:
-    need = needs_of(read(MODELS / "pair.float32.tflite"))
-    flex = type(need[0])("FlexErf", "float32 > float32", 1, 2, "")
+@pytest.mark.parametrize(
+    ("op", "measured", "says"),
+    [
+        ("FlexErf", True, "the Flex delegate"),
+        ("LSH_PROJECTION", False, "the operator was not tried"),
+        ("operator 250", False, "the operator was not tried"),
+        ("MyOwnNMS", False, "a custom operator"),
+        # Known to all, but not with these types.
+        ("ADD", False, "types 'complex64 > complex64' were not tried"),
+    ],
+)
+def test_what_nobody_tried_is_not_denied(op: str, measured: bool, says: str) -> None:
+    table = _Table.read()
+    need = Need(op, "complex64 > complex64", 1, 2, "y")
     for name in INTERPRETERS["tflite"]:
-        assert "does not know the operator" in (
-            _Table.read().incompatibility(flex, NEWEST[name]) or ""
+        found = table.incompatibility(need, NEWEST[name])
+        assert found is not None
+        assert (found.op, found.tensor, found.measured) == (op, "y", measured)
+        assert says in found.reason
+
+
+def test_what_failed_somewhere_is_denied_there() -> None:
+    table = _Table.read()
+    convolution = next(
+        n for n in needs_of(read(MODELS / "classifier.float32.tflite")) if n.op == "CONV_2D"
+    )
+    assert table.incompatibility(convolution, OLD) is None
+    newer = replace(convolution, version=50)
+    found = table.incompatibility(newer, OLD)
+    assert found is not None
+    assert found.measured
+    assert "version 50 is above" in found.reason
+    # More axes than anybody tried.
+    wider = table.incompatibility(replace(convolution, rank=9), OLD)
+    assert wider is not None
+    assert not wider.measured
+
+
+def test_operators_of_other_makers_are_custom() -> None:
+    table = _Table.read()
+    for op, says in (("my.ops.Blur", "custom"), ("com.microsoft.NoSuch", "were not tried")):
+        found = table.incompatibility(
+            Need(op, "float32 > float32", 1, 2, ""), NEWEST["onnxruntime"]
         )
+        assert found is not None
+        assert not found.measured
+        assert says in found.reason
+
+
+def test_a_target_that_nobody_tried_gets_the_file_and_a_warning() -> None:
+    content = (MODELS / "ledger.float32.tflite").read_bytes()
+    file, target = ModelFile.read(content, "tflite"), NEWEST["ai-edge-litert"]
+    assert not any(each.measured for each in check(file.model, target))
+    fitted = fit(file, "float32", Aim((target,)))
+    assert fitted.file is file
+    (warning,) = fitted.warnings
+    assert warning.startswith(f"was not measured on {target}, try it there: ")
+    assert "READ_VARIABLE: types 'resource > float32' were not tried" in warning
+
+
+def test_what_fails_comes_before_what_is_unmeasured() -> None:
+    onnx = needs.package("onnx")
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    graph = helper.make_graph(
+        [helper.make_node("Blur", ["x"], ["y"], domain="my.ops")],
+        "g",
+        [helper.make_tensor_value_info("x", kind, [1, 2])],
+        [helper.make_tensor_value_info("y", kind, [1, 2])],
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("my.ops", 1)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=13)
+    found = check(read_onnx(model.SerializeToString()), Target("onnxruntime", "1.16.3"))
+    assert [each.measured for each in found] == [True, False]
+    assert found[0].reason == "IR version 13 is above 9, the highest"
 
 
 @pytest.mark.parametrize(
@@ -346,7 +415,9 @@ def test_flex_comes_in_when_it_is_asked_for(tmp_path: Path) -> None:
         schemes=["float32"],
         recipe=ExportRecipe(batch="dynamic", allow_flex=True),
     )
-    assert loadable_by(read(file.path)) == dict.fromkeys(INTERPRETERS["tflite"], ())
+    model = read(file.path)
+    assert loadable_by(model) == dict.fromkeys(INTERPRETERS["tflite"], ())
+    assert any("Flex" in each.op and each.measured for each in check(model, OLD))
     entry = manifest(tmp_path)["files"][0]
     assert "Flex delegate" in entry["warnings"][0]
     assert [s["name"] for s in entry["inputs"]] == ["x"]

@@ -128,16 +128,6 @@ def test_what_failed_is_not_remembered(models: Path, cache: Path) -> None:
     assert not cache.exists()
 
 
-def test_an_onnx_file_that_may_have_weights_elsewhere_is_not_remembered(
-    tmp_path: Path, cache: Path
-) -> None:
-    needs.package("onnxruntime")
-    path = tmp_path / "m.onnx"
-    path.write_bytes(b"...location...weights.bin")
-    check(path, Trials())
-    assert not cache.exists()
-
-
 def test_a_cache_that_cannot_be_written(models: Path, tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file where the folder would go")
     trials = Trials()
