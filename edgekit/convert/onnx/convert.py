@@ -149,7 +149,9 @@ def int8_onnx(
             # A model that was trained with its integers answers with them: its ranges cut too.
 
             def finish(given: Any) -> None:
-                correct_biases(given, plain, keep_outputs_float(given.graph), samples, seed)
+                correct_biases(
+                    given, plain, keep_outputs_float(given.graph, plain.graph), samples, seed
+                )
 
             proto, plan = mixed_onnx(plain, proto, finish, samples, seed)
     # onnxruntime raises whatever it stumbles over.

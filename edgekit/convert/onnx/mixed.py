@@ -41,7 +41,7 @@ def mixed_onnx(
         inner = plan.inner(graph)
         for each in plan.left.values():
             restore_constants(proto.graph, plain.graph, each.operator, inner)
-        keep_float(proto.graph, inner)
+        keep_float(proto.graph, plain.graph, inner)
         finish(proto)
         return _opened(proto)
 
@@ -70,7 +70,10 @@ def restore_constants(graph: Any, plain: Any, operator: Operator, inner: Collect
     if operator.op in _LAYERS and takes_integers:
         return
     (theirs,) = (node for node in plain.node if operator.tensor in node.output)
-    (node,) = (node for node in graph.node if node.name == theirs.name)
+    node = next((node for node in graph.node if node.name == theirs.name), None)
+    if node is None:
+        # A Relu or a Clip that the quantiser took out; it comes back with its constants.
+        return
     held = {tensor.name for tensor in graph.initializer}
     for place, name in enumerate(theirs.input):
         constant = next((tensor for tensor in plain.initializer if tensor.name == name), None)

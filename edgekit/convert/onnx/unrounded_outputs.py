@@ -12,6 +12,9 @@ from typing import Any
 
 from edgekit.inspection.inspect import ANSWERS, SUMS
 
+# What the quantiser leaves to the rounding of its output.
+_CUTTING = frozenset({"Relu", "Clip"})
+
 
 def rounded(graph: Any) -> dict[str, tuple[Any, Any]]:
     """The pair of QuantizeLinear and DequantizeLinear that rounds each tensor of a QDQ graph.
@@ -29,8 +32,45 @@ def rounded(graph: Any) -> dict[str, tuple[Any, Any]]:
     return found
 
 
-def keep_float(graph: Any, names: Collection[str]) -> None:
-    """Take the pairs that round these tensors off a QDQ graph, in place."""
+def restore_activations(graph: Any, plain: Any, names: Collection[str]) -> None:
+    """Put back, in place, each Relu or Clip that gives one of these tensors in the float file.
+
+    The quantiser takes them out and leaves it to the rounding to cut, which then must not go.
+
+    Args:
+        graph: of the QDQ file.
+        plain: of the float file.
+        names: of tensors that will not be rounded, as in the float file.
+    """
+    theirs = {n.output[0]: n for n in plain.node if n.op_type in _CUTTING and n.output[0] in names}
+    held = {tensor.name for tensor in graph.initializer}
+    kept = {node.name for node in graph.node}
+    for name, (quantize, _) in rounded(graph).items():
+        activation = theirs.get(name)
+        if activation is None or activation.name in kept:
+            continue
+        # Behind what gives the tensor now, under the name that it has there.
+        given = quantize.input[0]
+        (maker,) = (node for node in graph.node if given in node.output)
+        maker.output[:] = [f"{given}/uncut" if each == given else each for each in maker.output]
+        node = graph.node.add()
+        node.CopyFrom(activation)
+        node.input[0], node.output[0] = f"{given}/uncut", given
+        for tensor in plain.initializer:
+            if tensor.name in node.input and tensor.name not in held:
+                graph.initializer.add().CopyFrom(tensor)
+                held.add(tensor.name)
+
+
+def keep_float(graph: Any, plain: Any, names: Collection[str]) -> None:
+    """Take the pairs that round these tensors off a QDQ graph, in place.
+
+    Args:
+        graph: of the QDQ file.
+        plain: of the float file.
+        names: of the tensors, as in the float file.
+    """
+    restore_activations(graph, plain, names)
     pairs, outputs = rounded(graph), {output.name for output in graph.output}
     for name in sorted(pairs.keys() & set(names)):
         quantize, dequantize = pairs[name]
@@ -62,24 +102,28 @@ def _drop_unread(graph: Any) -> None:
         graph.initializer.remove(tensor)
 
 
-def keep_outputs_float(graph: Any) -> list[str]:
+def keep_outputs_float(graph: Any, plain: Any) -> list[str]:
     """Take pairs of QuantizeLinear and DequantizeLinear off the outputs of a QDQ graph, in place.
 
     They stay where another layer, which computes with integers, reads what they give.
 
+    Args:
+        graph: of the QDQ file.
+        plain: of the float file.
+
     Returns:
         The sums that are float now, under the names that they have in the float file.
     """
-    makers = {name: node for node in graph.node for name in node.output}
-    readers: dict[str, list[Any]] = {}
-    for node in graph.node:
-        for name in node.input:
-            readers.setdefault(name, []).append(node)
     outputs = {output.name for output in graph.output}
     grids: set[str] = set()
     sums = []
     for output in graph.output:
-        for quantize, dequantize in _pairs(output.name, makers, readers):
+        pairs = _pairs(output.name, *_links(graph))
+        rounds = {quantize.output[0] for quantize, _ in pairs}
+        names = [name for name, pair in rounded(graph).items() if pair[0].output[0] in rounds]
+        restore_activations(graph, plain, names)
+        makers, readers = _links(graph)
+        for quantize, dequantize in pairs:
             maker, given = makers[quantize.input[0]], dequantize.output[0]
             # The quantiser renamed what made an output.
             name = given if given in outputs else maker.output[0]
@@ -97,6 +141,16 @@ def keep_outputs_float(graph: Any) -> list[str]:
     for tensor in [tensor for tensor in graph.initializer if tensor.name in grids]:
         graph.initializer.remove(tensor)
     return sums
+
+
+def _links(graph: Any) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    """The node that gives each tensor, and those that read it."""
+    makers = {name: node for node in graph.node for name in node.output}
+    readers: dict[str, list[Any]] = {}
+    for node in graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    return makers, readers
 
 
 def _pairs(
