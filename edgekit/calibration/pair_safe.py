@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +25,7 @@ _FACTORS = np.array([1.0, 1.15, 1.35, 1.6, 1.98], np.float32)
 _LARGEST = 127
 _SWEEPS = 3
 # Weights of a channel that are moved before the others learn of it.
-_BLOCK = 32
+_BLOCK = 16
 # What a squared mean counts for beside a variance, behind a ReLU.
 _OF_MEAN = 0.5
 # Values of an array that all candidates of some channels take.
@@ -78,17 +77,17 @@ def pair_safe(
     many = max(1, _VALUES // (weights.shape[0] * weights.shape[1] * len(_FACTORS)))
     if together is not None:
         many = len(chosen)
-    first = _nearest if are_shared(weights) else partial(_first_sweep, moments=moments)
+    shared = are_shared(weights)
     for at in range(0, len(chosen), many):
         some = chosen[at : at + many]
         steps = weights[..., None, some] / (scales[..., None, some] * _FACTORS[:, None])
-        made, errors = first(steps)
+        made, errors = _nearest(steps) if shared else _taken(steps, moments)
         errors *= (_FACTORS**2)[:, None] * scales[..., some] ** 2
         if together is not None:
             errors[:] = errors.sum(0) @ (together[some, None] == together[some])
         best = errors.argmin(1)[:, None]  # (groups, 1, outputs)
         made, steps = (np.take_along_axis(x, best[:, None], 2)[:, :, 0] for x in (made, steps))
-        if first is not _nearest:
+        if not shared:
             _descend(made, steps, moments)
         integers[..., some] = made
         scales[..., some] *= _FACTORS[best]
@@ -110,19 +109,16 @@ def _nearest(steps: _Floats) -> tuple[_Floats, _Errors]:
     return made, np.where(over, np.inf, errors)
 
 
-def _first_sweep(steps: _Floats, moments: Sequence[_Floats]) -> tuple[_Floats, _Errors]:
-    """As `_nearest`: pair-safe integers after one sweep, and the squared errors of the sums."""
+def _taken(steps: _Floats, moments: Sequence[_Floats]) -> tuple[_Floats, _Errors]:
+    """As `_nearest`: pair-safe integers that nobody has moved yet, and squared errors by what each counts."""
     flat = steps.reshape(*steps.shape[:2], -1)
-    made = _rounded(flat)
     if not moments:
         made, errors = _with_sums(flat)
     else:
-        errors = np.zeros((len(flat), flat.shape[-1]))
-        for here, part in _parts(moments):
-            _take(made[:, here], np.einsum("gkk->gk", part))
-            _sweep(made[:, here], flat[:, here], part)
-            error = made[:, here] - flat[:, here]
-            errors += (error * (part @ error)).sum(1, dtype=np.float64)
+        made = _rounded(flat)
+        counts = np.concatenate([np.einsum("gkk->gk", part) for part in moments], 1)
+        _take(made, counts)
+        errors = np.einsum("gkn,gk->gn", (made - flat) ** 2, counts).astype(np.float64)
     return made.reshape(steps.shape), errors.reshape(len(steps), *steps.shape[2:])
 
 
@@ -198,11 +194,11 @@ def _move(made: _Floats, gradient: _Floats, moments: _Floats, steps: _Floats) ->
             other = made[:, k ^ 1]
             lowest = np.maximum(lowest, -MOST_OF_A_PAIR - np.minimum(other, 0))
             highest = np.minimum(highest, MOST_OF_A_PAIR - np.maximum(other, 0))
-        wanted = np.where(steps[:, k] == 0, 0, np.clip(wanted, lowest, highest))
-        change = wanted - own
+        change = np.minimum(np.maximum(wanted, lowest), highest) - own
+        change[steps[:, k] == 0] = 0
         if change.any():
             gradient[:, k + 1 :] += moments[:, k + 1 :, k, None] * change[:, None]
-            made[:, k] = wanted
+            own += change
 
 
 def _rounded(steps: _Floats) -> _Floats:

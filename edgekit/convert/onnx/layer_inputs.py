@@ -18,7 +18,7 @@ from edgekit.calibration.probes import OnnxProbe, batches
 from edgekit.samples import Samples
 
 # Samples that are looked at, rows of one layer, and values of all rows of all layers: 128 MiB.
-_SAMPLES, _ROWS, _VALUES = 256, 4000, 1 << 25
+_SAMPLES, _ROWS, _VALUES = 64, 4000, 1 << 25
 # Weights whose errors are set off against each other: those of a longer sum are treated in parts.
 _TOGETHER = 2048
 # Of the mean variance, what is added to each: few samples do not know every direction.
@@ -70,21 +70,6 @@ class LayerInput:
     window: Window | None = None
 
 
-@dataclass(frozen=True)
-class Moments:
-    """Of rows (groups, weights summed over), in the order of `edgekit.formats.onnx_pairs`.
-
-    Attributes:
-        mean: (groups, weights).
-        second: about zero, in parts as `edgekit.calibration.pair_safe` takes them.
-        centred: about the mean.
-    """
-
-    mean: NDArray[np.float32]
-    second: tuple[NDArray[np.float32], ...]
-    centred: tuple[NDArray[np.float32], ...]
-
-
 def rows_of(
     proto: Any, layers: Iterable[LayerInput], samples: Samples, seed: int
 ) -> dict[LayerInput, NDArray[np.float32]]:
@@ -116,14 +101,16 @@ def rows_of(
     return {layer: np.concatenate(rows, 1) for layer, rows in kept.items()}
 
 
-def moments(rows: NDArray[np.float32]) -> Moments:
-    """The moments of rows (groups, rows, weights summed over)."""
-    mean = rows.mean(1)
+def moments(rows: NDArray[np.float32], about: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Second moments of rows, in parts as `edgekit.calibration.pair_safe` takes them.
+
+    Args:
+        rows: (groups, rows, weights summed over), in the order of `edgekit.formats.onnx_pairs`.
+        about: what is zero, (groups, weights).
+    """
+    rows = rows - about[:, None]
     parts = range(0, rows.shape[-1], _TOGETHER)
-    second = tuple(_second(rows[..., at : at + _TOGETHER]) for at in parts)
-    middle = rows - mean[:, None]
-    centred = tuple(_second(middle[..., at : at + _TOGETHER]) for at in parts)
-    return Moments(mean, second, centred)
+    return [_second(rows[..., at : at + _TOGETHER]) for at in parts]
 
 
 def _second(rows: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ up for the mean of what the rounding changes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edgekit.calibration.pair_safe import Rounded, pair_safe
 from edgekit.convert.onnx.canonical import bodies
-from edgekit.convert.onnx.layer_inputs import LayerInput, Moments, Window, moments, rows_of
+from edgekit.convert.onnx.layer_inputs import LayerInput, Window, moments, rows_of
 from edgekit.errors import require
 from edgekit.formats.onnx_pairs import CONVOLUTIONS, from_columns, to_columns
 from edgekit.formats.onnx_saturation import saturating
@@ -45,7 +45,7 @@ def make_pair_safe(proto: Any, plain: Any, samples: Samples | None = None, seed:
     rows = {}
     if samples is not None:
         state = require("onnxruntime.capi.onnxruntime_pybind11_state", "export", _PURPOSE)
-        layers = [layer.input for kernel in kernels for layer in kernel.layers if layer.input]
+        layers = [layer for kernel in kernels for layer in kernel.inputs]
         try:
             rows = rows_of(proto, layers, samples, seed)
         # Where the quantiser's names clash inside loops, as recurrent layers make them, onnxruntime takes
@@ -114,21 +114,28 @@ class _Kernel:
         scales = numpy_helper.to_array(self.scale)
         old = Rounded(self._columns(before.astype(np.float32)), self._columns_of_scales(scales))
         wanted = self._columns(self.weights)
-        seen = [
-            moments(rows[layer.input]) if layer.input in rows else None for layer in self.layers
-        ]
+        seen = {layer: rows[layer] for layer in self.inputs if layer in rows}
+        means = {layer: drawn.mean(1) for layer, drawn in seen.items()}
+        # Where biases make up for the mean, what it changes by does not count.
         biased = all(layer.bias for layer in self.layers)
-        made = pair_safe(wanted, old, _joined(seen, biased), self._together(scales))
+        about = [mean if biased else 0 * mean for mean in means.values()]
+        made = pair_safe(wanted, old, _joined(seen.values(), about), self._together(scales))
         _store(self.integers, self._back(made.integers, before.shape).astype(np.int8))
         # Where outputs share scales, those come again and again.
         _store(self.scale, made.scales.reshape(-1)[: scales.size].reshape(scales.shape))
         factors = (made.scales / old.scales).astype(np.float64)
         short = wanted - made.integers.astype(np.float64) * made.scales
         changed = (made.integers != old.integers).any((0, 1)) | (factors != 1).any((0, 1))
-        for layer, known in zip(self.layers, seen, strict=True):
+        for layer in self.layers:
             if layer.bias:
-                by = 0 if known is None else np.einsum("gk,gkn->gn", known.mean, short) * changed
+                mean = means.get(layer.input) if layer.input else None
+                by = 0 if mean is None else np.einsum("gk,gkn->gn", mean, short) * changed
                 layer.bias.shift(np.broadcast_to(by, factors[:, 0].shape), factors)
+
+    @property
+    def inputs(self) -> list[LayerInput]:
+        """What its readers multiply it with, each once, as far as it can be looked at."""
+        return list(dict.fromkeys(layer.input for layer in self.layers if layer.input))
 
     @property
     def count(self) -> int:
@@ -158,9 +165,11 @@ class _Kernel:
         return from_columns(self.op, columns, shape, self.transposed)
 
 
-def _joined(seen: Sequence[Moments | None], biased: bool) -> Sequence[NDArray[np.float32]]:
-    """The moments that count for all readers of a kernel: about the mean where biases make up for it."""
-    known = [m.centred if biased else m.second for m in seen if m is not None]
+def _joined(
+    rows: Iterable[NDArray[np.float32]], means: Iterable[NDArray[np.float32]]
+) -> list[NDArray[np.float32]]:
+    """The moments that count for all readers of a kernel, each about its mean."""
+    known = [moments(seen, mean) for seen, mean in zip(rows, means, strict=True)]
     return [sum(parts) for parts in zip(*known, strict=True)]
 
 
