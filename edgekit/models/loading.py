@@ -19,6 +19,7 @@ from edgekit.errors import (
     require,
 )
 from edgekit.formats.metadata import Metadata
+from edgekit.models.float32 import float32_file, in_float32, settled
 from edgekit.models.links import refuse_links
 from edgekit.models.metadata import read
 from edgekit.models.quantizers import QUANTIZING_LAYERS, quantizers_known
@@ -37,7 +38,8 @@ def load(
     """Load a ``.keras`` or HDF5 file, or a SavedModel folder.
 
     Keras 3 is asked first; tf_keras takes the older files that Keras 3 refuses. The result's
-    `flavour` says which it was.
+    `flavour` says which it was. A model of another precision (``mixed_float16``, ``mixed_bfloat16``,
+    ``float16``, ``float64``) is rebuilt in float32 with the same weights.
 
     Args:
         path: the file or folder.
@@ -82,7 +84,7 @@ def load(
         loaders = (("tf_keras", "tf_keras with tfmot", _load_quantized),)
     for flavour, name, loader in loaders:
         try:
-            model = loader(artifact.path, config, trust_code)
+            model = _in_float32(artifact.path, config, flavour, loader, trust_code)
         except MissingDependencyError:
             raise
         # Deserialisers of untrusted files raise whatever the file provokes.
@@ -94,6 +96,20 @@ def load(
         f"{path}: no flavour of Keras can load it. {' '.join(reasons)} If it uses layers of your "
         "own, export a SavedModel from the program that defines them."
     )
+
+
+def _in_float32(
+    path: Path, config: Any, flavour: str, loader: Callable[..., Any], trust_code: bool
+) -> Any:
+    """The model in the file, rebuilt where it computes in other floats than float32."""
+    keras = require(flavour, "export", _PURPOSE)
+    normal = in_float32(config)
+    if normal == config:
+        model = loader(path, config, trust_code)
+    else:
+        with float32_file(path, normal, keras) as copy:
+            model = loader(copy, normal, trust_code)
+    return settled(model, path)
 
 
 def _load_with_keras(path: Path, config: Any, trust_code: bool) -> Any:

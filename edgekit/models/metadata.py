@@ -17,6 +17,7 @@ from edgekit.artifact import Artifact
 from edgekit.errors import ArtifactError, UsageError, require
 from edgekit.files import atomic
 from edgekit.formats.metadata import KEY, MAX_BYTES, Metadata
+from edgekit.models.archive import copy_with_member
 
 _MEMBER = f"{KEY}.json"
 
@@ -76,7 +77,7 @@ def write(path: str | os.PathLike[str], metadata: Metadata) -> None:
     try:
         with atomic(artifact.path) as temporary:
             if artifact.format == "keras":
-                _write_archive(artifact.path, temporary, content)
+                copy_with_member(artifact.path, temporary, _MEMBER, content)
             else:
                 shutil.copyfile(artifact.path, temporary)
                 h5py = require("h5py", "export", _PURPOSE)
@@ -104,20 +105,6 @@ def _read_archive(path: Path) -> bytes | None:
         with archive.open(_MEMBER) as stream:
             # A byte more than what is read on: an archive of a few bytes may unpack to any size.
             return stream.read(MAX_BYTES + 1)
-
-
-def _write_archive(source: Path, target: Path, content: bytes) -> None:
-    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
-        for member in old.infolist():
-            if member.filename != _MEMBER:
-                large = member.file_size > 1 << 30
-                with (
-                    old.open(member) as reader,
-                    new.open(member, "w", force_zip64=large) as writer,
-                ):
-                    shutil.copyfileobj(reader, writer, 1 << 20)
-        # A ZipInfo of one's own carries no time of writing.
-        new.writestr(zipfile.ZipInfo(_MEMBER), content)
 
 
 def _read_hdf5(path: Path) -> bytes | None:

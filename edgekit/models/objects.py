@@ -15,6 +15,7 @@ import numpy as np
 
 from edgekit.artifact import OBJECT, Artifact
 from edgekit.errors import ArtifactError, UsageError, one_line, require
+from edgekit.models.float32 import float32_object
 from edgekit.models.source import SourceModel, from_keras
 
 
@@ -71,12 +72,17 @@ def from_object(model: Any) -> SourceModel:
     they are taken as floats. Around a model that takes integers, or several arguments, build a
     Functional model with `keras.Input`.
 
+    Of a model of another precision (``mixed_float16``, ``mixed_bfloat16``, ``float16``, ``float64``) a copy
+    in float32 is taken, with the weights that it has now.
+
     Raises:
         UsageError: it is no Keras model.
-        ArtifactError: its inputs are not known: it was never called.
+        ArtifactError: its inputs are not known: it was never called; or it has another precision and
+            cannot be rebuilt in float32.
     """
     artifact, flavour = artifact_of(model), _flavour_of(model)
     assert flavour is not None, "artifact_of() refuses what has none"
+    model = float32_object(model, flavour)
     if not getattr(model, "inputs", None):
         model = _with_inputs(model, flavour)
     return replace(from_keras(artifact.path, flavour, model), origin=artifact)
