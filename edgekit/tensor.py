@@ -111,10 +111,10 @@ class TensorSpec:
     shape: tuple[Axis | None, ...]
     quantization: QuantParams | None = None
 
-    def concrete_shape(self, batch: int = 1) -> tuple[int, ...]:
-        """`shape` with `batch` for an open first axis and 1 for any other open one."""
+    def concrete_shape(self, batch: int = 1, size: int = 1) -> tuple[int, ...]:
+        """`shape` with `batch` for an open first axis and `size` for any other open one."""
         return tuple(
-            (batch if axis == 0 else 1) if n is None else n for axis, n in enumerate(self.shape)
+            (batch if axis == 0 else size) if n is None else n for axis, n in enumerate(self.shape)
         )
 
     def accepts(self, shape: tuple[int, ...]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from edgekit.errors import ExportError, one_line, require
 from edgekit.formats.tflite_file import TfliteFile, TfliteGraph
 from edgekit.runtime.onnx_session import open_session
+from edgekit.runtime.shapes import allocated
 from edgekit.runtime.tflite import spec_of
 from edgekit.samples import Samples
 from edgekit.tensor import dequantize, quantize
@@ -69,18 +71,20 @@ class TfliteProbe:
         with warnings.catch_warnings():
             # Says that keeping every tensor takes memory.
             warnings.simplefilter("ignore", UserWarning)
-            self._interpreter = interpreter_module.Interpreter(
+            make = partial(
+                interpreter_module.Interpreter,
                 model_content=bytes(file.content),
                 num_threads=1,
                 experimental_preserve_all_tensors=True,
             )
-        self._interpreter.allocate_tensors()
+            self._interpreter = allocated(make)
         signature = next(iter(self._interpreter._get_full_signature_list().values()))
         self._inputs = dict(signature["inputs"])
         details = {row["index"]: row for row in self._interpreter.get_tensor_details()}
         self._dtypes = {name: details[i]["dtype"] for name, i in self._inputs.items()}
+        self._shapes = {i: tuple(map(int, details[i]["shape"])) for i in self._inputs.values()}
         first = next(iter(self._inputs.values()))
-        self.batch: int = int(details[first]["shape"][0])
+        self.batch: int = self._shapes[first][0]
         self._tensors = [
             (details[i]["name"], i)
             for i in _computed(file.graphs[0])
@@ -95,6 +99,7 @@ class TfliteProbe:
             dtype, grid = self._dtypes[name], self._grids[i]
             given = inputs[name]
             given = quantize(given, grid, dtype) if grid else given.astype(dtype, copy=False)
+            self._take_shape(i, given.shape)
             self._interpreter.set_tensor(i, given)
         try:
             self._interpreter.invoke()
@@ -106,6 +111,13 @@ class TfliteProbe:
                 del values  # The interpreter does not run while anyone looks at it.
         except (ValueError, RuntimeError) as error:
             raise ExportError(ranges_reason(error)) from error
+
+    def _take_shape(self, index: int, shape: tuple[int, ...]) -> None:
+        """An input that leaves axes open takes the sizes that the samples have."""
+        if self._shapes[index] != shape:
+            self._interpreter.resize_tensor_input(index, shape)
+            self._interpreter.allocate_tensors()
+            self._shapes[index] = shape
 
 
 def _computed(graph: TfliteGraph) -> list[int]:

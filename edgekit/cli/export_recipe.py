@@ -8,7 +8,7 @@ from typing import Any
 
 from edgekit.artifact import FORMATS, SCHEMES
 from edgekit.cli.arguments import add_signature
-from edgekit.cli.values import names, share, whole_number
+from edgekit.cli.values import names, shape, share, whole_number
 from edgekit.recipe import (
     CALIBRATION_METHODS,
     ClusterRecipe,
@@ -51,6 +51,15 @@ def add_files(parser: argparse.ArgumentParser) -> None:
         "--batch",
         metavar="N",
         help="samples in one inference, or 'dynamic' for any number (default: 1)",
+    )
+    group.add_argument(
+        "--shape",
+        type=shape,
+        action="append",
+        metavar="INPUT=N,N,...",
+        help="size of each axis of an input, the batch first, where the model leaves some open: "
+        "image=1,224,224,3; 'dynamic' for a size keeps that axis open; may be repeated (default: the "
+        "model's own)",
     )
     add_signature(group, "convert")
     group.add_argument(
@@ -144,7 +153,8 @@ def recipe_of(args: argparse.Namespace, read: Recipe) -> Recipe:
         "signature": args.signature,
         "io_dtype": args.io_dtype,
         "calibration_method": args.calibration_method,
-        "batch": args.batch,
+        "batch": args.batch or (ExportRecipe.batch if args.shape else None),
+        "shape": dict(args.shape) if args.shape else None,
         "device": args.device,
         "targets": args.target,
         "allow_flex": args.allow_flex or None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from edgekit.recipe.export import DYNAMIC
 from edgekit.shares import Share
 
 # In place of a file's name: where results go that are read by another program.
@@ -40,6 +41,18 @@ def names(text: str) -> list[str]:
             f"received {text!r}, expected names with a comma between them"
         )
     return found
+
+
+def shape(text: str) -> tuple[str, tuple[int | str, ...]]:
+    """``image=1,224,224,3``: an input and the size of each of its axes, ``dynamic`` for an open one."""
+    name, separator, sizes = text.partition("=")
+    found = [size.strip() for size in sizes.split(",")]
+    if not name or not separator or not all(n.isdecimal() or n == DYNAMIC for n in found):
+        raise argparse.ArgumentTypeError(
+            f"received {text!r}, expected INPUT=N,N,..., such as image=1,224,224,3, with '{DYNAMIC}' "
+            "for a size that stays open"
+        )
+    return name, tuple(int(n) if n.isdecimal() else n for n in found)
 
 
 def path(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +25,7 @@ def export(
     files: Sequence[str] | None = None,
     schemes: Sequence[str] | None = None,
     formats: Sequence[str] | None = None,
+    shape: Mapping[str, Sequence[int | str]] | None = None,
     calibration: SamplesLike | None = None,
     validation: SamplesLike | None = None,
     data: SamplesLike | None = None,
@@ -63,6 +64,8 @@ def export(
         schemes: of `edgekit.artifact.SCHEMES`, each of which is made in each of `formats`.
         formats: of ``tflite``, ``onnx``. ONNX takes ``float32``, ``float16``, ``dynamic`` and
             ``int8``; other combinations are listed in the manifest as skipped, with the reason.
+        shape: as the recipe's `shape`, in its place: ``{"image": (1, 224, 224, 3)}`` for a model that
+            takes images of any size.
         calibration: samples from which int8 and int16x8 find the ranges of activations;
             labels are not needed. Of a recipe file, that part of its data is taken which is kept for
             this. If None, what `recipe` names as its own data.
@@ -100,6 +103,9 @@ def export(
     sources = Sources()
     whole = sources.recipe(recipe)
     chosen = whole.export.choose(files=files, schemes=schemes, formats=formats)
+    if shape is not None:
+        sizes = {name: tuple(each) for name, each in shape.items()}
+        chosen = replace(chosen, shape=sizes, batch=ExportRecipe.batch)
     request = Request(
         model,
         out,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from edgekit.formats.write_metadata import write_onnx, write_tflite
 from edgekit.inspection.inspect import operators_of
 from edgekit.manifest import ExportedFile
 from edgekit.runtime import load as load_runner
+from edgekit.runtime.random_inputs import run_first
+from edgekit.tensor import TensorSpec
 
 # xz takes about a second for this much.
 _PACKED_BYTES = 1 << 20
@@ -106,7 +109,7 @@ def finish(
         with load_runner(path) as runner:
             inputs, outputs = runner.inputs, runner.outputs
             # Some files load and fail at the first inference.
-            runner.infer_raw({s.name: np.zeros(s.concrete_shape(), s.dtype) for s in inputs})
+            run_first(runner, partial(_zeros, inputs), runner.infer_raw)
     ways = known.recipe.get("fallbacks", ())
     operators = operators_of(made.file.model, file.scheme, ways)
     artifact = Artifact(str(path), file.format, file.scheme).recorded(path.name)
@@ -147,3 +150,7 @@ def _checked(
         return inaccurate_reason(said)
     warnings = (*entry.warnings, *said)
     return replace(entry, warnings=warnings, check=verdict.check)
+
+
+def _zeros(inputs: tuple[TensorSpec, ...], size: int) -> dict[str, Any]:
+    return {spec.name: np.zeros(spec.concrete_shape(size=size), spec.dtype) for spec in inputs}

@@ -20,6 +20,7 @@ from edgekit.convert.order import Order
 from edgekit.errors import UsageError
 from edgekit.formats.metadata import Metadata
 from edgekit.models import load
+from edgekit.models.shapes import shaped
 from edgekit.models.source import SourceModel
 from edgekit.optimize.chain import Optimized, optimize
 from edgekit.optimize.shelf import Shelf
@@ -122,6 +123,7 @@ class Job:
         source = order.source or load(
             order.origin.path, trust_code=order.trust_code, signature=order.recipe.signature
         )
+        source = shaped(source, order.recipe.shape)
         about = self._about(source)
         samples, validation, data = (
             given and prepared(given, about, source.inputs)
@@ -130,8 +132,9 @@ class Job:
         if samples is not None and any(file.scheme in CALIBRATED for file in files):
             tell(f"calibrate on {len(samples)} of {self.material.given} samples")
         optimized = optimize(source, order.recipe, data, shelf=self.shelf, progress=tell)
-        reference = Reference(optimized.source, samples)
-        given = files, optimized.source, samples, validation
+        tailored = shaped(optimized.source, order.recipe.shape)
+        reference = Reference(tailored, samples)
+        given = files, tailored, samples, validation
         with closing(make(*given, order.recipe, order.aims, folder, verbose)) as contents:
             for file, made in contents:
                 notes = self._notes(file, optimized)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from edgekit.errors import one_line
 from edgekit.formats.graph import Model, Shape
 from edgekit.runtime.child import run_in_child
 from edgekit.runtime.limits import Limits, limit_process
+from edgekit.runtime.shapes import allocated
 
 
 @dataclass(frozen=True)
@@ -117,8 +119,7 @@ def delegated(path: str, seconds: str, memory: str) -> Any:
 
     limit_process(int(seconds), int(memory))
     try:
-        interpreter = module.Interpreter(model_path=native_path(path))
-        interpreter.allocate_tensors()
+        interpreter = allocated(partial(module.Interpreter, model_path=native_path(path)))
     except (ValueError, RuntimeError) as error:
         return f"ai-edge-litert cannot load it: {one_line(error)}"
     details = getattr(interpreter, "_get_ops_details", None)

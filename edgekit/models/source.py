@@ -81,6 +81,7 @@ def from_keras(path: Path, flavour: str, model: Any) -> SourceModel:
             f"{path}: the model's inputs are not known. Expected a Sequential or Functional model, "
             "or one that was called before it was saved."
         )
+    free = _takes_any_batch(model)
     input_names = _unique(_own_name(tensor.name) for tensor in model.inputs)
     output_names = _unique(_output_names(model))
     structure = _structure(model, "input")
@@ -94,8 +95,8 @@ def from_keras(path: Path, flavour: str, model: Any) -> SourceModel:
         path=path,
         flavour=flavour,
         model=model,
-        inputs=_specs(input_names, model.inputs),
-        outputs=_specs(output_names, model.outputs),
+        inputs=_specs(input_names, model.inputs, free),
+        outputs=_specs(output_names, model.outputs, free),
         call=call,
         # Keras 3 wraps TensorFlow's variables, tf_keras uses them as they are.
         variables=tuple(getattr(variable, "value", variable) for variable in model.variables)
@@ -181,13 +182,26 @@ def from_saved_model(path: Path, loaded: Any, signature: str | None = None) -> S
     )
 
 
-def _specs(names: Sequence[str], tensors: Any) -> tuple[TensorSpec, ...]:
+def _takes_any_batch(model: Any) -> bool:
+    """Whether the batch that a model was built with is a batch among others.
+
+    A Sequential model without an input of its own remembers the size of the first batch it saw; Keras
+    gives it any. One that keeps a state keeps it for as many samples as it was built for.
+    """
+    layers = model._flatten_layers(include_self=False, recursive=True)
+    sequential = any(cls.__name__ == "Sequential" for cls in type(model).__mro__)
+    return sequential and not any(getattr(layer, "stateful", False) for layer in layers)
+
+
+def _specs(names: Sequence[str], tensors: Any, any_batch: bool = False) -> tuple[TensorSpec, ...]:
     specs = []
     for name, tensor in zip(names, tensors, strict=True):
         dtype = tensor.dtype if isinstance(tensor.dtype, str) else tensor.dtype.name
         if tensor.shape is None or getattr(tensor.shape, "rank", 0) is None:
             raise ArtifactError(f"tensor {name!r}: its number of axes is not known.")
         shape = tuple(None if n is None else int(n) for n in tensor.shape)
+        if any_batch:
+            shape = (None, *shape[1:])
         known = dtype if dtype in ("bfloat16", "string") else np.dtype(dtype).name
         specs.append(TensorSpec(name, known, shape))
     return tuple(specs)

@@ -17,6 +17,9 @@ from edgekit.recipe.qat import DistillRecipe, QatRecipe
 # How the range of an activation follows from the values seen of it.
 CALIBRATION_METHODS = ("min-max", "percentile", "entropy", "mse")
 
+# For a size that the files leave open.
+DYNAMIC = "dynamic"
+
 # What is made where nothing says which files.
 DEFAULT_FORMATS = ("tflite",)
 DEFAULT_SCHEMES = ("float32", "int8")
@@ -40,6 +43,8 @@ class ExportRecipe:
             in place of `schemes` and `formats`.
         io_dtype: what int8 TFLite files take and give: ``"int8"`` or ``"float32"``.
         batch: samples an inference, a number or its digits; ``"dynamic"`` leaves it open.
+        shape: for inputs by name, a size for each axis, the batch first, where the model leaves some
+            open; ``"dynamic"`` keeps one open. Its batch is the files', in place of `batch`.
         calibration: samples drawn, of those given, to find the activations' ranges.
         seed: of that draw.
         calibration_method: how ranges follow from them, of `CALIBRATION_METHODS`.
@@ -64,6 +69,7 @@ class ExportRecipe:
     files: tuple[str, ...] = ()
     io_dtype: str = "int8"
     batch: int | str = "1"
+    shape: Mapping[str, tuple[int | str, ...]] = field(default_factory=dict)
     calibration: int = 1000
     seed: int = 0
     calibration_method: str = "mse"
@@ -95,10 +101,10 @@ class ExportRecipe:
                 "files: received together with schemes or formats, expected either files, such as "
                 "'int8.tflite', or schemes and formats, each of which is made in each."
             )
-        batch = str(self.batch)
+        batch = _batch(self)
         # Files say it as text.
         object.__setattr__(self, "batch", batch)
-        valid_batch = batch == "dynamic" or (batch.isdecimal() and int(batch) > 0)
+        valid_batch = batch == DYNAMIC or (batch.isdecimal() and int(batch) > 0)
         check("batch", batch, lambda _: valid_batch, "a positive number or 'dynamic'")
         check("calibration", self.calibration, lambda v: v >= 1, "at least 1")
         check("percentile", self.percentile, lambda v: 50 < v <= 100, "above 50, up to 100")
@@ -139,4 +145,22 @@ class ExportRecipe:
     @property
     def batch_size(self) -> int | None:
         """Samples an inference; None for dynamic."""
-        return None if self.batch == "dynamic" else int(self.batch)
+        return None if self.batch == DYNAMIC else int(self.batch)
+
+
+def _batch(recipe: ExportRecipe) -> str:
+    """What `batch` says, or the first axes of `shape`."""
+    for name, sizes in recipe.shape.items():
+        fine = sizes and all(n == DYNAMIC if isinstance(n, str) else n > 0 for n in sizes)
+        if not fine:
+            raise RecipeError(
+                f"shape.{name}: received {list(sizes)!r}, expected a size for each axis, the batch "
+                f"first: positive numbers, or {DYNAMIC!r}."
+            )
+    batch, firsts = str(recipe.batch), {str(sizes[0]) for sizes in recipe.shape.values()}
+    if len(firsts | ({batch} if batch != ExportRecipe.batch else set())) > 1:
+        raise RecipeError(
+            f"shape: received {' and '.join(sorted(firsts))} for the batch, and batch = {batch!r}, "
+            "expected one of them for all inputs."
+        )
+    return next(iter(firsts), batch)

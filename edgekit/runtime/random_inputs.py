@@ -2,20 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.errors import EdgekitError
 from edgekit.runtime.runner import Runner
+from edgekit.runtime.shapes import OPEN_SIZES
+
+Inputs = dict[str, NDArray[Any]]
 
 
-def random_inputs(runner: Runner, seed: int = 0) -> dict[str, NDArray[Any]]:
-    """One batch of random values for each input: uniform in the quantised range, or in [0, 1)."""
+def run_first(
+    runner: Runner, make: Callable[[int], Inputs], run: Callable[[Inputs], object]
+) -> Inputs:
+    """Run a file once; where it leaves axes other than the batch open, on the first size that it takes.
+
+    Args:
+        make: gives inputs with a size, of `OPEN_SIZES`, for every such axis.
+        run: `infer` or `infer_raw` of `runner`.
+
+    Returns:
+        The inputs that it ran on.
+
+    Raises:
+        EdgekitError: it takes none of them.
+    """
+    sizes = OPEN_SIZES if any(None in spec.shape[1:] for spec in runner.inputs) else (1,)
+    for size in sizes:
+        inputs = make(size)
+        try:
+            run(inputs)
+            break
+        except EdgekitError:
+            if size == sizes[-1]:
+                raise
+    return inputs
+
+
+def random_inputs(runner: Runner, seed: int = 0) -> Inputs:
+    """One batch of random values for each input: uniform in the quantised range, or in [0, 1).
+
+    Axes other than the batch that a file leaves open get a size that it takes, for which it is run.
+    """
+    if any(None in spec.shape[1:] for spec in runner.inputs):
+        return run_first(runner, lambda size: _random(runner, seed, size), runner.infer)
+    return _random(runner, seed, 1)
+
+
+def _random(runner: Runner, seed: int, size: int) -> Inputs:
     rng = np.random.default_rng(seed)
-    inputs: dict[str, NDArray[Any]] = {}
+    inputs: Inputs = {}
     for spec in runner.inputs:
-        shape = spec.concrete_shape()
+        shape = spec.concrete_shape(size=size)
         dtype = np.dtype(spec.dtype)
         if spec.quantization is not None:
             info = np.iinfo(dtype)

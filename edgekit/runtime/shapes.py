@@ -15,6 +15,34 @@ Shape = tuple[int, ...]
 _KEPT = 4
 
 
+# Sizes to try for open axes other than the batch: one word, or an image that no stage reduces to nothing.
+OPEN_SIZES = (1, 32, 224)
+
+
+def allocated(make: Callable[[], Any]) -> Any:
+    """An interpreter that `make` makes, allocated: open axes have the first of `OPEN_SIZES` it takes.
+
+    Raises:
+        RuntimeError, ValueError: the file takes none of them, or has no open axes and is refused.
+    """
+    for size in OPEN_SIZES:
+        # One that refused, half-way, is not used again: tflite-runtime 2.14 would crash the process.
+        interpreter = make()
+        open_inputs = [
+            row for row in interpreter.get_input_details() if -1 in row["shape_signature"][1:]
+        ]
+        try:
+            for row in open_inputs if size > 1 else ():
+                shape = [int(n) if n > 0 else size for n in row["shape_signature"][1:]]
+                interpreter.resize_tensor_input(row["index"], [row["shape"][0], *shape])
+            interpreter.allocate_tensors()
+            return interpreter
+        except (RuntimeError, ValueError):
+            if not open_inputs or size == OPEN_SIZES[-1]:
+                raise
+    raise AssertionError("the last size raises")
+
+
 class Shapes:
     """Gives the interpreter for the shapes of an inference's inputs.
 

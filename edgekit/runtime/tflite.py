@@ -60,6 +60,10 @@ class TfliteRunner(Runner):
         interpreter = self._make()
         # Each signature has a graph of its own, and one that is called allocates it itself.
         if len(interpreter.get_signature_list()) < 2:
+            if any(-1 in row["shape_signature"][1:] for row in interpreter.get_input_details()):
+                from edgekit.runtime.shapes import allocated
+
+                return allocated(self._make)
             interpreter.allocate_tensors()
         return interpreter
 

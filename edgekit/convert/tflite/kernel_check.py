@@ -7,10 +7,12 @@ shift, for one.
 from __future__ import annotations
 
 import re
+from functools import partial
 
 from edgekit.convert.targets import Remake
 from edgekit.errors import ExportError, require
 from edgekit.formats.model_file import ModelFile
+from edgekit.runtime.shapes import allocated
 
 
 def prepared_by_kernels(
@@ -46,10 +48,11 @@ def _refused(content: bytes) -> frozenset[str] | None:
     """The operators that an interpreter names when it does not prepare a file; None if it does."""
     module = require("ai_edge_litert.interpreter", "export", "Trying a TFLite file")
     resolver = module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    make = partial(
+        module.Interpreter, model_content=content, experimental_op_resolver_type=resolver
+    )
     try:
-        module.Interpreter(
-            model_content=content, experimental_op_resolver_type=resolver
-        ).allocate_tensors()
+        allocated(make)
     except (RuntimeError, ValueError) as error:
         named = re.findall(r"Node number \d+ \(([A-Z0-9_]+)\) failed to prepare", str(error))
         return frozenset(named)

@@ -16,6 +16,7 @@ from edgekit.convert.trace.lowering import FOR_ALL, FOR_TFLITE, lowered
 from edgekit.convert.trace.recurrent import is_operator_in_onnx, recurrence
 from edgekit.errors import ExportError, one_line, require
 from edgekit.models.source import SourceModel, layers_of
+from edgekit.recipe.export import DYNAMIC
 from edgekit.samples import Samples
 from edgekit.tensor import TensorSpec
 
@@ -57,7 +58,8 @@ def freeze(
     folder: Path | None = None,
     samples: Samples | None = None,
 ) -> Iterator[Frozen]:
-    """Trace `source` with `batch` samples an inference; None leaves it open.
+    """Trace `source` with `batch` samples an inference; None leaves it open, as other open axes
+    are.
 
     `folder` is where the SavedModel may lie meanwhile; the system's for temporary files if None. With
     `samples`, under the model's input names, it is held against the model where it was written otherwise.
@@ -65,7 +67,7 @@ def freeze(
     A fixed batch keeps shape arithmetic out of the file: one delegate partition instead of several.
 
     Raises:
-        ExportError: the model cannot be traced with that batch, or an axis other than the batch is open.
+        ExportError: the model cannot be traced with that batch.
     """
     inputs = tuple(_with_batch(spec, batch) for spec in source.inputs)
     function, steps, notes = _traced_alike(source, inputs, samples)
@@ -254,14 +256,9 @@ def _with_batch(spec: TensorSpec, batch: int | None) -> TensorSpec:
             "a shape such as (None, 1)."
         )
     fixed = spec.shape[0]
-    if fixed is not None and batch not in (None, fixed):
+    if fixed not in (None, batch):
         raise ExportError(
-            f"input {spec.name!r}: the model itself fixes the batch at {fixed}, received {batch}. "
-            f"Export with --batch {fixed}."
+            f"input {spec.name!r}: the model itself fixes the batch at {fixed}, received "
+            f"{batch or DYNAMIC}. Export with --batch {fixed}."
         )
-    if None in spec.shape[1:]:
-        raise ExportError(
-            f"input {spec.name!r}: has shape {list(spec.shape)}; axes other than the batch must have "
-            "a size. Save the model with a fixed input shape."
-        )
-    return replace(spec, shape=(fixed or batch, *spec.shape[1:]))
+    return replace(spec, shape=(batch, *spec.shape[1:]))
