@@ -32,7 +32,7 @@ from edgekit.inspection.inspection import (
     fallbacks,
 )
 from edgekit.inspection.partitions import Shapes, partitions_of, shapes_of
-from edgekit.inspection.whole_numbers import carriers_of_integers
+from edgekit.inspection.whole_numbers import exact_operators
 from edgekit.manifest import FloatOp
 
 # Operators that carry values between integers and floats and compute nothing.
@@ -75,9 +75,7 @@ def operators_of(model: Model, scheme: str | None, ways: Sequence[str] = ()) -> 
         counts.setdefault(dtype, Counter())[operator.op] += 1
     quantised = any(dtype in _QUANTIZED and o.op not in _BRIDGES for o, dtype in rows)
     integer = {o.op for o, dtype in rows if dtype in _QUANTIZED}
-    whole = []
-    if model.format == "tflite":
-        whole = [o for graph in model.graphs for o in carriers_of_integers(graph)]
+    whole = [o for graph in model.graphs for o in exact_operators(graph)]
     float_ops: tuple[FloatOp, ...] = ()
     if scheme in _INTEGER_SCHEMES or (scheme is None and quantised):
         float_ops = tuple(
@@ -101,7 +99,7 @@ def _reason(
         if left and operator.op in names.split(", "):
             return way
     if scheme is not None and operator in whole:
-        return "it leads to a cast to integers, which would cut a value that was rounded down"
+        return "it leads to a whole number, such as an index, which rounded values would miss"
     if scheme is not None and operator.op in integer:
         return (
             f"the quantiser left this one in float, as the input or output next to it is; it knows "

@@ -18,6 +18,7 @@ from edgekit.calibration.probes import OnnxProbe
 from edgekit.calibration.ranges import Ranges
 from edgekit.convert.onnx.bias_correction import correct_biases
 from edgekit.convert.onnx.canonical import make_canonical, rename
+from edgekit.convert.onnx.exact import exact_nodes, read_as_before
 from edgekit.convert.onnx.layout import reshape_first
 from edgekit.convert.onnx.mixed import mixed_onnx
 from edgekit.convert.onnx.pair_safe import make_pair_safe
@@ -114,9 +115,11 @@ def int8_onnx(
     quantizer_module = require("onnxruntime.quantization.qdq_quantizer", "export", _PURPOSE)
     try:
         prepared = _prepared(float_file)
+        read = read_onnx(prepared.SerializeToString())
+        masked = masked_scores(read)
+        exact = exact_nodes(prepared, read)
         plain = type(prepared)()
         plain.CopyFrom(prepared)  # The quantiser changes what it is given.
-        masked = masked_scores(read_onnx(prepared.SerializeToString()))
         ranges = observe(OnnxProbe(prepared), samples, method, seed, validation, learned, masked)
         quantizer = quantizer_module.QDQQuantizer(
             prepared,
@@ -132,7 +135,7 @@ def int8_onnx(
                 },
             ),
             nodes_to_quantize=[],
-            nodes_to_exclude=[],
+            nodes_to_exclude=exact,
             op_types_to_quantize=[*registry.QLinearOpsRegistry, *registry.QDQRegistry],
             extra_options={
                 # One scale each.
@@ -144,6 +147,7 @@ def int8_onnx(
         )
         quantizer.quantize_model()
         proto, plan = quantizer.model.model, Plan({})
+        read_as_before(proto, plain, exact)
         make_pair_safe(proto, plain, samples, seed)
         if learned is None:
             # A model that was trained with its integers answers with them: its ranges cut too.
@@ -186,12 +190,13 @@ def dynamic_onnx(float_file: bytes) -> bytes:
         target = Path(folder, "a.onnx")
         try:
             prepared = _prepared(float_file)
+            exact = exact_nodes(prepared, read_onnx(prepared.SerializeToString()))
             plain = type(prepared)()
             plain.CopyFrom(prepared)  # The quantiser changes what it is given.
             quantization.quantize_dynamic(
                 prepared,
                 target,
-                nodes_to_exclude=[node.name for node in _of_stacks(plain)],
+                nodes_to_exclude=[*exact, *(node.name for node in _of_stacks(plain))],
                 weight_type=quantization.QuantType.QInt8,
                 per_channel=True,
                 op_types_to_quantize=list(_DYNAMIC),

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from edgekit.convert.onnx.canonical import bodies, make_canonical, rename
+from edgekit.convert.onnx.exact import exact_nodes, own_constants, without_rounding
 from edgekit.convert.refusals import real_inside_reason
 from edgekit.errors import ExportError, one_line, require
+from edgekit.formats.onnx import read_onnx
 
 _PURPOSE = "Making a float16 ONNX file"
 
@@ -23,13 +25,16 @@ def float16_onnx(float_file: bytes) -> bytes:
     given = onnx.load_from_string(float_file)
     _leave_out_empty(given.graph)
     _make_constant_outputs(onnx, given.graph)
+    exact = exact_nodes(given, read_onnx(float_file), half=True)
+    own_constants(given, exact)
     real = {*converter.DEFAULT_OP_BLOCK_LIST, *_without_half(given)}
     inside = [node for outer in given.graph.node for body in bodies(outer) for node in _nodes(body)]
     hidden = next((node for node in inside if node.op_type in real), None)
     try:
         proto = converter.convert_float_to_float16(
-            given, keep_io_types=True, op_block_list=sorted(real)
+            given, keep_io_types=True, op_block_list=sorted(real), node_block_list=exact
         )
+        without_rounding(proto)
         make_canonical(proto)
         onnx.checker.check_model(proto)
     # onnxruntime raises whatever it stumbles over.

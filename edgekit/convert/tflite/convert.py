@@ -29,7 +29,7 @@ from edgekit.formats.model_file import ModelFile
 from edgekit.formats.tflite import model_of
 from edgekit.formats.tflite_check import read_file
 from edgekit.formats.tflite_file import TfliteFile
-from edgekit.inspection.whole_numbers import carriers_of_integers, scope_of
+from edgekit.inspection.whole_numbers import ends_of, exact_operators, scope_of
 from edgekit.samples import Samples
 
 _PURPOSE = "Quantising a TFLite file"
@@ -130,14 +130,16 @@ def quantize_tflite(
     if statistics == {}:
         raise ExportError(f"scheme {scheme!r}: no tensor of it can be quantised; use float32.")
     quantizer = quantizer_module.Quantizer(float_file.content)
-    per_tensor, whole = [], []
+    per_tensor, whole = [], _exact(float_file)
     if ranges is not None:
         per_tensor = per_tensor_kernels(float_file, scheme == "int8")
-        model = model_of(float_file)
-        carriers = carriers_of_integers(model.graphs[model.main])
-        whole = [(operator.op, scope_of(operator)) for operator in (*carriers, *left)]
-        whole += [(end, ".*") for end in _float_ends(model.graphs[model.main], left)]
+        graph = model_of(float_file).graphs[0]
+        whole += [(operator.op, scope_of(*operator.outputs)) for operator in left]
+        whole += [(end, ".*") for end in _float_ends(graph, left)]
         in_float |= _LEFT_IN_FLOAT
+    # It would load and allocate the float file to look for empty statistics: there are none here, and
+    # a file that leaves axes open may not allocate at its smallest size.
+    quantizer._ensure_model_qsv_sufficient = lambda _: None
     manager = _recipe(scheme, io_dtype, in_float, per_tensor, whole)
     quantizer.load_quantization_recipe(manager.get_quantization_recipe())
     try:
@@ -158,6 +160,20 @@ def quantize_tflite(
         if ranges is not None and samples is not None:
             correct_biases(file, float_file, samples, seed)
     return ModelFile(bytes(file.content), model_of(file))
+
+
+def _exact(file: TfliteFile) -> list[tuple[str, str]]:
+    """The operators that no scheme may round, and inputs and outputs beside them, with their scopes."""
+    model = model_of(file)
+    graph = model.graphs[model.main]
+    operators = exact_operators(graph)
+    inputs, outputs = ends_of(graph, operators)
+    return [
+        *((operator.op, scope_of(*operator.outputs)) for operator in operators),
+        # The quantiser knows the inputs of a graph as one operator, and the outputs.
+        *([("INPUT", ".*")] if inputs else ()),
+        *([("OUTPUT", ".*")] if outputs else ()),
+    ]
 
 
 def _recipe(

@@ -1,0 +1,88 @@
+"""Exact: the nodes of an ONNX file that stay in float32, since whole numbers depend on them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from edgekit.formats.graph import Model
+from edgekit.inspection.whole_numbers import beyond_half, exact_operators
+
+
+def exact_nodes(proto: Any, model: Model, *, half: bool = False) -> list[str]:
+    """The names of those nodes; each node of the main graph gets one, if it has none of its own.
+
+    Args:
+        proto: the ModelProto, in float32.
+        model: the same, read.
+        half: for float16: also what computes with integers that half precision does not hold.
+    """
+    seen: set[str] = set()
+    for number, node in enumerate(proto.graph.node):
+        if not node.name or node.name in seen:
+            node.name = f"{node.op_type}#{number}"
+        seen.add(node.name)
+    graph = model.graphs[model.main]
+    operators = exact_operators(graph) + (beyond_half(graph) if half else [])
+    given = {operator.tensor for operator in operators}
+    return [node.name for node in proto.graph.node if node.output and node.output[0] in given]
+
+
+def own_constants(proto: Any, names: Collection[str]) -> None:
+    """Give these nodes constants of their own, which nobody else's precision changes."""
+    constants = {tensor.name: tensor for tensor in proto.graph.initializer}
+    copies: dict[str, str] = {}
+    for node in proto.graph.node:
+        if node.name not in names:
+            continue
+        for place, name in enumerate(node.input):
+            if name not in constants:
+                continue
+            if name not in copies:
+                copies[name] = f"{name}/exact"
+                copy = proto.graph.initializer.add()
+                copy.CopyFrom(constants[name])
+                copy.name = copies[name]
+            node.input[place] = copies[name]
+
+
+def read_as_before(proto: Any, plain: Any, names: Collection[str]) -> None:
+    """Let these nodes of a quantised file read what they read in `plain`, not its rounded twin."""
+    before = {node.name: list(node.input) for node in plain.graph.node}
+    there = {value.name for value in proto.graph.input}
+    there |= {tensor.name for tensor in proto.graph.initializer}
+    there |= {name for node in proto.graph.node for name in node.output}
+    for node in proto.graph.node:
+        if node.name in names and node.name in before:
+            pairs = zip(before[node.name], node.input, strict=True)
+            node.input[:] = [old if old in there else new for old, new in pairs]
+
+
+def without_rounding(proto: Any) -> None:
+    """Take out casts to half precision and back: who computes in float32 reads float32 where there is some."""
+    single, half = 1, 10
+    casts = {
+        node.output[0]: (node.input[0], next(a.i for a in node.attribute if a.name == "to"))
+        for node in proto.graph.node
+        if node.op_type == "Cast"
+    }
+    halved = {name: given for name, (given, to) in casts.items() if to == half}
+    back = {
+        name: halved[given]
+        for name, (given, to) in casts.items()
+        if to == single and given in halved
+    }
+    outputs = {value.name for value in proto.graph.output}
+    floats = _single(proto)
+    for node in proto.graph.node:
+        # What gives an output of the model keeps its place.
+        if not (node.op_type == "Cast" and node.output[0] in back.keys() & outputs):
+            node.input[:] = [
+                back[name] if name in back and back[name] in floats else name for name in node.input
+            ]
+
+
+def _single(proto: Any) -> set[str]:
+    """Tensors that are known to be of float32."""
+    values = [*proto.graph.input, *proto.graph.value_info]
+    return {value.name for value in values if value.type.tensor_type.elem_type == 1}
