@@ -67,6 +67,19 @@ def add_trust_code(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def add_import(parser: argparse._ActionsContainer) -> None:
+    """``--import``, as `imports` in the arguments."""
+    parser.add_argument(
+        "--import",
+        dest="imports",
+        action="append",
+        default=[],
+        metavar="FILE.py",
+        help="Python file that defines layers of a Keras model's own, run before it is loaded; may be "
+        "repeated (default: none)",
+    )
+
+
 def add_verify(parser: argparse._ActionsContainer) -> None:
     """``--no-verify``, as `verify` in the arguments."""
     parser.add_argument(
@@ -139,6 +152,7 @@ def add_runner(parser: argparse.ArgumentParser) -> None:
         help="keep packed weights in the user's cache folder, so that the next start is faster",
     )
     add_trust_code(group)
+    add_import(group)
     add_verify(group)
 
 
@@ -159,6 +173,7 @@ def load_runner(args: argparse.Namespace, path: str) -> Runner:
         device=args.device,
         weight_cache=args.weight_cache,
         trust_code=args.trust_code,
+        imports=args.imports,
         verify=args.verify,
     )
 

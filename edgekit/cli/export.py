@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from edgekit.cli.arguments import MODEL_HELP, add_json, add_out, add_trust_code
+from edgekit.cli.arguments import MODEL_HELP, add_import, add_json, add_out, add_trust_code
 from edgekit.cli.console import Console
 from edgekit.cli.export_recipe import add_calibration, add_files, add_optimizing, recipe_of
 from edgekit.files import existing
@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_json(parser)
     add_trust_code(parser)
+    add_import(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:

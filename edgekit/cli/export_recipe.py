@@ -45,7 +45,7 @@ def add_files(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--io-dtype",
         metavar="DTYPE",
-        help="dtype of the inputs and outputs of int8 TFLite files: int8 or float32 (default: int8)",
+        help="dtype of the inputs and outputs of int8 TFLite files: int8, uint8 or float32 (default: int8)",
     )
     group.add_argument(
         "--batch",
@@ -151,6 +151,7 @@ def recipe_of(args: argparse.Namespace, read: Recipe) -> Recipe:
     recipe = recipe.choose(files=args.file, schemes=_schemes(args), formats=args.format)
     plain = {
         "signature": args.signature,
+        "imports": args.imports or None,
         "io_dtype": args.io_dtype,
         "calibration_method": args.calibration_method,
         "batch": args.batch or (ExportRecipe.batch if args.shape else None),

@@ -6,6 +6,7 @@ import argparse
 
 from edgekit.cli.arguments import (
     MODEL_HELP,
+    add_import,
     add_out,
     add_overwrite,
     add_samples,
@@ -31,13 +32,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_signature(parser)
     add_overwrite(parser)
     add_trust_code(parser)
+    add_import(parser)
     add_verify(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
     refuse_existing([args.out], args.overwrite)
     samples = load_samples(args.samples)
-    with load(args.model, trust_code=args.trust_code, verify=args.verify) as loaded:
+    options = {"trust_code": args.trust_code, "verify": args.verify, "imports": args.imports}
+    with load(args.model, **options) as loaded:
         names = loaded.signatures
         if len(names) > 1 and "serving_default" not in names and not args.signature:
             raise UsageError(

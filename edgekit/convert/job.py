@@ -18,8 +18,10 @@ from edgekit.convert.making import CALIBRATED, Wanted, make
 from edgekit.convert.material import Material
 from edgekit.convert.order import Order
 from edgekit.errors import UsageError
+from edgekit.files import existing, sha256_of
 from edgekit.formats.metadata import Metadata
 from edgekit.models import load
+from edgekit.models.imports import import_files
 from edgekit.models.shapes import shaped
 from edgekit.models.source import SourceModel
 from edgekit.optimize.chain import Optimized, optimize
@@ -102,6 +104,7 @@ class Job:
             # Refused samples stay refused, even for a file that they do not change.
             "samples": _shapes(material.calibration),
             "trust_code": order.trust_code,
+            "imports": [sha256_of(existing(path, "Python file")) for path in order.recipe.imports],
             "golden": self.golden_sha256,
             "versions": self.versions,
         }
@@ -120,6 +123,7 @@ class Job:
     ) -> Generator[tuple[Wanted, Result], None, None]:
         """Make `files` in `folder`; gives each when it is done, in no order."""
         order = self.order
+        import_files(order.recipe.imports)
         source = order.source or load(
             order.origin.path, trust_code=order.trust_code, signature=order.recipe.signature
         )

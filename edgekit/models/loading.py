@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,18 @@ from edgekit.errors import (
 )
 from edgekit.formats.metadata import Metadata
 from edgekit.models.float32 import float32_file, in_float32, settled
+from edgekit.models.imports import own_objects
 from edgekit.models.links import refuse_links
 from edgekit.models.metadata import read
-from edgekit.models.quantizers import QUANTIZING_LAYERS, quantizers_known
+from edgekit.models.objects import with_inputs
+from edgekit.models.quantizers import QUANTIZING_LAYERS, keras_kept, quantizers_known
 from edgekit.models.source import SourceModel, from_keras, from_saved_model
-from edgekit.models.trust import refuse_code, refuse_reaching, refuse_strangers
+from edgekit.models.trust import NETWORK_LAYERS, refuse_code, refuse_reaching, refuse_strangers
 
 _PURPOSE = "Loading a Keras model"
+
+# tfmot's wrapper around a layer that is being pruned.
+PRUNING_LAYERS = frozenset({"PruneLowMagnitude"})
 
 # A config stays far below this; an archive that unpacks to more is not a model.
 _CONFIG_LIMIT_BYTES = 256 << 20
@@ -80,8 +85,10 @@ def load(
         ("keras", "Keras 3", _load_with_keras),
         ("tf_keras", "tf_keras", _load_with_tf_keras),
     )
-    if _mentions_quantizers(config):
+    if _mentions(config, QUANTIZING_LAYERS):
         loaders = (("tf_keras", "tf_keras with tfmot", _load_quantized),)
+    elif _mentions(config, PRUNING_LAYERS):
+        loaders = (("tf_keras", "tf_keras with tfmot", _load_pruned),)
     for flavour, name, loader in loaders:
         try:
             model = _in_float32(artifact.path, config, flavour, loader, trust_code)
@@ -91,10 +98,25 @@ def load(
         except Exception as error:
             reasons.append(f"{name}: {one_line(error)}")
         else:
+            if not getattr(model, "inputs", None):
+                # A subclassed model, whose class the program or a file of the user's has made known.
+                model = with_inputs(model, flavour)
             return replace(from_keras(artifact.path, flavour, model), metadata=metadata)
     raise ArtifactError(
-        f"{path}: no flavour of Keras can load it. {' '.join(reasons)} If it uses layers of your "
-        "own, export a SavedModel from the program that defines them."
+        f"{path}: no flavour of Keras can load it. {' '.join(reasons)} {_advice(artifact.path, config)}"
+    )
+
+
+def _advice(path: Path, config: Any) -> str:
+    """What to do about a file that nothing loads."""
+    if path.suffix == ".keras" and _mentions(config, {*QUANTIZING_LAYERS, *PRUNING_LAYERS}):
+        return (
+            "tensorflow-model-optimization's wrappers are read back from HDF5: save the model as .h5, "
+            "model.save('model.h5')."
+        )
+    return (
+        "If it uses layers of your own, name the file that defines them: --import FILE.py; in Python, "
+        "import it first."
     )
 
 
@@ -114,6 +136,7 @@ def _in_float32(
 
 def _load_with_keras(path: Path, config: Any, trust_code: bool) -> Any:
     keras = require("keras", "export", _PURPOSE)
+    _make_known(keras)
     if not trust_code:
         refuse_strangers(config, keras)
     return keras.saving.load_model(path, compile=False, safe_mode=not trust_code)
@@ -121,15 +144,35 @@ def _load_with_keras(path: Path, config: Any, trust_code: bool) -> Any:
 
 def _load_with_tf_keras(path: Path, config: Any, trust_code: bool) -> Any:
     tf_keras = require("tf_keras", "export", _PURPOSE)
+    _make_known(tf_keras)
     if not trust_code:
         refuse_strangers(config, tf_keras)
     return tf_keras.models.load_model(path, compile=False, safe_mode=not trust_code)
+
+
+def _make_known(keras: Any) -> None:
+    """Let Keras find by name what the user's files define, and what its own networks are made of."""
+    keras.saving.get_custom_objects().update(own_objects(keras))
+    for module, name in NETWORK_LAYERS:
+        place = require(f"{keras.__name__}.src.applications.{module}", "export", _PURPOSE)
+        if hasattr(place, name):
+            keras.saving.get_custom_objects().setdefault(name, getattr(place, name))
 
 
 def _load_quantized(path: Path, config: Any, trust_code: bool) -> Any:
     """A model with the wrappers of quantisation-aware training, which tf_keras alone does not know."""
     with quantizers_known():
         return _load_with_tf_keras(path, config, trust_code)
+
+
+def _load_pruned(path: Path, config: Any, trust_code: bool) -> Any:
+    """A model as it is in the middle of pruning, without the wrappers that tf_keras alone does not know."""
+    with keras_kept():
+        prune = require(
+            "tensorflow_model_optimization.python.core.sparsity.keras.prune", "export", _PURPOSE
+        )
+    with prune.prune_scope():
+        return prune.strip_pruning(_load_with_tf_keras(path, config, trust_code))
 
 
 def load_saved_model(path: Path, trust_code: bool) -> Any:
@@ -187,11 +230,11 @@ def _read_config(artifact: Artifact) -> Any:
         ) from error
 
 
-def _mentions_quantizers(config: Any) -> bool:
-    """Whether a config holds layers of quantisation-aware training, tfmot's or edgekit's."""
+def _mentions(config: Any, layers: Set[str]) -> bool:
+    """Whether a config holds one of these layers, by the name of its class."""
     if isinstance(config, dict):
         name = config.get("class_name")
-        if isinstance(name, str) and name.split(">")[-1] in QUANTIZING_LAYERS:
+        if isinstance(name, str) and name.split(">")[-1] in layers:
             return True
-        return any(_mentions_quantizers(value) for value in config.values())
-    return isinstance(config, list) and any(_mentions_quantizers(value) for value in config)
+        return any(_mentions(value, layers) for value in config.values())
+    return isinstance(config, list) and any(_mentions(value, layers) for value in config)

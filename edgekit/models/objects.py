@@ -84,7 +84,7 @@ def from_object(model: Any) -> SourceModel:
     assert flavour is not None, "artifact_of() refuses what has none"
     model = float32_object(model, flavour)
     if not getattr(model, "inputs", None):
-        model = _with_inputs(model, flavour)
+        model = with_inputs(model, flavour)
     return replace(from_keras(artifact.path, flavour, model), origin=artifact)
 
 
@@ -110,8 +110,12 @@ def _flavour_of(model: Any) -> str | None:
     return None
 
 
-def _with_inputs(model: Any, flavour: str) -> Any:
-    """A Functional model around one that only remembers what it was called with."""
+def with_inputs(model: Any, flavour: str) -> Any:
+    """A Functional model around one that only remembers what it was called with.
+
+    Raises:
+        ArtifactError: it was never called, was called with several arguments, or cannot be called so.
+    """
     keras = require(flavour, "export", "Exporting a Keras model")
     if flavour == "keras":
         remembered = getattr(model, "_build_shapes_dict", None) if model.built else None

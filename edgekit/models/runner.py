@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edgekit.errors import ArtifactError, UsageError, require
 from edgekit.formats.metadata import Metadata
+from edgekit.models.imports import import_files
 from edgekit.models.kernels import missing_kernel
 from edgekit.models.loading import load, load_saved_model
 from edgekit.models.metadata import read
@@ -34,6 +35,7 @@ class KerasRunner(Runner):
         if self.options.weight_cache or self.options.delegate is not None:
             raise UsageError("delegate, weight_cache: TensorFlow takes none. Leave them out.")
         self._tf, self._loaded = tf, None
+        import_files(self.options.imports)
         if isinstance(self.artifact, ModelObject):
             self._source = from_object(self.artifact.model)
         elif self.artifact.format == "savedmodel":

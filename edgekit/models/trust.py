@@ -27,6 +27,7 @@ _CODE = {
     "InstanceMethod": "a call of any method",
 }
 # Layers whose vocabulary is a list, or the path of a file that is read.
+_VOCABULARIES = ("vocabulary", "merges", "proto")
 _LOOKUPS = ("StringLookup", "IntegerLookup", "TextVectorization", "IndexLookup")
 
 # Where in Keras the parts of models lie. Its utilities, which fetch and unpack files, are elsewhere.
@@ -38,6 +39,19 @@ _CLASSES = (
 _PLACE = r"(tf_)?keras(\.src|\._legacy)?(\.({})(\.\w+)*)?"
 _FUNCTION_PLACE = re.compile(_PLACE.format(_FUNCTIONS))
 _CLASS_PLACE = re.compile(rf"{_PLACE.format(_CLASSES)}|keras_(hub|cv|nlp)(\.\w+)*")
+
+# Layers that Keras' own networks (keras.applications) bring along, by module. Whatever else is there
+# builds whole networks, and fetches their weights.
+NETWORK_LAYERS = (
+    ("convnext", "LayerScale"),
+    ("inception_resnet_v2", "CustomScaleLayer"),
+)
+_NETWORK_LAYER = re.compile(
+    "|".join(rf"(tf_)?keras\.src\.applications\.{m}\.{name}" for m, name in NETWORK_LAYERS)
+    # What tf.constant_initializer and its like are.
+    + r"|tensorflow\.python\.ops\.init_ops_v2\.(Zeros|Ones|Constant|Random(Uniform|Normal)|TruncatedNormal)"
+    r"|tensorflow\.python\.ops\.init_ops_v2\.(VarianceScaling|Orthogonal|Identity|Glorot(Uniform|Normal))"
+)
 
 # Functions of TensorFlow that a tf_keras file may name in place of layers: those that compute with
 # tensors alone. Others read and write files or run Python.
@@ -88,8 +102,9 @@ def refuse_strangers(config: Any, flavour: Any) -> None:
         stranger = _stranger(found, flavour)
         if stranger is not None:
             raise ArtifactError(
-                f"layer {owner!r:.100} asks for {stranger!r:.100}, which is none of Keras' own and not "
-                f"registered ({flavour.__name__}.saving.register_keras_serializable)."
+                f"layer {owner!r:.100} asks for {stranger!r:.300}, which is none of Keras' own and not "
+                f"registered ({flavour.__name__}.saving.register_keras_serializable). Name the file that "
+                "defines it: --import FILE.py; in Python, import it first."
             )
 
 
@@ -122,8 +137,10 @@ def _code(found: dict[str, Any]) -> str | None:
         key.endswith("_type") and value == "lambda" for key, value in found.items()
     ):
         return "Python code"
-    if name in _LOOKUPS and isinstance(inner.get("vocabulary"), str):
-        return f"the path of a file ({inner['vocabulary']!r:.100})"
+    if name in _LOOKUPS or (name or "").endswith("Tokenizer"):
+        for key in _VOCABULARIES:
+            if isinstance(inner.get(key), str):
+                return f"the path of a file ({inner[key]!r:.100})"
     if name in ("TFOpLambda", "SlicingOpLambda"):
         symbol = inner.get("function")
         if not isinstance(symbol, str) or not _TF_FUNCTION.fullmatch(symbol):
@@ -146,6 +163,7 @@ def _stranger(found: dict[str, Any], flavour: Any) -> str | None:
         place = _FUNCTION_PLACE
     if isinstance(module, str) and isinstance(name, str):
         own = not hasattr(builtins, name) if module == "builtins" else place.fullmatch(module)
+        own = own or (place is _CLASS_PLACE and _NETWORK_LAYER.fullmatch(f"{module}.{name}"))
         if own or (isinstance(key, str) and flavour.saving.get_registered_object(key) is not None):
             return None
     return f"{module}.{name}"

@@ -41,7 +41,7 @@ class ExportRecipe:
         schemes: see `edgekit.artifact.SCHEMES`; `DEFAULT_SCHEMES` if None.
         files: single files by scheme and ending, such as ``"int8.tflite"`` and ``"float32.onnx"``,
             in place of `schemes` and `formats`.
-        io_dtype: what int8 TFLite files take and give: ``"int8"`` or ``"float32"``.
+        io_dtype: what int8 TFLite files take and give: ``"int8"``, ``"uint8"`` or ``"float32"``.
         batch: samples an inference, a number or its digits; ``"dynamic"`` leaves it open.
         shape: for inputs by name, a size for each axis, the batch first, where the model leaves some
             open; ``"dynamic"`` keeps one open. Its batch is the files', in place of `batch`.
@@ -52,6 +52,8 @@ class ExportRecipe:
         device: the board that the files are for, as `edgekit.device.load_device` knows it.
         targets: interpreters that must run the files, such as ``"tflite-runtime==2.14"``.
         signature: of a SavedModel, the one to export; ``serving_default`` or the only one if None.
+        imports: Python files that define layers of the model's own, run before it is loaded. A program
+            that has registered its classes needs none.
         allow_flex: let TensorFlow's own operators into TFLite files where TFLite has none.
         allow_inaccurate: hand over files that do not answer as the model does, with a warning.
         class_names: stored in the files, for `Runner.classify`; one for each class, or none.
@@ -77,6 +79,7 @@ class ExportRecipe:
     device: str | None = None
     targets: tuple[str, ...] = ()
     signature: str | None = None
+    imports: tuple[str, ...] = ()
     allow_flex: bool = False
     allow_inaccurate: bool = False
     class_names: tuple[str, ...] = ()
@@ -92,7 +95,7 @@ class ExportRecipe:
             ("formats", self.formats, tuple(FORMATS)),
             ("schemes", self.schemes, SCHEMES),
             ("files", self.files or None, tuple(FILES)),
-            ("io_dtype", (self.io_dtype,), ("int8", "float32")),
+            ("io_dtype", (self.io_dtype,), ("int8", "uint8", "float32")),
             ("calibration_method", (self.calibration_method,), CALIBRATION_METHODS),
         ):
             check_names(key, values, known)

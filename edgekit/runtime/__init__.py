@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import edgekit
@@ -25,6 +25,7 @@ def load(
     weight_cache: bool = False,
     trust_code: bool = False,
     verify: bool = False,
+    imports: Sequence[str] = (),
 ) -> Runner:
     """Load a model file, ready to run.
 
@@ -44,6 +45,8 @@ def load(
         trust_code: let code that a Keras file holds (Lambda layers) run.
         verify: check the structure of a ``.tflite`` or ``.onnx`` file and try it in a child
             process first; for files that may be damaged or hostile. What passed is remembered.
+        imports: Python files that define layers of a Keras model's own: they are run first. A program
+            that has registered its classes needs none.
 
     Raises:
         UsageError: nothing is at `path`, `backend` does not run such files, or an option that it
@@ -67,6 +70,7 @@ def load(
         delegate_options or {},
         weight_cache,
         trust_code,
+        imports,
     )
     if weight_cache and backend is None and artifact.format == "tflite":
         backend = "litert-compiled"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import NoneType
 from typing import Any
@@ -29,6 +29,7 @@ class Options:
         delegate_options: what that delegate is told, as its documentation has it.
         weight_cache: keep XNNPACK's packed weights in the user's cache folder.
         trust_code: let code that a Keras file holds run.
+        imports: Python files that define a Keras model's own layers, run before it is loaded.
 
     Raises:
         UsageError: a number of threads that no machine starts, or options without a delegate.
@@ -39,6 +40,7 @@ class Options:
     delegate_options: Mapping[str, str] = field(default_factory=dict)
     weight_cache: bool = False
     trust_code: bool = False
+    imports: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if type(self.threads) is not int or not 1 <= self.threads <= _MAX_THREADS:
@@ -60,4 +62,5 @@ class Options:
             "delegate_options": dict(self.delegate_options),
             "weight_cache": self.weight_cache,
             "trust_code": self.trust_code,
+            "imports": list(self.imports),
         }

@@ -15,6 +15,7 @@ import pytest
 
 from edgekit.errors import ArtifactError, UntrustedCodeError
 from edgekit.models import load, save
+from edgekit.models.trust import refuse_code, refuse_strangers
 
 # A module that leaves a trace where it is imported, and whose functions leave one where they are called.
 EVIL = """
@@ -321,3 +322,37 @@ def test_a_graph_with_variables_and_tables_does_not(tmp_path: Path) -> None:
     lookup = keras.layers.StringLookup(vocabulary=["a", "b"], output_mode="one_hot")
     keras.Model(words, lookup(words)).export(tmp_path / "lookup", verbose=False)
     assert load(tmp_path / "lookup").inputs[0].dtype == "string"
+
+
+@pytest.mark.parametrize("flavour", ["keras", "tf_keras"])
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_layers_of_keras_own_networks_are_keras_own(
+    flavour: str, ending: str, tmp_path: Path
+) -> None:
+    import importlib
+
+    keras = importlib.import_module(flavour)
+    layer = importlib.import_module(f"{flavour}.src.applications.convnext").LayerScale
+    given = keras.Input((4,))
+    path = tmp_path / f"m{ending}"
+    keras.Model(given, layer(0.5, 4, name="scale")(given)).save(path)
+    assert [layer.name for layer in load(path).model.layers][-1] == "scale"
+
+
+@pytest.mark.parametrize("name", ["ConvNeXtTiny", "LayerScaler"])
+def test_what_builds_keras_own_networks_is_not(name: str) -> None:
+    import keras
+
+    config = {"module": "keras.src.applications.convnext", "class_name": name, "config": {}}
+    with pytest.raises(ArtifactError, match=name):
+        refuse_strangers(config, keras)
+
+
+def test_a_tokenizer_that_reads_a_file_is_refused() -> None:
+    config = {
+        "module": "keras_hub.src.tokenizers.byte_pair_tokenizer",
+        "class_name": "BytePairTokenizer",
+        "config": {"name": "words", "merges": "/etc/hostname"},
+    }
+    with pytest.raises(UntrustedCodeError, match="path of a file"):
+        refuse_code(Path("m.keras"), config)
