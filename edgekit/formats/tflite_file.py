@@ -139,6 +139,11 @@ class TfliteGraph:
         return _integers(self.table, schema.SubGraph.OUTPUTS)
 
     @property
+    def places_of_inputs(self) -> Span:
+        """Where `inputs` lie."""
+        return self.table.span(schema.SubGraph.INPUTS, _INDICES)
+
+    @property
     def places_of_outputs(self) -> Span:
         """Where `outputs` lie."""
         return self.table.span(schema.SubGraph.OUTPUTS, _INDICES)

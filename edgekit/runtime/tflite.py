@@ -114,6 +114,10 @@ class TfliteRunner(Runner):
             # Kept, it would block the interpreter's own invoke(), which is faster than it.
             if len(self.signatures) > 1:
                 self._call = call
+            else:
+                # A signature's names come sorted, the graph's tensors as the model has them.
+                inputs = _in_order(inputs, self._interpreter.get_input_details())
+                outputs = _in_order(outputs, self._interpreter.get_output_details())
         self._input_indices = [detail["index"] for detail in inputs.values()]
         self._output_indices = [detail["index"] for detail in outputs.values()]
         specs = tuple(spec_of(name, detail) for name, detail in inputs.items())
@@ -209,6 +213,18 @@ def native_path(file: str) -> str | bytes:
     except UnicodeEncodeError:
         return os.fsencode(file)
     return file
+
+
+def _in_order(named: dict[str, Any], details: list[dict[str, Any]]) -> dict[str, Any]:
+    """Descriptions of tensors by name, in the order of `details`; what is not among them last."""
+    places = [detail["index"] for detail in details]
+    last = len(places)
+    return dict(
+        sorted(
+            named.items(),
+            key=lambda item: places.index(item[1]["index"]) if item[1]["index"] in places else last,
+        )
+    )
 
 
 def spec_of(name: str, detail: dict[str, Any]) -> TensorSpec:

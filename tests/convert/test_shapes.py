@@ -137,3 +137,39 @@ def test_a_batch_that_the_model_fixes_is_not_called_dynamic(tmp_path: Path) -> N
         edgekit.export(
             model, out=tmp_path, schemes=["float32"], recipe=ExportRecipe(batch="dynamic")
         )
+
+
+def test_inputs_and_outputs_come_in_the_order_of_the_model(tmp_path: Path) -> None:
+    import keras
+
+    given = [keras.Input((n,), name=name) for n, name in ((3, "zeta"), (4, "alpha"), (2, "mid"))]
+    x = keras.layers.Concatenate()(given)
+    outputs = [keras.layers.Dense(n, name=name)(x) for n, name in ((2, "second"), (5, "first"))]
+    samples = {each.name: np.random.default_rng(0).random((16, each.shape[1])) for each in given}
+    made = edgekit.export(
+        keras.Model(given, outputs), out=tmp_path, files=FILES[:3], calibration=samples
+    )
+    for file in made.files:
+        with edgekit.load(file) as runner:
+            assert [spec.name for spec in runner.inputs] == ["zeta", "alpha", "mid"]
+            assert [spec.name for spec in runner.outputs] == ["second", "first"]
+            assert runner.outputs[1].shape == (1, 5)
+
+
+def test_unsigned_bytes_in_and_out(tmp_path: Path) -> None:
+    import keras
+
+    given = keras.Input((6, 6, 3), name="image")
+    x = keras.layers.Flatten()(keras.layers.Conv2D(4, 3, activation="relu")(given))
+    model = keras.Model(given, keras.layers.Dense(3, activation="softmax", name="scores")(x))
+    images = np.random.default_rng(0).random((64, 6, 6, 3)).astype(np.float32)
+    made = edgekit.export(
+        model,
+        out=tmp_path,
+        files=["int8.tflite"],
+        calibration=images,
+        recipe=ExportRecipe(io_dtype="uint8"),
+    )
+    (file,) = made.manifest.files
+    assert [spec.dtype for spec in (*file.inputs, *file.outputs)] == ["uint8", "uint8"]
+    check(made.files, "image", images, np.asarray(model(images)))

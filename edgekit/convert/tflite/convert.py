@@ -19,6 +19,7 @@ from edgekit.calibration.probes import TfliteProbe
 from edgekit.calibration.ranges import Ranges
 from edgekit.convert.refusals import tflite_reason
 from edgekit.convert.tflite.bias_correction import correct_biases
+from edgekit.convert.tflite.model_order import in_model_order
 from edgekit.convert.tflite.per_tensor_kernels import per_tensor_kernels
 from edgekit.convert.tflite.short_scales import shorten_scales
 from edgekit.convert.tflite.signature_outputs import keep_signature_outputs
@@ -70,7 +71,7 @@ def float_tflite(frozen: Frozen, *, allow_flex: bool = False) -> bytes:
     except Exception as error:
         reason = tflite_reason(str(error), frozen.layers)
         raise ExportError(reason or f"TFLite cannot express it: {_essence(error)}") from error
-    return content
+    return in_model_order(content, frozen.inputs, frozen.outputs)
 
 
 def find_ranges(
@@ -114,8 +115,9 @@ def quantize_tflite(
         float_file: of the bytes that `float_tflite` gives.
         scheme: of `edgekit.artifact.SCHEMES`, not ``"float32"``.
         ranges: needed for ``"int8"`` and ``"int16x8"``.
-        io_dtype: ``"int8"`` lets the file take and give the integers it computes with,
-            ``"float32"`` keeps float values as inputs and outputs (float I/O).
+        io_dtype: ``"int8"`` lets the file take and give the integers it computes with, ``"uint8"``
+            those of images as cameras give them, of an ``"int8"`` file; ``"float32"`` keeps float values as
+            inputs and outputs (float I/O).
         in_float: operators, by their TFLite names, that are left in float.
         samples: those that `ranges` was found from, to centre the sums of last dense layers with.
         seed: of the choice of samples, where there are many.
@@ -230,6 +232,11 @@ def _recipe(
                 manager.add_quantization_config(
                     ".*", operation_name=end, algorithm_key="no_quantize"
                 )
+        elif io_dtype == "uint8" and scheme == "int8":
+            for end in (operators.INPUT, operators.OUTPUT):
+                manager.add_quantization_config(
+                    ".*", operation_name=end, op_config=_unsigned(types)
+                )
     everywhere = [(name, ".*") for name in sorted(in_float)]
     for tflite_name, scope in (*everywhere, *whole):
         name = _QUANTIZER_NAMES.get(tflite_name, tflite_name)
@@ -247,6 +254,17 @@ def _float_ends(graph: Graph, left: Sequence[Operator]) -> list[str]:
     made = {tensor.key for operator in left for tensor in operator.outputs if tensor}
     ends = (("INPUT", graph.inputs, read), ("OUTPUT", graph.outputs, made))
     return [name for name, tensors, keys in ends if any(t.key in keys for t in tensors)]
+
+
+def _unsigned(types: Any) -> Any:
+    """How the quantiser is told of inputs and outputs in uint8, beside int8 operators."""
+    return types.OpQuantizationConfig(
+        activation_tensor_config=types.TensorQuantizationConfig(
+            num_bits=8, symmetric=False, dtype=types.TensorDataType.UINT
+        ),
+        weight_tensor_config=types.TensorQuantizationConfig(num_bits=8, symmetric=True),
+        compute_precision=types.ComputePrecision.INTEGER,
+    )
 
 
 def _holds_integers(file: TfliteFile) -> bool:
