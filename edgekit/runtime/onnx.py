@@ -47,9 +47,10 @@ class OnnxRunner(Runner):
             self._session = open_session(self.artifact.file, options, providers)
         # onnxruntime's own exceptions derive from Exception alone and are not public.
         except Exception as error:
+            from edgekit.runtime.causes import explained
+
             raise ArtifactError(
-                f"{self.artifact.path}: onnxruntime cannot load it: {error}. Is it a whole .onnx "
-                "file, and is onnxruntime new enough for its opset?"
+                f"{self.artifact.path}: onnxruntime cannot load it: {explained(error, '.onnx')}"
             ) from error
         self.exact = is_exact(options)
         return Backend(backend, ort.__version__), ()

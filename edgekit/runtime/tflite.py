@@ -200,9 +200,11 @@ class TfliteRunner(Runner):
         del self._interpreter
 
     def _unloadable(self, error: Exception) -> ArtifactError:
+        from edgekit.runtime.causes import explained
+
         return ArtifactError(
-            f"{self.artifact.path}: {self._distribution} cannot load it: {error}. Is it a whole "
-            ".tflite file, and is the interpreter new enough for its operators?"
+            f"{self.artifact.path}: {self._distribution} cannot load it: "
+            f"{explained(error, '.tflite')}"
         )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.artifact import Artifact
-from edgekit.errors import EdgekitError
+from edgekit.errors import EdgekitError, UsageError
 from edgekit.runtime.backends import module_of, open_file
 from edgekit.runtime.limits import limit_process
 from edgekit.runtime.options import Options
@@ -21,13 +21,15 @@ from edgekit.tensor import TensorSpec
 
 
 def try_out(path: str, backend: str, options: str, seconds: str, memory: str) -> dict[str, Any]:
-    """The trial itself, in the child: ``{"refused": None}`` or the reason."""
+    """The trial itself, in the child: ``{"refused": None}`` or the reason, or what is wrong with the call."""
     importlib.import_module(module_of(backend))
     limit_process(int(seconds), int(memory))
     try:
         with open_file(Artifact.of(path), backend, Options(**json.loads(options))) as runner:
             for each in [runner.with_signature(name) for name in runner.signatures] or [runner]:
                 exercise(each)
+    except UsageError as error:
+        return {"refused": None, "usage": str(error)}
     except EdgekitError as error:
         # As it was raised, without the path, which the parent names.
         return {"refused": str(error).removeprefix(f"{path}: ")}

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import edgekit
 from edgekit.artifact import Artifact
-from edgekit.errors import ArtifactError
+from edgekit.errors import ArtifactError, UsageError
 from edgekit.files import cache_folder, sha256_of
 from edgekit.formats.tflite_check import tflite_fault
 from edgekit.runtime.backends import module_of
+from edgekit.runtime.causes import cause
 from edgekit.runtime.child import Ended, run_in_child
 from edgekit.runtime.limits import Limits
 from edgekit.runtime.options import Options
@@ -26,9 +27,15 @@ from edgekit.runtime.options import Options
 # What interpreters and numpy say when memory is refused to them.
 _OUT_OF_MEMORY = ("bad_alloc", "MemoryError", "Unable to allocate", "Failed to allocate memory")
 _ADVICE = (
-    "The file is damaged, hostile, or too much for this machine; it was not loaded. Get it anew or "
-    "make it again; if you trust it as it is: verify=False (--no-verify)."
+    "The file is damaged or hostile; it was not loaded. Get it anew or make it again; if you trust it "
+    "as it is: verify=False (--no-verify)."
 )
+_TOO_MUCH = (
+    "The file is too much for this machine, or hostile; it was not loaded. Get it anew or take a larger "
+    "machine; if you trust it as it is, verify=False (--no-verify) sets no limits."
+)
+_REFUSED, _LATE, _WANTED = "was refused:", "did not finish", "wanted"
+_GREEDY = (_LATE, _WANTED, "SIGKILL")
 # Freed and fresh memory is filled with this byte: what reads memory that nobody wrote then meets
 # absurd values in the trial, and not for the first time in the process that counts.
 _ENVIRONMENT = {"MALLOC_PERTURB_": "165"}
@@ -100,7 +107,11 @@ def verify(
     ended = trial(trial_words, 2 * limits.seconds)
     refusal = _refusal(ended, limits)
     if refusal:
-        raise ArtifactError(f"{path}: {refusal} (a trial on {backend} {version}). {_ADVICE}")
+        known = cause(refusal) is not None and refusal.startswith(_REFUSED)
+        advice = "It was not loaded." if known else _ADVICE
+        if refusal.startswith(_GREEDY):
+            advice = _TOO_MUCH
+        raise ArtifactError(f"{path}: {refusal} (a trial on {backend} {version}). {advice}")
     if sha256_of(path) != sha256 or replace(artifact).sha256 != files.sha256:
         raise ArtifactError(f"{path}: changed while it was being verified. Load it again.")
     if marker is not None:
@@ -122,8 +133,8 @@ def _content(path: Path) -> bytes:
 
 def _refusal(ended: Ended, limits: Limits) -> str | None:
     """Why the trial failed, in words; None if it passed."""
-    late = f"did not finish in {limits.seconds} s"
-    greedy = f"wanted more than {limits.memory_bytes // 1_000_000} MB of memory"
+    late = f"{_LATE} in {limits.seconds} s"
+    greedy = f"{_WANTED} more than {limits.memory_bytes // 1_000_000} MB of memory"
     # Not every system has the signal.
     name = None if ended.code is None or ended.code >= 0 else _signal_name(-ended.code)
     if ended.code is None or name == "SIGXCPU":
@@ -147,7 +158,9 @@ def _refusal(ended: Ended, limits: Limits) -> str | None:
         return f"ended the interpreter with code {ended.code}: {said}"
     if refused and any(word in refused for word in _OUT_OF_MEMORY):
         return greedy
-    return f"was refused: {refused}" if refused else None
+    if answer.get("usage"):
+        raise UsageError(answer["usage"])
+    return f"{_REFUSED} {refused}" if refused else None
 
 
 def _signal_name(number: int) -> str:

@@ -147,6 +147,7 @@ def test_without_a_cache_variable(
 
 
 LIMITS = r"\(a trial on \S+ \S+\). The file is .* not loaded. Get it anew"
+KNOWN = r"\(a trial on \S+ \S+\)\. It was not loaded\.$"
 
 
 @pytest.mark.parametrize(
@@ -163,6 +164,8 @@ LIMITS = r"\(a trial on \S+ \S+\). The file is .* not loaded. Get it anew"
         ),
         (Ended(0, '{"refused": "MemoryError: "}', ""), r"wanted more than \d+ MB of memory"),
         (Ended(0, 'noise\n{"refused": "no such op"}', ""), f"was refused: no such op {LIMITS}"),
+        (Ended(0, '{"refused": "unresolved custom op: X."}', ""), f"was refused: .*X\\. {KNOWN}"),
+        (Ended(None, "", ""), r".* The file is too much for this machine, or hostile"),
         (Ended(0, "", ""), "ended the interpreter with code 0: "),
         (Ended(3, '{"refused": null}', "late"), "ended the interpreter with code 3: late"),
         (Ended(0, "[]", ""), "ended the interpreter with code 0"),
