@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -160,3 +162,16 @@ class Artifact:
         # Where a cached property keeps its value.
         vars(artifact).update(sha256=values["sha256"], size_bytes=values["size_bytes"])
         return artifact
+
+
+def told_apart(files: Sequence[str]) -> list[str]:
+    """A name for each file that no other has: its own, with as many folders in front as that takes."""
+    parts = [re.split(r"[\\/]+", file.rstrip("\\/")) for file in files]
+
+    def shown(own: list[str]) -> str:
+        for count in range(1, len(own)):
+            if all(other[-count:] != own[-count:] for other in parts if other != own):
+                return "/".join(own[-count:])
+        return "/".join(own)
+
+    return [shown(own) for own in parts]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.artifact import Artifact
+from edgekit.artifact import Artifact, told_apart
 from edgekit.errors import DocumentError, UsageError
 from edgekit.manifest import MANIFEST_NAME, ExportedFile, Manifest, Skipped, Source
 from edgekit.tensor import TensorSpec
@@ -133,3 +133,15 @@ def test_a_strange_manifest_is_not_overwritten(tmp_path: Path, content: str) -> 
     (tmp_path / MANIFEST_NAME).write_text(content)
     with pytest.raises(DocumentError, match="not a manifest of edgekit's"):
         manifest([]).merged_into(tmp_path)
+
+
+def test_files_of_one_name_are_told_apart() -> None:
+    assert told_apart(["a/m.onnx", "a/n.onnx"]) == ["m.onnx", "n.onnx"]
+    assert told_apart(["/x/v1/m.onnx", "/x/v2/m.onnx"]) == ["v1/m.onnx", "v2/m.onnx"]
+    assert told_apart(["v1/b/m.onnx", "v2/b/m.onnx", "m.onnx"]) == [
+        "v1/b/m.onnx",
+        "v2/b/m.onnx",
+        "m.onnx",
+    ]
+    assert told_apart(["m.onnx", "m.onnx"]) == ["m.onnx", "m.onnx"]
+    assert told_apart([r"C:\\v1\\m.onnx", r"C:\\v2\\m.onnx"]) == ["v1/m.onnx", "v2/m.onnx"]

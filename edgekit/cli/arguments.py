@@ -158,24 +158,29 @@ def add_runner(parser: argparse.ArgumentParser) -> None:
 
 def load_runner(args: argparse.Namespace, path: str) -> Runner:
     """A runner for `path`, as `add_runner`'s options say."""
-    options = {}
-    for pair in args.delegate_option:
-        key, separator, value = pair.partition("=")
-        if not key or not separator:
-            raise UsageError(f"--delegate-option: received {pair!r}, expected KEY=VALUE.")
-        options[key] = value
     return load(
         path,
         backend=args.backend,
         threads=args.threads,
         delegate=args.delegate,
-        delegate_options=options,
+        delegate_options=pairs("--delegate-option", args.delegate_option),
         device=args.device,
         weight_cache=args.weight_cache,
         trust_code=args.trust_code,
         imports=args.imports,
         verify=args.verify,
     )
+
+
+def pairs(option: str, given: list[str]) -> dict[str, str]:
+    """What an option that may be repeated says, as ``KEY=VALUE`` each time."""
+    found = {}
+    for pair in given:
+        key, separator, value = pair.partition("=")
+        if not key or not separator:
+            raise UsageError(f"{option}: received {pair!r}, expected KEY=VALUE.")
+        found[key] = value
+    return found
 
 
 def load_all(args: argparse.Namespace, stack: ExitStack) -> list[Runner]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from edgekit.artifact import told_apart
 from edgekit.cli.arguments import FILE_HELP, add_json, add_runner, add_samples, load_all
 from edgekit.cli.console import Console
 from edgekit.cli.values import number
@@ -60,14 +61,15 @@ def _first_batch(samples: str, runner: Runner) -> dict[str, NDArray[Any]]:
 
 
 def _text(result: Bench) -> str:
-    width = max(len(run.artifact.name) for run in result.runs)
+    names = told_apart([run.artifact.file for run in result.runs])
+    width = max(map(len, names))
     lines = [
         f"{'file':{width}}  {'p50 ms':>9} {'p90 ms':>9} {'p99 ms':>9} {'load ms':>9} {'RSS MB':>6}"
     ]
-    for run in result.runs:
+    for name, run in zip(names, result.runs, strict=True):
         latency = run.latency
         lines.append(
-            f"{run.artifact.name:{width}}  {latency.p50_ms:9.4f} {latency.p90_ms:9.4f} "
+            f"{name:{width}}  {latency.p50_ms:9.4f} {latency.p90_ms:9.4f} "
             f"{latency.p99_ms:9.4f} {run.load_ms:9.1f} {(run.peak_rss_bytes or 0) / 1e6:6.0f}"
         )
     lines += [

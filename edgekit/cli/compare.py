@@ -1,6 +1,6 @@
 """Compare the answers of model files with the original model's, and judge them by a budget.
 
-The exit code is 3 if a file exceeds the budget. With too few samples to prove that a file stays
+The exit code is 3 if a file exceeds the budget, and 1 if one could not be judged. With too few samples to prove that a file stays
 within it, the verdict is 'inconclusive' and the exit code 0.
 """
 
@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import argparse
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
-from edgekit.cli.arguments import FILE_HELP, add_json, add_runner, load_all
+from edgekit.artifact import told_apart
+from edgekit.cli.arguments import FILE_HELP, add_json, add_runner, load_runner, pairs
 from edgekit.cli.console import Console
 from edgekit.cli.values import STDOUT, json_path, number, share
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.compare import compare
-from edgekit.drift.drift import Drift
+from edgekit.drift.drift import Drift, Failure
 from edgekit.drift.golden import Golden
-from edgekit.errors import BUDGET_EXCEEDED, UsageError
+from edgekit.errors import BUDGET_EXCEEDED, EdgekitError, MissingDependencyError, UsageError
 from edgekit.files import refuse_existing
 
 EXAMPLE = """\
@@ -61,6 +63,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write the verdicts as JUnit XML to FILE, or to stdout if FILE is '-' (default: none)",
     )
+    parser.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="ORIGINAL=NAME",
+        help="the files' own name for an input or output of the original model; may be repeated "
+        "(default: the same names, or the only way that shapes leave)",
+    )
     add_runner(parser)
     add_json(parser)
 
@@ -71,9 +81,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if budget.limits:
         console.tell(f"budget: {', '.join(budget.limits)}")
     golden = Golden.load(args.golden)
-    with ExitStack() as stack:
-        runners = load_all(args, stack)
-        drift = compare(golden, runners, budget, progress=console.tell)
+    drift = _drift(args, golden, budget, console)
     if args.junit:
         from edgekit.report import to_junit, write_junit
 
@@ -82,7 +90,31 @@ def run(args: argparse.Namespace, console: Console) -> int:
         else:
             write_junit(drift, args.junit)
     console.result(drift.to_json(), _text(drift), args, stdout=args.junit != STDOUT)
+    if drift.failed:
+        return EdgekitError.exit_code
     return BUDGET_EXCEEDED if drift.verdict == "fail" else 0
+
+
+def _drift(
+    args: argparse.Namespace, golden: Golden, budget: DriftBudget, console: Console
+) -> Drift:
+    """All files that can be loaded, compared; and those that cannot."""
+    names = pairs("--map", args.map)
+    failed, runners = [], []
+    first: EdgekitError | None = None
+    with ExitStack() as stack:
+        for path in args.files:
+            try:
+                runners.append(stack.enter_context(load_runner(args, path)))
+            except (UsageError, MissingDependencyError):
+                raise
+            except EdgekitError as error:
+                first = first or error
+                failed.append(Failure(path, str(error)))
+        if first and not runners:
+            raise first
+        drift = compare(golden, runners, budget, progress=console.tell, names=names)
+    return replace(drift, failed=(*failed, *drift.failed))
 
 
 def _check_outputs(args: argparse.Namespace) -> None:
@@ -98,7 +130,8 @@ def _check_outputs(args: argparse.Namespace) -> None:
 
 def _text(drift: Drift) -> str:
     lines = []
-    for candidate in drift.candidates:
+    shown = told_apart([candidate.artifact.file for candidate in drift.candidates])
+    for name, candidate in zip(shown, drift.candidates, strict=True):
         figures = [
             f"{label} {factor * value:.{digits}f} {unit}"
             for label, value, factor, digits, unit in (
@@ -109,7 +142,8 @@ def _text(drift: Drift) -> str:
             )
             if value is not None
         ]
-        lines.append(f"{candidate.artifact.name}: {candidate.verdict}; {', '.join(figures)}")
+        lines.append(f"{name}: {candidate.verdict}; {', '.join(figures)}")
         lines += [f"  {reason}" for reason in candidate.reasons]
         lines += [f"  warning: {warning}" for warning in candidate.warnings]
+    lines += [f"{row.path}: failed; {row.reason}" for row in drift.failed]
     return "\n".join(lines)

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
+from edgekit.artifact import told_apart
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.candidate import Candidate, OutputDrift
-from edgekit.drift.drift import Drift
+from edgekit.drift.drift import Drift, Failure
 from edgekit.drift.golden import Golden, as_golden
+from edgekit.drift.matching import outputs_for, samples_for
 from edgekit.drift.reference import ComparedReference
 from edgekit.drift.task import measure_task, reference_accuracy
-from edgekit.errors import DocumentError, TensorError, UsageError, check_progress, check_type
+from edgekit.errors import (
+    DocumentError,
+    EdgekitError,
+    TensorError,
+    UsageError,
+    check_progress,
+    check_type,
+)
 from edgekit.metrics import distances
-from edgekit.runtime.opening import RunnerLike, opened_all
+from edgekit.runtime.opening import RunnerLike, opened, several
 from edgekit.runtime.runner import Runner
 
 
@@ -23,11 +32,14 @@ def compare(
     models: RunnerLike | Iterable[RunnerLike],
     budget: DriftBudget | None = None,
     progress: Callable[[str], None] | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> Drift:
     """Ask each model the golden's samples and measure how its answers differ.
 
-    Inputs and outputs are matched by name; a single output is matched whatever it is called.
-    A candidate whose answers are not all finite fails, budget or none.
+    Inputs and outputs are matched by name; a single output is matched whatever it is called, and
+    inputs of other names where their shapes leave one way.
+    A candidate whose answers are not all finite fails, budget or none. One that cannot be judged is
+    listed with its reason if others can.
 
     Args:
         golden: what the original model answers, or the path of such a file.
@@ -35,40 +47,61 @@ def compare(
             `edgekit.export` returns will do.
         budget: limits to judge by; without them verdicts are ``"none"``.
         progress: called with a line of text for each model.
+        names: the models' own name for an input or output of the original's.
 
     Raises:
         UsageError: an argument is none of these, there is no model, or a limit cannot be judged with
             this golden.
-        DocumentError: a file was exported for another golden file, or `golden` cannot be read.
-        TensorError: a model's inputs or outputs are not those of the reference.
-        ArtifactError: a model cannot be loaded or fails.
+        DocumentError: no file was exported for this golden file, or `golden` cannot be read.
+        TensorError: no model has the inputs and outputs of the reference.
+        ArtifactError: no model can be loaded or run.
     """
     check_progress(progress)
     golden = as_golden(golden)
     budget = DriftBudget() if budget is None else budget
     check_type("budget", budget, DriftBudget, "an edgekit.DriftBudget")
     budget.check(golden)
-    with opened_all(models) as runners:
-        if not runners:
-            raise UsageError("compare: received no model, expected at least one.")
-        candidates = []
-        for number, runner in enumerate(runners, start=1):
-            if progress is not None:
-                progress(f"comparing {number}/{len(runners)}: {runner.artifact.name}")
-            candidates.append(_candidate(golden, runner, budget))
+    given = several(models)
+    if not given:
+        raise UsageError("compare: received no model, expected at least one.")
+    candidates, failed, first = [], [], None
+    shown = told_apart([_file(model) for model in given])
+    for number, model in enumerate(given, start=1):
+        if progress is not None:
+            progress(f"comparing {number}/{len(given)}: {shown[number - 1]}")
+        try:
+            with opened(model) as runner:
+                candidates.append(_candidate(golden, runner, budget, names or {}))
+        except UsageError:
+            raise
+        except EdgekitError as error:
+            first = first or error
+            failed.append(Failure(_file(model), str(error)))
+    if first and not candidates:
+        raise first
     reference = ComparedReference(
         **vars(golden.reference),
         accuracy=reference_accuracy(golden),
         samples=len(golden.samples),
         golden_sha256=golden.sha256,
     )
-    return Drift(reference, budget, tuple(candidates))
+    return Drift(reference, budget, tuple(candidates), tuple(failed))
 
 
-def _candidate(golden: Golden, runner: Runner, budget: DriftBudget) -> Candidate:
+def _file(model: RunnerLike) -> str:
+    """What a model is called: its path, or the name of an object."""
+    if isinstance(model, (str, os.PathLike)):
+        return os.fspath(model)
+    artifact = getattr(model, "artifact", None)
+    return str(artifact.file if artifact else getattr(model, "name", type(model).__name__))
+
+
+def _candidate(
+    golden: Golden, runner: Runner, budget: DriftBudget, renamed: Mapping[str, str]
+) -> Candidate:
     warnings = _check_origin(golden, runner)
-    names = _match_outputs(golden, runner)
-    samples = golden.samples.for_inputs(runner.inputs)
+    names = outputs_for(golden, runner, renamed)
+    samples = samples_for(golden, runner, renamed)
     raw = runner.infer_batch(samples.inputs)
     answers = {name: raw[names[name]] for name in golden.outputs}
     broken = []
@@ -120,19 +153,4 @@ def _check_origin(golden: Golden, runner: Runner) -> tuple[str, ...]:
     return (
         f"was made of a model with sha256 {known.source_sha256}, and the golden file holds the "
         f"answers of another, {reference.path} with {reference.sha256}",
-    )
-
-
-def _match_outputs(golden: Golden, runner: Runner) -> dict[str, str]:
-    """The runner's output name for each of the reference's."""
-    wanted = list(golden.outputs)
-    found = [spec.name for spec in runner.outputs]
-    if sorted(wanted) == sorted(found):
-        return {name: name for name in wanted}
-    if len(wanted) == len(found) == 1:
-        return {wanted[0]: found[0]}
-    raise TensorError(
-        f"{runner.artifact.name}: received outputs {', '.join(map(repr, found))}, expected those "
-        f"of the reference, {', '.join(map(repr, wanted))}. Several outputs are matched by name: "
-        "export with the original names."
     )

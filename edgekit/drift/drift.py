@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
-from edgekit.document.record import Document
+from edgekit.document.record import LATER, Document, Record, Text
 from edgekit.drift.budget import DriftBudget, worst
 from edgekit.drift.candidate import Candidate
 from edgekit.drift.reference import ComparedReference
+
+
+@dataclass(frozen=True)
+class Failure(Record):
+    """A file that could not be judged.
+
+    Attributes:
+        path: as it was given.
+        reason: the error's message.
+    """
+
+    path: Text
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -17,6 +30,7 @@ class Drift(Document):
 
     Attributes:
         budget: what the verdicts rest on.
+        failed: files that could not be judged, while others could.
     """
 
     kind: ClassVar[str] = "drift"
@@ -24,6 +38,7 @@ class Drift(Document):
     reference: ComparedReference
     budget: DriftBudget
     candidates: Annotated[tuple[Candidate, ...], ("minItems", 1)]
+    failed: tuple[Failure, ...] = field(default=(), metadata=LATER)
 
     @property
     def verdict(self) -> str:

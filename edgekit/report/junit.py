@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 
+from edgekit.artifact import told_apart
 from edgekit.drift.candidate import Candidate
 from edgekit.drift.drift import Drift
 from edgekit.report import units
@@ -18,16 +19,16 @@ def to_junit(drift: Drift) -> str:
     """One test case a candidate: ``fail`` is a failure, every other verdict passes with a note."""
     candidates = drift.candidates
     counts = {
-        "tests": str(len(candidates)),
+        "tests": str(len(candidates) + len(drift.failed)),
         "failures": str(sum(row.verdict == "fail" for row in candidates)),
-        "errors": "0",
+        "errors": str(len(drift.failed)),
         "skipped": "0",
     }
     root = ET.Element("testsuites", {"name": "edgekit", **counts})
     suite = ET.SubElement(root, "testsuite", {"name": "edgekit.drift", **counts})
     original = _xml_text(base_name(drift.reference.path))
-    for row in candidates:
-        name = _xml_text(base_name(row.artifact.file))
+    shown = told_apart([row.artifact.file for row in candidates])
+    for row, name in zip(candidates, map(_xml_text, shown), strict=True):
         case = ET.SubElement(
             suite, "testcase", {"classname": f"edgekit.drift.{original}", "name": name}
         )
@@ -37,6 +38,14 @@ def to_junit(drift: Drift) -> str:
             message = reasons.replace("\n", "; ") or "over budget"
             ET.SubElement(case, "failure", {"message": message, "type": "drift"}).text = reasons
         ET.SubElement(case, "system-out").text = _xml_text(_note(row))
+    for failure in drift.failed:
+        case = ET.SubElement(
+            suite,
+            "testcase",
+            {"classname": f"edgekit.drift.{original}", "name": _xml_text(failure.path)},
+        )
+        reason = _xml_text(failure.reason)
+        ET.SubElement(case, "error", {"message": reason, "type": "failed"}).text = reason
     ET.indent(root)
     text = ET.tostring(root, encoding="unicode", xml_declaration=False)
     return f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n'

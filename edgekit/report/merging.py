@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgekit import document
-from edgekit.artifact import FORMATS, SCHEMES, Artifact
+from edgekit.artifact import FORMATS, SCHEMES, Artifact, told_apart
 from edgekit.document.training import TrainedModel, Training
 from edgekit.document.tuning import Tuning
 from edgekit.drift.budget import DriftBudget
@@ -44,13 +44,18 @@ def merge(paths: Iterable[str | os.PathLike[str]]) -> Report:
     manifest = _only(documents, Manifest)
     original = _original(documents)
     sha256 = original.sha256 if original else None
-    measurements = [run for read, bench in benches for run in _measurements(read, bench, sha256)]
     exported = {file.artifact.sha256: file for file in manifest.files} if manifest else {}
     files = {file.sha256: file for read in documents for file in read.files}
     # Names of files may not say their scheme; the manifest does.
     files |= {sha256: file.artifact for sha256, file in exported.items()}
+    names = dict(zip(files, told_apart([file.file for file in files.values()]), strict=True))
+    measurements = [
+        replace(run, name=names[run.sha256])
+        for read, bench in benches
+        for run in _measurements(read, bench, sha256)
+    ]
     rows = [
-        _row(file, drifts, exported.get(file.sha256), measurements)
+        _row(names[file.sha256], file, drifts, exported.get(file.sha256), measurements)
         for file in files.values()
         if file.sha256 != sha256
     ]
@@ -161,6 +166,7 @@ def _measured(sha256: str, measurements: Sequence[Measurement]) -> Measurement |
 
 
 def _row(
+    name: str,
     file: Artifact,
     drifts: Sequence[Drift],
     exported: ExportedFile | None,
@@ -176,7 +182,7 @@ def _row(
     compared.sort(key=lambda pair: VERDICTS.index(pair[0].verdict))
     candidate, budget = compared[0] if compared else (None, DriftBudget())
     return Row(
-        name=base_name(file.file),
+        name=name,
         sha256=file.sha256,
         format=file.format,
         scheme=file.scheme,

@@ -34,8 +34,12 @@ def opened(given: RunnerLike) -> Iterator[Runner]:
 @contextmanager
 def opened_all(given: RunnerLike | Iterable[RunnerLike]) -> Iterator[list[Runner]]:
     """As `opened`, for one or several."""
-    several: Iterable[RunnerLike] = [given]
-    if isinstance(given, Iterable) and not isinstance(given, (str, bytes, os.PathLike)):
-        several = given
     with ExitStack() as stack:
-        yield [stack.enter_context(opened(each)) for each in several]
+        yield [stack.enter_context(opened(each)) for each in several(given)]
+
+
+def several(given: RunnerLike | Iterable[RunnerLike]) -> list[RunnerLike]:
+    """One or several as a list."""
+    if isinstance(given, Iterable) and not isinstance(given, (str, bytes, os.PathLike)):
+        return list(given)
+    return [given]

@@ -117,3 +117,27 @@ def test_a_model_without_inputs(
             runner.infer_batch({})
         with pytest.raises(TensorError, match="expected none: it takes no inputs"):
             runner.infer({"x": np.zeros(1)})
+
+
+def test_files_of_one_name_and_one_that_is_bad(
+    command: Command, models: Path, samples: Callable[..., Path], tmp_path: Path
+) -> None:
+    needs.package("ai_edge_litert")
+    content = (models / "classifier.int8.tflite").read_bytes()
+    files = [tmp_path / folder / "m.int8.tflite" for folder in ("v1", "v2", "v3")]
+    for file in files:
+        file.parent.mkdir()
+        file.write_bytes(content[:200] if file.parent.name == "v3" else content)
+    golden = tmp_path / "golden.npz"
+    assert command("golden", files[0], "--samples", samples(), "-o", golden).code == 0
+    drift, junit = tmp_path / "drift.json", tmp_path / "junit.xml"
+    words = ("--golden", golden, "--json", drift, "--junit", junit, "--min-agreement", "1")
+    done = command("compare", *files, *words)
+    assert done.code == 1
+    assert "v1/m.int8.tflite: pass" in done.err
+    assert "v2/m.int8.tflite: pass" in done.err
+    assert f"{files[2]}: failed; {files[2]}: not a whole tflite file" in done.err
+    told = json.loads(drift.read_text("utf-8"))
+    assert (len(told["candidates"]), told["failed"][0]["path"]) == (2, str(files[2]))
+    assert 'name="v2/m.int8.tflite"' in junit.read_text("utf-8")
+    assert 'errors="1"' in junit.read_text("utf-8")

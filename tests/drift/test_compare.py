@@ -308,3 +308,45 @@ def test_a_file_of_another_model_is_warned_of(
     assert f"was made of a model with sha256 {'ab' * 32}" in row["warnings"][0]
     vars(runner)["metadata"] = Metadata(source_sha256=golden.reference.sha256)
     assert compare(golden, runner).candidates[0].warnings == ()
+
+
+def test_one_bad_candidate_is_listed_and_the_others_are_judged(
+    golden: Golden, make_runner: MakeRunner, weights: Floats, validate: Validate
+) -> None:
+    good = make_runner(lambda x: {"scores": x @ weights})
+    bad = make_runner(lambda x: {"scores": x[:, :3]}, {"x": (None, 9)}, name="bad.onnx")
+    drift = compare(golden, [bad, good])
+    assert [row.artifact.name for row in drift.candidates] == [good.artifact.name]
+    (failure,) = drift.failed
+    assert failure.path == bad.artifact.file
+    assert "received samples of shape [4], expected [9]" in failure.reason
+    assert validate(drift.to_json())["failed"][0]["path"] == failure.path
+    # There is nothing to list it beside.
+    with pytest.raises(TensorError, match=r"expected \[9\]"):
+        compare(golden, bad)
+
+
+def test_inputs_of_other_names_are_matched_if_there_is_one_way(
+    make_runner: MakeRunner, inputs: Floats
+) -> None:
+    def model(x: Floats, z: Floats) -> dict[str, Floats]:
+        return {"y": x[:, :1] + z[:, :1]}
+
+    def of(left: int, right: int) -> Golden:
+        sides: dict[str, tuple[int | None, ...]] = {"x": (None, left), "z": (None, right)}
+        given = Samples({"x": inputs[:, :left], "z": inputs[:, -right:]})
+        return Golden.of(make_runner(model, sides, {"y": (None, 1)}), given)
+
+    def renamed(left: int, right: int) -> Runner:
+        def other(a: Floats, b: Floats) -> dict[str, Floats]:
+            return model(b, a)
+
+        sides: dict[str, tuple[int | None, ...]] = {"a": (None, right), "b": (None, left)}
+        return make_runner(other, sides, {"y": (None, 1)}, name="other.tflite")
+
+    (candidate,) = compare(of(3, 1), renamed(3, 1)).candidates
+    assert candidate.outputs[0].max_abs == 0
+    with pytest.raises(TensorError, match=r"more than one way fits\. Say which is which: --map x="):
+        compare(of(2, 2), renamed(2, 2))
+    (candidate,) = compare(of(2, 2), renamed(2, 2), names={"x": "b", "z": "a"}).candidates
+    assert candidate.outputs[0].max_abs == 0
