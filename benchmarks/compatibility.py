@@ -201,7 +201,7 @@ def _report(
             incompatibilities = unfolded.incompatibilities_of_file(models[file], target)
             reasons = [m.reason for m in incompatibilities]
             reasons += [
-                f"{need.op} ({need.types}) {reason}"
+                f"{need.op} ({need.types}) {reason.reason}"
                 for need in needs_of(models[file])
                 if (reason := unfolded.incompatibility(need, target))
             ]
