@@ -17,6 +17,7 @@ from edgekit.calibration.histogram import Histogram
 from edgekit.calibration.learned import Learned, find_learned
 from edgekit.calibration.masks import MARGIN, MARGIN_16, Masked, saturated
 from edgekit.calibration.methods import MIN_MAX, Interval, Method
+from edgekit.calibration.oddities import oddities
 from edgekit.calibration.probes import Probe, batches
 from edgekit.calibration.ranges import Ranges
 from edgekit.calibration.resemblance import resemblance
@@ -103,6 +104,7 @@ def observe(
         seen=_choose(whole, MIN_MAX, masked, MARGIN_16),
         split_half=per_half,
         learned=len(kept),
+        oddities=oddities(samples),
         resemblance=None if validation is None else resemblance(probe, plain, validation),
     )
 

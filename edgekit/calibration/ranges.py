@@ -57,6 +57,7 @@ class Ranges:
         split_half: what the method chose for either half of the samples; empty for a single sample.
         resemblance: how validation samples lie in the ranges, if there were any.
         learned: how many of the ranges chosen are those that the model was trained with.
+        oddities: what cannot be right about the samples, in words.
     """
 
     method: Method
@@ -66,11 +67,12 @@ class Ranges:
     split_half: tuple[Mapping[str, Interval], ...] = ()
     resemblance: Resemblance | None = None
     learned: int = 0
+    oddities: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> list[str]:
         """What to tell a user whose samples are too few, or of another kind than those to come."""
-        found = []
+        found = list(self.oddities)
         if self.samples == 1 and not self.learned:
             found.append(
                 "1 calibration sample does not tell how far values reach in others. Give more samples."

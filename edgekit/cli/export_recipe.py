@@ -106,6 +106,13 @@ def add_calibration(parser: argparse.ArgumentParser) -> None:
         f"(default: {ExportRecipe.calibration_method})",
     )
     group.add_argument(
+        "--calibration-samples",
+        type=whole_number,
+        metavar="N",
+        help="samples drawn, at most, of those given for calibration "
+        f"(default: {ExportRecipe.calibration})",
+    )
+    group.add_argument(
         "--validation",
         metavar="SAMPLES",
         help="raw samples, other than those for calibration, to check the ranges on (default: none)",
@@ -153,6 +160,7 @@ def recipe_of(args: argparse.Namespace, read: Recipe) -> Recipe:
         "signature": args.signature,
         "imports": args.imports or None,
         "io_dtype": args.io_dtype,
+        "calibration": args.calibration_samples,
         "calibration_method": args.calibration_method,
         "batch": args.batch or (ExportRecipe.batch if args.shape else None),
         "shape": dict(args.shape) if args.shape else None,
