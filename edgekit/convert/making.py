@@ -19,11 +19,12 @@ from edgekit.calibration.learned import Learned
 from edgekit.calibration.methods import Method
 from edgekit.calibration.mixed import Plan
 from edgekit.calibration.ranges import Ranges
+from edgekit.convert.apart import float_tflite_apart
 from edgekit.convert.onnx.convert import dynamic_onnx, float_onnx, int8_onnx
 from edgekit.convert.onnx.float16 import float16_onnx
 from edgekit.convert.refusals import place
 from edgekit.convert.targets import Aim, Remake, fit
-from edgekit.convert.tflite.convert import find_ranges, float_tflite, quantize_tflite
+from edgekit.convert.tflite.convert import find_ranges, quantize_tflite
 from edgekit.convert.tflite.kernel_check import prepared_by_kernels
 from edgekit.convert.tflite.mixed import mixed_tflite
 from edgekit.convert.trace.fake_quant import learn
@@ -44,9 +45,11 @@ CALIBRATED = ("int8", "int16x8")
 _UNCALIBRATED_ONNX = {"float16": float16_onnx, "dynamic": dynamic_onnx}
 _ONNX_SCHEMES = ("float32", "int8", *_UNCALIBRATED_ONNX)
 # ONNX first: its int8 takes longest, so that it should start first.
-_FLOATS: dict[str, Callable[[Frozen, ExportRecipe], bytes]] = {
-    "onnx": lambda frozen, _: float_onnx(frozen),
-    "tflite": lambda frozen, recipe: float_tflite(frozen, allow_flex=recipe.allow_flex),
+_FLOATS: dict[str, Callable[[Frozen, ExportRecipe, bool], bytes]] = {
+    "onnx": lambda frozen, _, __: float_onnx(frozen),
+    "tflite": lambda frozen, recipe, verbose: float_tflite_apart(
+        frozen, allow_flex=recipe.allow_flex, verbose=verbose
+    ),
 }
 # The names of the model's layers and outputs, for messages.
 _Layers = tuple[tuple[str, ...], tuple[str, ...]]
@@ -138,7 +141,7 @@ def make(
             for format in _FLOATS:
                 if all(file.format != format for file in possible):
                     continue
-                content = contents[format] = _content(_FLOATS[format], frozen, recipe)
+                content = contents[format] = _content(_FLOATS[format], frozen, recipe, verbose)
                 if isinstance(content, bytes) and variants[format]:
                     path = folder / f"float.{format}"
                     path.write_bytes(content)
@@ -183,10 +186,13 @@ def _learned(frozen: Frozen, samples: Samples) -> Learned:
 
 
 def _content(
-    convert: Callable[[Frozen, ExportRecipe], bytes], frozen: Frozen, recipe: ExportRecipe
+    convert: Callable[[Frozen, ExportRecipe, bool], bytes],
+    frozen: Frozen,
+    recipe: ExportRecipe,
+    verbose: bool,
 ) -> bytes | str:
     try:
-        return convert(frozen, recipe)
+        return convert(frozen, recipe, verbose)
     except ExportError as error:
         return str(error)
 

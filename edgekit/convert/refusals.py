@@ -45,6 +45,7 @@ KINDS: dict[str, str] = {
     "nothing to quantise": r"no tensor of it can be quantised",
     "a body hides what stays in float": r"inside a loop or a branch, where onnxruntime's converter",
     "one name at both ends": r"an input and an output are both called",
+    "the converter died": r"TensorFlow's converter died of it",
     "the interpreter lacks a kernel": r"the interpreter has no kernel for \w+ in \w+",
     "it does not follow its model": r"was made, but does not answer as the model does",
     "a kernel ends the inference": r"the kernel for \w+ in \w+ ends the first inference",
