@@ -22,6 +22,7 @@ from edgekit.convert.onnx.exact import exact_nodes, read_as_before
 from edgekit.convert.onnx.layout import reshape_first
 from edgekit.convert.onnx.mixed import mixed_onnx
 from edgekit.convert.onnx.pair_safe import make_pair_safe
+from edgekit.convert.onnx.recurrent_weights import store_recurrent_weights
 from edgekit.convert.onnx.tf2onnx_patch import ordered_sets
 from edgekit.convert.onnx.unrounded_outputs import keep_outputs_float
 from edgekit.convert.onnx.whole_biases import give_whole_biases
@@ -161,6 +162,7 @@ def int8_onnx(
     # onnxruntime raises whatever it stumbles over.
     except Exception as error:
         raise ExportError(quantizer_reason("int8", error)) from error
+    store_recurrent_weights(proto)
     # The quantiser appends its nodes at the end; ONNX wants each behind those that it reads from.
     make_canonical(proto)
     content: bytes = proto.SerializeToString(deterministic=True)
