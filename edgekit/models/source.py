@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,17 @@ class SourceModel:
         """Set the states to zeros, as the model began with."""
         for state in self.states:
             state.assign(np.zeros(state.shape, state.dtype.as_numpy_dtype))
+
+    @contextmanager
+    def from_zero(self) -> Iterator[None]:
+        """Let the states begin as zeros, and be afterwards what they were."""
+        before = [state.numpy() for state in self.states]
+        self.reset()
+        try:
+            yield
+        finally:
+            for state, value in zip(self.states, before, strict=True):
+                state.assign(value)
 
     @property
     def classes(self) -> int | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -71,7 +69,7 @@ class Reference:
         fixed = next((s.shape[0] for s in specs.values() if s.shape and s.shape[0]), None)
         parts: dict[str, list[NDArray[Any]]] = {}
         try:
-            with _from_the_start(self.source):
+            with self.source.from_zero():
                 for batch in batches(samples, fixed or min(_AT_A_TIME, len(samples))):
                     given = {n: tf.constant(x, dtype=specs[n].dtype) for n, x in batch.items()}
                     for name, answer in self.source.call(given).items():
@@ -90,27 +88,3 @@ def _nudged(x: NDArray[Any]) -> NDArray[Any]:
         return x
     moved = (x * np.float64(_NUDGE)).astype(x.dtype)
     return np.where(moved == x, np.nextafter(x, x + np.sign(x)), moved).astype(x.dtype)
-
-
-@contextmanager
-def _from_the_start(source: SourceModel) -> Iterator[None]:
-    """A model that keeps a state begins without one, and has its own again afterwards."""
-    layers = getattr(source.model, "_flatten_layers", tuple)()
-    held = [v for layer in layers if getattr(layer, "stateful", False) for v in _states(layer)]
-    before = [np.array(variable) for variable in held]
-    for variable in held:
-        variable.assign(np.zeros(variable.shape))
-    try:
-        yield
-    finally:
-        for variable, value in zip(held, before, strict=True):
-            variable.assign(value)
-
-
-def _states(layer: Any) -> list[Any]:
-    """A recurrent layer's state, which may be nested; none before its first call."""
-    states = getattr(layer, "states", None) or ()
-    flat = []
-    for state in states if isinstance(states, (list, tuple)) else [states]:
-        flat += list(state) if isinstance(state, (list, tuple)) else [state]
-    return [state for state in flat if state is not None]

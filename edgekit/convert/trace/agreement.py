@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.calibration.probes import batches
+from edgekit.convert.check.seeded import seeded
 from edgekit.errors import require
 from edgekit.models.source import SourceModel
 from edgekit.samples import Samples
@@ -20,6 +20,8 @@ from edgekit.tensor import TensorSpec
 # float32 itself comes to.
 _OF_RANGE, _OF_LARGEST = 1e-5, 1e-6
 _CALLS = 4
+# The share of steps that are masked in seeded inputs.
+_MASKED = 0.3
 
 _Inputs = dict[str, NDArray[Any]]
 
@@ -38,19 +40,19 @@ def agrees(
         source: the model; its states are as they were afterwards.
         specs: the inputs of `function`.
         layers: all layers of the model.
-        samples: what to call both with, under the model's input names; without any, seeded values
-            that every layer takes, in which some steps are masked.
+        samples: what to call both with, under the model's input names; without any, seeded ones,
+            in which some steps are masked.
 
     Returns:
         False as well where one of the two cannot be called with that.
     """
     tf = require("tensorflow", "export", "Exporting a model")
     batch = next((spec.shape[0] for spec in specs if spec.shape), None) or 2
-    calls = list(islice(_calls(specs, layers, samples, batch), _CALLS))
+    calls = list(islice(_calls(source, layers, samples, batch), _CALLS))
     answers = []
     try:
         for call in (source.call, lambda tensors: function(**tensors)):
-            with from_zero(source):
+            with source.from_zero():
                 answers.append([_run(tf, call, specs, inputs) for inputs in calls])
     except (tf.errors.OpError, ValueError, TypeError):
         return False
@@ -60,18 +62,6 @@ def agrees(
         )
         for name in answers[0][0]
     )
-
-
-@contextmanager
-def from_zero(source: SourceModel) -> Iterator[None]:
-    """Let the states of stateful layers be zero, and afterwards what they were."""
-    before = [state.numpy() for state in source.states]
-    source.reset()
-    try:
-        yield
-    finally:
-        for state, value in zip(source.states, before, strict=True):
-            state.assign(value)
 
 
 def _run(tf: Any, call: Any, specs: Sequence[TensorSpec], inputs: _Inputs) -> _Inputs:
@@ -87,27 +77,15 @@ def _alike(expected: NDArray[Any], received: NDArray[Any]) -> bool:
 
 
 def _calls(
-    specs: Sequence[TensorSpec], layers: Sequence[Any], samples: Samples | None, batch: int
+    source: SourceModel, layers: Sequence[Any], samples: Samples | None, batch: int
 ) -> Iterator[_Inputs]:
     if samples is not None:
         yield from batches(samples, batch)
         return
     rng = np.random.default_rng(0)
     marks = [0.0, *(layer.mask_value for layer in layers if hasattr(layer, "mask_value"))]
-    while True:
-        yield {
-            spec.name: _seeded(rng, (batch, *spec.shape[1:]), np.dtype(spec.dtype), marks)
-            for spec in specs
-        }
-
-
-def _seeded(
-    rng: np.random.Generator, shape: tuple[Any, ...], dtype: np.dtype[Any], marks: Sequence[float]
-) -> NDArray[Any]:
-    """Values from 0 up to 2, which an embedding takes as well, with masked steps among them."""
-    if dtype.kind not in "fc":
-        return rng.integers(0, 2, shape).astype(dtype)
-    values = rng.uniform(0.0, 2.0, shape)
-    if len(shape) > 2:
-        values[rng.random(shape[:2]) < 0.3] = rng.choice(marks)
-    return values.astype(dtype)
+    for inputs in batches(seeded(source, _CALLS * batch), batch):
+        for values in inputs.values():
+            if values.dtype.kind == "f" and values.ndim > 2:
+                values[rng.random(values.shape[:2]) < _MASKED] = rng.choice(marks)
+        yield inputs

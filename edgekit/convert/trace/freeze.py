@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from edgekit.convert.trace.agreement import agrees, from_zero
+from edgekit.convert.trace.agreement import agrees
 from edgekit.convert.trace.attention_masks import attention_rules
 from edgekit.convert.trace.fake_quant import Places, without_fake_quant
 from edgekit.convert.trace.lowering import FOR_ALL, FOR_TFLITE, lowered
@@ -185,7 +185,7 @@ def _save_with_variables(source: SourceModel, function: Any, folder: Path) -> No
     tf = require("tensorflow", "export", "Exporting a model")
     module = tf.Module()
     module.tracked = (list(source.variables), list(source.states), source.model)
-    with from_zero(source):
+    with source.from_zero():
         tf.saved_model.save(module, folder, signatures={SIGNATURE: function})
     _without_operator_names(folder / "saved_model.pb")
 

@@ -53,7 +53,7 @@ def lstm(task: Task, recipe: ModelRecipe) -> Any:
 
     Hochreiter and Schmidhuber, "Long Short-Term Memory", 1997, with the forget gate of Gers et al.,
     2000. 18,436 parameters on six channels and four classes. Up to 32 steps the exporter writes
-    the steps out, and int8 is possible; longer series stay a loop, in float and `dynamic`.
+    the steps out; longer series stay a loop, in whose int8 TFLite file the matrix products are integers.
 
     Args:
         task: series of shape (steps, channels).
