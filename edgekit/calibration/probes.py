@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.calibration.loops import LOOP, loops_of
 from edgekit.errors import ExportError, one_line, require
 from edgekit.formats.tflite_file import TfliteFile, TfliteGraph
 from edgekit.runtime.onnx_session import open_session
@@ -60,13 +61,16 @@ class TfliteProbe:
     Args:
         file: read once; the numbers that it holds now are run.
         only: the names of tensors to show; all by default.
+        loops: show the tensors inside of loops too, which are run once more to that end.
 
     Raises:
         RuntimeError, ValueError: no kernel takes the file.
-        ExportError: in `run`, a tensor cannot be looked at, such as those of a loop.
+        ExportError: a tensor cannot be looked at, such as those of a loop in a loop.
     """
 
-    def __init__(self, file: TfliteFile, only: Collection[str] | None = None) -> None:
+    def __init__(
+        self, file: TfliteFile, only: Collection[str] | None = None, *, loops: bool = False
+    ) -> None:
         interpreter_module = require("ai_edge_litert.interpreter", "export", _PURPOSE)
         with warnings.catch_warnings():
             # Says that keeping every tensor takes memory.
@@ -85,10 +89,16 @@ class TfliteProbe:
         self._shapes = {i: tuple(map(int, details[i]["shape"])) for i in self._inputs.values()}
         first = next(iter(self._inputs.values()))
         self.batch: int = self._shapes[first][0]
+        self._loops = loops_of(file) if loops else []
+        given = {i for each in file.graphs[0].operators if each.op == LOOP for i in each.outputs}
+        taken = [operator.inputs for operator in file.graphs[0].operators]
+        read = {*file.graphs[0].outputs, *(i for each in taken for i in each)}
         self._tensors = [
             (details[i]["name"], i)
             for i in _computed(file.graphs[0])
-            if i in details and np.dtype(details[i]["dtype"]).kind in "fiu"
+            # What a loop gives and nobody takes has no place in memory.
+            if i in details
+            if (i in read or i not in given) and np.dtype(details[i]["dtype"]).kind in "fiu"
             if only is None or details[i]["name"] in only
         ]
         used = (*self._inputs.values(), *(i for _, i in self._tensors))
@@ -109,6 +119,9 @@ class TfliteProbe:
                     grid = self._grids[i]
                     look(name, dequantize(values, grid) if grid else values)
                 del values  # The interpreter does not run while anyone looks at it.
+            for loop in self._loops:
+                values = [np.asarray(self._interpreter.get_tensor(i)) for i in loop.inputs]
+                loop.run(values, look)
         except (ValueError, RuntimeError) as error:
             raise ExportError(ranges_reason(error)) from error
 

@@ -134,6 +134,10 @@ class CallOnceOptions:
     INIT_SUBGRAPH_INDEX = 0
 
 
+class WhileOptions:
+    COND_SUBGRAPH_INDEX, BODY_SUBGRAPH_INDEX = range(2)
+
+
 class Padding:
     SAME, VALID = range(2)
 

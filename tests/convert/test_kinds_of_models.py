@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -194,21 +195,32 @@ def test_a_short_recurrent_model_needs_no_flex_in_any_scheme(tmp_path: Path) -> 
         assert candidate.sqnr_db > 15, file.name
 
 
-def test_a_long_recurrent_model_stays_a_loop_and_says_what_int8_lacks(tmp_path: Path) -> None:
-    import keras
-
-    signal = keras.Input((UNROLLED_STEPS + 1, 2), name="signal")
-    path = save(keras.Model(signal, keras.layers.GRU(3)(signal)), tmp_path / "m.keras")
+@pytest.mark.parametrize("flavour", ["keras", "tf_keras"])
+def test_a_long_recurrent_model_is_a_loop_of_integers(flavour: str, tmp_path: Path) -> None:
+    keras = importlib.import_module(flavour)
+    keras.utils.set_random_seed(0)
+    signal = keras.Input((UNROLLED_STEPS + 8, 4), name="signal")
+    hidden = keras.layers.GRU(16)(signal)
+    ending = {"keras": ".keras", "tf_keras": ".h5"}[flavour]
+    path = save(keras.Model(signal, keras.layers.Dense(3)(hidden)), tmp_path / f"m{ending}")
+    rng = np.random.default_rng(0)
+    samples = rng.normal(size=(64, UNROLLED_STEPS + 8, 4)).astype(np.float32)
     with edgekit.load(path) as reference:
-        samples = samples_for(reference)
-    edgekit.export(path, out=tmp_path, schemes=["float32", "int8"], calibration=samples)
-    manifest = document.load(tmp_path / "manifest.json").to_json()
-    ops = {op for counts in manifest["files"][0]["ops"].values() for op in counts}
-    assert "WHILE" in ops
-    assert not any(op.startswith("Flex") for op in ops)
-    (skipped,) = manifest["skipped"]
-    assert (skipped["format"], skipped["scheme"]) == ("tflite", "int8")
-    assert "ranges inside a loop" in skipped["reason"]
+        (expected,) = reference.infer_batch({"signal": samples}).values()
+    files = edgekit.export(
+        path, out=tmp_path, schemes=["float32", "int8"], formats=["tflite"], calibration=samples
+    )
+    for file, entry, worst in zip(files, files.manifest.files, (100, 20), strict=True):
+        ops = {op: kind for kind, counts in entry.ops.items() for op in counts}
+        assert "WHILE" in ops
+        assert not any(op.startswith("Flex") for op in ops)
+        with edgekit.load(file.path) as runner:
+            (received,) = runner.infer_batch({"signal": samples}).values()
+        noise = np.square(received - expected).mean()
+        assert 10 * np.log10(np.square(expected).mean() / noise) > worst
+    # Both matrix products of a step, and the dense layer's.
+    assert files.manifest.files[1].ops["int8"]["FULLY_CONNECTED"] == 3
+    assert files[1].size_bytes < files[0].size_bytes
 
 
 def several_signatures() -> Any:

@@ -25,7 +25,7 @@ from edgekit.convert.tflite.short_scales import shorten_scales
 from edgekit.convert.tflite.signature_outputs import keep_signature_outputs
 from edgekit.convert.trace.freeze import SIGNATURE, Frozen
 from edgekit.errors import ExportError, one_line, require
-from edgekit.formats.graph import Graph, Operator
+from edgekit.formats.graph import Graph, Model, Operator
 from edgekit.formats.model_file import ModelFile
 from edgekit.formats.tflite import model_of
 from edgekit.formats.tflite_check import read_file
@@ -44,6 +44,7 @@ _WEIGHTS_ALONE = {
 # The interpreter's integer kernel ends the inference at a divisor that rounds to zero, as that of a mean
 # over padding alone does; a real one gives what Keras gives.
 _LEFT_IN_FLOAT = frozenset({"DIV"})
+_WITH_WEIGHTS = frozenset({"FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D"})
 # The quantiser's names where they are not TFLite's.
 _QUANTIZER_NAMES = {"TRANSPOSE_CONV": "CONV_2D_TRANSPOSE"}
 
@@ -96,7 +97,8 @@ def find_ranges(
         ExportError: the file holds tensors that cannot be observed.
     """
     masked = masked_scores(model_of(float_file))
-    return observe(TfliteProbe(float_file), samples, method, seed, validation, learned, masked)
+    probe = TfliteProbe(float_file, loops=True)
+    return observe(probe, samples, method, seed, validation, learned, masked)
 
 
 def quantize_tflite(
@@ -135,9 +137,13 @@ def quantize_tflite(
     per_tensor, whole = [], _exact(float_file)
     if ranges is not None:
         per_tensor = per_tensor_kernels(float_file, scheme == "int8")
-        graph = model_of(float_file).graphs[0]
-        whole += [(operator.op, scope_of(*operator.outputs)) for operator in left]
-        whole += [(end, ".*") for end in _float_ends(graph, left)]
+        model = model_of(float_file)
+        looped = _left_in_loops(model)
+        # Inputs and outputs of a loop's graphs are float, and the quantiser tells them from the model's
+        # by nothing.
+        io_dtype = "float32" if looped else io_dtype
+        whole += [(operator.op, scope_of(*operator.outputs)) for operator in (*looped, *left)]
+        whole += [(end, ".*") for end in _float_ends(model.graphs[model.main], left)]
         in_float |= _LEFT_IN_FLOAT
     # It would load and allocate the float file to look for empty statistics: there are none here, and
     # a file that leaves axes open may not allocate at its smallest size.
@@ -267,9 +273,19 @@ def _unsigned(types: Any) -> Any:
     )
 
 
+def _left_in_loops(model: Model) -> list[Operator]:
+    """What stays in float inside of loops: all but the products with weights.
+
+    A state goes through a loop as many times as there are steps, and would be rounded each time; and
+    what a loop takes and gives has to be of one dtype.
+    """
+    inner = (graph for number, graph in enumerate(model.graphs) if number != model.main)
+    return [o for graph in inner for o in graph.operators if o.op not in _WITH_WEIGHTS]
+
+
 def _holds_integers(file: TfliteFile) -> bool:
-    """Whether any tensor of the main graph is stored in 4 or 8 bits."""
-    return any(tensor.dtype in ("int4", "int8") for tensor in file.graphs[0].tensors)
+    """Whether any tensor is stored in 4 or 8 bits."""
+    return any(t.dtype in ("int4", "int8") for graph in file.graphs for t in graph.tensors)
 
 
 def _statistics(ranges: Mapping[str, Interval]) -> dict[str, dict[str, Any]]:
