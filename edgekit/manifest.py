@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypedDict
@@ -23,6 +24,8 @@ from edgekit.errors import DocumentError
 from edgekit.tensor import TensorSpec
 
 MANIFEST_NAME = "manifest.json"
+# Operators that carry values between integers and floats and compute nothing.
+BRIDGES = frozenset({"QUANTIZE", "DEQUANTIZE", "QuantizeLinear", "DequantizeLinear"})
 
 _Pair = Annotated[list[Count], ("minItems", 2), ("maxItems", 2)]
 _Sizes = Annotated[list[list[Count]], ("minItems", 2), ("maxItems", 2)]
@@ -174,6 +177,24 @@ class ExportedFile(Record):
     golden_sha256: Sha256 | None = None
     compressed_size_bytes: Count | None = None
     check: Check | None = field(default=None, metadata=LATER)
+
+    @property
+    def float_share(self) -> str:
+        """Which part of a file for integers is not: ``"int8, 2 of 31 operators float"``."""
+        return float_share(self.artifact.scheme or "", self.ops, len(self.float_ops))
+
+
+def float_share(scheme: str, ops: Mapping[str, Mapping[str, int]], floats: int) -> str:
+    """How many operators of a file for integers compute in float: ``"int8, 2 of 31 operators float"``.
+
+    Args:
+        scheme: as in `edgekit.artifact.SCHEMES`, or ``""``.
+        ops: how often each operator occurs, by dtype; those that only convert do not count.
+        floats: how many are in float.
+    """
+    count = sum(n for counts in ops.values() for op, n in counts.items() if op not in BRIDGES)
+    word = f"{scheme}, " if scheme else ""
+    return f"{word}{floats} of {count} operators float"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from edgekit.cli.arguments import MODEL_HELP, add_import, add_json, add_out, add
 from edgekit.cli.console import Console
 from edgekit.cli.export_recipe import add_calibration, add_files, add_optimizing, recipe_of
 from edgekit.files import existing
-from edgekit.manifest import MANIFEST_NAME
+from edgekit.manifest import MANIFEST_NAME, ExportedFile
 from edgekit.recipe import Recipe
 
 EXAMPLE = """\
@@ -58,8 +58,13 @@ def run(args: argparse.Namespace, console: Console) -> int:
         args.cache,
     )
     made = request.run(asked, sources, verbose=args.verbose > 1, progress=console.tell)
-    files = [file.artifact for file in made.manifest.files]
-    lines = [f"{file.size_bytes / 1000:9.1f} KB  {file.name}" for file in files]
+    lines = [_line(file) for file in made.manifest.files]
     path = Path(args.out, MANIFEST_NAME)
     console.result(made.manifest.to_json(), "\n".join([*lines, str(path)]), args)
     return 0
+
+
+def _line(file: ExportedFile) -> str:
+    """A row of the table: size, name, and what computes in float in a file for integers."""
+    row = f"{file.artifact.size_bytes / 1000:9.1f} KB  {file.artifact.name}"
+    return f"{row}  ({file.float_share})" if file.float_ops else row

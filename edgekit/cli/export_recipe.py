@@ -85,6 +85,12 @@ def add_files(parser: argparse.ArgumentParser) -> None:
         help="write files that do not answer as the model does as well, with a warning",
     )
     group.add_argument(
+        "--integer-only",
+        action="store_true",
+        help="refuse int8 and int16x8 files with operators in float, as accelerators and "
+        "microcontrollers do, and leave none in float",
+    )
+    group.add_argument(
         "--recipe",
         metavar="RECIPE.toml",
         help="recipe with an [export] table; options given here replace what it says (default: none)",
@@ -168,6 +174,7 @@ def recipe_of(args: argparse.Namespace, read: Recipe) -> Recipe:
         "targets": args.target,
         "allow_flex": args.allow_flex or None,
         "allow_inaccurate": args.allow_inaccurate or None,
+        "integer_only": args.integer_only or None,
     }
     recipe = replace(recipe, **_given(plain), **_given(_optimizing(args, recipe)))
     return replace(read, export=recipe)

@@ -23,6 +23,8 @@ from edgekit.convert.apart import float_tflite_apart
 from edgekit.convert.onnx.convert import dynamic_onnx, float_onnx, int8_onnx
 from edgekit.convert.onnx.float16 import float16_onnx
 from edgekit.convert.refusals import place
+from edgekit.convert.scheme_name import INTEGER_SCHEMES as CALIBRATED
+from edgekit.convert.scheme_name import check_name
 from edgekit.convert.targets import Aim, Remake, fit
 from edgekit.convert.tflite.convert import find_ranges, quantize_tflite
 from edgekit.convert.tflite.kernel_check import prepared_by_kernels
@@ -41,7 +43,6 @@ from edgekit.samples import Samples, save_npy
 from edgekit.streams import quiet
 from edgekit.tensor import TensorSpec
 
-CALIBRATED = ("int8", "int16x8")
 _UNCALIBRATED_ONNX = {"float16": float16_onnx, "dynamic": dynamic_onnx}
 _ONNX_SCHEMES = ("float32", "int8", *_UNCALIBRATED_ONNX)
 # ONNX first: its int8 takes longest, so that it should start first.
@@ -252,7 +253,7 @@ def _variant(
                 seed=recipe.seed,
             )
             made, in_float, ways = prepared_by_kernels(quantize, file.scheme)
-            if ranges is not None and not ranges.learned:
+            if ranges is not None and not ranges.learned and not recipe.integer_only:
                 plan = _plan(path, made, partial(quantize, in_float), given, recipe)
                 left = [each.operator for each in plan.left.values()]
                 quantize, ways = partial(quantize, left=left), (*ways, *_ways(plan, layers))
@@ -262,13 +263,20 @@ def _variant(
                 return quantize(in_float | more)
 
         fitted = _fitted(made, file, aim, layers, remake, ways)
+        named = check_name(
+            fitted.file,
+            file.scheme,
+            Path(path).stat().st_size,
+            lambda tensor: place(tensor, *layers),
+            recipe.integer_only,
+        )
     except (ArtifactError, ExportError) as error:
         return str(error)
     if ranges is None:
         return fitted
     calibration = {**ranges.to_json(), "seed": recipe.seed}
     notes = {"io_dtype": recipe.io_dtype, "calibration": calibration, **fitted.notes}
-    return replace(fitted, notes=notes, warnings=(*ranges.warnings, *fitted.warnings))
+    return replace(fitted, notes=notes, warnings=(*ranges.warnings, *fitted.warnings, *named))
 
 
 def _plan(

@@ -33,16 +33,19 @@ from edgekit.inspection.inspection import (
 )
 from edgekit.inspection.partitions import Shapes, partitions_of, shapes_of
 from edgekit.inspection.whole_numbers import exact_operators
-from edgekit.manifest import FloatOp
+from edgekit.manifest import BRIDGES, FloatOp
 
-# Operators that carry values between integers and floats and compute nothing.
-_BRIDGES = {"QUANTIZE", "DEQUANTIZE", "QuantizeLinear", "DequantizeLinear"}
 # Of ONNX: layers whose integer kernels give unrounded sums to a caller, and what may follow them.
 SUMS = frozenset({"Gemm", "MatMul"})
 ANSWERS = frozenset({"Softmax", "Sigmoid"})
 # Operators that edgekit leaves in float although there are integer kernels.
 _LEFT_IN_FLOAT = {"DIV": "the integer kernel ends the inference at a divisor that rounds to zero"}
 _INTEGER_SCHEMES = ("int8", "int16x8")
+# Of ONNX: operators that take quantised integers themselves, in files that others made as well.
+_INTEGER_KERNELS = {"ConvInteger", "MatMulInteger"}
+_INTEGER_PREFIXES = ("QLinear", "com.microsoft.QLinear", "com.microsoft.QGemm")
+_OF_TWO_VALUES = SUMS | {"Add", "Conv", "ConvTranspose", "Div", "Mul", "PRelu", "Sub"}
+_REAL = {"float16", "bfloat16", "float32", "float64"}
 _QUANTIZED = {"int8", "uint8", "int16", "int4"}
 # By interpreter and version, what stands in the way.
 _Found = Mapping[str, Mapping[str, Sequence[Incompatibility]]]
@@ -55,10 +58,12 @@ class Operators:
     Attributes:
         counts: how often each occurs, by the dtype it computes in.
         float_ops: those that compute in float although the file is for integers.
+        integers: how many compute with quantised integers.
     """
 
     counts: dict[str, dict[str, int]]
     float_ops: tuple[FloatOp, ...]
+    integers: int = 0
 
 
 def operators_of(model: Model, scheme: str | None, ways: Sequence[str] = ()) -> Operators:
@@ -73,18 +78,18 @@ def operators_of(model: Model, scheme: str | None, ways: Sequence[str] = ()) -> 
     counts: dict[str, Counter[str]] = {}
     for operator, dtype in rows:
         counts.setdefault(dtype, Counter())[operator.op] += 1
-    quantised = any(dtype in _QUANTIZED and o.op not in _BRIDGES for o, dtype in rows)
+    integers = sum(dtype in _QUANTIZED and o.op not in BRIDGES for o, dtype in rows)
     integer = {o.op for o, dtype in rows if dtype in _QUANTIZED}
     whole = [o for graph in model.graphs for o in exact_operators(graph)]
     float_ops: tuple[FloatOp, ...] = ()
-    if scheme in _INTEGER_SCHEMES or (scheme is None and quantised):
+    if scheme in _INTEGER_SCHEMES or (scheme is None and integers):
         float_ops = tuple(
             FloatOp(o.op, o.tensor, _reason(o, scheme, integer, ways, whole))
             for o, dtype in rows
-            if dtype == "float32" and o.op not in _BRIDGES
+            if dtype == "float32" and o.op not in BRIDGES
         )
     ordered = {dtype: dict(sorted(counts[dtype].items())) for dtype in sorted(counts)}
-    return Operators(ordered, float_ops)
+    return Operators(ordered, float_ops, integers)
 
 
 def _reason(
@@ -133,15 +138,32 @@ def _rows(format: str, operators: tuple[Operator, ...]) -> list[tuple[Operator, 
     for o in operators:
         # The runtime fuses DequantizeLinear, operator, QuantizeLinear into one integer kernel; those
         # of matrices give float values too.
-        fed = [producers[t.key] for t in o.inputs if t and t.key in producers]
+        fed = [producers.get(t.key, "") for t in o.inputs if t and not t.constant]
         read = consumers.get(o.outputs[0].key, []) if o.outputs and o.outputs[0] else []
         integer = (
             bool(fed)
             and all(op == "DequantizeLinear" for op in fed)
+            and not _takes_a_float_constant(o)
             and (o.op in SUMS or (bool(read) and all(op == "QuantizeLinear" for op in read)))
         )
-        rows.append((o, "int8" if integer or o.op in _BRIDGES else "float32"))
+        rows.append((o, "int8" if integer or o.op in BRIDGES else _computed_in(o)))
     return rows
+
+
+def _takes_a_float_constant(operator: Operator) -> bool:
+    """Whether one of the values that an ONNX operator multiplies or adds is a constant in float."""
+    values = operator.inputs[:2] if operator.op in _OF_TWO_VALUES else ()
+    return any(tensor and tensor.constant and tensor.dtype in _REAL for tensor in values)
+
+
+def _computed_in(operator: Operator) -> str:
+    """The dtype that an ONNX operator computes in: an integer kernel's, or that of what it gives."""
+    if operator.op in _INTEGER_KERNELS or operator.op.startswith(_INTEGER_PREFIXES):
+        return "int8"
+    given = [t.dtype for t in (*operator.outputs, *operator.inputs) if t and t.dtype in _REAL]
+    outputs = [t.dtype for t in operator.outputs if t]
+    # Of a comparison, what is compared; of a cast, what it gives.
+    return given[0] if given else (outputs[0] if outputs and outputs[0] != "?" else "float32")
 
 
 def inspect(path: str | os.PathLike[str]) -> Inspection:

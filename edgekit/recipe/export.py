@@ -56,6 +56,8 @@ class ExportRecipe:
             that has registered its classes needs none.
         allow_flex: let TensorFlow's own operators into TFLite files where TFLite has none.
         allow_inaccurate: hand over files that do not answer as the model does, with a warning.
+        integer_only: refuse int8 and int16x8 files in which any operator computes in float, as
+            accelerators and microcontrollers do, and leave none in float for the sake of accuracy.
         class_names: stored in the files, for `Runner.classify`; one for each class, or none.
         preprocessing: stored in the files, for `Runner.preprocess`: for inputs by name, the steps
             that turn raw data into what the model takes. In TOML, a list of tables each:
@@ -82,6 +84,7 @@ class ExportRecipe:
     imports: tuple[str, ...] = ()
     allow_flex: bool = False
     allow_inaccurate: bool = False
+    integer_only: bool = False
     class_names: tuple[str, ...] = ()
     preprocessing: Mapping[str, Preprocessing] = field(default_factory=dict)
     prune: PruneRecipe | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from edgekit.inspection.inspection import DeclaredTensor, Inspection
+from edgekit.manifest import float_share
 from edgekit.report import units
 
 _SATURATES = {
@@ -34,6 +35,8 @@ def inspection_lines(found: Inspection) -> Iterator[tuple[str, str]]:
             yield side, _declared(tensor)
     for dtype, counts in found.ops.items():
         yield "ops", f"{dtype}: {', '.join(f'{n} {op}' for op, n in counts.items())}"
+    if found.float_ops:
+        yield "float", float_share(found.artifact.scheme or "", found.ops, len(found.float_ops))
     for left in found.float_ops:
         yield "float", f"{left.op} ({left.tensor}): {left.reason}"
     for each in found.saturating:
