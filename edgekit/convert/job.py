@@ -14,9 +14,10 @@ import edgekit
 from edgekit.cache import Cache, hash_of, key_of
 from edgekit.convert.check.reference import Reference
 from edgekit.convert.finish import Result, finished
-from edgekit.convert.making import CALIBRATED, Wanted, make
+from edgekit.convert.making import Wanted, make
 from edgekit.convert.material import Material
 from edgekit.convert.order import Order
+from edgekit.convert.scheme_name import INTEGER_SCHEMES
 from edgekit.errors import UsageError
 from edgekit.files import existing, sha256_of
 from edgekit.formats.metadata import Metadata
@@ -113,7 +114,7 @@ class Job:
                 **common,
                 format=file.format,
                 scheme=file.scheme,
-                calibration=samples if file.scheme in CALIBRATED else None,
+                calibration=samples if file.scheme in INTEGER_SCHEMES else None,
             )
             for file in order.files
         }
@@ -133,7 +134,7 @@ class Job:
             given and prepared(given, about, source.inputs)
             for given in (self.material.calibration, self.material.validation, self.material.data)
         )
-        if samples is not None and any(file.scheme in CALIBRATED for file in files):
+        if samples is not None and any(file.scheme in INTEGER_SCHEMES for file in files):
             tell(f"calibrate on {len(samples)} of {self.material.given} samples")
         optimized = optimize(source, order.recipe, data, shelf=self.shelf, progress=tell)
         tailored = shaped(optimized.source, order.recipe.shape)

@@ -23,8 +23,7 @@ from edgekit.convert.apart import float_tflite_apart
 from edgekit.convert.onnx.convert import dynamic_onnx, float_onnx, int8_onnx
 from edgekit.convert.onnx.float16 import float16_onnx
 from edgekit.convert.refusals import place
-from edgekit.convert.scheme_name import INTEGER_SCHEMES as CALIBRATED
-from edgekit.convert.scheme_name import check_name
+from edgekit.convert.scheme_name import INTEGER_SCHEMES, check_name
 from edgekit.convert.targets import Aim, Remake, fit
 from edgekit.convert.tflite.convert import find_ranges, quantize_tflite
 from edgekit.convert.tflite.kernel_check import prepared_by_kernels
@@ -241,7 +240,7 @@ def _variant(
             ways = _ways(plan, layers)
             made = ModelFile.read(content, "onnx")
         else:
-            if file.scheme in CALIBRATED:
+            if file.scheme in INTEGER_SCHEMES:
                 ranges = _ranges(path, given, _method(recipe), recipe.seed)
             quantize = partial(
                 quantize_tflite,

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.artifact import FORMATS, OBJECT, Artifact
-from edgekit.convert.making import CALIBRATED, Wanted
+from edgekit.convert.making import Wanted
+from edgekit.convert.scheme_name import INTEGER_SCHEMES
 from edgekit.convert.targets import Aim
 from edgekit.drift.golden import Golden, as_golden
 from edgekit.errors import DocumentError, UsageError, check_type
@@ -84,7 +85,7 @@ class Order:
     def calibrated(self) -> tuple[str, ...]:
         """The schemes that need samples to find ranges from."""
         schemes = dict.fromkeys(file.scheme for file in self.files)
-        return tuple(scheme for scheme in schemes if scheme in CALIBRATED)
+        return tuple(scheme for scheme in schemes if scheme in INTEGER_SCHEMES)
 
     @property
     def optimized(self) -> bool:
