@@ -92,10 +92,10 @@ def figures(
     """
     if expected.dtype.kind not in "fc" or found.shape != expected.shape:
         same = expected.shape == found.shape
-        kept = fidelity.kept_share(expected, found) if same else 0.0
-        return OutputCheck(name, INTEGERS, None if not same else 1.0 - kept, kept=kept)
+        equal = fidelity.kept_share(expected, found) if same else 0.0
+        return OutputCheck(name, INTEGERS, 1.0 - equal if same else None, kept=equal)
     ref, cand, step = expected, found, end.step
-    kept = None
+    kept: float | None = None
     if end.kind in (SOFTMAX, SIGMOID):
         kept = fidelity.kept_share(
             fidelity.decisions(expected, end.kind), fidelity.decisions(found, end.kind)

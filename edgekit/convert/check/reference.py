@@ -87,4 +87,5 @@ def _nudged(x: NDArray[Any]) -> NDArray[Any]:
     if x.dtype.kind != "f":
         return x
     moved = (x * np.float64(_NUDGE)).astype(x.dtype)
-    return np.where(moved == x, np.nextafter(x, x + np.sign(x)), moved).astype(x.dtype)
+    nudged: NDArray[Any] = np.where(moved == x, np.nextafter(x, x + np.sign(x)), moved)
+    return nudged.astype(x.dtype)

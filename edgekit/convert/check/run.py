@@ -62,7 +62,8 @@ def run(file: ModelFile, samples: Samples) -> Answers:
     open_file = {"tflite": _tflite, "onnx": _onnx}[file.model.format]
     try:
         found, kernels = _answers(open_file(file, logits), samples)
-        exact, more = ({}, ())
+        exact: Arrays = {}
+        more: tuple[str, ...] = ()
         if file.model.format == "onnx" and has_modes() and _holds_integers(file):
             few = Samples({n: x[:_COMPARED] for n, x in samples.inputs.items()})
             exact, more = _answers(_onnx(file, {}, exact=True), few)
