@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from edgekit.formats.graph import Tensor
 from edgekit.formats.model_file import ModelFile
 from edgekit.formats.more_outputs import onnx_with_outputs, tflite_with_outputs
 from edgekit.runtime.onnx_session import has_modes, is_exact, open_exact, open_session
+from edgekit.runtime.shapes import allocated
 from edgekit.runtime.tflite import spec_of
 from edgekit.samples import Samples
 from edgekit.tensor import dequantize, quantize
@@ -110,20 +112,26 @@ def _tflite(file: ModelFile, logits: Mapping[str, Tensor]) -> _Opened:
     # A tensor's key is its graph's number and its own.
     places = {_inner(name): int(tensor.key.split(":")[1]) for name, tensor in logits.items()}
     content = tflite_with_outputs(file.content, file.model.main, list(places.values()))
-    interpreter = module.Interpreter(model_content=content, num_threads=1)
+    interpreter = allocated(partial(module.Interpreter, model_content=content, num_threads=1))
     signatures = interpreter._get_full_signature_list()
-    interpreter.allocate_tensors()
     signature = next(iter(signatures.values()))
     takes, gives = dict(signature["inputs"]), {**signature["outputs"], **places}
     details = {row["index"]: row for row in interpreter.get_tensor_details()}
     used = {*takes.values(), *gives.values()}
     specs = {index: spec_of(details[index]["name"], details[index]) for index in used}
 
+    sizes = {index: tuple(map(int, details[index]["shape"])) for index in takes.values()}
+
     def step(inputs: Mapping[str, NDArray[Any]]) -> Arrays:
         for name, index in takes.items():
             spec, x = specs[index], np.asarray(inputs[name])
             grid, dtype = spec.quantization, details[index]["dtype"]
             given = quantize(x, grid, dtype) if grid else x.astype(dtype, copy=False)
+            if sizes[index] != given.shape:
+                # An axis that the file leaves open takes the size that the samples have.
+                interpreter.resize_tensor_input(index, given.shape)
+                interpreter.allocate_tensors()
+                sizes[index] = given.shape
             interpreter.set_tensor(index, given)
         interpreter.invoke()
         found = {}
