@@ -35,6 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_false",
         help="convert everything anew, and store nothing for the next export",
     )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="exit with code 1 if a file was skipped or there is anything to warn of",
+    )
     add_json(parser)
     add_trust_code(parser)
     add_import(parser)
@@ -61,7 +66,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     lines = [_line(file) for file in made.manifest.files]
     path = Path(args.out, MANIFEST_NAME)
     console.result(made.manifest.to_json(), "\n".join([*lines, str(path)]), args)
-    return 0
+    return 1 if args.strict and (made.skipped or made.warnings) else 0
 
 
 def _line(file: ExportedFile) -> str:

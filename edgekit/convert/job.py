@@ -12,6 +12,7 @@ from typing import Any
 
 import edgekit
 from edgekit.cache import Cache, hash_of, key_of
+from edgekit.convert.check.plausible import implausible
 from edgekit.convert.check.reference import Reference
 from edgekit.convert.finish import Result, finished
 from edgekit.convert.making import Wanted, make
@@ -134,14 +135,18 @@ class Job:
             given and prepared(given, about, source.inputs)
             for given in (self.material.calibration, self.material.validation, self.material.data)
         )
-        if samples is not None and any(file.scheme in INTEGER_SCHEMES for file in files):
+        calibrated = samples is not None and any(f.scheme in INTEGER_SCHEMES for f in files)
+        if samples is not None and calibrated:
             tell(f"calibrate on {len(samples)} of {self.material.given} samples")
         optimized = optimize(source, order.recipe, data, shelf=self.shelf, progress=tell)
         tailored = shaped(optimized.source, order.recipe.shape)
         reference = Reference(tailored, samples)
+        remarks = implausible(reference) if calibrated else ()
         given = files, tailored, samples, validation
         with closing(make(*given, order.recipe, order.aims, folder, verbose)) as contents:
             for file, made in contents:
+                if not isinstance(made, str) and file.scheme in INTEGER_SCHEMES:
+                    made = replace(made, warnings=(*made.warnings, *remarks))
                 notes = self._notes(file, optimized)
                 notes |= {} if isinstance(made, str) else made.notes
                 known = replace(about, recipe=notes)
