@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from support import needs
 
 from edgekit.errors import OutputExistsError, UsageError
 from edgekit.files import atomic, atomic_folder, existing, move, refuse_existing, sha256_of
@@ -139,9 +140,7 @@ def test_a_folder_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.rglob("*")] == ["folder", "old.txt"]
 
 
-needs_streams = pytest.mark.skipif(
-    not hasattr(os, "mkfifo"), reason="the system has no pipes with names"
-)
+needs_streams = needs.system("mkfifo")
 
 
 def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def add_import(parser: argparse._ActionsContainer) -> None:
         action="append",
         default=[],
         metavar="FILE.py",
-        help="Python file that defines layers of a Keras model's own, run before it is loaded; may be "
+        help="file of Python that defines layers of a Keras model's own, run before it is loaded; may be "
         "repeated (default: none)",
     )
 

@@ -134,7 +134,7 @@ def test_the_same_ranges_each_time(files: dict[str, bytes], samples: Samples) ->
 
 
 def test_a_model_without_real_tensors(tmp_path: Path) -> None:
-    """Ranges of nothing: ONNX keeps what there is, TFLite says why there is no file."""
+    """Ranges of nothing: no int8 file, and the reason."""
     import keras
 
     import edgekit
@@ -150,9 +150,7 @@ def test_a_model_without_real_tensors(tmp_path: Path) -> None:
         formats=["tflite", "onnx"],
         calibration=samples,
     )
-    with edgekit.load(tmp_path / "whole.int8.onnx") as runner:
-        answer = runner.infer({"flags": np.array([[True, False, True, True]])})
-    assert next(iter(answer.values())).tolist() == [[False, True, False, False]]
     manifest = json.loads((tmp_path / "manifest.json").read_text())
-    (skipped,) = manifest["skipped"]
-    assert kind_of(skipped["reason"]) == "nothing to quantise"
+    assert [row["format"] for row in manifest["skipped"]] == ["tflite", "onnx"]
+    for skipped in manifest["skipped"]:
+        assert kind_of(skipped["reason"]) == "nothing to quantise"

@@ -19,7 +19,7 @@ from edgekit import document
 from edgekit.errors import TensorError
 
 Command = Callable[..., Any]
-UNIX = pytest.mark.skipif(os.name != "posix", reason="the system has no such descriptors")
+UNIX = needs.system("fork")
 
 
 def shell(words: str, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -73,7 +73,7 @@ def test_a_name_that_is_not_utf8(
     try:
         file.write_bytes((models / model).read_bytes())
     except OSError:
-        pytest.skip("the file system takes no such name")
+        needs.not_here("the file system takes no such name")
     shown = "m%FF"
     for words in (("inspect", file), ("bench", file, "--seconds", "0.01")):
         done = command(*words)

@@ -48,7 +48,7 @@ def test_stdout_has_other_names_and_devices_stay(
     assert "'-' for stdout" in line
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes with names")
+@needs.system("mkfifo")
 @pytest.mark.parametrize("words", [(), ("--overwrite",)])
 def test_a_pipe_with_a_name_takes_the_result(
     command: Command, models: Path, tmp_path: Path, words: tuple[str, ...]

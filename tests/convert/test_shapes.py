@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from support import needs
 
 import edgekit
 from edgekit.cli import main
@@ -108,7 +109,7 @@ def test_the_batch_of_a_shape_is_that_of_the_files() -> None:
 def test_a_sequential_model_takes_other_batches_than_it_was_built_with(
     flavour: str, batch: str, tmp_path: Path
 ) -> None:
-    keras = pytest.importorskip(flavour)
+    keras = needs.package(flavour)
     model = keras.Sequential([keras.layers.Dense(6, "relu"), keras.layers.Dense(3, name="out")])
     x = np.random.default_rng(0).normal(size=(32, 5)).astype(np.float32)
     expected = np.asarray(model(x))

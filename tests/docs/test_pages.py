@@ -143,7 +143,7 @@ def test_lists_are_whole(page: str, heading: str, known: Iterable[str]) -> None:
 
 def test_exit_codes_are_those_of_the_errors() -> None:
     from edgekit import errors
-    from edgekit.cli.console import INTERRUPTED
+    from edgekit.interruption import INTERRUPTED
 
     classes = [kind for kind in vars(errors).values() if isinstance(kind, type)]
     codes = {kind.exit_code for kind in classes if issubclass(kind, errors.EdgekitError)}

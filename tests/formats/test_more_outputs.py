@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import needs
 
 from edgekit.formats.model_file import ModelFile
 from edgekit.formats.more_outputs import onnx_with_outputs, tflite_with_outputs
@@ -20,7 +21,7 @@ def inner(file: ModelFile) -> list[str]:
 
 
 def test_a_tflite_file(models: Path) -> None:
-    interpreter_module = pytest.importorskip("ai_edge_litert.interpreter")
+    interpreter_module = needs.package("ai_edge_litert.interpreter")
     file = ModelFile.read((models / "classifier.float32.tflite").read_bytes(), "tflite")
     places = [int(key.split(":")[1]) for key in inner(file)]
     assert places
@@ -48,7 +49,7 @@ def test_a_tflite_file(models: Path) -> None:
 
 
 def test_an_onnx_file(models: Path) -> None:
-    runtime = pytest.importorskip("onnxruntime")
+    runtime = needs.package("onnxruntime")
     file = ModelFile.read((models / "classifier.float32.onnx").read_bytes(), "onnx")
     names = inner(file)
     assert names

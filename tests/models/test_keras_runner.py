@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import needs
 
 import edgekit
 from edgekit.errors import ArtifactError, TensorError, UntrustedCodeError, UsageError
@@ -133,7 +134,7 @@ def test_channels_first(tmp_path: Path) -> None:
             np.testing.assert_allclose(runner.infer({"image": x})["y"], expected, atol=1e-6)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no forks")
+@needs.system("fork")
 def test_a_forked_child_does_not_wait_for_tensorflow(digits_model: Path) -> None:
     with edgekit.load(digits_model) as runner:
         x = {"image": np.zeros((1, 8, 8, 1), np.float32)}

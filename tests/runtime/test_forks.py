@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import pickle
 import subprocess
 import sys
@@ -67,7 +66,7 @@ if not child:
         sys.exit(7)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no forks")
+needs_fork = needs.system("fork")
 
 
 def said(code: str, *words: object) -> str:

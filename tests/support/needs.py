@@ -62,6 +62,11 @@ def data() -> Path:
     return folder
 
 
+def system(function: str) -> pytest.MarkDecorator:
+    """A mark for tests of what only some systems have, by the function of `os` that shows it (``"fork"``)."""
+    return pytest.mark.skipif(not hasattr(os, function), reason=f"the system has no {function}")
+
+
 def not_here(reason: str) -> NoReturn:
     """Skip a test that has nothing to say on this machine, whatever is installed on it."""
     pytest.skip(reason)
