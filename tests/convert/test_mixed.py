@@ -113,3 +113,21 @@ def test_healthy_files_are_integers_all_through(tmp_path: Path) -> None:
     samples = {"x": RNG.normal(0, 1, (64, 12, 12, 2)).astype(np.float32)}
     for _, entry in made(model, samples, tmp_path).values():
         assert "fallbacks" not in entry.recipe
+
+
+def test_a_dynamic_file_keeps_outputs_of_different_units(tmp_path: Path) -> None:
+    import keras
+
+    keras.utils.set_random_seed(0)
+    given = keras.layers.Input((10,), name="x")
+    hidden = keras.layers.Dense(16, "relu")(given)
+    units = keras.layers.Rescaling([12000.0, 1.0], [50000.0, 0.0], name="y")
+    model = keras.Model(given, units(keras.layers.Dense(2)(hidden)))
+    x = np.random.default_rng(0).standard_normal((64, 10)).astype(np.float32)
+    (file,) = edgekit.export(
+        model, out=tmp_path, files=["dynamic.tflite"], calibration=edgekit.Samples({"x": x})
+    )
+    with edgekit.load(file) as runner:
+        answers = runner.infer_batch({"x": x})["y"]
+    noise = np.square(answers - model(x).numpy()).mean(0) / model(x).numpy().var(0)
+    assert (-10 * np.log10(noise) > 30).all()

@@ -20,7 +20,7 @@ from edgekit.calibration.ranges import Ranges
 from edgekit.convert.refusals import tflite_reason
 from edgekit.convert.tflite.bias_correction import correct_biases
 from edgekit.convert.tflite.model_order import in_model_order
-from edgekit.convert.tflite.per_tensor_kernels import per_tensor_kernels
+from edgekit.convert.tflite.per_tensor_kernels import lost_on_one_scale, per_tensor_kernels
 from edgekit.convert.tflite.short_scales import shorten_scales
 from edgekit.convert.tflite.signature_outputs import keep_signature_outputs
 from edgekit.convert.trace.freeze import SIGNATURE, Frozen
@@ -145,6 +145,8 @@ def quantize_tflite(
         whole += [(operator.op, scope_of(*operator.outputs)) for operator in (*looped, *left)]
         whole += [(end, ".*") for end in _float_ends(model.graphs[model.main], left)]
         in_float |= _LEFT_IN_FLOAT
+    elif scheme == "dynamic":
+        whole += lost_on_one_scale(float_file)
     # It would load and allocate the float file to look for empty statistics: there are none here, and
     # a file that leaves axes open may not allocate at its smallest size.
     quantizer._ensure_model_qsv_sufficient = lambda _: None

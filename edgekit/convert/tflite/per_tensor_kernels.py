@@ -52,6 +52,32 @@ def per_tensor_kernels(float_file: TfliteFile, pruned: bool = False) -> list[tup
     return found
 
 
+def lost_on_one_scale(float_file: TfliteFile) -> list[tuple[str, str]]:
+    """Dense layers that give an output of the model and lose one of its channels with a scale for all.
+
+    Args:
+        float_file: has the kernels.
+
+    Returns:
+        As `per_tensor_kernels`.
+    """
+    graph = float_file.graphs[0]
+    found = []
+    for operator in graph.operators:
+        if operator.op != "FULLY_CONNECTED" or not {*operator.outputs} & {*graph.outputs}:
+            continue
+        kernel = graph.tensors[operator.inputs[1]]
+        values = kernel.constant("<f4").of(float_file.content)
+        if (
+            values.size
+            and kernel.dtype == "float32"
+            and not _keeps(values.reshape(kernel.shape), 0)
+        ):
+            scope = ";".join(graph.tensors[i].name for i in operator.outputs)
+            found.append((operator.op, f"^{re.escape(scope)};?$"))
+    return found
+
+
 def _on_one_scale(weights: Any) -> bool:
     reach = float(np.abs(weights).max(initial=0.0))
     if not 0 < reach < np.inf:
@@ -65,6 +91,14 @@ def _stays_small(weights: Any, channels: int) -> bool:
     reach = float(np.abs(weights).max(initial=0.0))
     if not 0 < reach < np.inf or np.mean(weights == 0) < _PRUNED:
         return False
+    return _keeps(weights, channels)
+
+
+def _keeps(weights: Any, channels: int) -> bool:
+    """Whether one scale keeps four bits or more of each channel."""
+    reach = float(np.abs(weights).max(initial=0.0))
+    if not 0 < reach < np.inf:
+        return True
     steps = np.moveaxis(weights, channels, 0).reshape(weights.shape[channels], -1) / reach * _STEPS
     noise = np.square(np.rint(steps) - steps).sum(1)
     return bool(np.all(np.square(steps).sum(1) >= 10 ** (_FOUR_BITS / 10) * noise))
