@@ -136,7 +136,7 @@ def examine(entry: zoo.Entry, schemes: list[str], folder: Path) -> Iterator[Row]
             for scheme in schemes
         ]
     x = zoo.inputs(entry, SAMPLES)
-    expected = reference(model, x)
+    expected = reference(entry.truth(model), x)
     for (format, scheme), file in files.items():
         row = {"format": format, "scheme": scheme, **checked(entries[file.name], scheme)}
         yield row if "defect" in row else judge(file, row, expected, x)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatch
 
-from . import composed, convolutions, elementwise, preprocessing, sequences, shapes
+from . import brought, composed, convolutions, elementwise, preprocessing, sequences, shapes
 from .entry import Entry, Input, inputs
 
 ENTRIES: tuple[Entry, ...] = (
@@ -18,6 +18,7 @@ ENTRIES: tuple[Entry, ...] = (
     *sequences.ENTRIES,
     *preprocessing.ENTRIES,
     *composed.ENTRIES,
+    *brought.ENTRIES,
 )
 if len({entry.name for entry in ENTRIES}) != len(ENTRIES):
     raise ValueError("two entries of the zoo share a name")

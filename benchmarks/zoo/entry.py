@@ -19,19 +19,21 @@ class Input:
         shape: without the batch.
         dtype: numpy's name.
         low, high: what random values lie between; integers stay below `high`.
+        whole: whole numbers, whatever the dtype: ids as Keras' Sequential takes them.
     """
 
     shape: tuple[int, ...]
     dtype: str = "float32"
     low: float = -1.0
     high: float = 1.0
+    whole: bool = False
 
     def draw(self, count: int, rng: np.random.Generator) -> NDArray[Any]:
         """Random values of shape (count, *shape)."""
         shape = (count, *self.shape)
         if self.dtype == "bool":
             return rng.random(shape) < 0.5
-        if "int" in self.dtype:
+        if self.whole or "int" in self.dtype:
             return rng.integers(int(self.low), int(self.high), shape).astype(self.dtype)
         return rng.uniform(self.low, self.high, shape).astype(self.dtype)
 
@@ -45,15 +47,38 @@ class Entry:
         inputs: by name, in the order of the model's.
         body: Keras tensors, one for each input, to the output: a tensor, a list or a dictionary.
         code: the saved model holds Python code, so that it loads with ``trust_code`` only.
+        policy: the dtype policy that the model is built under.
     """
 
     name: str
     inputs: Mapping[str, Input]
     body: Callable[..., Any]
     code: bool = False
+    policy: str = "float32"
 
     def build(self) -> Any:
         """A fresh Keras 3 model with the same names and weights each time."""
+        return self._built(self.policy)
+
+    def truth(self, model: Any) -> Any:
+        """What files made of `model`, which is `build`'s, have to answer as: the same in float32."""
+        if self.policy == "float32":
+            return model
+        plain = self._built("float32")
+        plain.set_weights([np.asarray(w).astype(np.float32) for w in model.get_weights()])
+        return plain
+
+    def _built(self, policy: str) -> Any:
+        import keras
+
+        before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(policy)
+        try:
+            return self._plain()
+        finally:
+            keras.config.set_dtype_policy(before)
+
+    def _plain(self) -> Any:
         import keras
 
         # Layers are numbered in the order in which a process makes them.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edgekit.calibration.probes import batches
 from edgekit.convert.check.seeded import seeded
 from edgekit.errors import ExportError, one_line, require
+from edgekit.models.quantizers import is_quantized
 from edgekit.models.source import SourceModel
 from edgekit.samples import Samples
 
@@ -39,6 +40,11 @@ class Reference:
     def origin(self) -> str:
         """Where `samples` are from."""
         return SEEDED if self.calibration is None else CALIBRATION
+
+    @property
+    def rounds(self) -> bool:
+        """Whether the model itself rounds, as in quantisation-aware training; its float files do not."""
+        return self.source.flavour != "savedmodel" and is_quantized(self.source.model)
 
     @cached_property
     def samples(self) -> Samples:
