@@ -105,9 +105,12 @@ def place(tensor: str, layers: Sequence[str], outputs: Sequence[str]) -> str:
         outputs: the model's outputs, sorted; those without a name of their own have their layer's.
     """
     # The converter names what a model gives after its own call.
-    given = re.fullmatch(r"(?:Stateful)?PartitionedCall(?:_\d+)?:(\d+)", tensor)
-    if given and int(given[1]) < len(outputs):
-        return f"the layer that gives {outputs[int(given[1])]!r}"
+    call = re.fullmatch(r"(?:Stateful)?PartitionedCall(?:_\d+)?:(\d+)", tensor)
+    # Or after the trace's own end: Identity, Identity_1, in the order of the names.
+    end = re.fullmatch(r"Identity(?:_(\d+))?(?::0)?", tensor)
+    number = int(call[1]) if call else int(end[1] or 0) if end else len(outputs)
+    if number < len(outputs):
+        return f"the layer that gives {outputs[number]!r}"
     if tensor in outputs and tensor not in layers:
         return f"the layer that gives {tensor!r}"
     return layer_of(re.sub(r"/t\d+_$", "", tensor.split(";")[0]), layers)

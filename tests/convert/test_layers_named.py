@@ -101,6 +101,9 @@ def test_tensors_of_an_onnx_file_begin_with_their_layer(tmp_path: Path) -> None:
         ("score", "the layer that gives 'score'"),
         ("head", "layer 'head'"),
         ("block/deep/t3_", "layer 'block/deep'"),
+        ("Identity:0", "the layer that gives 'head'"),
+        ("Identity_1:0", "the layer that gives 'score'"),
+        ("Identity_7", "operation 'Identity_7'"),
     ],
 )
 def test_names_of_onnx_tensors_tell_their_layer(tensor: str, told: str) -> None:
