@@ -21,7 +21,7 @@ _FACTOR = 16.0
 _SAMPLES = 32
 # A model that gives all samples one class, this sure of it on average, was given one class; an untrained
 # one is not sure of anything.
-_LEAST_CLASSES, _SURE = 3, 0.7
+_LEAST_CLASSES, _SURE = 3, 0.9
 
 
 def implausible(reference: Reference) -> tuple[str, ...]:
