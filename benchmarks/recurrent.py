@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 import edgekit
+from edgekit.cli import main as edgekit_command
 from edgekit.samples import load_splits
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -56,8 +57,8 @@ def measure(name: str, out: Path, epochs: int) -> None:
     lines = [f"epochs = {epochs}" if x.startswith("epochs") else x for x in text.splitlines()]
     recipe, model = out / f"{name}.toml", out / f"{name}.keras"
     recipe.write_text("\n".join(lines))
-    if not model.exists():
-        edgekit.train(recipe, recipe, model)
+    if not model.exists() and edgekit_command(["train", str(recipe), "-o", str(model)]):
+        raise SystemExit(1)
     files = edgekit.export(
         model, out=out / name, recipe=recipe, calibration=recipe, overwrite=True, cache=False
     )
