@@ -111,6 +111,7 @@ def export(tmp_path: Path, digits_model: Path, digits: Any, monkeypatch: pytest.
     return call
 
 
+@pytest.mark.slow
 def test_only_what_changed_is_made_again(
     tmp_path: Path, export: Any, digits: Any, digits_model: Path
 ) -> None:

@@ -22,6 +22,7 @@ def fashion(data_dir):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_drift_equals_an_independent_count(fashion, tmp_path, monkeypatch):
     """A shortened training; the figures of drift.json against numpy and the interpreter alone."""

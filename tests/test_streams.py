@@ -47,6 +47,7 @@ edgekit.export(sys.argv[1], out=sys.argv[2], schemes=["float32", "int8"],
 """
 
 
+@pytest.mark.slow
 def test_an_export_writes_its_own_lines_and_nothing_else(
     tmp_path: Path, digits_model: Path, digits: object
 ) -> None:

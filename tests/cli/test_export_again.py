@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 # A process in which TensorFlow cannot be imported.
 CODE = """
 import sys
@@ -34,6 +36,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_a_second_export_and_one_from_a_damaged_cache(
     tmp_path: Path, digits_model: Path, digits: object
 ) -> None:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support import children
 
 import edgekit
@@ -29,6 +30,7 @@ def _hidden(path: Path) -> bool:
     return path.name.startswith(".edgekit-")
 
 
+@pytest.mark.slow
 def test_a_killed_export_leaves_whole_files_only(
     tmp_path: Path, digits_model: Path, digits: Any
 ) -> None:

@@ -55,6 +55,7 @@ def two_models(tmp_path: Path) -> list[str]:
     return ["branches", "loops"]
 
 
+@pytest.mark.slow
 def test_two_processes_with_two_hash_seeds_in_two_folders(
     tmp_path: Path, two_models: list[str]
 ) -> None:

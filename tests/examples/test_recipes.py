@@ -68,6 +68,7 @@ def test_basic_motions() -> None:
     assert told["test"]["accuracy"] >= 0.75
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_fsdd(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recordings = tmp_path / "data" / "fsdd" / "recordings"

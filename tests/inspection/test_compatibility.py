@@ -386,6 +386,7 @@ def memory(layers: Any, x: Any) -> Any:
     return layers.Dense(2, name="head")(layers.LSTM(3, name="memory")(x))
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_flex_is_refused_with_layer_operator_and_what_helps(tmp_path: Path) -> None:
     # Too long to be unrolled.

@@ -136,6 +136,7 @@ def test_the_hash_is_that_of_config_and_weights() -> None:
     assert from_object(other).artifact.sha256 != from_object(model).artifact.sha256
 
 
+@pytest.mark.slow
 def test_the_hash_is_the_same_in_another_process() -> None:
     program = (
         "import keras, edgekit.models\n"

@@ -106,6 +106,7 @@ def test_what_it_will_bring_is_said_before(made: Path) -> None:
         assert lines[i + 1].startswith("fine-tune epoch 1/")
 
 
+@pytest.mark.slow
 def test_a_stopped_chain_goes_on_where_it_was(
     made: Path, small_model: Path, halves: Samples, tmp_path: Path
 ) -> None:

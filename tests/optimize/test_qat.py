@@ -246,6 +246,7 @@ def every_pattern() -> Any:
     return keras.Model(image, {"scores": scores, "value": value}, name="patterns")
 
 
+@pytest.mark.slow
 def test_every_pattern_at_once(tmp_path: Path) -> None:
     """Shared layers, a nested model, separable and transposed convolutions, two outputs."""
     every_pattern().save(tmp_path / "patterns.keras")
@@ -272,6 +273,7 @@ def test_every_pattern_at_once(tmp_path: Path) -> None:
         np.testing.assert_array_equal(again[name], values)
 
 
+@pytest.mark.slow
 def test_recurrent_and_attention_layers_stay_in_float(tmp_path: Path) -> None:
     import keras
 
@@ -316,6 +318,7 @@ def test_export_trains_distils_and_says_so(digits_model: Path, digits: Any, tmp_
     assert row["recipe"]["calibration"]["learned"] >= 7
 
 
+@pytest.mark.slow
 def test_without_a_win_the_files_are_the_post_training_ones(
     small_model: Path, halves: Samples, tmp_path: Path
 ) -> None:
@@ -378,6 +381,7 @@ def test_without_a_win_the_model_is_left_alone(
         np.testing.assert_array_equal(got, wanted)
 
 
+@pytest.mark.slow
 def test_shared_weights_too_are_held_against_a_range_for_each_channel(
     small: SourceModel, halves: Samples
 ) -> None:

@@ -36,6 +36,7 @@ def images() -> np.ndarray:
     return np.random.default_rng(0).uniform(0, 255, (8, 9, 10, 3)).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_what_is_drawn_follows_from_seed_and_step(name: str) -> None:
     import tensorflow as tf

@@ -94,6 +94,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., list[subprocess.Popen[str]]]
         yield begin
 
 
+@pytest.mark.slow
 def test_two_workers_give_the_weights_of_one(
     tmp_path: Path,
     recipe: Callable[[int], Path],
@@ -123,6 +124,7 @@ def test_two_workers_give_the_weights_of_one(
     assert document["validation"] == pytest.approx(one.validation, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_lost_worker_ends_the_others(
     tmp_path: Path,
     recipe: Callable[[int], Path],

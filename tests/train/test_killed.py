@@ -6,6 +6,7 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
 from support import children
 
 # One process imports TensorFlow; forked before it computes anything, its children start at once.
@@ -99,6 +100,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.slow
 def test_killed_trainings_end_with_the_same_weights(tmp_path: Path) -> None:
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with children.python("-c", SCRIPT, tmp_path, **pipes) as process:

@@ -61,6 +61,7 @@ def test_values_are_learned(tmp_path: Path) -> None:
     assert done.validation["loss"] == pytest.approx(min(losses), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_an_input_is_rebuilt_without_labels(tmp_path: Path) -> None:
     recipe = Recipe(model=ModelRecipe("autoencoder", width=0.1), training=QUICK)
     done = train(splits(None), recipe, tmp_path / "m.keras")

@@ -122,6 +122,7 @@ def test_values_are_predicted(tmp_path: Path, labels: str, outputs: int) -> None
     assert training.loss == "mean_squared_error"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", ["classes", "none"])
 def test_an_autoencoder_needs_no_labels(tmp_path: Path, labels: str) -> None:
     recipe = replace(RECIPE, model=ModelRecipe("autoencoder", width=0.25))

@@ -55,6 +55,7 @@ def weights(path: Path) -> list[np.ndarray]:
     return keras.saving.load_model(path).get_weights()
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
     one, two, other = (tmp_path / f"{name}.keras" for name in ("one", "two", "other"))
     image = Samples({"x": np.random.default_rng(0).random((60, 8, 8, 1), np.float32)})

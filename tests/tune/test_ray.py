@@ -46,6 +46,7 @@ def cluster() -> Iterator[Any]:
             made.shutdown()
 
 
+@pytest.mark.slow
 def test_a_study_and_an_evaluation_survive_the_loss_of_a_node(
     cluster: Any, recipe: Callable[..., Path], tmp_path: Path, models: Path
 ) -> None:

@@ -64,6 +64,7 @@ def test_a_trial_that_is_given_up_leaves_nothing(recipe: Write, tmp_path: Path) 
     assert not [path for path in (tmp_path / "t").glob("*") if path.name != "model.log.csv"]
 
 
+@pytest.mark.slow
 def test_the_example_searches_what_will_be_deployed(digits: Any, tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "examples" / "tune_digits.toml").read_text()
     digits.validation.save(tmp_path / "digits.npz")

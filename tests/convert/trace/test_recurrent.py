@@ -86,6 +86,7 @@ def test_short_loops_are_written_out_and_real_int8(flavour: str, tmp_path: Path)
         assert 10 * np.log10(np.square(values).mean() / error) > 25
 
 
+@pytest.mark.slow
 @flavours
 def test_a_stateful_model_begins_with_zeros_and_goes_on(flavour: str, tmp_path: Path) -> None:
     keras = import_module(flavour)

@@ -126,6 +126,7 @@ def graphs(draw: st.DrawFn) -> Callable[[], Any]:
     return build
 
 
+@pytest.mark.slow
 @settings(max_examples=14, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(build=graphs())
 @pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask")

@@ -134,6 +134,7 @@ def test_layers_that_tf_keras_has_not(
     assert kinds(bridged(model)) == ["InputLayer", "Carried"]
 
 
+@pytest.mark.slow
 def test_layers_around_layers(bridged: Bridged, shaken: Any) -> None:
     import keras
 
@@ -167,6 +168,7 @@ def test_what_was_adapted_becomes_constant(bridged: Bridged) -> None:
     assert not twin.source.model.weights
 
 
+@pytest.mark.slow
 def test_masks_travel(bridged: Bridged, shaken: Any) -> None:
     """Through layers that hand them on, away at those that drop them."""
     import keras
