@@ -53,7 +53,14 @@ def judge(scheme: str, reference: Reference, answers: Answers) -> Verdict:
         answers: the file's, to the same samples.
     """
     rows = [
-        figures(name, answers.ends[name], expected, answers.outputs[name], answers.logits.get(name))
+        figures(
+            name,
+            answers.ends[name],
+            expected,
+            answers.outputs[name],
+            answers.logits.get(name),
+            tells_logits=not reference.rounds,
+        )
         for name, expected in reference.answers.items()
     ]
     is_float = scheme in FLOAT_LIMITS and not reference.rounds
@@ -84,6 +91,8 @@ def figures(
     expected: NDArray[np.generic],
     found: NDArray[np.generic],
     logits: NDArray[np.generic] | None = None,
+    *,
+    tells_logits: bool = True,
 ) -> OutputCheck:
     """How one output follows the model's.
 
@@ -93,6 +102,8 @@ def figures(
         expected: the model's answers, samples first.
         found: the file's, of the same shape.
         logits: what goes into the file's softmax or sigmoid, where the output is rounded.
+        tells_logits: whether the model's probabilities do so: those that it rounds itself do not, and
+            are judged as they are.
     """
     if expected.dtype.kind not in "fc" or found.shape != expected.shape:
         same = expected.shape == found.shape
@@ -104,6 +115,7 @@ def figures(
         kept = fidelity.kept_share(
             fidelity.decisions(expected, end.kind), fidelity.decisions(found, end.kind)
         )
+    if end.kind in (SOFTMAX, SIGMOID) and tells_logits:
         of_probabilities, of_logits = _TO_LOGITS[end.kind]
         ref = of_probabilities(expected)
         shaped = None if logits is None else logits.reshape(found.shape)
