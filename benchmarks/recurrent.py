@@ -19,6 +19,7 @@ import numpy as np
 
 import edgekit
 from edgekit.cli import main as edgekit_command
+from edgekit.recipe import read_recipe
 from edgekit.samples import load_splits
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -62,7 +63,9 @@ def measure(name: str, out: Path, epochs: int) -> None:
     files = edgekit.export(
         model, out=out / name, recipe=recipe, calibration=recipe, overwrite=True, cache=False
     )
-    test = load_splits(recipe).part("test")
+    data = read_recipe(recipe).data
+    assert data is not None, "the examples name their data"
+    test = load_splits(data).part("test")
     reference = None
     for file in files:
         with edgekit.load(file.path) as runner:
