@@ -97,7 +97,13 @@ def from_keras(path: Path, flavour: str, model: Any) -> SourceModel:
     output_names = _unique(_output_names(model))
     structure = _structure(model, "input")
 
+    cells = [each for each in layers_of(model) if hasattr(each, "reset_dropout_mask")]
+
     def call(tensors: Tensors) -> dict[str, Any]:
+        for cell in cells:
+            # tf_keras' convolutional cells keep the masks of the last call, which had another batch.
+            cell.reset_dropout_mask()
+            cell.reset_recurrent_dropout_mask()
         flat = [tensors[name] for name in input_names]
         results = model(_like(structure, flat), training=False)
         return dict(zip(output_names, _flatten(results), strict=True))
@@ -199,7 +205,7 @@ def _takes_any_batch(model: Any) -> bool:
     A Sequential model without an input of its own remembers the size of the first batch it saw; Keras
     gives it any. One that keeps a state keeps it for as many samples as it was built for.
     """
-    layers = model._flatten_layers(include_self=False, recursive=True)
+    layers = layers_of(model)
     sequential = any(cls.__name__ == "Sequential" for cls in type(model).__mro__)
     return sequential and not any(getattr(layer, "stateful", False) for layer in layers)
 

@@ -9,6 +9,7 @@ import pytest
 
 from edgekit.convert.trace.freeze import freeze
 from edgekit.models import load
+from edgekit.models.objects import from_object
 
 Reloaded = Callable[..., Any]
 
@@ -108,3 +109,17 @@ def test_dropout_and_normalisation_are_in_inference_mode(digits_model: Path) -> 
     np.testing.assert_allclose(
         call(source, image=x[:1])["probabilities"], one["probabilities"][:1], atol=1e-6
     )
+
+
+def test_a_call_does_not_remember_the_batch_of_the_last_one() -> None:
+    """tf_keras' convolutional cells keep their dropout masks from call to call."""
+    import tf_keras
+
+    signal = tf_keras.Input((4, 6, 2), name="signal")
+    layer = tf_keras.layers.ConvLSTM1D(3, 3, dropout=0.2, recurrent_dropout=0.2)
+    source = from_object(tf_keras.Model(signal, layer(signal)))
+    x = np.random.default_rng(0).standard_normal((5, 4, 6, 2)).astype(np.float32)
+    (whole,) = source.call({"signal": x}).values()
+    (one,) = source.call({"signal": x[:1]}).values()
+    assert one.shape[0] == 1
+    np.testing.assert_allclose(one[0], whole[0], atol=1e-6)
