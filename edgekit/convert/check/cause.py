@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgekit.calibration.probes import OnnxProbe, TfliteProbe, batches
 from edgekit.convert.check.reference import Reference
 from edgekit.convert.refusals import known_layer
-from edgekit.errors import require
+from edgekit.errors import one_line, require
 from edgekit.formats.model_file import ModelFile
 from edgekit.formats.tflite_check import read_file
 from edgekit.metrics import fidelity
@@ -33,15 +33,19 @@ def first_lost(file: ModelFile, reference: Reference, least_db: float) -> str:
         least_db: of the channels of a layer's output (`edgekit.metrics.fidelity.ratio_db`).
 
     Returns:
-        ``"layer 'conv_3' at 4.2 dB"``; empty where no layer of the model can be told apart in the file.
+        ``"layer 'conv_3' at 4.2 dB"``; ``"unknown: "`` and the reason where layers cannot be run one by
+        one; empty where the model has none, or none of them is in the file.
     """
+    if not getattr(reference.source.model, "layers", None):
+        return ""
     samples = Samples({name: x[:_SAMPLES] for name, x in reference.samples.inputs.items()})
-    # Whatever a layer, a kernel or a library raises here: there is a message without it as well.
+    # Layers, kernels and onnxruntime raise whatever they like; the message is given all the same, and
+    # says what they raised.
     try:
         expected = _of_layers(reference, samples)
         found = _of_file(file, samples, list(expected))
-    except Exception:
-        return ""
+    except Exception as error:
+        return f"unknown: {type(error).__name__}: {one_line(error)}"
     for layer, values in found.items():
         ours = _alike(values, expected[layer])
         noises = [fidelity.channel_noise(expected[layer], each) for each in ours]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.convert.check.reference import CALIBRATION, Reference
-from edgekit.errors import require
+from edgekit.errors import ExportError, require
 
 # How many times too large or too small values have to be, for a layer that knows better, to be named.
 _FACTOR = 16.0
@@ -28,10 +28,12 @@ def implausible(reference: Reference) -> tuple[str, ...]:
     """What speaks against the calibration samples, a sentence each; nothing about seeded inputs."""
     if reference.origin != CALIBRATION:
         return ()
-    # Whatever a layer raises here: an export does not end for the sake of a remark.
+    tf = require("tensorflow", "export", "Checking a file")
     try:
         return (*_scales(reference), *_one_class(reference))
-    except Exception:
+    # What Keras and its layers raise where a part of a model cannot be run by itself, and the model where
+    # it cannot be run at all: the check of each file says that.
+    except (ExportError, AttributeError, RuntimeError, TypeError, ValueError, tf.errors.OpError):
         return ()
 
 

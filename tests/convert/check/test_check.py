@@ -212,3 +212,10 @@ def test_a_model_that_fails_itself_is_said_to_be_unchecked(made: Path) -> None:
 
     with pytest.raises(ExportError, match=r"the model itself fails on samples .* no such kernel"):
         _ = Reference(replace(source, call=fail), images()).answers
+
+
+def test_what_keeps_a_layer_from_being_named_is_said(made: Path) -> None:
+    source = load(made / "m.keras")
+    renamed = Samples({"other": images().inputs["image"]})
+    found = first_lost(file_of(made, "int8.tflite"), Reference(source, renamed), WARNED_DB)
+    assert found == "unknown: KeyError: 'image'"
