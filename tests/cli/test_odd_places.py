@@ -29,6 +29,7 @@ def shell(words: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 @UNIX
 def test_a_result_that_stdout_cannot_take(models: Path, tmp_path: Path) -> None:
     file, result = models / "classifier.int8.tflite", tmp_path / "result.json"
@@ -63,6 +64,7 @@ def test_no_place_for_temporary_files(models: Path, words: tuple[str, ...]) -> N
     assert json.loads(done.stdout)["schema"].startswith(f"edgekit.{words[0][:5]}")
 
 
+@pytest.mark.slow
 @UNIX
 @pytest.mark.parametrize("model", ["classifier.int8.tflite", "classifier.float32.onnx"])
 def test_a_name_that_is_not_utf8(
@@ -91,6 +93,7 @@ def test_a_name_that_is_not_utf8(
     assert shown in command("report", drift, "-o", "-").out
 
 
+@pytest.mark.slow
 def test_a_model_without_inputs(
     command: Command, samples: Callable[..., Path], tmp_path: Path, fails: Callable[..., str]
 ) -> None:

@@ -113,6 +113,7 @@ def emulated(processor: str, files: list[Path], out: Path) -> tuple[dict[str, An
         return dict(archive), json.loads(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("processor", "saturates"), [("Haswell", True), ("Nehalem", False)])
 def test_answers_are_those_of_this_processor(
     files: list[Path], tmp_path: Path, processor: str, saturates: bool

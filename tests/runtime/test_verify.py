@@ -181,7 +181,9 @@ def test_how_a_trial_ends(models: Path, ended: Ended, message: str) -> None:
         check(path, Trials(ended))
 
 
-@pytest.mark.parametrize("name", ["crash.tflite", "memory.tflite", "memory.onnx"])
+@pytest.mark.parametrize(
+    "name", ["crash.tflite", pytest.param("memory.tflite", marks=pytest.mark.slow), "memory.onnx"]
+)
 def test_files_that_did_harm(name: str) -> None:
     """Found by benchmarks/fuzz_models.py: they crash ai-edge-litert 2.3 or want all memory there is.
     Other versions may say so instead; the process that asks lives on in any case."""
