@@ -19,7 +19,7 @@ from edgekit.models.source import SourceModel
 from edgekit.optimize.costs import costs_of
 from edgekit.optimize.coupling import Coupling, couple
 from edgekit.optimize.effects import Effect, of_structure
-from edgekit.optimize.finetune import fine_tune
+from edgekit.optimize.finetune import fine_tune, keras_of
 from edgekit.optimize.graph import Graph, graph_of
 from edgekit.optimize.names import check_layers
 from edgekit.optimize.objective import Teacher, trainable
@@ -79,6 +79,8 @@ def prune_channels(
         TrainingError: the loss is no number any more.
     """
     data = trainable("pruning", source, data, teacher)
+    # Layers made anew draw seeds of their own (Dropout).
+    keras_of(source.model).utils.set_random_seed(recipe.seed)
     small = slim(source, recipe)
     if progress:
         progress(small.effect.text)

@@ -16,7 +16,7 @@ from edgekit.errors import OutputExistsError
 from edgekit.files import compressed_size
 from edgekit.models import load
 from edgekit.models.metadata import write
-from edgekit.models.source import SourceModel
+from edgekit.models.source import SourceModel, from_keras
 from edgekit.optimize.chain import optimize
 from edgekit.optimize.shelf import Shelf
 from edgekit.optimize.steps import steps, suffix
@@ -163,3 +163,32 @@ def test_a_model_keeps_what_it_says_about_itself(
     result = optimize(load(path), recipe, halves, shelf=shelf)
     assert result.source.metadata.class_names == ("upper", "lower")
     assert load(tmp_path / "named.channels25.keras").metadata.class_names == ("upper", "lower")
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        ExportRecipe(prune=PruneRecipe(channels=0.5, multiple=1, epochs=1, batch_size=32)),
+        ExportRecipe(prune=PruneRecipe(0.5, epochs=1, batch_size=32)),
+        ExportRecipe(cluster=ClusterRecipe(8, epochs=1, batch_size=32)),
+        ExportRecipe(qat=QatRecipe(epochs=1, batch_size=32)),
+    ],
+    ids=["channels", "zeros", "clusters", "qat"],
+)
+def test_the_same_seed_gives_the_same_weights(recipe: ExportRecipe, halves: Samples) -> None:
+    import keras
+
+    def weights(drawn_before: int) -> list[np.ndarray]:
+        keras.utils.set_random_seed(0)
+        layers = keras.layers
+        image = keras.Input((8, 8, 2), name="image")
+        x = layers.Conv2D(8, 3, activation="relu")(image)
+        x = layers.Dropout(0.5)(layers.Flatten()(x))
+        model = keras.Model(image, layers.Dense(2, activation="softmax")(x))
+        keras.utils.set_random_seed(drawn_before)
+        source = from_keras(Path("m.keras"), "keras", model)
+        changed = optimize(source, recipe, halves).source.model
+        return [np.asarray(weight) for weight in changed.get_weights()]
+
+    for one, other in zip(weights(1), weights(2), strict=True):
+        np.testing.assert_array_equal(one, other)
