@@ -30,7 +30,7 @@ NETWORKS = {
         {
             '"ds_cnn"': '"lstm"',
             "frame_step = 256": "frame_step = 128",
-            "learning_rate = 0.004": "learning_rate = 0.002",
+            "learning_rate = 0.004": "learning_rate = 0.003",
         },
     ),
     "gru": ("basic_motions.toml", {'"conv1d"': '"gru"'}),

@@ -26,7 +26,9 @@ def preprocess(runner: Inferring, inputs: Arrays) -> dict[str, NDArray[Any]]:
         if name not in prepared:
             continue
         shape = steps.output_shape(prepared[name].shape)
-        if not specs[name].accepts(tuple(n or 1 for n in shape)):
+        # How many samples may come at once is for `infer` and `infer_batch` to say.
+        batch = specs[name].shape[:1]
+        if not specs[name].accepts(tuple(n or 1 for n in (*batch, *shape[1:]))):
             raise TensorError(
                 f"input {name!r}: the steps stored in the file turn {list(prepared[name].shape)} "
                 f"into {list(shape)}, which the file does not take."

@@ -297,10 +297,10 @@ class Runner(ABC):
         """Raw data as the file wants it, by the steps that are stored in it; numpy alone.
 
         Args:
-            inputs: raw arrays by input name, batch axis first.
+            inputs: raw arrays by input name, any number of samples along the first axis.
 
         Returns:
-            Arrays for `infer`; inputs without stored steps as they are.
+            Arrays for `infer` or `infer_batch`; inputs without stored steps as they are.
 
         Raises:
             TensorError: the steps cannot take the data, or their result does not fit the input.

@@ -57,6 +57,18 @@ def test_stored_steps_are_applied_to_raw_data(runner):
     assert runner.classify({name: raw}) == runner.classify(raw)
 
 
+def test_many_raw_samples_are_prepared_at_once(runner):
+    (spec,) = runner.inputs
+    with_metadata(runner, preprocessing={spec.name: Preprocessing((Rescale(1 / 255, 0.0),))})
+    raw = np.random.default_rng(0).integers(0, 256, (5, *spec.shape[1:])).astype(np.uint8)
+    prepared = runner.preprocess({spec.name: raw})
+    assert prepared[spec.name].shape == raw.shape
+    (scores,) = runner.infer_batch(prepared).values()
+    assert len(scores) == 5
+    with pytest.raises(TensorError, match="which the file does not take"):
+        runner.preprocess({spec.name: raw[..., :-1]})
+
+
 def test_names_that_do_not_fit_are_refused(runner):
     with_metadata(runner, class_names=("one", "two"))
     with pytest.raises(TensorError, match=r"expected \[1, 2\]"):
