@@ -33,7 +33,10 @@ NETWORKS = {
             "learning_rate = 0.004": "learning_rate = 0.003",
         },
     ),
-    "gru": ("basic_motions.toml", {'"conv1d"': '"gru"'}),
+    "gru": (
+        "basic_motions.toml",
+        {'"conv1d"': '"gru"', "learning_rate = 0.002": "learning_rate = 0.01"},
+    ),
 }
 RUNS = 300
 
