@@ -18,7 +18,7 @@ from edgekit.metrics import fidelity
 from edgekit.samples import Samples
 
 # A few samples show where a file goes wrong.
-_SAMPLES = 16
+_SAMPLES = 8
 _FLATTENED = re.compile(r"_(De)?[qQ]uantizeLinear_Output$")
 
 Arrays = dict[str, NDArray[Any]]
