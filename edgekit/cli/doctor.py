@@ -9,14 +9,13 @@ import argparse
 
 from edgekit.cli.arguments import add_json
 from edgekit.cli.console import Console
-from edgekit.errors import MissingDependencyError, pip_install
+from edgekit.errors import MissingDependencyError, one_line, pip_install
 from edgekit.runtime.checkup import Checkup
 from edgekit.runtime.host import HostState
 from edgekit.runtime.onnx_session import sums_saturate
 from edgekit.runtime.suitability import suitability
 
 _SUMS = {
-    None: "unknown: no onnxruntime that runs",
     False: "sums are exact here",
     True: "sums saturate here: files that need it run in onnxruntime's exact mode",
 }
@@ -29,12 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     host = HostState.read()
-    saturate = _saturate(host)
+    saturate, unknown = _saturate(host)
     found = Checkup(
         host, tuple(host.noise), tuple(_advice(host)), tuple(suitability(host)), saturate
     )
     lines = [f"{key:14} {value}" for key, value in _rows(host).items()]
-    lines += [f"{'int8 ONNX':14} {_SUMS[saturate]}"]
+    lines += [f"{'int8 ONNX':14} {unknown if saturate is None else _SUMS[saturate]}"]
     lines += [f"noise: {reason}" for reason in found.noise]
     lines += [f"advice: {line}" for line in found.advice]
     lines += [
@@ -74,15 +73,15 @@ def _rows(host: HostState) -> dict[str, str]:
     }
 
 
-def _saturate(host: HostState) -> bool | None:
-    """Whether onnxruntime's int8 sums saturate here; None where it cannot be asked."""
+def _saturate(host: HostState) -> tuple[bool | None, str]:
+    """Whether onnxruntime's int8 sums saturate here; None, and why, where it cannot be asked."""
     if "onnxruntime" not in host.interpreters:
-        return None
+        return None, "unknown: onnxruntime is not installed"
     try:
-        return sums_saturate()
+        return sums_saturate(), ""
     # A broken installation raises whatever it stumbles over.
-    except Exception:
-        return None
+    except Exception as error:
+        return None, f"unknown: onnxruntime fails: {one_line(error)}"
 
 
 def _megabytes(size: int | None) -> str:
