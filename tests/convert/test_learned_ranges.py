@@ -115,6 +115,12 @@ def test_the_int8_file_answers_as_the_model_does(
     assert 10 * np.log10((np.asarray(wanted) ** 2).sum() / (error**2).sum()) > 35
 
 
+def test_no_sum_of_the_int8_onnx_file_saturates(files: Path) -> None:
+    from edgekit.formats.onnx_saturation import saturating
+
+    assert saturating((files / "user.int8.onnx").read_bytes()) == ()
+
+
 def test_the_float_file_rounds_nothing_but_weights(files: Path) -> None:
     from edgekit.formats.model_file import read_model
     from edgekit.inspection.inspect import operators_of

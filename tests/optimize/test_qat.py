@@ -88,6 +88,12 @@ def test_the_int8_file_agrees_with_the_model_in_training(
     assert sqnr_db(wanted, found) > 38
 
 
+def test_the_int8_onnx_file_answers_alike_on_every_processor(trained: Path) -> None:
+    from edgekit.formats.onnx_saturation import saturating
+
+    assert saturating((trained / "files" / "digits.int8.onnx").read_bytes()) == ()
+
+
 def test_the_float_file_has_the_weights_of_the_int8_file(trained: Path) -> None:
     """Every channel of a kernel lies on a grid of 255 steps, in the float file too."""
     from ai_edge_litert import schema_py_generated as schema
