@@ -47,6 +47,7 @@ KINDS: dict[str, str] = {
     "a body hides what stays in float": r"inside a loop or a branch, where onnxruntime's converter",
     "one name at both ends": r"an input and an output are both called",
     "the converter died": r"TensorFlow's converter died of it",
+    "the interpreter died": r"itself died of it",
     "the interpreter lacks a kernel": r"the interpreter has no kernel for \w+ in \w+",
     "it does not follow its model": r"was made, but does not answer as the model does",
     "a kernel ends the inference": r"the kernel for \w+ in \w+ ends the first inference",
@@ -189,6 +190,11 @@ def load_reason(error: BaseException, scheme: str, tensors: Sequence[str] = ()) 
         scheme: of the file.
         tensors: what each operator of its main graph gives, by name, for messages.
     """
+    died = re.search(r"crashed the interpreter with (\w+) \(a trial on (\S+)", str(error))
+    if died is not None:
+        return (
+            f"was made, but {died[2]} itself died of it ({died[1]}) in a trial. Use another scheme."
+        )
     kernel = re.search(r"Node number (\d+) \((\w+)\) failed to (prepare|invoke)", str(error))
     if kernel is None or scheme == "float32":
         return f"was made, but does not load: {one_line(error)}"

@@ -71,7 +71,7 @@ def _rewrite(
         del node.attribute[:]
         node.attribute.extend(attributes)
         for body in bodies(node):
-            for name in _free_names(body):
+            for name in free_names(body):
                 named(name)
             _without_identities(body)
             _rewrite(body, names, numbers, layers)
@@ -153,10 +153,10 @@ def _copy(node: Any) -> Any:
 
 def _needs(node: Any) -> list[str]:
     """Every tensor a node reads: its inputs, then what its bodies take from around them."""
-    return [*node.input, *(name for body in bodies(node) for name in _free_names(body))]
+    return [*node.input, *(name for body in bodies(node) for name in free_names(body))]
 
 
-def _free_names(graph: Any) -> list[str]:
+def free_names(graph: Any) -> list[str]:
     """What a body reads and does not make, in an order that no name decides."""
     own = {value.name for value in [*graph.input, *graph.initializer]}
     own.update(name for node in graph.node for name in node.output)

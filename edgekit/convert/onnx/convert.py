@@ -19,6 +19,7 @@ from edgekit.calibration.ranges import Ranges
 from edgekit.convert.onnx.bias_correction import correct_biases
 from edgekit.convert.onnx.canonical import make_canonical, rename
 from edgekit.convert.onnx.exact import exact_nodes, read_as_before
+from edgekit.convert.onnx.late_dequantize import dequantize_late
 from edgekit.convert.onnx.layout import reshape_first
 from edgekit.convert.onnx.mixed import mixed_onnx
 from edgekit.convert.onnx.pair_safe import make_pair_safe
@@ -154,6 +155,7 @@ def int8_onnx(
             # A model that was trained with its integers answers with them: its ranges cut too.
 
             def finish(given: Any) -> None:
+                dequantize_late(given)
                 correct_biases(
                     given, plain, keep_outputs_float(given.graph, plain.graph), samples, seed
                 )
@@ -163,6 +165,7 @@ def int8_onnx(
     except Exception as error:
         raise ExportError(quantizer_reason("int8", error)) from error
     store_recurrent_weights(proto)
+    dequantize_late(proto)
     # The quantiser appends its nodes at the end; ONNX wants each behind those that it reads from.
     make_canonical(proto)
     content: bytes = proto.SerializeToString(deterministic=True)
@@ -212,6 +215,7 @@ def dynamic_onnx(float_file: bytes) -> bytes:
             "those of dense, embedding and LSTM layers."
         )
     make_pair_safe(proto, plain)
+    dequantize_late(proto)
     make_canonical(proto)
     content: bytes = proto.SerializeToString(deterministic=True)
     return content
