@@ -15,6 +15,7 @@ import numpy as np
 from edgekit.artifact import Artifact
 from edgekit.errors import ArtifactError, UsageError, nearest, require
 from edgekit.formats.metadata import Metadata
+from edgekit.models.float32_graph import in_float32
 from edgekit.models.quantizers import is_quantized, quantizers_known
 from edgekit.tensor import TensorSpec
 
@@ -182,20 +183,19 @@ def from_saved_model(path: Path, loaded: Any, signature: str | None = None) -> S
             f"{path}: received the signatures {sorted(signatures) or 'none'}, expected "
             "'serving_default' or a single one. Name one: --signature (signature=)."
         )
-    inputs = dict(function.structured_input_signature[1])
-    outputs = dict(function.structured_outputs)
+    computed = in_float32(function)
 
     def call(tensors: Tensors) -> dict[str, Any]:
-        return dict(function(**tensors))
+        return dict(computed.call(**tensors))
 
     return SourceModel(
         path=path,
         flavour="savedmodel",
         model=loaded,
-        inputs=_specs(list(inputs), inputs.values()),
-        outputs=_specs(list(outputs), outputs.values()),
+        inputs=_specs(list(computed.inputs), computed.inputs.values()),
+        outputs=_specs(list(computed.outputs), computed.outputs.values()),
         call=call,
-        variables=tuple(function.variables),
+        variables=computed.variables,
     )
 
 
