@@ -47,7 +47,9 @@ class Loop:
         while self._condition.run(values)[0]:
             values = self._body.run(values, seen)
         for name, each in seen.items():
-            look(name, np.stack(each))
+            # What a step adds to grows from step to step.
+            alike = all(values.shape == each[0].shape for values in each)
+            look(name, np.stack(each) if alike else np.concatenate([x.ravel() for x in each]))
 
 
 def loops_of(file: TfliteFile) -> list[Loop]:
@@ -99,11 +101,20 @@ class _Graph:
         self._interpreter.invoke()
         if seen is not None:
             for index, name in self._real:
-                found = self._interpreter.get_tensor(index)
-                if found.size:
+                found = self._held(index)
+                if found is not None and found.size:
                     seen.setdefault(name, []).append(found)
         # What has no axes it gives as a number.
         return [np.asarray(self._interpreter.get_tensor(index)) for index in self._outputs]
+
+    def _held(self, index: int) -> NDArray[Any] | None:
+        """A tensor's values; None for one that holds none, as the rows before a loop's first step."""
+        try:
+            return self._interpreter.get_tensor(index)
+        except ValueError as error:
+            if "Invalid tensor size" not in str(error):
+                raise
+            return None
 
 
 def _computed(graph: TfliteGraph) -> Iterator[tuple[int, str]]:

@@ -75,4 +75,4 @@ def test_its_files_are_made(tmp_path: Path) -> None:
     for file in result:
         with edgekit.load(file.path) as runner:
             assert {spec.dtype for spec in runner.outputs} == {"float32"}
-            np.testing.assert_allclose(runner.infer(x)["y"], model.expected(x), atol=1e-5)
+            np.testing.assert_allclose(runner.infer({"x": x})["y"], model.expected(x), atol=1e-5)

@@ -12,6 +12,7 @@ from typing import Any
 from edgekit.convert.trace.agreement import agrees
 from edgekit.convert.trace.attention_masks import attention_rules
 from edgekit.convert.trace.fake_quant import Places, without_fake_quant
+from edgekit.convert.trace.lists import with_batch_in_lists
 from edgekit.convert.trace.lowering import FOR_ALL, FOR_TFLITE, lowered
 from edgekit.convert.trace.recurrent import is_operator_in_onnx, recurrence
 from edgekit.errors import ExportError, one_line, require
@@ -76,6 +77,8 @@ def freeze(
         for name, tensor in function.structured_outputs.items()
     )
     frozen = _constant(function, outputs)
+    if frozen is not None and source.flavour == "savedmodel" and batch:
+        with_batch_in_lists(frozen.graph, batch)
     looped = frozen
     if steps and frozen is not None and is_operator_in_onnx(source.flavour, _layers(source)):
         looped = _constant(_traced(source, inputs, unroll=False)[0], outputs)
@@ -173,6 +176,11 @@ def _without_variables(function: Any) -> Any:
     )
     try:
         constant = module.convert_variables_to_constants_v2(function, lower_control_flow=False)
+        if any("PartitionedCall" in operation.type for operation in constant.graph.get_operations()):
+            # Loops in functions of a SavedModel keep those from being written out unasked.
+            constant = module.convert_variables_to_constants_v2(
+                function, lower_control_flow=False, aggressive_inlining=True
+            )
     except ValueError:
         # A variable is assigned to.
         return None

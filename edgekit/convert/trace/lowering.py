@@ -286,15 +286,20 @@ def _split(tf: Any, operation: Any) -> Lowered | None:
     return Lowered(sliced, [whole])
 
 
+# What gates of recurrent layers are made of.
+_OF_GATES = frozenset({"AddV2", "BiasAdd", "Elu", "Identity", "Maximum", "Minimum", "Mul", "RealDiv"})
+_OF_GATES |= {"Relu", "Relu6", "Selu", "Sigmoid", "Softplus", "Softsign", "Sub", "Tanh"}
+
+
 def _is_idle(tf: Any, tensor: Any) -> bool:
     """Whether nothing comes of a tensor but products with zero."""
     for reader in tensor.consumers():
-        if reader.type in ("Sigmoid", "Identity", "AddV2"):
-            if not _is_idle(tf, reader.outputs[0]):
-                return False
-        elif reader.type != "Mul" or not any(
+        zeroed = reader.type == "Mul" and any(
             other is not tensor and _is_zero(tf, other) for other in reader.inputs
-        ):
+        )
+        if zeroed:
+            continue
+        if reader.type not in _OF_GATES or not _is_idle(tf, reader.outputs[0]):
             return False
     return True
 
