@@ -15,7 +15,7 @@ import numpy as np
 from edgekit.artifact import Artifact
 from edgekit.errors import ArtifactError, UsageError, nearest, require
 from edgekit.formats.metadata import Metadata
-from edgekit.models.float32_graph import in_float32
+from edgekit.models.plain_graph import plain
 from edgekit.models.quantizers import is_quantized, quantizers_known
 from edgekit.tensor import TensorSpec
 
@@ -183,7 +183,7 @@ def from_saved_model(path: Path, loaded: Any, signature: str | None = None) -> S
             f"{path}: received the signatures {sorted(signatures) or 'none'}, expected "
             "'serving_default' or a single one. Name one: --signature (signature=)."
         )
-    computed = in_float32(function)
+    computed = plain(function)
 
     def call(tensors: Tensors) -> dict[str, Any]:
         return dict(computed.call(**tensors))

@@ -235,13 +235,13 @@ def _write_saved_model(folder: Path, graph: Any, takes: Any, gives: Any) -> None
 
 @contextmanager
 def _plain_graphs(source: SourceModel) -> Iterator[None]:
-    """Let Keras 3 build graphs that converters can read and calibration can see, while it is traced.
+    """Let Keras build graphs that converters can read and calibration can see, while it is traced.
 
-    It compiles convolutions in groups by XLA, and what is compiled no converter opens: its functions
-    run as Python.
+    Either flavour compiles convolutions in groups by XLA, and what is compiled no converter opens: its
+    functions run as Python.
     """
     tf = require("tensorflow", "export", "Exporting a model")
-    if source.flavour != "keras":
+    if source.flavour == "savedmodel":
         yield
         return
     before = tf.config.functions_run_eagerly()

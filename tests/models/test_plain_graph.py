@@ -76,3 +76,23 @@ def test_its_files_are_made(tmp_path: Path) -> None:
         with edgekit.load(file.path) as runner:
             assert {spec.dtype for spec in runner.outputs} == {"float32"}
             np.testing.assert_allclose(runner.infer({"x": x})["y"], model.expected(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("ending", ["tflite", "onnx"])
+def test_convolutions_in_groups_that_a_saved_model_compiles_by_xla(
+    ending: str, tmp_path: Path
+) -> None:
+    import tf_keras
+
+    layers = tf_keras.layers
+    x = tf_keras.Input((5, 5, 4), name="x")
+    model = tf_keras.Model(x, layers.Conv2D(4, 3, groups=2, name="y")(x))
+    model.save(tmp_path / "m")
+    given = np.random.default_rng(0).normal(size=(1, 5, 5, 4)).astype(np.float32)
+    # The object itself is traced, its SavedModel read.
+    for number, what in enumerate((model, tmp_path / "m")):
+        out = tmp_path / f"out{number}"
+        (file,) = edgekit.export(what, out=out, files=[f"float32.{ending}"], cache=False)
+        with edgekit.load(file.path) as runner:
+            (answer,) = runner.infer({"x": given}).values()
+        np.testing.assert_allclose(answer, model(given), atol=1e-5)

@@ -1,6 +1,8 @@
-"""Float32 graphs: signatures of SavedModels that compute in other floats, rewritten to compute in float32.
+"""Plain graphs: signatures of SavedModels that compute in other floats, or compile parts by XLA, rewritten.
 
-A SavedModel has no layers to build again, but its graph names the type of every number: there it is changed.
+A SavedModel has no layers to build or to trace again. But its graph names the type of every number, and marks
+the functions that XLA compiles, as those of convolutions in groups, which no converter opens: there both are
+changed.
 """
 
 from __future__ import annotations
@@ -13,10 +15,11 @@ import numpy as np
 
 from edgekit.errors import require
 
-_PURPOSE = "Reading a SavedModel in float32"
+_PURPOSE = "Reading a SavedModel"
 # Numbers of tensorflow.DataType.
 _FLOAT32 = 1
 _OTHER = frozenset({19, 14, 2})  # float16, bfloat16, float64.
+_COMPILED = "_XlaMustCompile"
 
 
 @dataclass(frozen=True)
@@ -35,36 +38,37 @@ class Signature:
     variables: tuple[Any, ...]
 
 
-def in_float32(function: Any) -> Signature:
-    """A signature, with float32 in place of every other float where it can be changed.
+def plain(function: Any) -> Signature:
+    """A signature with float32 in place of every other float and without functions for XLA alone.
 
-    It cannot in a model that changes variables: no constants stand for those.
+    It stays as it is in a model that changes variables: no constants stand for those.
 
     Args:
         function: a concrete function with named inputs and outputs.
     """
     names = list(function.structured_input_signature[1])
-    plain = Signature(
+    given = Signature(
         function,
         dict(function.structured_input_signature[1]),
         dict(function.structured_outputs),
         tuple(function.variables),
     )
-    if not any(_others(function.graph.as_graph_def())):
-        return plain
+    if not any(_changes(function.graph.as_graph_def())):
+        return given
     tf = require("tensorflow", "export", _PURPOSE)
     module = require("tensorflow.python.framework.convert_to_constants", "export", _PURPOSE)
     try:
         constant = module.convert_variables_to_constants_v2(function, lower_control_flow=False)
     except ValueError:
         # A variable is assigned to.
-        return plain
+        return given
     if len(constant.inputs) != len(names):
         # A table, which is no constant either.
-        return plain
+        return given
     graph = constant.graph.as_graph_def()
-    for change in list(_others(graph)):
+    for change in list(_changes(graph)):
         change()
+    _forget_full_types(graph)
     _rename_functions(graph)
     imported = tf.compat.v1.wrap_function(
         lambda: tf.graph_util.import_graph_def(graph, name=""), []
@@ -75,7 +79,7 @@ def in_float32(function: Any) -> Signature:
 
     inputs = dict(zip(names, there(constant.inputs), strict=True))
     # Results stand in the order of a dictionary's sorted keys.
-    outputs = dict(zip(sorted(plain.outputs), there(constant.outputs), strict=True))
+    outputs = dict(zip(sorted(given.outputs), there(constant.outputs), strict=True))
     pruned = imported.prune(list(inputs.values()), outputs)
 
     def call(**tensors: Any) -> dict[str, Any]:
@@ -84,8 +88,9 @@ def in_float32(function: Any) -> Signature:
     return Signature(call, inputs, outputs, ())
 
 
-def _others(message: Any) -> Iterator[Callable[[], None]]:
-    """For each place of a graph that names another float, or holds one, what makes it float32."""
+def _changes(message: Any) -> Iterator[Callable[[], None]]:
+    """For each place of a graph that names another float, or holds one, what makes it float32; and for each
+    mark of a function for XLA, what takes it away."""
     name = message.DESCRIPTOR.full_name
     if name == "tensorflow.TensorProto":
         if message.dtype in _OTHER:
@@ -95,25 +100,37 @@ def _others(message: Any) -> Iterator[Callable[[], None]]:
         several = list(value) if field.is_repeated else [value]
         if field.message_type is not None:
             if field.message_type.GetOptions().map_entry:
+                if field.name == "attr" and _COMPILED in value and value[_COMPILED].b:
+                    yield lambda attributes=value: attributes.pop(_COMPILED)
                 inner = field.message_type.fields_by_name["value"]
                 several = list(value.values()) if inner.message_type is not None else []
             if field.message_type.full_name == "tensorflow.FullTypeDef":
-                # The same types once more, which TensorFlow infers by itself.
-                yield lambda field=field: message.ClearField(field.name)
                 continue
             for each in several:
-                yield from _others(each)
+                yield from _changes(each)
         elif field.enum_type is not None and field.enum_type.full_name == "tensorflow.DataType":
             for place, each in enumerate(several):
                 if each in _OTHER:
                     yield lambda f=field, p=place: _set(message, f, p)
 
 
+def _forget_full_types(graph: Any) -> None:
+    """Take out what says the same types once more: TensorFlow infers it by itself."""
+    for node in _nodes(graph):
+        node.ClearField("experimental_type")
+    for function in graph.library.function:
+        for argument in (*function.signature.input_arg, *function.signature.output_arg):
+            argument.ClearField("experimental_full_type")
+
+
+def _nodes(graph: Any) -> list[Any]:
+    return [*graph.node, *(n for function in graph.library.function for n in function.node_def)]
+
+
 def _rename_functions(graph: Any) -> None:
     """Loops' bodies under names of their own: those of the original are taken in this process."""
     names = {function.signature.name for function in graph.library.function}
-    nodes = [*graph.node, *(n for function in graph.library.function for n in function.node_def)]
-    for node in nodes:
+    for node in _nodes(graph):
         if node.op in names:
             node.op = f"{node.op}_float32"
         for attribute in node.attr.values():
