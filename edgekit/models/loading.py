@@ -32,6 +32,8 @@ _PURPOSE = "Loading a Keras model"
 
 # tfmot's wrapper around a layer that is being pruned.
 PRUNING_LAYERS = frozenset({"PruneLowMagnitude"})
+# And around one whose weights are being clustered.
+CLUSTERING_LAYERS = frozenset({"ClusterWeights"})
 
 # A config stays far below this; an archive that unpacks to more is not a model.
 _CONFIG_LIMIT_BYTES = 256 << 20
@@ -89,6 +91,8 @@ def load(
         loaders = (("tf_keras", "tf_keras with tfmot", _load_quantized),)
     elif _mentions(config, PRUNING_LAYERS):
         loaders = (("tf_keras", "tf_keras with tfmot", _load_pruned),)
+    elif _mentions(config, CLUSTERING_LAYERS):
+        loaders = (("tf_keras", "tf_keras with tfmot", _load_clustered),)
     for flavour, name, loader in loaders:
         try:
             model = _in_float32(artifact.path, config, flavour, loader, trust_code)
@@ -109,7 +113,8 @@ def load(
 
 def _advice(path: Path, config: Any) -> str:
     """What to do about a file that nothing loads."""
-    if path.suffix == ".keras" and _mentions(config, {*QUANTIZING_LAYERS, *PRUNING_LAYERS}):
+    wrappers = QUANTIZING_LAYERS | PRUNING_LAYERS | CLUSTERING_LAYERS
+    if path.suffix == ".keras" and _mentions(config, wrappers):
         return (
             "tensorflow-model-optimization's wrappers are read back from HDF5: save the model as .h5, "
             "model.save('model.h5')."
@@ -173,6 +178,16 @@ def _load_pruned(path: Path, config: Any, trust_code: bool) -> Any:
         )
     with prune.prune_scope():
         return prune.strip_pruning(_load_with_tf_keras(path, config, trust_code))
+
+
+def _load_clustered(path: Path, config: Any, trust_code: bool) -> Any:
+    """A model as it is in the middle of clustering, each weight its cluster's, without the wrappers."""
+    with keras_kept():
+        cluster = require(
+            "tensorflow_model_optimization.python.core.clustering.keras.cluster", "export", _PURPOSE
+        )
+    with cluster.cluster_scope():
+        return cluster.strip_clustering(_load_with_tf_keras(path, config, trust_code))
 
 
 def load_saved_model(path: Path, trust_code: bool) -> Any:

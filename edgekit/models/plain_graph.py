@@ -30,12 +30,14 @@ class Signature:
         call: tensors by input name to tensors by output name.
         inputs, outputs: TensorFlow's tensors or their specs, by name.
         variables: what `call` reads.
+        rounds: whether it rounds values itself, as in quantisation-aware training.
     """
 
     call: Callable[..., dict[str, Any]]
     inputs: dict[str, Any]
     outputs: dict[str, Any]
     variables: tuple[Any, ...]
+    rounds: bool = False
 
 
 def plain(function: Any) -> Signature:
@@ -47,13 +49,16 @@ def plain(function: Any) -> Signature:
         function: a concrete function with named inputs and outputs.
     """
     names = list(function.structured_input_signature[1])
+    read = function.graph.as_graph_def()
+    rounds = any(node.op.startswith("FakeQuant") for node in _nodes(read))
     given = Signature(
         function,
         dict(function.structured_input_signature[1]),
         dict(function.structured_outputs),
         tuple(function.variables),
+        rounds,
     )
-    if not any(_changes(function.graph.as_graph_def())):
+    if not any(_changes(read)):
         return given
     tf = require("tensorflow", "export", _PURPOSE)
     module = require("tensorflow.python.framework.convert_to_constants", "export", _PURPOSE)
@@ -85,7 +90,7 @@ def plain(function: Any) -> Signature:
     def call(**tensors: Any) -> dict[str, Any]:
         return dict(pruned(*(tensors[name] for name in names)))
 
-    return Signature(call, inputs, outputs, ())
+    return Signature(call, inputs, outputs, (), rounds)
 
 
 def _changes(message: Any) -> Iterator[Callable[[], None]]:

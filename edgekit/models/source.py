@@ -38,6 +38,7 @@ class SourceModel:
             works eagerly and inside a `tf.function`.
         variables: the `tf.Variable` objects that `call` reads.
         states: those that stateful recurrent layers keep from one call to the next; no `variables`.
+        rounds: whether the model itself rounds, as in quantisation-aware training.
         metadata: what the file says about itself; empty where it does not.
         origin: what `artifact` is where that is no file.
     """
@@ -50,6 +51,7 @@ class SourceModel:
     call: Callable[[Tensors], dict[str, Any]]
     variables: tuple[Any, ...]
     states: tuple[Any, ...] = ()
+    rounds: bool = False
     metadata: Metadata = field(default_factory=Metadata)
     origin: Artifact | None = None
 
@@ -121,6 +123,7 @@ def from_keras(path: Path, flavour: str, model: Any) -> SourceModel:
         if flavour == "keras"
         else tuple(model.variables),
         states=_states(model),
+        rounds=is_quantized(model),
     )
 
 
@@ -196,6 +199,7 @@ def from_saved_model(path: Path, loaded: Any, signature: str | None = None) -> S
         outputs=_specs(list(computed.outputs), computed.outputs.values()),
         call=call,
         variables=computed.variables,
+        rounds=computed.rounds,
     )
 
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from edgekit.calibration.probes import batches
 from edgekit.convert.check.seeded import seeded
 from edgekit.errors import ExportError, one_line, require
-from edgekit.models.quantizers import is_quantized
 from edgekit.models.source import SourceModel
 from edgekit.samples import Samples
 
@@ -44,7 +43,7 @@ class Reference:
     @property
     def rounds(self) -> bool:
         """Whether the model itself rounds, as in quantisation-aware training; its float files do not."""
-        return self.source.flavour != "savedmodel" and is_quantized(self.source.model)
+        return self.source.rounds
 
     @cached_property
     def samples(self) -> Samples:

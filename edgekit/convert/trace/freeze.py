@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -174,6 +175,9 @@ def _without_variables(function: Any) -> Any:
     module = require(
         "tensorflow.python.framework.convert_to_constants", "export", "Exporting a model"
     )
+    if _assigns(function.graph.as_graph_def()):
+        # Trying leaves a SavedModel's functions unknown to TensorFlow.
+        return None
     try:
         constant = module.convert_variables_to_constants_v2(function, lower_control_flow=False)
         if any("PartitionedCall" in operation.type for operation in constant.graph.get_operations()):
@@ -182,10 +186,16 @@ def _without_variables(function: Any) -> Any:
                 function, lower_control_flow=False, aggressive_inlining=True
             )
     except ValueError:
-        # A variable is assigned to.
+        # There are variables that no constant stands for.
         return None
     arguments = [tensor for tensor in constant.inputs if tensor.dtype.name != "resource"]
     return constant if len(arguments) == len(constant.inputs) else None
+
+
+def _assigns(graph: Any) -> bool:
+    """Whether anything in a graph changes a variable."""
+    nodes = [*graph.node, *(n for function in graph.library.function for n in function.node_def)]
+    return any(re.fullmatch(r"Assign\w*VariableOp", node.op) for node in nodes)
 
 
 def _save_with_variables(source: SourceModel, function: Any, folder: Path) -> None:
