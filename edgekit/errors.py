@@ -37,9 +37,12 @@ _IMPORT_TENSORFLOW = {"tensorflow", "keras", "tf_keras", "tensorflow_model_optim
 
 
 class EdgekitError(Exception):
-    """Base of all errors that edgekit raises on purpose."""
+    """Base of all errors that edgekit raises on purpose. Its text is one line that steers no terminal."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class UsageError(EdgekitError):
@@ -153,6 +156,21 @@ def nearest(word: Any, known: Iterable[str]) -> str:
 
     found = difflib.get_close_matches(word, list(known), n=1)
     return f" Did you mean {found[0]!r}?" if found else ""
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    """`text` on one line that steers no terminal: names in files can hold anything.
+
+    Control characters, line breaks and marks that turn the direction of writing are spelt out, as
+    Python writes them in its strings; those in `keep` stay.
+    """
+    steering = unprintable(text).difference(keep)
+    return text.translate({ord(char): char.encode("unicode_escape").decode() for char in steering})
+
+
+def unprintable(text: str) -> set[str]:
+    """The characters of `text` that would steer a terminal, line breaks included."""
+    return set() if text.isprintable() else {char for char in set(text) if not char.isprintable()}
 
 
 def one_line(error: BaseException, limit: int = 400) -> str:

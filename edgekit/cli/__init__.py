@@ -17,7 +17,7 @@ from edgekit import __version__
 from edgekit.cli.console import Console
 from edgekit.cli.parser import Parser
 from edgekit.cli.values import STDOUT
-from edgekit.errors import EdgekitError, UsageError, nearest, one_line
+from edgekit.errors import EdgekitError, UsageError, nearest, one_line, printable
 from edgekit.files import refuse_existing
 from edgekit.interruption import INTERRUPTED, MESSAGE, interrupted, interruptible
 from edgekit.streams import opened_missing
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 raise
             code, line = _failure(error)
             if 2 not in missing:
-                print(line, file=sys.stderr)
+                print(printable(line), file=sys.stderr)
             return code
         return _run(args, run, missing)
 
@@ -79,7 +79,8 @@ def _run(args: argparse.Namespace, run: Callable[..., int], missing: Set[int]) -
     except (Exception, KeyboardInterrupt) as error:
         code, line = _failure(error)
         if args.verbose and line.endswith(_BUG):
-            console.tell(traceback.format_exc())
+            for each in traceback.format_exc().splitlines():
+                console.tell(each)
         console.tell(line)
         return code
     finally:

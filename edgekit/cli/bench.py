@@ -45,7 +45,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         runners = load_all(args, stack)
         inputs = None if args.samples is None else _first_batch(args.samples, runners[0])
         result = benchmark(runners, inputs=inputs, seconds=args.seconds, progress=console.tell)
-    console.result(result.to_json(), _text(result), args)
+    console.result(result.to_json(), _lines(result), args)
     return 0
 
 
@@ -60,7 +60,7 @@ def _first_batch(samples: str, runner: Runner) -> dict[str, NDArray[Any]]:
     }
 
 
-def _text(result: Bench) -> str:
+def _lines(result: Bench) -> list[str]:
     names = told_apart([run.artifact.file for run in result.runs])
     width = max(map(len, names))
     lines = [
@@ -79,4 +79,4 @@ def _text(result: Bench) -> str:
         if run.exact
     ]
     lines += [f"noise: {reason}" for reason in result.noise]
-    return "\n".join(lines)
+    return lines

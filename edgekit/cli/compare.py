@@ -89,7 +89,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             console.write(to_junit(drift))
         else:
             write_junit(drift, args.junit)
-    console.result(drift.to_json(), _text(drift), args, stdout=args.junit != STDOUT)
+    console.result(drift.to_json(), _lines(drift), args, stdout=args.junit != STDOUT)
     if drift.failed:
         return EdgekitError.exit_code
     return BUDGET_EXCEEDED if drift.verdict == "fail" else 0
@@ -128,7 +128,7 @@ def _check_outputs(args: argparse.Namespace) -> None:
         refuse_existing([args.junit], args.overwrite)
 
 
-def _text(drift: Drift) -> str:
+def _lines(drift: Drift) -> list[str]:
     lines = []
     shown = told_apart([candidate.artifact.file for candidate in drift.candidates])
     for name, candidate in zip(shown, drift.candidates, strict=True):
@@ -146,4 +146,4 @@ def _text(drift: Drift) -> str:
         lines += [f"  {reason}" for reason in candidate.reasons]
         lines += [f"  warning: {warning}" for warning in candidate.warnings]
     lines += [f"{row.path}: failed; {row.reason}" for row in drift.failed]
-    return "\n".join(lines)
+    return lines

@@ -9,17 +9,20 @@ import shutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from typing import IO, Any, TextIO
 
 from edgekit import document
 from edgekit.cli.values import STDOUT
-from edgekit.errors import RangeWarning
+from edgekit.errors import RangeWarning, printable
 from edgekit.streams import Diverted
 
 
 class Console:
     """Where a command writes: the terminal's or the pipe's own descriptors.
+
+    Texts hold names from files, and those can hold anything: what would steer a terminal is spelt out
+    here, for all commands.
 
     What libraries write to stdout and stderr goes to a temporary file, or to stderr if `verbose`.
 
@@ -53,7 +56,7 @@ class Console:
     def tell(self, line: str) -> None:
         """A line for the person who waits."""
         self._wipe()
-        print(line, file=self.err, flush=True)
+        print(printable(line), file=self.err, flush=True)
 
     @property
     def live(self) -> Callable[[str], None] | None:
@@ -61,7 +64,7 @@ class Console:
         return self._show if self.err.isatty() else None
 
     def _show(self, line: str) -> None:
-        line = line[: shutil.get_terminal_size().columns - 1]
+        line = printable(line)[: shutil.get_terminal_size().columns - 1]
         self.err.write(f"\r{line.ljust(self._live)}")
         self.err.flush()
         self._live = len(line)
@@ -87,13 +90,18 @@ class Console:
             sys.stderr.write(warnings.formatwarning(message, category, filename, lineno, line))
 
     def result(
-        self, content: dict[str, Any], text: str, args: argparse.Namespace, *, stdout: bool = True
+        self,
+        content: dict[str, Any],
+        lines: Sequence[str],
+        args: argparse.Namespace,
+        *,
+        stdout: bool = True,
     ) -> None:
         """A command's result: to ``--json FILE``, as text on a terminal, as JSON into a pipe.
 
         Args:
             content: a document.
-            text: the same for a person.
+            lines: the same for a person.
             args: with ``--json``.
             stdout: whether it is free; another result may be there already.
         """
@@ -102,19 +110,20 @@ class Console:
         elif args.json == STDOUT or (stdout and not self.out.isatty()):
             self.write(document.dumps(content))
         elif stdout:
-            self.write(f"{text}\n")
+            self.write("".join(f"{printable(line)}\n" for line in lines))
             return
-        self.tell(text)
+        for line in lines:
+            self.tell(line)
 
     def write(self, text: str) -> None:
-        """Text that is a result, to stdout.
+        """Text that is a result, to stdout; its line breaks stay.
 
         Raises:
             OSError: stdout is closed, or cannot be written to.
         """
         if 1 in self._missing:
             raise OSError(errno.EBADF, "is closed, expected where to write the result", "stdout")
-        self.out.write(text)
+        self.out.write(printable(text, keep="\n"))
         self.out.flush()
 
 

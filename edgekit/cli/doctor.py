@@ -43,7 +43,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     lines += [
         f"{row.format:6} {row.scheme:8} {row.verdict:5} {row.reason}" for row in found.schemes
     ]
-    console.result(found.to_json(), "\n".join(lines), args)
+    console.result(found.to_json(), lines, args)
     return 0 if _tflite(host) else MissingDependencyError.exit_code
 
 

@@ -39,11 +39,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
             runner = stack.enter_context(on_cluster(runner, args.address))
         evaluation = evaluate(runner, samples)
-    console.result(evaluation.to_json(), _text(evaluation), args)
+    console.result(evaluation.to_json(), _lines(evaluation), args)
     return 0
 
 
-def _text(evaluation: Evaluation) -> str:
+def _lines(evaluation: Evaluation) -> list[str]:
     figures = {
         "accuracy": evaluation.accuracy,
         "top-5 accuracy": evaluation.top5_accuracy,
@@ -61,4 +61,4 @@ def _text(evaluation: Evaluation) -> str:
             f"{row.name:{width}} {row.count:6} {row.precision:9.4f} {row.recall:6.4f} {row.f1:6.4f}"
             for row in evaluation.per_class
         ]
-    return "\n".join(lines)
+    return lines

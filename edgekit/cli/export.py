@@ -65,7 +65,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     made = request.run(asked, sources, verbose=args.verbose > 1, progress=console.tell)
     lines = [_line(file) for file in made.manifest.files]
     path = Path(args.out, MANIFEST_NAME)
-    console.result(made.manifest.to_json(), "\n".join([*lines, str(path)]), args)
+    console.result(made.manifest.to_json(), [*lines, str(path)], args)
     return 1 if args.strict and (made.skipped or made.warnings) else 0
 
 

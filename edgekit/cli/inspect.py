@@ -23,5 +23,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     found = inspect(args.file)
     lines = [f"{about:<12} {text}" for about, text in inspection_lines(found)]
-    console.result(found.to_json(), "\n".join(lines), args)
+    console.result(found.to_json(), lines, args)
     return 0

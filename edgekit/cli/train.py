@@ -118,7 +118,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             "edgekit: interrupted; the finished epochs are kept: run the same command again to continue."
         )
         return INTERRUPTED
-    console.result(training.to_json(), _text(training), args)
+    console.result(training.to_json(), [_text(training)], args)
     return 0
 
 
@@ -150,7 +150,7 @@ def _together(args: argparse.Namespace, recipe: Recipe, cluster: Cluster, consol
     if training is None:
         console.tell(f"worker {cluster.index} is done; {cluster.hosts[0]} writes {args.out}")
     else:
-        console.result(training.to_json(), _text(training), args)
+        console.result(training.to_json(), [_text(training)], args)
     return 0
 
 

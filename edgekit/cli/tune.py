@@ -48,5 +48,5 @@ def run(args: argparse.Namespace, console: Console) -> int:
         address=args.address,
         progress=console.tell,
     )
-    console.result(tuning.to_json(), front_table(tuning).to_text(), args)
+    console.result(tuning.to_json(), front_table(tuning).to_text().splitlines(), args)
     return 0

@@ -15,7 +15,7 @@ from typing import Any
 
 import edgekit
 from edgekit.document.record import Document, schema_named, tag
-from edgekit.errors import DocumentError
+from edgekit.errors import DocumentError, unprintable
 from edgekit.files import atomic, existing
 
 # What Python makes of bytes in names that are not UTF-8.
@@ -71,7 +71,15 @@ def json_schema(kind: str) -> dict[str, Any]:
 
 def dumps(content: dict[str, Any]) -> str:
     """Stable JSON text: keys as given, floats as Python writes them, values as `plain` gives them."""
-    return json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False)
+    # More steers a terminal than JSON itself escapes.
+    steering = unprintable(text).difference("\n")
+    return text.translate({ord(char): _escaped(char) for char in steering}) + "\n"
+
+
+def _escaped(char: str) -> str:
+    units = char.encode("utf-16-be").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def write(path: str | os.PathLike[str], content: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import edgekit
 from edgekit.document.tuning import Tuning
-from edgekit.errors import require
+from edgekit.errors import printable, require
 from edgekit.report import charts, tuning, units
 from edgekit.report.checks import checked_with, checks_table
 from edgekit.report.data import Report
@@ -37,6 +37,7 @@ def to_html(report: Report) -> str:
         loader=jinja2.FunctionLoader(_packaged),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -98,6 +99,11 @@ def _tuning(found: Tuning | None) -> dict[str, Any] | None:
         "charts": tuning.scatters(found),
         "many": len(found.objectives) > 1,
     }
+
+
+def _shown(value: Any) -> Any:
+    """A value as the page shows it: text that came from a document turns no direction of writing."""
+    return printable(value, keep="\n\u00a0") if type(value) is str else value
 
 
 def _packaged(name: str) -> str:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as ET
 
 from edgekit.artifact import told_apart
 from edgekit.drift.candidate import Candidate
 from edgekit.drift.drift import Drift
+from edgekit.errors import printable
 from edgekit.report import units
 from edgekit.report.hashes import base_name
-
-# What XML 1.0 has no way to write (https://www.w3.org/TR/xml/#charsets).
-_FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def to_junit(drift: Drift) -> str:
@@ -68,4 +65,5 @@ def _note(row: Candidate) -> str:
 
 
 def _xml_text(text: str) -> str:
-    return _FORBIDDEN.sub("\ufffd", text)
+    # XML 1.0 has no way to write most control characters (https://www.w3.org/TR/xml/#charsets).
+    return printable(text, keep="\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from edgekit.report import units
 from edgekit.report.charts import heat_table
@@ -32,7 +31,7 @@ def to_markdown(report: Report) -> str:
     ]
     if limits := report.budget.limits:
         parts.append(f"Budget: {', '.join(limits)}.\n")
-    parts += [f"{note}\n" for note in report.notes]
+    parts += [f"{escape_markdown(note)}\n" for note in report.notes]
     parts.append(rows_table(report).to_markdown())
     for heading, lines in (
         ("Verdicts", _verdicts(report)),
@@ -70,9 +69,8 @@ def _classes(report: Report) -> Iterator[str]:
         return
     shown = heat.rows[:_MAX_CLASSES]
     yield "Accuracy drop in percentage points, the worst first.\n\n"
-    columns = tuple(map(escape_markdown, ("class", "samples", *heat.labels)))
     yield Table(
-        columns,
+        ("class", "samples", *heat.labels),
         tuple((row.name, str(row.count), *(cell.text for cell in row.cells)) for row in shown),
     ).to_markdown()
     left_out = len(heat.rows) - len(shown) + heat.left_out
@@ -118,15 +116,13 @@ def _training(report: Report) -> Iterator[str]:
     yield f"{escape_markdown('; '.join((epochs, *training_scores(training))))}.\n"
     table = epoch_table(training)
     if table is not None:
-        columns = tuple(map(escape_markdown, table.columns))
-        yield f"\n{Table(columns, table.rows).to_markdown()}"
+        yield f"\n{table.to_markdown()}"
 
 
 def _tuning(report: Report) -> Iterator[str]:
     if report.tuning:
         yield f"{counts(report.tuning)}. The best of them:\n\n"
-        table = front_table(report.tuning)
-        yield replace(table, columns=tuple(map(escape_markdown, table.columns))).to_markdown()
+        yield front_table(report.tuning).to_markdown()
 
 
 def _hosts(report: Report) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from edgekit.errors import printable
 from edgekit.report import units
 from edgekit.report.data import Report, Row
 
@@ -20,7 +21,7 @@ class Table:
 
     def to_text(self) -> str:
         """Aligned plain text for a terminal, with a line break at the end."""
-        lines = [self.columns, *(tuple(map(printable, row)) for row in self.rows)]
+        lines = [tuple(map(printable, line)) for line in (self.columns, *self.rows)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         ruled = [lines[0], tuple("-" * width for width in widths), *lines[1:]]
         return "".join(
@@ -34,8 +35,8 @@ class Table:
     def to_markdown(self) -> str:
         """A table of GitHub's Markdown, with a line break at the end."""
         rule = (":--", *("--:" for _ in self.columns[1:]))
-        lines = [self.columns, rule, *(tuple(map(escape_markdown, row)) for row in self.rows)]
-        return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        columns, *rows = (map(escape_markdown, line) for line in (self.columns, *self.rows))
+        return "".join(f"| {' | '.join(line)} |\n" for line in (columns, rule, *rows))
 
 
 def rows_table(report: Report) -> Table:
@@ -57,11 +58,6 @@ def rows_table(report: Report) -> Table:
             for cells, size in zip(table.rows, packed, strict=True)
         ),
     )
-
-
-def printable(text: str) -> str:
-    """`text` on one line, without what would steer a terminal."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 def escape_markdown(text: str) -> str:

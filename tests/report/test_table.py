@@ -73,4 +73,4 @@ def test_a_name_can_neither_steer_the_terminal_nor_break_the_table() -> None:
     assert "\x1b" not in table.to_text()
     assert len(table.to_text().splitlines()) == 3
     row = table.to_markdown().splitlines()[2]
-    assert row == "| a\ufffd\\[31m\\|&lt;b&gt; \\`c\\`\\_d\\_ |"
+    assert row == "| a\\\\x1b\\[31m\\|&lt;b&gt; \\`c\\`\\_d\\_ |"
