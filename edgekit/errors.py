@@ -20,10 +20,11 @@ EdgekitError                1  the work failed: unreadable file, failed conversi
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -120,6 +121,45 @@ DISTRIBUTION = "edgekit-keras"
 def pip_install(extra: str = "") -> str:
     """The command that installs edgekit with an extra of it."""
     return f"pip install '{DISTRIBUTION}[{extra}]'" if extra else f"pip install {DISTRIBUTION}"
+
+
+# Reasons for which the system refuses any program: no space, no quota, no descriptors, no processes, a
+# broken or read-only file system.
+_OF_ENVIRONMENT = frozenset(
+    getattr(errno, name)
+    for name in (
+        *("ENOSPC", "EDQUOT", "EFBIG", "EMFILE", "ENFILE", "EAGAIN", "EIO", "EROFS", "ESTALE"),
+    )
+    if hasattr(errno, name)
+)
+
+
+def of_environment(error: BaseException) -> bool:
+    """Whether what the machine lacks is behind `error`, and not what it was asked to do.
+
+    A full disk, a quota, too many open files, too little memory: the same work may succeed later.
+    """
+    return of_memory(error) or any(
+        isinstance(cause, OSError) and cause.errno in _OF_ENVIRONMENT for cause in _causes(error)
+    )
+
+
+def of_memory(error: BaseException) -> bool:
+    """Whether too little memory is behind `error`."""
+    return any(
+        isinstance(cause, MemoryError)
+        or (isinstance(cause, OSError) and cause.errno == errno.ENOMEM)
+        for cause in _causes(error)
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """`error` and what it was raised from, or while."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        yield error
+        seen.append(error)
+        error = error.__cause__ or error.__context__
 
 
 def check_type(name: str, value: Any, kind: Any, expected: str) -> None:

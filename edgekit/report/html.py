@@ -103,7 +103,7 @@ def _tuning(found: Tuning | None) -> dict[str, Any] | None:
 
 def _shown(value: Any) -> Any:
     """A value as the page shows it: text that came from a document turns no direction of writing."""
-    return printable(value, keep="\n\u00a0") if type(value) is str else value
+    return printable(value, keep="\u00a0") if type(value) is str else value
 
 
 def _packaged(name: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -9,7 +11,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from edgekit.errors import ClusterError, EdgekitError, TrainingError, one_line
+from edgekit.errors import (
+    ClusterError,
+    EdgekitError,
+    TrainingError,
+    of_environment,
+    of_memory,
+    one_line,
+)
 from edgekit.ray_cluster import connected
 from edgekit.recipe import Recipe
 from edgekit.samples.splits import Splits
@@ -20,6 +29,8 @@ from edgekit.tune.worker import OnEpoch, Progress, work
 # How often Ray runs a trial again whose machine is lost.
 _RETRIES = 2
 _POLL_S = 0.2
+# What a machine can lack, by what its trial ends with: no result of the trial.
+_LACKS = {"no memory": MemoryError(), "no room": OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))}
 
 
 def work_on_ray(
@@ -108,6 +119,8 @@ class OnRay:
             raise GivenUpError
         if state == "failed":
             raise TrainingError(told)
+        if state in _LACKS:
+            raise ClusterError(f"a machine of the cluster failed: {told}") from _LACKS[state]
         for name, content in files.items():
             (claim.workshop / name).write_bytes(content)
         outcome: Outcome = told
@@ -154,6 +167,7 @@ def remote_trial(
             outcome = run_trial(splits, recipe, folder, stem, objectives, on_epoch)
         except GivenUpError:
             return "given up", None, {}
-        except EdgekitError as error:
-            return "failed", one_line(error), {}
+        except (EdgekitError, OSError, MemoryError) as error:
+            state = "no memory" if of_memory(error) else "no room"
+            return state if of_environment(error) else "failed", one_line(error), {}
         return "done", outcome, {path.name: path.read_bytes() for path in folder.iterdir()}

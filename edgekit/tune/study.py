@@ -156,9 +156,26 @@ class Study:
         self._study.tell(claim.trial, state=self._optuna.trial.TrialState.FAIL)
         self._release(claim)
 
-    def abandon(self, claim: Claim) -> None:
-        """The trial was interrupted: whoever asks next finds it lost."""
-        self._release(claim)
+    def abandon(self, claim: Claim, *, counts: bool = False) -> None:
+        """The trial was interrupted: whoever asks next finds it lost, and runs it again.
+
+        It takes no space on the disk, whose lack may be the reason.
+
+        Args:
+            counts: as an attempt, like that of a process that died.
+        """
+        if counts:
+            # A lock file that nobody holds is what such a process leaves.
+            os.close(claim.lock)
+        else:
+            self._release(claim)
+
+    def is_busy(self) -> bool:
+        """Whether somebody runs a trial; trials whose process is no more become trials to run again."""
+        running = self._optuna.trial.TrialState.RUNNING
+        with locked(self.folder / "study.lock"):
+            self._find_lost()
+            return bool(self._study.get_trials(deepcopy=False, states=(running,)))
 
     def trials(self) -> list[Any]:
         """All of Optuna's trials, by number; those that wait are no trials yet."""
@@ -195,17 +212,22 @@ class Study:
         """Trials whose process is no more become trials to run again."""
         states = self._optuna.trial.TrialState
         for trial in self._study.get_trials(deepcopy=False, states=(states.RUNNING,)):
-            if is_held(self._lock_file(trial.number)):
+            lock = self._lock_file(trial.number)
+            # Who leaves in order takes the file along: that says nothing about the trial.
+            died = lock.exists()
+            if died and is_held(lock):
                 continue
             attempt = trial.user_attrs.get("attempt", 1)
-            about: dict[str, Any] = {"reason": f"its process ended in attempt {attempt}"}
-            if attempt < _ATTEMPTS:
+            following = attempt + died
+            ended = "its process ended" if died else "it was interrupted"
+            about: dict[str, Any] = {"reason": f"{ended} in attempt {attempt}"}
+            if following <= _ATTEMPTS:
                 about["lost"] = True
             for key, value in about.items():
                 self._storage.set_trial_user_attr(trial._trial_id, key, value)
             self._study.tell(trial.number, state=states.FAIL)
-            if attempt < _ATTEMPTS:
-                self._study.enqueue_trial(trial.params, user_attrs={"attempt": attempt + 1})
+            if following <= _ATTEMPTS:
+                self._study.enqueue_trial(trial.params, user_attrs={"attempt": following})
             self._clear(trial.number)
 
     def _release(self, claim: Claim) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-from edgekit.errors import EdgekitError, one_line
+from edgekit.errors import EdgekitError, of_environment, of_memory, one_line
 from edgekit.recipe import Recipe
 from edgekit.recipe.tune import trial_recipe
 from edgekit.samples.splits import Splits
@@ -16,6 +16,9 @@ from edgekit.tune.study import Claim, Study
 from edgekit.tune.trial import GivenUpError, Outcome, run_trial
 
 Progress = Callable[[str], None]
+# Seconds between two looks at what others run.
+_POLL_S = 0.2
+
 OnEpoch = Callable[[Mapping[str, float]], None]
 
 
@@ -51,17 +54,27 @@ def work(
     tell: Progress,
     stop: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Run trials until as many as `total` are done or running somewhere, or `stop` says so."""
+    """Run trials until as many as `total` are done, whoever runs them, or `stop` says so.
+
+    Raises:
+        OSError, MemoryError, EdgekitError: the machine lacks what a trial needs, such as space on the
+            disk. That is no result: the trial is run again by whoever asks next.
+    """
     begun = time.monotonic()
     limit = study.recipe.timeout_s
+    late = False
     while not stop():
-        if limit is not None and time.monotonic() - begun > limit:
-            tell(f"no more trials are begun after {limit:g} s")
-            return
-        claim = study.claim(total)
-        if claim is None:
-            return
-        _run(study, recipe, claim, compute, tell)
+        late = limit is not None and time.monotonic() - begun > limit
+        claim = None if late else study.claim(total)
+        if claim is not None:
+            _run(study, recipe, claim, compute, tell)
+        elif study.is_busy():
+            # Others end what they run, and all come to the same result; or they die, and leave it here.
+            time.sleep(_POLL_S)
+        else:
+            break
+    if late:
+        tell(f"no more trials are begun after {limit:g} s")
 
 
 def _run(study: Study, recipe: Recipe, claim: Claim, compute: Compute, tell: Progress) -> None:
@@ -77,28 +90,33 @@ def _run(study: Study, recipe: Recipe, claim: Claim, compute: Compute, tell: Pro
         if accuracy is not None and study.report(claim, epochs, accuracy, own.training.epochs):
             raise GivenUpError
 
+    tell(f"{name}{again}: {values}")
     try:
-        tell(f"{name}{again}: {values}")
-        own = trial_recipe(recipe, claim.values)
-        outcome = compute(own, claim, on_epoch)
-        if "latency_ms" in study.recipe.objectives:
-            file = claim.workshop / outcome.files[0].name
-            values_ = {**outcome.values, "latency_ms": latency_ms(file, study.folder)}
-            outcome = replace(outcome, values=values_)
-    except GivenUpError:
-        study.give_up(claim)
-        tell(f"{name}: given up after epoch {epochs}, it is behind the others")
-    except EdgekitError as error:
-        study.fail(claim, one_line(error))
-        tell(f"{name}: failed: {one_line(error)}")
-    except BaseException:
-        # Ctrl-C: the trial will be found lost, and run again.
-        study.abandon(claim)
+        try:
+            own = trial_recipe(recipe, claim.values)
+            outcome = compute(own, claim, on_epoch)
+            if "latency_ms" in study.recipe.objectives:
+                file = claim.workshop / outcome.files[0].name
+                values_ = {**outcome.values, "latency_ms": latency_ms(file, study.folder)}
+                outcome = replace(outcome, values=values_)
+        except GivenUpError:
+            study.give_up(claim)
+            came = f"given up after epoch {epochs}, it is behind the others"
+        except EdgekitError as error:
+            if of_environment(error):
+                raise
+            study.fail(claim, one_line(error))
+            came = f"failed: {one_line(error)}"
+        else:
+            study.complete(claim, outcome)
+            figures = (f"{key} {_short(outcome.values[key])}" for key in study.recipe.objectives)
+            came = f"{', '.join(figures)}, {outcome.seconds:.1f} s"
+    except BaseException as error:
+        # Ctrl-C, a full disk: the trial will be found lost, and run again. One that needs more memory
+        # than there is should not be run for ever.
+        study.abandon(claim, counts=of_memory(error))
         raise
-    else:
-        study.complete(claim, outcome)
-        told = ", ".join(f"{key} {_short(outcome.values[key])}" for key in study.recipe.objectives)
-        tell(f"{name}: {told}, {outcome.seconds:.1f} s")
+    tell(f"{name}: {came}")
 
 
 def _short(value: Any) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,12 +16,13 @@ from hypothesis import strategies as st
 from support import children
 
 from edgekit.document.training import TrainedModel
-from edgekit.errors import OutputExistsError, RecipeError
+from edgekit.errors import OutputExistsError, RecipeError, TrainingError
 from edgekit.recipe import Recipe, read_recipe
 from edgekit.tune import study as studies
 from edgekit.tune.journal import open_storage
 from edgekit.tune.study import Claim, Study, dominates
 from edgekit.tune.trial import Outcome
+from edgekit.tune.worker import work
 
 Write = Callable[..., Path]
 OBJECTIVES = 'objectives = ["accuracy", "size_bytes"]'
@@ -73,6 +76,7 @@ def test_what_is_tried_follows_from_the_seed(recipe: Write, tmp_path: Path) -> N
 DYING = """
 import os, signal, sys
 from pathlib import Path
+from typing import Any
 from edgekit.recipe import read_recipe
 from edgekit.tune.study import Study
 claim = Study(Path(sys.argv[2]), read_recipe(sys.argv[1]), "data").claim(1)
@@ -108,9 +112,62 @@ def test_a_trial_that_no_process_survives_has_failed(recipe: Write, tmp_path: Pa
         claim = study.claim(1)
         assert claim is not None
         assert claim.attempt == attempt
-        study.abandon(claim)
+        study.abandon(claim, counts=True)
     assert study.claim(1) is None
     assert study.trials()[-1].user_attrs["reason"] == "its process ended in attempt 3"
+
+
+def test_a_trial_may_be_interrupted_as_often_as_one_likes(recipe: Write, tmp_path: Path) -> None:
+    study = Study(tmp_path / "s", read_recipe(recipe()), "data")
+    for _ in range(6):
+        claim = study.claim(1)
+        assert claim is not None
+        assert claim.attempt == 1
+        study.abandon(claim)
+        assert not study.is_busy()
+
+
+def failing(reason: BaseException) -> TrainingError:
+    """As libraries do it: what the system said is the cause of another error."""
+    error = TrainingError("the model cannot be written")
+    error.__cause__ = reason
+    return error
+
+
+@pytest.mark.parametrize(
+    ("reason", "attempts"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), [1] * 6),
+        (OSError(errno.EMFILE, "Too many open files"), [1] * 6),
+        # What no memory of this machine is enough for would stop the study for ever.
+        (MemoryError(), [1, 2, 3]),
+    ],
+)
+def test_what_the_machine_lacks_is_no_result(
+    recipe: Write, tmp_path: Path, reason: BaseException, attempts: list[int]
+) -> None:
+    read = read_recipe(recipe())
+    study = Study(tmp_path / "s", read, "data")
+    seen: list[int] = []
+
+    def lacking(_: Any, claim: Claim, __: Any) -> Outcome:
+        seen.append(claim.attempt)
+        raise failing(reason)
+
+    for _ in attempts:
+        with pytest.raises(TrainingError, match="cannot be written"):
+            work(study, read, 1, lacking, lambda _: None)
+    assert seen == attempts
+
+    def enough(_: Any, claim: Claim, __: Any) -> Outcome:
+        seen.append(claim.attempt)
+        return outcome(claim, accuracy=0.5)
+
+    work(study, read, 1, enough, lambda _: None)
+    kept = isinstance(reason, OSError)
+    assert len(seen) - len(attempts) == kept
+    assert len(study.completed()) == kept
+    assert [path.name for path in (tmp_path / "s" / "running").iterdir()] == []
 
 
 def test_a_line_that_was_half_written_goes(tmp_path: Path) -> None:

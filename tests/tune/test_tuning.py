@@ -108,6 +108,38 @@ def test_two_processes_share_the_trials(recipe: Write, tmp_path: Path) -> None:
     assert not any("edgekit: " in line for line in lines)
 
 
+def test_all_who_share_a_study_end_with_the_same_result(recipe: Write, tmp_path: Path) -> None:
+    words = ["tune", str(recipe(trials=3)), "-o", str(tmp_path / "s"), "--workers", "1"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with (
+        children.python("-m", "edgekit", *words, **pipes) as one,
+        children.python("-m", "edgekit", *words, **pipes) as other,
+    ):
+        told = [process.communicate(timeout=300) for process in (one, other)]
+    assert [one.returncode, other.returncode] == [0, 0], told
+    documents = [json.loads(out) for out, _ in told]
+    assert documents[0] == documents[1]
+    assert [row["state"] for row in documents[0]["trials"]] == ["complete"] * 3
+
+
+def test_a_study_goes_on_when_there_is_room_again(recipe: Write, tmp_path: Path) -> None:
+    path = recipe(trials=1)
+    # A limit for the size of files stands for a full disk: the same calls fail.
+    full = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192));"
+        "from edgekit.cli import main; sys.exit(main())"
+    )
+    words = ["-c", full, "tune", path, "-o", tmp_path / "s"]
+    with children.python(*words, stderr=subprocess.PIPE, text=True) as process:
+        _, err = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert "File too large" in err
+    assert "bug" not in err
+    tuning = tune(path, tmp_path / "s")
+    assert [trial.state for trial in tuning.trials] == ["lost", "complete"]
+    assert not list((tmp_path / "s" / "trials").glob(".*"))
+
+
 def test_an_interrupted_study_is_kept(recipe: Write, tmp_path: Path) -> None:
     words = ["tune", str(recipe("pruning = false", epochs=100_000)), "-o", str(tmp_path / "s")]
     with children.python("-m", "edgekit", *words, stderr=subprocess.PIPE, text=True) as process:
