@@ -63,7 +63,7 @@ class Cache:
 
     def _make_room(self) -> None:
         assert self._folder is not None
-        entries = [(path, path.stat()) for path in self._folder.iterdir()]
+        entries = [(path, path.stat()) for path in self._folder.iterdir() if path.is_file()]
         used = sum(stat.st_size for _, stat in entries)
         for path, stat in sorted(entries, key=lambda entry: entry[1].st_mtime_ns):
             if used <= self._limit:

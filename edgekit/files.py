@@ -6,10 +6,11 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from edgekit.errors import OutputExistsError, UsageError, check_type
+from edgekit.errors import UsageError, check_type
+from edgekit.scratch import scratch_folder
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
@@ -65,32 +66,6 @@ def existing(path: str | os.PathLike[str], what: str) -> Path:
     return path
 
 
-def refuse_existing(paths: Iterable[str | os.PathLike[str]], overwrite: bool) -> None:
-    """Ask this before the work, so that nothing is computed in vain.
-
-    Devices and pipes are written to and stay what they are: they are no files that exist.
-
-    Raises:
-        OutputExistsError: one of `paths` exists and `overwrite` is false.
-        UsageError: one of `paths` is no path, is a folder, or lies below a file.
-    """
-    paths = list(paths)
-    for path in paths:
-        check_type("output", path, (str, os.PathLike), "a path to write to")
-    for path in map(Path, paths):
-        if path.is_dir():
-            raise UsageError(f"{path}: is a folder, expected the name of a file to write.")
-        parent = next(folder for folder in path.absolute().parents if folder.exists())
-        if not parent.is_dir():
-            raise UsageError(f"{path}: {parent} is a file, expected a folder to write to.")
-    taken = [str(path) for path in paths if os.path.lexists(path) and not _is_stream(Path(path))]
-    if taken and not overwrite:
-        raise OutputExistsError(
-            f"{', '.join(taken)} {'exists' if len(taken) == 1 else 'exist'} already and would be "
-            "replaced. Choose another output or give --overwrite (overwrite=True)."
-        )
-
-
 @contextlib.contextmanager
 def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary path, moved to `path` when the block ends well and removed when it does not.
@@ -105,33 +80,28 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     check_type("output", path, (str, os.PathLike), "a path to write to")
     path = Path(path)
     with contextlib.ExitStack() as stack:
-        if _is_stream(path):
-            import tempfile
-
+        if is_stream(path):
             try:
-                folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                folder, _ = stack.enter_context(scratch_folder())
             except FileNotFoundError:
                 # A system with no place for temporary files.
                 yield path
                 return
         else:
             path = Path(os.path.realpath(path))
-            folder = path.parent
-            folder.mkdir(parents=True, exist_ok=True)
-        # The suffix stays: some writers choose the format by it.
-        temporary = folder / f".{os.urandom(6).hex()}.{path.name}"
-        try:
-            yield temporary
-            with temporary.open("rb") as stream:
-                os.fsync(stream.fileno())
-            move(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            folder, _ = stack.enter_context(scratch_folder(path.parent))
+        # The name stays: some writers choose the format by its ending.
+        temporary = folder / path.name
+        yield temporary
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        move(temporary, path)
 
 
 def move(new: Path, path: Path) -> None:
     """Move the file `new` to `path`: in place of a file, to where a link leads, into a device or a pipe."""
-    if _is_stream(path):
+    if is_stream(path):
         import shutil
 
         with new.open("rb") as source, path.open("wb") as sink:
@@ -152,7 +122,7 @@ def move(new: Path, path: Path) -> None:
         new.unlink()
 
 
-def _is_stream(path: Path) -> bool:
+def is_stream(path: Path) -> bool:
     """Whether `path` leads to something that is neither a file nor a folder, such as a device or a pipe."""
     try:
         kind = path.stat().st_mode
@@ -166,33 +136,48 @@ def _is_stream(path: Path) -> bool:
 def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary folder beside `path`, moved there when the block ends well and removed when it does not.
 
-    Whoever looks at `path` sees a whole folder; while another takes its place, for a moment none.
+    Whoever looks at `path` sees a whole folder, as `replace_folder` leaves it.
     """
-    # Boards write no folders, and it is another megabyte.
-    import shutil
-
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.urandom(6).hex()}.{path.name}")
-    temporary.mkdir()
-    try:
+    with scratch_folder(path.parent) as (scratch, _):
+        temporary = scratch / path.name
+        temporary.mkdir()
         yield temporary
         replace_folder(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def replace_folder(new: Path, path: Path) -> None:
-    """Move the folder `new` to `path`; what was there is removed, or stays where the move fails."""
-    import shutil
+    """Move the folder `new` to `path`; what was there is removed, or stays where the move fails.
 
-    old = path.with_name(f".{os.urandom(6).hex()}.{path.name}")
-    if path.exists():
+    Both change places at once where the system can do that; elsewhere, for a moment nothing is there.
+    """
+    with scratch_folder(path.parent) as (scratch, _):
+        if not path.exists():
+            new.replace(path)
+            return
+        old = scratch / path.name
+        new.replace(old)
+        if exchange(old, path):
+            return
+        new, old = old, scratch / f"{path.name}.old"
         path.replace(old)
-    try:
-        new.replace(path)
-    except OSError:
-        if old.exists():
+        try:
+            new.replace(path)
+        except OSError:
             old.replace(path)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+            raise
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Let two paths change places at once; gives whether the system can do that."""
+    import ctypes
+
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    # Another system than Linux, or an older C library.
+    except (AttributeError, OSError, TypeError):
+        return False
+    here, both = -100, 2
+    done: int = renameat2(here, os.fsencode(one), here, os.fsencode(other), both)
+    return done == 0

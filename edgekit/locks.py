@@ -22,13 +22,14 @@ except ModuleNotFoundError:
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
-def hold(path: Path, *, wait: bool = False, folder: bool = False) -> int:
+def hold(path: Path, *, wait: bool = False, folder: bool = False, make: bool = True) -> int:
     """Take the lock at `path` for this process; gives the descriptor that holds it until it is closed.
 
     Args:
-        path: of a file, which is made if it is not there, or of a folder.
+        path: of a file or of a folder.
         wait: for whoever has it.
         folder: whether `path` is a folder, which has to be there.
+        make: the file, if it is not there.
 
     Raises:
         BlockingIOError: somebody has it, and `wait` is false.
@@ -40,7 +41,8 @@ def hold(path: Path, *, wait: bool = False, folder: bool = False) -> int:
             f"{path}: this system has no file locks that end with the process, which edgekit needs "
             "here. Run the command on Linux or macOS, in WSL, or in a container."
         )
-    descriptor = os.open(path, _FOLDER if folder else os.O_RDWR | os.O_CREAT, 0o666)
+    flags = _FOLDER if folder else os.O_RDWR | (os.O_CREAT if make else 0)
+    descriptor = os.open(path, flags, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BaseException:

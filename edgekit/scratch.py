@@ -33,37 +33,63 @@ def scratch_folder(
     Raises:
         OSError: `parent` does not exist or cannot be written to.
     """
-    # A board that only infers needs none of them.
-    import shutil
-    import tempfile
+    if parent is None:
+        # A board that only infers needs none of them.
+        import tempfile
 
-    parent = Path(parent or tempfile.gettempdir())
-    for left in parent.glob(f"{_PREFIX}*"):
-        _remove_abandoned(left)
-    # It gets its name when it is locked: in between it would be taken for abandoned.
-    folder = Path(tempfile.mkdtemp(prefix=f".new{_PREFIX}", dir=parent))
-    held: tuple[int, ...] = ()
+        parent = tempfile.gettempdir()
+    parent = Path(parent)
+    remove_abandoned(parent)
+    made = None
+    while made is None:
+        made = _make(parent / f"{_PREFIX}{os.urandom(6).hex()}")
+    folder, held = made
     try:
-        # Not every system has locks, nor every file system.
-        with suppress(OSError, UnsupportedError):
-            held = (hold(folder, folder=True),)
-        folder = folder.replace(folder.with_name(folder.name.removeprefix(".new")))
         yield folder, held
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         for descriptor in held:
             os.close(descriptor)
 
 
-def _remove_abandoned(folder: Path) -> None:
-    import shutil
+def remove_abandoned(parent: Path) -> None:
+    """Remove the scratch folders in `parent` whose processes were killed."""
+    for left in parent.glob(f"{_PREFIX}*"):
+        # Where there are no locks, nobody can tell, and everything stays.
+        with suppress(OSError, UnsupportedError):
+            descriptor = hold(left, folder=True)
+            try:
+                # In a folder that everybody writes to, others have theirs.
+                if os.fstat(descriptor).st_uid == os.getuid():
+                    _remove(left)
+            finally:
+                os.close(descriptor)
 
-    # Where there are no locks, nobody can tell, and everything stays.
-    with suppress(OSError, UnsupportedError):
+
+def _make(folder: Path) -> tuple[Path, tuple[int, ...]] | None:
+    """A new folder and what holds it; None if another process took it for abandoned before it was held."""
+    folder.mkdir(0o700)
+    try:
         descriptor = hold(folder, folder=True)
-        try:
-            # In a folder that everybody writes to, others have theirs.
-            if os.fstat(descriptor).st_uid == os.getuid():
-                shutil.rmtree(folder, ignore_errors=True)
-        finally:
-            os.close(descriptor)
+    except (FileNotFoundError, BlockingIOError):
+        return None
+    # Not every system has locks, nor every file system.
+    except (OSError, UnsupportedError):
+        return folder, ()
+    try:
+        if os.path.samestat(os.fstat(descriptor), folder.stat()):
+            return folder, (descriptor,)
+    except FileNotFoundError:
+        pass
+    os.close(descriptor)
+    return None
+
+
+def _remove(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:
+        # Of no use to a process whose folders are empty in the end.
+        import shutil
+
+        shutil.rmtree(folder, ignore_errors=True)

@@ -18,8 +18,8 @@ from edgekit.cli.console import Console
 from edgekit.cli.parser import Parser
 from edgekit.cli.values import STDOUT
 from edgekit.errors import EdgekitError, UsageError, nearest, one_line, printable
-from edgekit.files import refuse_existing
 from edgekit.interruption import INTERRUPTED, MESSAGE, interrupted, interruptible
+from edgekit.outputs import refuse_existing, together
 from edgekit.streams import opened_missing
 
 # Command: its module in this folder and what it does.
@@ -69,10 +69,10 @@ def _run(args: argparse.Namespace, run: Callable[..., int], missing: Set[int]) -
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     console = Console(chatter, missing)
     try:
-        if getattr(args, "json", None) not in (None, STDOUT):
-            refuse_existing([args.json], args.overwrite)
-        with warnings.catch_warnings():
+        with together(), warnings.catch_warnings():
             warnings.showwarning = console.warn
+            if getattr(args, "json", None) not in (None, STDOUT):
+                refuse_existing([args.json], args.overwrite)
             return run(args, console)
     except BrokenPipeError:
         return 1

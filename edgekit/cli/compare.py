@@ -20,7 +20,7 @@ from edgekit.drift.compare import compare
 from edgekit.drift.drift import Drift, Failure
 from edgekit.drift.golden import Golden
 from edgekit.errors import BUDGET_EXCEEDED, EdgekitError, MissingDependencyError, UsageError
-from edgekit.files import refuse_existing
+from edgekit.outputs import refuse_existing
 
 EXAMPLE = """\
 edgekit compare build/model.float32.tflite build/model.int8.tflite \\

@@ -18,7 +18,7 @@ from edgekit.cli.console import Console
 from edgekit.drift.answers import UNLABELLED
 from edgekit.drift.golden import Golden
 from edgekit.errors import UsageError
-from edgekit.files import refuse_existing
+from edgekit.outputs import refuse_existing
 from edgekit.runtime import load
 from edgekit.samples import load_samples
 

@@ -15,7 +15,7 @@ from edgekit.cli.arguments import (
 )
 from edgekit.cli.console import Console
 from edgekit.errors import UsageError
-from edgekit.files import refuse_existing
+from edgekit.outputs import refuse_existing
 from edgekit.samples import load_samples, save_npz
 from edgekit.samples.prepare import prepared
 

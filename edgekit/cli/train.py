@@ -93,8 +93,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from edgekit.train.trainer import load_splits, train
 
     checkpoint = Checkpoint(check_path(args.out))
-    if not checkpoint.may_replace_output():
-        refuse_saving(checkpoint.output, args.overwrite)
+    refuse_saving(checkpoint.output, args.overwrite or checkpoint.may_replace_output())
     check_model(recipe.model)
     cluster = _cluster(args)
     if cluster is not None:

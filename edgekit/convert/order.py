@@ -15,11 +15,11 @@ from edgekit.convert.scheme_name import INTEGER_SCHEMES
 from edgekit.convert.targets import Aim
 from edgekit.drift.golden import Golden, as_golden
 from edgekit.errors import DocumentError, UsageError, check_type
-from edgekit.files import refuse_existing
 from edgekit.manifest import earlier
 from edgekit.models.objects import from_object
 from edgekit.models.source import SourceModel
 from edgekit.optimize.steps import suffix
+from edgekit.outputs import refuse_existing
 from edgekit.recipe import ExportRecipe
 
 

@@ -19,6 +19,7 @@ from edgekit.convert.produce import Progress, made_of, produce, skipped_of
 from edgekit.convert.result import ExportResult
 from edgekit.drift.golden import Golden
 from edgekit.manifest import MANIFEST_NAME, Manifest, Source
+from edgekit.outputs import claim, together
 from edgekit.recipe import Recipe
 from edgekit.samples import Sources
 
@@ -61,9 +62,15 @@ def run(
     progress: Progress | None = None,
 ) -> ExportResult:
     """As `export`, for a caller that has read files into `sources` already."""
-    order = request.order()
-    order.check_manifest()
-    job = request.job(order, sources)
+    with together():
+        order = request.order()
+        order.check_manifest()
+        claim([order.out / MANIFEST_NAME])
+        return _export(request.job(order, sources), verbose, progress)
+
+
+def _export(job: Job, verbose: bool, progress: Progress | None) -> ExportResult:
+    order = job.order
     with workshop(order.out) as folder:
         results = produce(job, folder, verbose=verbose, progress=progress)
         manifest = _manifest(job, results)

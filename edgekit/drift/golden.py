@@ -24,7 +24,8 @@ from edgekit.document.record import Document
 from edgekit.drift.answers import Answers, ask
 from edgekit.drift.reference import Reference
 from edgekit.errors import DocumentError, SamplesError, TensorError, check_type
-from edgekit.files import atomic, existing, refuse_existing, sha256_of
+from edgekit.files import atomic, existing, sha256_of
+from edgekit.outputs import refuse_existing
 from edgekit.runtime.opening import RunnerLike, opened
 from edgekit.runtime.runner import Runner
 from edgekit.samples import Samples, SamplesLike, Sources, save_npz

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from edgekit.errors import ArtifactError, OutputExistsError, UsageError, require
-from edgekit.files import atomic, atomic_folder, refuse_existing
+from edgekit.errors import ArtifactError, UsageError, require
+from edgekit.files import atomic, atomic_folder
 from edgekit.formats.metadata import Metadata
 from edgekit.models.metadata import write
 from edgekit.models.source import SourceModel, from_keras
+from edgekit.outputs import refuse_existing
 
 _PURPOSE = "Saving a Keras model"
 _FILES = (".keras", ".h5", ".hdf5")
@@ -117,12 +118,9 @@ def refuse_saving(path: Path, overwrite: bool) -> None:
         refuse_existing([path], overwrite)
         if not path.suffix and path.exists():
             raise UsageError(f"{path}: is a file, expected a SavedModel folder or nothing.")
-    elif not overwrite:
-        raise OutputExistsError(
-            f"{path} exists already and would be replaced. Choose another output or give --overwrite "
-            "(overwrite=True)."
-        )
-    elif not (path / "saved_model.pb").is_file() and any(path.iterdir()):
+        return
+    refuse_existing([path], overwrite, folder=True)
+    if not (path / "saved_model.pb").is_file() and any(path.iterdir()):
         raise UsageError(
             f"{path}: is a folder of something else, which would be lost. Choose another output."
         )

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import ArtifactError
-from edgekit.files import atomic, refuse_existing
+from edgekit.files import atomic
 from edgekit.models import load
 from edgekit.models.metadata import read, write
 from edgekit.models.source import SourceModel
+from edgekit.outputs import refuse_existing
 
 # What a model's own metadata keep of how it was made, below `Metadata.recipe`.
 _MADE = "optimized"

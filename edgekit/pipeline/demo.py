@@ -15,8 +15,8 @@ from edgekit.drift.budget import DriftBudget
 from edgekit.drift.compare import compare
 from edgekit.drift.golden import Golden
 from edgekit.errors import require
-from edgekit.files import refuse_existing
 from edgekit.manifest import MANIFEST_NAME
+from edgekit.outputs import refuse_existing, together
 from edgekit.recipe import ExportRecipe, ModelRecipe, PruneRecipe, Recipe, TrainingRecipe
 from edgekit.report import write_report
 from edgekit.report.table import rows_table
@@ -72,8 +72,11 @@ def run_demo(
     Raises:
         OutputExistsError: `out` holds an earlier result and `overwrite` is false.
     """
-    out = Path(out)
-    tell = progress or (lambda _: None)
+    with together():
+        return _demo(Path(out), overwrite, progress or (lambda _: None))
+
+
+def _demo(out: Path, overwrite: bool, tell: Callable[[str], None]) -> str:
     model, golden_path = out / "digits.keras", out / "digits.golden.npz"
     page = out / "report.html"
     documents = [out / name for name in _DOCUMENTS]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from edgekit.drift.drift import Drift
 from edgekit.errors import UsageError
-from edgekit.files import atomic, refuse_existing
+from edgekit.files import atomic
+from edgekit.outputs import refuse_existing
 from edgekit.report.data import Report
 from edgekit.report.html import to_html
 from edgekit.report.junit import to_junit

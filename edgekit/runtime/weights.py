@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from edgekit.errors import UsageError
 from edgekit.files import cache_folder, sha256_of
+from edgekit.scratch import scratch_folder
 
 
 @contextmanager
@@ -42,22 +42,21 @@ def packed_weights(model: Path, packer: str) -> Iterator[str]:
         # Unlinked, not overwritten: another process may have it mapped.
         with suppress(OSError):
             found.unlink()
-    fresh = folder / f".{os.urandom(6).hex()}.xnnpack"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        fresh.touch()
-    except OSError as error:
-        raise UsageError(
-            f"weight_cache: the folder {folder} cannot be written to: {error.strerror}. Name "
-            "another with the variable XDG_CACHE_HOME, or leave weight_cache out."
-        ) from error
-    try:
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            scratch, _ = stack.enter_context(scratch_folder(folder))
+            fresh = scratch / "fresh.xnnpack"
+            fresh.touch()
+        except OSError as error:
+            raise UsageError(
+                f"weight_cache: the folder {folder} cannot be written to: {error.strerror}. Name "
+                "another with the variable XDG_CACHE_HOME, or leave weight_cache out."
+            ) from error
         yield str(fresh)
         # Nothing is written for a model without weights to pack.
         if fresh.stat().st_size:
             fresh.replace(folder / f"{stem}{_checksum(fresh)}.xnnpack")
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def _checksum(path: Path) -> str:

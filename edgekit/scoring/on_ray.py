@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from contextlib import ExitStack, contextmanager
 from typing import Any, cast
 
 import numpy as np
@@ -15,6 +13,7 @@ from edgekit.errors import ClusterError, EdgekitError, UsageError, one_line
 from edgekit.ray_cluster import connected
 from edgekit.runtime import load
 from edgekit.runtime.runner import Runner
+from edgekit.scratch import scratch_folder
 
 # How often Ray asks again for a shard whose machine is lost.
 _RETRIES = 2
@@ -22,7 +21,7 @@ _RETRIES = 2
 _SHARD = 512
 
 # The runner of a process of the cluster, loaded once: (hash of the file, what the runner was made with).
-_loaded: dict[str, tuple[TemporaryDirectory[str], Runner]] = {}
+_loaded: dict[str, tuple[ExitStack, Runner]] = {}
 
 
 @contextmanager
@@ -101,8 +100,9 @@ def answer(
 ) -> dict[str, NDArray[Any]]:
     """What a file answers, in a process of the cluster."""
     if key not in _loaded:
-        folder = TemporaryDirectory()
-        path = Path(folder.name, name)
+        stack = ExitStack()
+        folder, _ = stack.enter_context(scratch_folder())
+        path = folder / name
         path.write_bytes(content)
-        _loaded[key] = folder, load(path, backend=backend)
+        _loaded[key] = stack, load(path, backend=backend)
     return _loaded[key][1].infer_batch(inputs, workers=workers)

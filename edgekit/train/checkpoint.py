@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from edgekit.errors import OutputExistsError, TrainingError
 from edgekit.files import atomic, replace_folder, sha256_of
+from edgekit.scratch import scratch_folder
 
 _STATE = "state.json"
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
@@ -105,8 +105,6 @@ class Checkpoint:
         if not self.exists():
             self.remove()
             return None
-        for stray in self.folder.glob(".*"):
-            stray.unlink(missing_ok=True)
         try:
             with zipfile.ZipFile(self._file) as archive:
                 told = json.loads(archive.read(_STATE))
@@ -147,10 +145,10 @@ class Checkpoint:
 
     def remove(self) -> None:
         """Remove the folder and all in it; nothing if there is none."""
-        # The state goes first: without it, what is left counts for nothing.
-        self._file.unlink(missing_ok=True)
         if self.folder.exists():
-            shutil.rmtree(self.folder)
+            # At once: of half a folder nobody could tell what it is.
+            with scratch_folder(self.folder.parent) as (scratch, _):
+                self.folder.replace(scratch / self.folder.name)
 
 
 def _state(archive: zipfile.ZipFile, told: dict[str, Any]) -> State:

@@ -13,6 +13,7 @@ from edgekit.document.training import Training
 from edgekit.errors import TrainingError, check_progress, check_type, require
 from edgekit.models.kernels import missing_kernel
 from edgekit.models.saving import check_path, check_saving, refuse_saving, save
+from edgekit.outputs import apart
 from edgekit.recipe import DataRecipe, Recipe
 from edgekit.samples import Sources, Splits, load_splits
 from edgekit.train import loop
@@ -87,8 +88,7 @@ def train(
     output = Path(output)
     checkpoint = Checkpoint(output)
     check_path(output)
-    if not checkpoint.may_replace_output():
-        refuse_saving(output, overwrite)
+    refuse_saving(output, overwrite or checkpoint.may_replace_output())
     # TensorFlow reads this once, on its first import: oneDNN's sums differ with the order of threads.
     os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
     splits = sources.splits(splits)
@@ -186,7 +186,8 @@ def scores_of(model: Any, feed: Feed, targets: Targets) -> dict[str, float]:
 def _save(planned: Plan, checkpoint: Checkpoint) -> None:
     path = checkpoint.folder / f"model{checkpoint.output.suffix}"
     try:
-        save(planned.model, path, metadata=planned.metadata, overwrite=True)
+        with apart():
+            save(planned.model, path, metadata=planned.metadata, overwrite=True)
         checkpoint.publish(path)
     except OSError as error:
         raise checkpoint.unwritable("the model", error) from error

@@ -7,8 +7,6 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from edgekit.errors import (
@@ -22,6 +20,7 @@ from edgekit.errors import (
 from edgekit.ray_cluster import connected
 from edgekit.recipe import Recipe
 from edgekit.samples.splits import Splits
+from edgekit.scratch import scratch_folder
 from edgekit.tune.study import Claim, Study
 from edgekit.tune.trial import GivenUpError, Outcome, run_trial
 from edgekit.tune.worker import OnEpoch, Progress, work
@@ -161,8 +160,7 @@ def remote_trial(
         if ray.get(mailbox.put.remote(number, dict(row))):
             raise GivenUpError
 
-    with TemporaryDirectory() as name:
-        folder = Path(name)
+    with scratch_folder() as (folder, _):
         try:
             outcome = run_trial(splits, recipe, folder, stem, objectives, on_epoch)
         except GivenUpError:

@@ -66,9 +66,11 @@ class Study:
         self._optuna.logging.set_verbosity(self._optuna.logging.ERROR)
         self._distributions = _distributions(self._optuna, recipe)
         check_folder(folder)
-        (folder / "running").mkdir(parents=True, exist_ok=True)
-        (folder / "trials").mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        # It comes first: it makes the folder one of a study.
         with locked(folder / "study.lock"):
+            for name in ("running", "trials"):
+                (folder / name).mkdir(exist_ok=True)
             self._storage = open_storage(folder / JOURNAL)
             self._study = self._optuna.create_study(
                 storage=self._storage,

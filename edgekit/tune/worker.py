@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from edgekit.errors import EdgekitError, of_environment, of_memory, one_line
+from edgekit.outputs import apart
 from edgekit.recipe import Recipe
 from edgekit.recipe.tune import trial_recipe
 from edgekit.samples.splits import Splits
@@ -43,7 +44,8 @@ class Here:
 
     def __call__(self, recipe: Recipe, claim: Claim, on_epoch: OnEpoch) -> Outcome:
         stem = f"trial-{claim.number:04}"
-        return run_trial(self._splits, recipe, claim.workshop, stem, self._objectives, on_epoch)
+        with apart():
+            return run_trial(self._splits, recipe, claim.workshop, stem, self._objectives, on_epoch)
 
 
 def work(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -39,6 +37,7 @@ from edgekit.convert.trace.lowering import FOR_ONNX, lowered
 from edgekit.errors import ExportError, one_line, require
 from edgekit.formats.onnx import read_onnx
 from edgekit.samples import Samples
+from edgekit.scratch import scratch_folder
 
 # Opset 17 has every operator tf2onnx emits and loads in onnxruntime 1.12 and later; IR version 8
 # is of the same generation (table in onnxruntime's "ONNX Runtime compatibility").
@@ -191,8 +190,8 @@ def dynamic_onnx(float_file: bytes) -> bytes:
     """
     onnx = require("onnx", "export", _PURPOSE)
     quantization = require("onnxruntime.quantization", "export", _PURPOSE)
-    with TemporaryDirectory(prefix="edgekit-") as folder:
-        target = Path(folder, "a.onnx")
+    with scratch_folder() as (folder, _):
+        target = folder / "a.onnx"
         try:
             prepared = _prepared(float_file)
             exact = exact_nodes(prepared, read_onnx(prepared.SerializeToString()))
@@ -238,8 +237,8 @@ def _prepared(float_file: bytes) -> Any:
     """
     onnx = require("onnx", "export", _PURPOSE)
     inference = require("onnxruntime.quantization.shape_inference", "export", _PURPOSE)
-    with TemporaryDirectory(prefix="edgekit-") as folder:
-        source, target = Path(folder, "a.onnx"), Path(folder, "b.onnx")
+    with scratch_folder() as (folder, _):
+        source, target = folder / "a.onnx", folder / "b.onnx"
         source.write_bytes(float_file)
         inference.quant_pre_process(source, target, skip_symbolic_shape=True)
         proto = onnx.load(target)

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from edgekit.convert.trace.agreement import agrees
@@ -20,6 +19,7 @@ from edgekit.errors import ExportError, one_line, require
 from edgekit.models.source import SourceModel, layers_of
 from edgekit.recipe.export import DYNAMIC
 from edgekit.samples import Samples
+from edgekit.scratch import scratch_folder
 from edgekit.tensor import TensorSpec
 
 SIGNATURE = "serving_default"
@@ -83,8 +83,7 @@ def freeze(
     looped = frozen
     if steps and frozen is not None and is_operator_in_onnx(source.flavour, _layers(source)):
         looped = _constant(_traced(source, inputs, unroll=False)[0], outputs)
-    with TemporaryDirectory(prefix="edgekit-", dir=folder) as name:
-        place = Path(name)
+    with scratch_folder(folder) as (place, _):
         if frozen is None or looped is None:
             _save_with_variables(source, function, place)
         else:
