@@ -83,14 +83,14 @@ def refuse_existing(
             raise UsageError(f"{path}: {parent} is a file, expected a folder to write to.")
         remove_abandoned(path.parent)
     current = _current.get()
+    parts = current.parts(found) if current else set()
     taken = [path for path in found if os.path.lexists(path) and not is_stream(path)]
-    if taken and not overwrite:
-        parts = current.parts(taken) if current else set()
-        if left := [str(path) for path in taken if path.absolute() not in parts]:
-            raise OutputExistsError(
-                f"{', '.join(left)} {'exists' if len(left) == 1 else 'exist'} already and would be "
-                "replaced. Choose another output or give --overwrite (overwrite=True)."
-            )
+    left = [str(path) for path in taken if path.absolute() not in parts]
+    if left and not overwrite:
+        raise OutputExistsError(
+            f"{', '.join(left)} {'exists' if len(left) == 1 else 'exist'} already and would be "
+            "replaced. Choose another output or give --overwrite (overwrite=True)."
+        )
     if current:
         current.add(found)
 
@@ -115,11 +115,11 @@ class _Set:
         # What the marker says.
         self._told: list[Path] = []
 
-    def parts(self, taken: list[Path]) -> set[Path]:
-        """Those of `taken` that are this set's, or were a dead process's that had begun a set with them."""
-        wanted = {path.absolute() for path in taken}
+    def parts(self, paths: list[Path]) -> set[Path]:
+        """Those of `paths` that are this set's, or were a dead process's that had begun a set with them."""
+        wanted = {path.absolute() for path in paths}
         found = wanted.intersection(self._own)
-        for folder in {path.absolute().parent for path in (*self._paths, *taken)}:
+        for folder in {path.absolute().parent for path in (*self._paths, *paths)}:
             for marker in folder.glob(f"{_PREFIX}*"):
                 if theirs := wanted.intersection(_abandoned(marker)):
                     found |= theirs

@@ -10,6 +10,7 @@ import textwrap
 import traceback
 import warnings
 from collections.abc import Callable, Sequence, Set
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
@@ -39,6 +40,7 @@ COMMANDS = {
     "demo": "do all of it on a small real data set",
 }
 
+_SMALLER = "Give it more memory, fewer samples, or a smaller model."
 _BUG = "This is a bug in edgekit: please report it with the output of the same command with -v."
 
 
@@ -78,10 +80,12 @@ def _run(args: argparse.Namespace, run: Callable[..., int], missing: Set[int]) -
         return 1
     except (Exception, KeyboardInterrupt) as error:
         code, line = _failure(error)
-        if args.verbose and line.endswith(_BUG):
-            for each in traceback.format_exc().splitlines():
-                console.tell(each)
-        console.tell(line)
+        # Where stderr is a file on a full disk, the exit code has to say it alone.
+        with suppress(OSError):
+            if args.verbose and line.endswith(_BUG):
+                for each in traceback.format_exc().splitlines():
+                    console.tell(each)
+            console.tell(line)
         return code
     finally:
         console.close()
@@ -95,6 +99,11 @@ def _failure(error: BaseException) -> tuple[int, str]:
         return error.exit_code, f"edgekit: {error}"
     if isinstance(error, OSError):
         return 1, f"edgekit: {error.filename or 'system'}: {error.strerror or error}"
+    if isinstance(error, MemoryError):
+        return (
+            1,
+            f"edgekit: the memory is not enough{f' ({one_line(error)})' if str(error) else ''}. {_SMALLER}",
+        )
     return 1, f"edgekit: unexpected {type(error).__name__}: {one_line(error)}. {_BUG}"
 
 

@@ -47,7 +47,8 @@ class Console:
         for stream in (self.out, self.err):
             try:
                 stream.close()
-            except BrokenPipeError:
+            # What is a result was flushed when it was written.
+            except OSError:
                 continue
         self._diverted.end()
         if self._chatter is not None:
