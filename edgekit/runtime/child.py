@@ -10,16 +10,24 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import edgekit
 from edgekit.scratch import scratch_folder
 
-# This process's search path: `python -m` would put the current folder first.
-_CODE = (
-    "import importlib, json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "module, name = sys.argv[2].split(':'); "
-    "print(json.dumps(getattr(importlib.import_module(module), name)(*sys.argv[3:])))"
+# Nothing is imported before the current folder is off the path, where Python 3.10, which has no -P,
+# puts it first; then this process's search path is taken.
+_PATH = (
+    "import sys; sys.path[:] = filter(None, sys.path); "
+    "import json; sys.path[:] = json.loads(sys.argv.pop(1)); "
 )
+_CALL = (
+    "import importlib; module, name = sys.argv[1].split(':'); "
+    "print(json.dumps(getattr(importlib.import_module(module), name)(*sys.argv[2:])))"
+)
+_COMMAND = "import runpy; runpy.run_module('edgekit', run_name='__main__', alter_sys=True)"
+_SAFE_PATH = ("-P",) if sys.version_info >= (3, 11) else ()
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,36 @@ class Ended:
 
 def command(function: str, words: Sequence[str]) -> list[str]:
     """The command line that calls `function`, as ``"module:name"``, with `words`."""
-    return [sys.executable, "-c", _CODE, json.dumps(sys.path), function, *words]
+    return _python(_CALL, [function, *words])
+
+
+def edgekit_command(words: Sequence[str]) -> list[str]:
+    """The command line that does what ``edgekit`` does with `words`."""
+    return _python(_COMMAND, words)
+
+
+def _python(code: str, words: Sequence[str]) -> list[str]:
+    """Every process of this Python that edgekit starts is started by these words.
+
+    Whoever wrote to the current folder must not have a say in what is imported: modules are found
+    where this process finds them, that folder left out.
+    """
+    return [sys.executable, *_SAFE_PATH, "-c", _PATH + code, json.dumps(search_path()), *words]
+
+
+def search_path() -> list[str]:
+    """Where modules are found, the current folder left out; last, if edgekit itself lies in it."""
+    kept = [place for place in sys.path if place and not _is_current(place)]
+    own = str(Path(edgekit.__file__).parents[1])
+    return [*kept, own] if _is_current(own) else kept
+
+
+def _is_current(place: str) -> bool:
+    try:
+        return os.path.samefile(place, os.curdir)  # noqa: PTH121
+    # One of them does not exist.
+    except OSError:
+        return False
 
 
 @contextmanager
@@ -64,7 +101,7 @@ def started(
         streams: what `subprocess.Popen` takes for its streams; its stdin is empty.
     """
     with _temporary() as (variable, held):
-        variables = {**os.environ, **(environment or {}), **variable}
+        variables = {**os.environ, **_modules(), **(environment or {}), **variable}
         with subprocess.Popen(
             words,
             stdin=subprocess.DEVNULL,
@@ -78,6 +115,16 @@ def started(
             finally:
                 if process.poll() is None:
                     kill(process)
+
+
+def _modules() -> dict[str, str]:
+    """Variables by which Python finds modules when it starts, in the process and those that it starts."""
+    variables = {"PYTHONSAFEPATH": "1"}
+    given = os.environ.get("PYTHONPATH")
+    if given:
+        places = (place for place in given.split(os.pathsep) if place and not _is_current(place))
+        variables["PYTHONPATH"] = os.pathsep.join(places)
+    return variables
 
 
 @contextmanager

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
-from edgekit.runtime.child import started
+from edgekit.runtime.child import edgekit_command, started
 from edgekit.tune.worker import Progress
 
 _TOLD = re.compile(r"trial \d|edgekit: ")
@@ -49,8 +47,7 @@ def joined_by(count: int, recipe: Path, folder: Path, total: int, tell: Progress
 
 def _started(words: Sequence[str]) -> AbstractContextManager[subprocess.Popen[str]]:
     return started(
-        [sys.executable, "-m", "edgekit", *words],
-        environment={"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        edgekit_command(words),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

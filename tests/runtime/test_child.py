@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,8 +11,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from support import traps
 
-from edgekit.runtime.child import run_in_child, started
+import edgekit
+from edgekit.runtime.child import command, edgekit_command, run_in_child, search_path, started
 
 HERE = "import os, sys, tempfile, time; made = tempfile.mkdtemp(); print(made, flush=True); "
 
@@ -58,3 +61,67 @@ def test_what_a_function_returns_is_the_last_line(temporary: Path) -> None:
     assert (ended.code, ended.out, ended.err) == (0, '"there"\n', "")
     assert os.environ.get("WORD") is None
     assert list(temporary.iterdir()) == []
+
+
+@pytest.fixture
+def caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the names of traps appear that lie in the current folder, which this process looks in."""
+    caught = traps.lay(tmp_path / "traps")
+    monkeypatch.chdir(tmp_path / "traps")
+    # As `python program.py` has it, and `python -c`.
+    monkeypatch.syspath_prepend(str(tmp_path / "traps"))
+    monkeypatch.syspath_prepend("")
+    return caught
+
+
+def test_the_current_folder_is_not_code(caught: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A shell's PYTHONPATH=$PYTHONPATH: has it as well.
+    monkeypatch.setenv("PYTHONPATH", f"{os.pathsep}{Path.cwd()}{os.pathsep}.")
+    ended = run_in_child("edgekit.runtime.host:peak_rss_bytes", [])
+    assert ended.code == 0, ended.err
+    with started(edgekit_command(["doctor"]), stdout=subprocess.DEVNULL) as process:
+        assert process.wait() == 0
+    assert list(caught.iterdir()) == []
+
+
+def test_nor_where_python_has_no_option_for_it(caught: Path) -> None:
+    """Python 3.10 puts it in front."""
+    words = [word for word in command("edgekit.runtime.host:peak_rss_bytes", []) if word != "-P"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 0
+    assert list(caught.iterdir()) == []
+
+
+def test_traps_catch(caught: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", "import json, edgekit"], capture_output=True)
+    assert done.returncode == 0
+    assert sorted(path.name for path in caught.iterdir()) == ["edgekit", "json"]
+
+
+def test_edgekit_itself_may_lie_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = Path(edgekit.__file__).parents[1]
+    monkeypatch.chdir(own)
+    monkeypatch.setattr(sys, "path", ["", str(own), *sys.path])
+    assert Path(search_path()[-1]).samefile(own)
+    assert str(own) not in search_path()[:-1]
+
+
+# Whatever starts a process; `subprocess` has constants and types that are no harm.
+STARTS = re.compile(
+    r"sys\.executable|subprocess\.(?!PIPE|DEVNULL|STDOUT|Popen\[|TimeoutExpired)\w+"
+    r"|from subprocess|multiprocessing(?!\.connection)|ProcessPoolExecutor"
+    r"|os\.(fork|forkpty|system|popen|exec\w+|spawn\w+|posix_spawn\w*)\b"
+)
+
+
+def test_processes_are_started_in_one_place() -> None:
+    package = Path(edgekit.__file__).parent
+    found = {
+        (path.relative_to(package).as_posix(), match[0])
+        for path in package.rglob("*.py")
+        for match in STARTS.finditer(path.read_text("utf-8"))
+    }
+    assert found == {
+        ("runtime/child.py", "sys.executable"),
+        ("runtime/child.py", "subprocess.Popen"),
+    }

@@ -1,0 +1,110 @@
+"""Commands in a folder whose files have the names of modules: none of them is imported, by no process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sysconfig
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import traps
+
+from edgekit.cli import COMMANDS
+
+RECIPE = """
+[data]
+train = "train.npz"
+validation = 0.25
+[model]
+name = "mlp"
+width = 0.25
+[training]
+epochs = 1
+batch_size = 32
+[tune]
+trials = 2
+objectives = ["int8_accuracy", "latency_ms"]
+[tune.search]
+"training.learning_rate" = {low = 1e-3, high = 3e-2, log = true}
+"""
+# A layer of the user's own file, which is the one file that is run.
+OWN = """
+from pathlib import Path
+Path(__file__).with_name("ran").touch()
+"""
+
+Edgekit = Callable[..., None]
+
+
+@pytest.fixture
+def edgekit(tmp_path: Path) -> Iterator[Edgekit]:
+    """`edgekit("inspect", path)`: the console script, in a folder of traps; what it writes is beside it."""
+    caught = traps.lay(tmp_path / "traps")
+    script = Path(sysconfig.get_path("scripts"), "edgekit")
+    variables = {**os.environ, "PYTHONPATH": "", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+    def run(*words: object) -> None:
+        done = subprocess.run(
+            [str(script), *map(str, words)],
+            cwd=tmp_path / "traps",
+            env=variables,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+
+    yield run
+    assert [path.name for path in caught.iterdir()] == []
+
+
+def test_commands_of_a_device(edgekit: Edgekit, models: Path, tmp_path: Path) -> None:
+    files = [models / "classifier.int8.tflite"]
+    x = np.random.default_rng(0).random((20, 8, 8, 1), np.float32)
+    np.savez(tmp_path / "s.npz", image=x, y=np.arange(20) % 5)
+    edgekit("devices", "list")
+    edgekit("doctor")
+    edgekit("inspect", files[0], "--json", "../inspection.json")
+    edgekit("inspect", models / "classifier.float32.onnx")
+    edgekit("run", files[0], "--samples", "../s.npz", "-o", "../out.npz")
+    edgekit("evaluate", files[0], "--samples", "../s.npz", "--json", "../evaluation.json")
+    edgekit("bench", *files, "--seconds", "0.01", "--json", "../bench.json")
+    edgekit("report", "../inspection.json", "../bench.json", "-o", "../report.md")
+
+
+@pytest.mark.slow
+def test_commands_of_a_desktop(edgekit: Edgekit, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).standard_normal((120, 6)).astype(np.float32)
+    np.savez(tmp_path / "train.npz", x=x, y=np.argmax(x[:, :3], axis=1))
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    (tmp_path / "own.py").write_text(OWN)
+    edgekit("train", "../recipe.toml", "-o", "../m.keras")
+    words = ["--calibration", "../train.npz", "--import", "../own.py"]
+    edgekit(
+        "export", "../m.keras", "-o", "../build", "--format", "tflite", "--format", "onnx", *words
+    )
+    assert (tmp_path / "ran").exists()
+    edgekit("golden", "../m.keras", "--samples", "../train.npz", "-o", "../golden.npz")
+    edgekit(
+        "compare", "../build/m.int8.tflite", "../build/m.float32.onnx", "--golden", "../golden.npz"
+    )
+
+
+@pytest.mark.slow
+def test_a_study_of_two_processes(edgekit: Edgekit, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).standard_normal((120, 6)).astype(np.float32)
+    np.savez(tmp_path / "train.npz", x=x, y=np.argmax(x[:, :3], axis=1))
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    edgekit("tune", "../recipe.toml", "-o", "../study", "--workers", "2")
+
+
+@pytest.mark.slow
+def test_the_demo(edgekit: Edgekit) -> None:
+    edgekit("demo", "-o", "../demo")
+
+
+def test_every_command_is_above() -> None:
+    source = Path(__file__).read_text("utf-8")
+    assert not [name for name in COMMANDS if f'edgekit("{name}"' not in source]
