@@ -35,10 +35,12 @@ def fields(content: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, i
         elif wire in _FIXED_BYTES:
             at += _FIXED_BYTES[wire]
         else:
-            raise ArtifactError(f"received wire type {wire} at byte {start}: not an ONNX file.")
+            raise ArtifactError(
+                f"received wire type {wire} at byte {start}: damaged, or of another format."
+            )
         if at > end:
             raise ArtifactError(
-                f"the field at byte {start} ends at byte {at} of {end}: damaged or no ONNX file."
+                f"the field at byte {start} ends at byte {at} of {end}: damaged, or of another format."
             )
         yield field, start, body, at
 
@@ -56,7 +58,7 @@ def varint(content: bytes, at: int, end: int) -> tuple[int, int]:
         at += 1
         if content[at - 1] < 0x80:
             return value, at
-    raise ArtifactError(f"an integer before byte {at} has no end: damaged or no ONNX file.")
+    raise ArtifactError(f"an integer before byte {at} has no end: damaged, or of another format.")
 
 
 def varint_bytes(value: int) -> bytes:

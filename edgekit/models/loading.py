@@ -25,8 +25,9 @@ from edgekit.models.links import refuse_links
 from edgekit.models.metadata import read
 from edgekit.models.objects import with_inputs
 from edgekit.models.quantizers import QUANTIZING_LAYERS, keras_kept, quantizers_known
+from edgekit.models.saved_model import refuse_reaching
 from edgekit.models.source import SourceModel, from_keras, from_saved_model
-from edgekit.models.trust import NETWORK_LAYERS, refuse_code, refuse_reaching, refuse_strangers
+from edgekit.models.trust import NETWORK_LAYERS, refuse_code, refuse_strangers
 
 _PURPOSE = "Loading a Keras model"
 
@@ -198,28 +199,16 @@ def load_saved_model(path: Path, trust_code: bool) -> Any:
         UntrustedCodeError: its graph reaches beyond the model and `trust_code` is false.
     """
     tf = require("tensorflow", "export", _PURPOSE)
-    proto = path / "saved_model.pb"
-    if not proto.is_file():
+    if not (path / "saved_model.pb").is_file():
         raise ArtifactError(f"{path}: a folder without saved_model.pb, expected a SavedModel.")
     if not trust_code:
-        refuse_reaching(path, _read_saved_model(proto))
+        refuse_reaching(path)
     try:
         return tf.saved_model.load(str(path))
     except Exception as error:
         raise ArtifactError(
             f"{path}: cannot be loaded as a SavedModel: {one_line(error)}"
         ) from error
-
-
-def _read_saved_model(proto: Path) -> Any:
-    message = require("google.protobuf.message", "export", _PURPOSE)
-    saved_model_pb2 = require("tensorflow.core.protobuf.saved_model_pb2", "export", _PURPOSE)
-    saved = saved_model_pb2.SavedModel()
-    try:
-        saved.ParseFromString(proto.read_bytes())
-    except message.DecodeError as error:
-        raise ArtifactError(f"{proto}: not a SavedModel ({error}).") from error
-    return saved
 
 
 def _read_config(artifact: Artifact) -> Any:

@@ -11,7 +11,7 @@ import pytest
 import edgekit
 
 PACKAGE = Path(edgekit.__file__).parent
-SCHEMAS = {"onnx_schema.py", "tflite_schema.py"}
+SCHEMAS = {"onnx_schema.py", "saved_model_schema.py", "tflite_schema.py"}
 # Methods and functions of the readers that take a field's number first.
 TAKE_A_FIELD = {
     "content",
