@@ -16,6 +16,7 @@ out, to see what it is good for; `--python` tries other versions of the interpre
 from __future__ import annotations
 
 import argparse
+import fcntl
 import importlib
 import json
 import os
@@ -314,34 +315,52 @@ def _serve(answer: Callable[[str], dict[str, Any]]) -> None:
         print(json.dumps(answer(line.strip())), file=replies, flush=True)
 
 
-def _forked(words: list[str], seconds: float) -> Any:
-    """`edgekit.runtime.child.run_in_child` without the start of an interpreter."""
+def _forked(words: list[str], limits: Any) -> Any:
+    """`edgekit.runtime.sandbox.run.run_sandboxed` without the start of an interpreter.
+
+    Without Landlock: the server that forks has read whatever it wanted already.
+    """
     from edgekit.runtime.child import Ended
+    from edgekit.runtime.limits import limit_process
+    from edgekit.runtime.sandbox.run import Sandboxed
+    from edgekit.runtime.sandbox.seccomp import refuse_all_else
+    from edgekit.runtime.sandbox.state import Sandbox
     from edgekit.runtime.trial import try_out
 
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        pid = os.fork()
-        if not pid:
-            code = 1
-            try:
-                os.setsid()
-                os.dup2(out.fileno(), 1)
-                os.dup2(err.fileno(), 2)
-                os.write(1, json.dumps(try_out(*words)).encode())
-                code = 0
-            finally:
-                os._exit(code)
-        waiting = os.pidfd_open(pid)
-        in_time = bool(select.select([waiting], [], [], seconds)[0])
-        os.close(waiting)
-        if not in_time:
-            os.killpg(pid, signal.SIGKILL)
-        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        texts = []
-        for stream in (out, err):
-            stream.seek(0)
+    # Files it may not write; pipes have room for what is said.
+    streams = [os.pipe() for _ in range(2)]
+    for _, writer in streams:
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 1 << 20)
+    pid = os.fork()
+    if not pid:
+        code = 1
+        try:
+            os.setsid()
+            for descriptor, (_, writer) in enumerate(streams, start=1):
+                os.dup2(writer, descriptor)
+            limit_process(limits.seconds, limits.memory_bytes)
+            held = {"seccomp": refuse_all_else(), "landlock": None}
+            os.write(1, json.dumps([held, try_out(*words)]).encode())
+            code = 0
+        finally:
+            os._exit(code)
+    waiting = os.pidfd_open(pid)
+    in_time = bool(select.select([waiting], [], [], 2 * limits.seconds)[0])
+    os.close(waiting)
+    if not in_time:
+        os.killpg(pid, signal.SIGKILL)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    texts = []
+    for reader, writer in streams:
+        os.close(writer)
+        with os.fdopen(reader, "rb") as stream:
             texts.append(stream.read().decode("utf-8", "replace"))
-        return Ended(code if in_time else None, *texts)
+    ended = Ended(code if in_time else None, *texts)
+    if ended.code != 0:
+        return Sandboxed(ended, False, None, None)
+    # The interpreter may have written to stdout before.
+    held, answer = json.loads(texts[0][texts[0].index('[{"seccomp"') :])
+    return Sandboxed(ended, True, answer, Sandbox(held["seccomp"], None))
 
 
 def serve_checks(structure: bool) -> None:
@@ -380,14 +399,14 @@ def serve_calls() -> None:
     import edgekit
     from edgekit.errors import EdgekitError
     from edgekit.runtime.random_inputs import random_inputs
-    from edgekit.runtime.trial import _values
+    from edgekit.runtime.trial import _inputs
 
     def call(path: str, ran: list[int]) -> None:
         with edgekit.load(path) as runner:
-            rng = np.random.default_rng(int(Path(path).stem))
+            shapes = {s.name: s.concrete_shape(2, 5) for s in runner.inputs}
             for seed in range(3):
                 kinds = ("any", "small", "odd")
-                raw = {s.name: _values(s, kinds[seed], (2, 5), rng) for s in runner.inputs}
+                raw = _inputs(runner.inputs, shapes, kinds[seed])
                 single = random_inputs(runner, seed)
                 for method, x in (
                     (runner.infer, single),

@@ -13,6 +13,7 @@ from edgekit.errors import MissingDependencyError, one_line, pip_install
 from edgekit.runtime.checkup import Checkup
 from edgekit.runtime.host import HostState
 from edgekit.runtime.onnx_session import sums_saturate
+from edgekit.runtime.sandbox.state import Sandbox
 from edgekit.runtime.suitability import suitability
 
 _SUMS = {
@@ -29,11 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     host = HostState.read()
     saturate, unknown = _saturate(host)
+    sandbox = Sandbox.offered()
     found = Checkup(
-        host, tuple(host.noise), tuple(_advice(host)), tuple(suitability(host)), saturate
+        host, tuple(host.noise), tuple(_advice(host)), tuple(suitability(host)), saturate, sandbox
     )
     lines = [f"{key:14} {value}" for key, value in _rows(host).items()]
     lines += [f"{'int8 ONNX':14} {unknown if saturate is None else _SUMS[saturate]}"]
+    lines += [f"{'sandbox':14} {sandbox}"]
     lines += [f"noise: {reason}" for reason in found.noise]
     lines += [f"advice: {line}" for line in found.advice]
     lines += [

@@ -195,7 +195,7 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
     # What was measured is told apart by what files declare, not by what can be inferred.
     found, shapes = _with_missing(obstacles_by_version(model), artifact), Shapes({})
     if artifact.format == "onnx":
-        shapes = shapes_of(artifact.path, artifact.size_bytes)
+        shapes = shapes_of(artifact)
         model = completed(model, shapes.known)
     scheme = metadata.recipe.get("scheme") if metadata else artifact.scheme
     operators = operators_of(model, scheme, fallbacks(metadata))
@@ -210,7 +210,7 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
         macs=_macs(model),
         weights=_weights(model),
         activations=_activations(model),
-        shapes=Inference(shapes.reason),
+        shapes=Inference(shapes.reason, shapes.sandbox),
         delegate=partitions_of(artifact, model),
         loadable_by=_versions(found, lambda obstacles: not obstacles),
         unmeasured_by=_versions(

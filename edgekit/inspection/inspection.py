@@ -10,6 +10,7 @@ from edgekit.document.record import LATER, Count, Document, Positive, Record
 from edgekit.formats.metadata import Metadata
 from edgekit.inspection.partitions import Partitions
 from edgekit.manifest import FloatOp
+from edgekit.runtime.sandbox.state import Sandbox
 from edgekit.tensor import Axis, QuantParams
 
 
@@ -86,9 +87,11 @@ class Inference(Record):
 
     Attributes:
         reason: why not, so that MACs and memory leave out what needs them; None if they were.
+        sandbox: what held the process that inferred them; None where none did.
     """
 
     reason: str | None
+    sandbox: Sandbox | None = field(default=None, metadata=LATER)
 
 
 @dataclass(frozen=True)

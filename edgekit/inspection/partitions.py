@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
@@ -10,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.artifact import Artifact
-from edgekit.document.record import Count, Record, renamed
+from edgekit.document.record import LATER, Count, Record, renamed
 from edgekit.errors import one_line
 from edgekit.formats.graph import Model, Shape
-from edgekit.runtime.child import run_in_child
-from edgekit.runtime.limits import Limits, limit_process
+from edgekit.runtime.limits import Limits
+from edgekit.runtime.sandbox.run import run_sandboxed
+from edgekit.runtime.sandbox.state import Sandbox
 from edgekit.runtime.shapes import allocated
+
+_LITERT = "ai_edge_litert.interpreter"
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,13 @@ class Partitions(Record):
         count: pieces that it runs; None if that is not known.
         outside: operators that stay with the interpreter's own kernels; None if unknown.
         reason: why nothing is known; None if it is.
+        sandbox: what held the process that asked; None where none answered.
     """
 
     count: Count | None = field(metadata=renamed("partitions"))
     outside: tuple[Outside, ...] | None
     reason: str | None = None
+    sandbox: Sandbox | None = field(default=None, metadata=LATER)
 
 
 def partitions_of(artifact: Artifact, model: Model) -> Partitions:
@@ -49,9 +53,9 @@ def partitions_of(artifact: Artifact, model: Model) -> Partitions:
         return Partitions(None, None, "ai-edge-litert is not installed")
     if model.main != 0:
         return Partitions(None, None, "the interpreter tells of the first graph alone")
-    answer = _ask("delegated", artifact.path, artifact.size_bytes)
+    answer, sandbox = _ask("delegated", artifact, _LITERT)
     if isinstance(answer, str):
-        return Partitions(None, None, answer)
+        return Partitions(None, None, answer, sandbox)
     operators = model.graphs[0].operators
     makers = {t.key: i for i, o in enumerate(operators) for t in o.outputs if t}
     inside: set[int] = set()
@@ -67,7 +71,7 @@ def partitions_of(artifact: Artifact, model: Model) -> Partitions:
             inside.add(makers[key])
             rest += [t.key for t in operators[makers[key]].inputs if t]
     outside = tuple(Outside(o.op, o.tensor) for i, o in enumerate(operators) if i not in inside)
-    return Partitions(len(answer), outside)
+    return Partitions(len(answer), outside, None, sandbox)
 
 
 @dataclass(frozen=True)
@@ -77,47 +81,50 @@ class Shapes:
     Attributes:
         known: dtype and shape of tensors, by name.
         reason: why nothing could be inferred; None if it could.
+        sandbox: what held the process that did; None where none answered.
     """
 
     known: dict[str, tuple[str, Shape]]
     reason: str | None = None
+    sandbox: Sandbox | None = None
 
 
-def shapes_of(path: Path, size_bytes: int) -> Shapes:
+def shapes_of(artifact: Artifact) -> Shapes:
     """Infer dtypes and shapes in a child process."""
     if find_spec("onnx") is None:
         return Shapes({}, "onnx is not installed")
-    answer = _ask("inferred", path, size_bytes)
+    answer, sandbox = _ask("inferred", artifact, "onnx")
     if isinstance(answer, str):
-        return Shapes({}, answer)
-    return Shapes({name: (dtype, tuple(shape)) for name, dtype, shape in answer})
+        return Shapes({}, answer, sandbox)
+    return Shapes({name: (dtype, tuple(shape)) for name, dtype, shape in answer}, None, sandbox)
 
 
-def _ask(function: str, path: Path, size_bytes: int) -> Any:
-    """What a function below answers in a child process, or in words why it did not."""
-    limits = Limits.of(size_bytes)
-    words = [str(path), str(limits.seconds), str(limits.memory_bytes)]
-    ended = run_in_child(
-        f"edgekit.inspection.partitions:{function}", words, seconds=2 * limits.seconds
+def _ask(function: str, artifact: Artifact, module: str) -> tuple[Any, Sandbox | None]:
+    """What a function below answers in a sandbox, or in words why it did not; and what held it."""
+    reads = [artifact.path, *filter(None, artifact.external.values())]
+    done = run_sandboxed(
+        f"edgekit.inspection.partitions:{function}",
+        [str(artifact.path)],
+        reads=reads,
+        limits=Limits.of(artifact.size_bytes),
+        imports=[module],
     )
-    try:
-        if ended.code == 0:
-            return json.loads(ended.out.splitlines()[-1])
-    except (IndexError, ValueError):
-        pass
-    how = "did not finish" if ended.code is None else f"ended with {ended.code}"
-    return f"a process that loads it {how}"
+    if done.answered:
+        return done.answer, done.sandbox
+    code = done.ended.code
+    return (
+        f"a process that loads it {'did not finish' if code is None else f'ended with {code}'}",
+        None,
+    )
 
 
-def delegated(path: str, seconds: str, memory: str) -> Any:
+def delegated(path: str) -> Any:
     """In the child: (inputs, outputs) of each partition."""
     from importlib import import_module
 
     from edgekit.runtime.tflite import native_path
 
-    module = import_module("ai_edge_litert.interpreter")
-
-    limit_process(int(seconds), int(memory))
+    module = import_module(_LITERT)
     try:
         interpreter = allocated(partial(module.Interpreter, model_path=native_path(path)))
     except (ValueError, RuntimeError) as error:
@@ -132,13 +139,12 @@ def delegated(path: str, seconds: str, memory: str) -> Any:
     ]
 
 
-def inferred(path: str, seconds: str, memory: str) -> Any:
+def inferred(path: str) -> Any:
     """In the child: [name, dtype, shape] of each tensor whose shape is found."""
     import onnx
 
     from edgekit.formats.onnx import read_onnx
 
-    limit_process(int(seconds), int(memory))
     # It takes bytes and gives an object.
     model = onnx.shape_inference.infer_shapes(Path(path).read_bytes())
     content = model.SerializeToString()

@@ -43,8 +43,9 @@ def load(
             that they are packed once and processes share them. For ``.tflite`` files on
             ``litert-compiled``, which is taken if `backend` is None.
         trust_code: let code that a Keras file holds (Lambda layers) run.
-        verify: check the structure of a ``.tflite`` or ``.onnx`` file and try it in a child
-            process first; for files that may be damaged or hostile. What passed is remembered.
+        verify: check the structure of a ``.tflite`` or ``.onnx`` file and try it in a sandboxed child
+            process first; for files that may be damaged or hostile. What passed is remembered. Of a
+            file that leaves axes open, a shape that was not tried is tried before it is run.
         imports: Python files that define layers of a Keras model's own: they are run first. A program
             that has registered its classes needs none.
 
@@ -71,10 +72,11 @@ def load(
         weight_cache,
         trust_code,
         imports,
+        verify and artifact.format in FORMATS,
     )
     if weight_cache and backend is None and artifact.format == "tflite":
         backend = "litert-compiled"
     backend = backend_of(artifact, backend)
-    if verify and artifact.format in FORMATS:
+    if options.verify:
         importlib.import_module("edgekit.runtime.verify").verify(artifact, backend, options)
     return open_file(artifact, backend, options)

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from edgekit.document.record import LATER, Document
 from edgekit.runtime.host import HostState
+from edgekit.runtime.sandbox.state import Sandbox
 from edgekit.runtime.suitability import Suitability
 
 
@@ -20,6 +21,7 @@ class Checkup(Document):
         schemes: how well files of each format and scheme run here.
         onnx_sums_saturate: whether onnxruntime's fast int8 kernels saturate on this processor; None
             without onnxruntime.
+        sandbox: what this kernel holds a process with that reads a file of others.
     """
 
     kind: ClassVar[str] = "host"
@@ -29,3 +31,4 @@ class Checkup(Document):
     advice: tuple[str, ...]
     schemes: tuple[Suitability, ...] = field(default=(), metadata=LATER)
     onnx_sums_saturate: bool | None = field(default=None, metadata=LATER)
+    sandbox: Sandbox | None = field(default=None, metadata=LATER)

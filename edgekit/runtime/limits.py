@@ -6,6 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+# What interpreters and numpy say when memory is refused to them.
+OUT_OF_MEMORY = ("bad_alloc", "MemoryError", "Unable to allocate", "Failed to allocate memory")
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -20,14 +23,19 @@ class Limits:
     memory_bytes: int
 
     @classmethod
-    def of(cls, size_bytes: int, threads: int = 1) -> Limits:
-        """What a file of this size may take: 30 s and 1 GiB or more, no more than the machine has."""
+    def of(cls, size_bytes: int, threads: int = 1, input_bytes: int = 0) -> Limits:
+        """What a file of this size may take: 30 s and 1 GiB or more, no more than the machine has.
+
+        Args:
+            size_bytes: of the file.
+            threads: that one inference may use.
+            input_bytes: of one inference's inputs, where they are the caller's own.
+        """
         # Each thread reserves a stack and a heap of its own, most of which it never touches.
-        memory = max(1 << 30, 16 * size_bytes) + (threads - 1) * (80 << 20)
+        memory = max(1 << 30, 16 * size_bytes, 64 * input_bytes) + (threads - 1) * (80 << 20)
         machine = _machine_memory()
-        return cls(
-            30 + 2 * size_bytes // 1_000_000, memory if machine is None else min(memory, machine)
-        )
+        seconds = 30 + 2 * (size_bytes + input_bytes) // 1_000_000
+        return cls(seconds, memory if machine is None else min(memory, machine))
 
 
 def _machine_memory() -> int | None:
@@ -40,9 +48,9 @@ def _machine_memory() -> int | None:
 
 
 def limit_process(seconds: int, memory_bytes: int) -> None:
-    """Hold this process to so much processor time and memory from here on, where the system can.
+    """Hold this process to so much processor time and memory from here on, and to files of no bytes.
 
-    Linux holds both, macOS the time alone, Windows neither: there the parent's clock ends a child.
+    Linux holds all three, macOS time and files, Windows none: there the parent's clock ends a child.
     """
     try:
         import resource
@@ -50,6 +58,7 @@ def limit_process(seconds: int, memory_bytes: int) -> None:
         return
     # SIGXCPU comes at the soft limit and says what happened; SIGKILL would not.
     bounds = [(resource.RLIMIT_CORE, 0, 0), (resource.RLIMIT_CPU, seconds, 5)]
+    bounds.append((resource.RLIMIT_FSIZE, 0, 0))
     taken = _address_space_pages()
     if taken is not None:
         space = taken * resource.getpagesize() + memory_bytes

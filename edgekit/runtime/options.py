@@ -30,6 +30,8 @@ class Options:
         weight_cache: keep XNNPACK's packed weights in the user's cache folder.
         trust_code: let code that a Keras file holds run.
         imports: Python files that define a Keras model's own layers, run before it is loaded.
+        verify: where a ``.tflite`` or ``.onnx`` file leaves axes open, try each shape in a child
+            process before it is run here; `edgekit.load` says so.
 
     Raises:
         UsageError: a number of threads that no machine starts, or options without a delegate.
@@ -41,6 +43,7 @@ class Options:
     weight_cache: bool = False
     trust_code: bool = False
     imports: Sequence[str] = ()
+    verify: bool = False
 
     def __post_init__(self) -> None:
         if type(self.threads) is not int or not 1 <= self.threads <= _MAX_THREADS:
@@ -63,4 +66,5 @@ class Options:
             "weight_cache": self.weight_cache,
             "trust_code": self.trust_code,
             "imports": list(self.imports),
+            "verify": self.verify,
         }

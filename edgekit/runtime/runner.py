@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
+import edgekit
 from edgekit.artifact import OBJECT, Artifact
 from edgekit.errors import ArtifactError, UsageError, nearest
 from edgekit.runtime.arrange import arrange, arrange_raw
@@ -130,6 +131,9 @@ class Runner(ABC):
             (spec.name, None if spec.dtype == "object" else spec.shape, np.dtype(spec.dtype))
             for spec in self.inputs
         ]
+        # Shapes that were tried in a child, where that is asked for and the file leaves axes open.
+        dynamic = any(None in spec.shape for spec in self.inputs)
+        self._tried: set[Any] | None = set() if dynamic and self.options.verify else None
         self._siblings[signature] = self
 
     def _rebind(self, **made: Any) -> None:
@@ -165,6 +169,8 @@ class Runner(ABC):
                     arrays.append(x)
         if not arrays or len(arrays) != len(expected):
             arrays = arrange(inputs, self.inputs)
+            if self._tried is not None:
+                self._try_first(arrays)
         encoders, decoders, names = self._encoders, self._decoders, self._output_names
         with self._lock:
             if self._closed:
@@ -203,6 +209,8 @@ class Runner(ABC):
                     arrays.append(x)
         if not arrays or len(arrays) != len(expected):
             arrays = arrange_raw(inputs, self.inputs)
+            if self._tried is not None:
+                self._try_first(arrays)
         names = self._output_names
         with self._lock:
             if self._closed:
@@ -455,6 +463,13 @@ class Runner(ABC):
             self._reopen()
         if self._closed:
             raise ArtifactError(f"{self.artifact.name}: the runner is closed. Load the file again.")
+
+    def _try_first(self, arrays: list[Any]) -> None:
+        """Have a child run these shapes before this process does."""
+        shapes = tuple(x.shape for x in arrays)
+        if self._tried is not None and shapes not in self._tried:
+            edgekit.part("verify-shapes")(self, shapes)
+            self._tried.add(shapes)
 
     def _failed(self, error: Exception) -> ArtifactError:
         return ArtifactError(f"{self.artifact.name}: the inference failed: {error}")

@@ -8,24 +8,30 @@ import json
 import platform
 import signal
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 import edgekit
 from edgekit.artifact import Artifact
 from edgekit.errors import ArtifactError, UsageError
-from edgekit.files import cache_folder, sha256_of
+from edgekit.files import atomic, cache_folder, sha256_of
 from edgekit.formats.tflite_check import tflite_fault
 from edgekit.runtime.backends import module_of
 from edgekit.runtime.causes import cause
-from edgekit.runtime.child import Ended, run_in_child
-from edgekit.runtime.limits import Limits
-from edgekit.runtime.options import Options
+from edgekit.runtime.limits import OUT_OF_MEMORY, Limits
+from edgekit.runtime.options import NO_DELEGATE, Options
+from edgekit.runtime.sandbox.run import Sandboxed, run_sandboxed
+from edgekit.runtime.sandbox.state import Sandbox
 
-# What interpreters and numpy say when memory is refused to them.
-_OUT_OF_MEMORY = ("bad_alloc", "MemoryError", "Unable to allocate", "Failed to allocate memory")
+if TYPE_CHECKING:
+    from edgekit.runtime.runner import Runner
+
 _ADVICE = (
     "The file is damaged or hostile; it was not loaded. Get it anew or make it again; if you trust it "
     "as it is: verify=False (--no-verify)."
@@ -41,13 +47,46 @@ _GREEDY = (_LATE, _WANTED, "SIGKILL")
 _ENVIRONMENT = {"MALLOC_PERTURB_": "165"}
 
 
-# Runs `try_out` with these words, and stops it after so many seconds.
-Trial = Callable[[list[str], float], Ended]
+# What JSON of another kind than was expected raises.
+_MALFORMED = (ValueError, KeyError, TypeError, AttributeError)
+
+# Runs `try_out` with these words.
+Trial = Callable[[list[str], Limits], Sandboxed]
 
 
-def _in_a_fresh_process(words: list[str], seconds: float) -> Ended:
-    function = "edgekit.runtime.trial:try_out"
-    return run_in_child(function, words, seconds=seconds, environment=_ENVIRONMENT)
+@dataclass(frozen=True)
+class Evidence:
+    """What a trial showed.
+
+    Attributes:
+        ran: (signature, shape by input) of what ran well; None stands for a file without signatures.
+        sandbox: what held the child, beside its limits.
+    """
+
+    ran: tuple[tuple[str | None, dict[str, tuple[int, ...]]], ...]
+    sandbox: Sandbox
+
+    def to_json(self) -> dict[str, Any]:
+        return {"ran": self.ran, "sandbox": self.sandbox.to_json()}
+
+    @classmethod
+    def of_json(cls, content: Any) -> Evidence:
+        """What `to_json` gave.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError: it is something else.
+        """
+        held = content["sandbox"]
+        return cls(
+            tuple(
+                (
+                    signature and str(signature),
+                    {str(name): tuple(map(int, shape)) for name, shape in shapes.items()},
+                )
+                for signature, shapes in content["ran"]
+            ),
+            Sandbox(bool(held["seccomp"]), held["landlock"] and int(held["landlock"])),
+        )
 
 
 def verify(
@@ -56,13 +95,17 @@ def verify(
     options: Options,
     *,
     limits: Limits | None = None,
-    trial: Trial = _in_a_fresh_process,
-) -> None:
-    """Check the file's structure, then load and run it in a child process with limited resources.
+    asked: tuple[str | None, Mapping[str, Sequence[int]]] | None = None,
+    trial: Trial | None = None,
+) -> Evidence:
+    """Check the file's structure, then load and run it in a sandboxed child process.
 
-    The child runs it on zeros, random values, the extremes of its dtypes, NaN and infinities, and
-    on several shapes where the file has dynamic dimensions. What passes is remembered in the user's cache
-    folder by the sha256 of the file and its external data, backend, versions, machine and options.
+    The child runs it on zeros, ones, random values, large ones, the extremes of its dtypes, NaN and
+    infinities, and in several shapes where the file leaves axes open. It passes with evidence alone: shapes
+    that it ran in, with finite values, within its limits. A file that leaves axes open and takes none of the
+    shapes that were tried has none; a runner then asks about its own (`verify_shapes`). Evidence is
+    remembered in the user's cache folder by the sha256 of the file and its external data, backend, versions,
+    machine and options.
 
     The bytes are read once for check and hash, and hashed again after the trial. Whoever can write
     to the file between this and its load, or while it is mapped, can still put another in its
@@ -74,6 +117,7 @@ def verify(
         backend: the backend that will load it, as in `edgekit.load`.
         options: how it will be run.
         limits: what the trial may take; `Limits.of` the file's size if None.
+        asked: signature and shapes to try alone.
         trial: what runs the trial.
 
     Raises:
@@ -86,14 +130,17 @@ def verify(
     version = importlib.import_module(module_of(backend).partition(".")[0]).__version__
     files = replace(artifact)
     words = (files.sha256, backend, version, f"edgekit-{edgekit.__version__}", platform.machine())
+    # Packed weights are written, which a trial may not.
+    how = json.dumps(replace(options, verify=False, weight_cache=False).to_json())
+    question = json.dumps(asked)
+    asking = hashlib.sha256(f"{how} {question}".encode()).hexdigest()[:16]
     # An external file that is not there, or may not be read, has no hash.
     whole = None not in files.external.values()
-    run_how = hashlib.sha256(json.dumps(options.to_json()).encode()).hexdigest()[:16]
     folder = cache_folder("verified") if whole else None
-    # An empty file that says that the trial passed.
-    marker = folder / "-".join((*words, run_how)) if folder is not None else None
-    if marker is not None and marker.exists():
-        return
+    marker = folder / "-".join((*words, asking)) if folder is not None else None
+    known = _remembered(marker)
+    if known is not None:
+        return known
     fault = tflite_fault(data) if artifact.format == "tflite" else None
     if not data or fault:
         raise ArtifactError(
@@ -102,23 +149,80 @@ def verify(
         )
     limits = limits or Limits.of(files.size_bytes, options.threads)
     del data
-    how = json.dumps(options.to_json())
-    trial_words = [str(path), backend, how, str(limits.seconds), str(limits.memory_bytes)]
-    ended = trial(trial_words, 2 * limits.seconds)
-    refusal = _refusal(ended, limits)
+    trial = trial or _sandboxed(files, backend, options)
+    done = trial([str(path), backend, how, question], limits)
+    refusal = _refusal(done, limits)
     if refusal:
-        known = cause(refusal) is not None and refusal.startswith(_REFUSED)
-        advice = "It was not loaded." if known else _ADVICE
+        known_cause = cause(refusal) is not None and refusal.startswith(_REFUSED)
+        advice = "It was not loaded." if known_cause else _ADVICE
         if refusal.startswith(_GREEDY):
             advice = _TOO_MUCH
-        raise ArtifactError(f"{path}: {refusal} (a trial on {backend} {version}). {advice}")
+        at = "" if asked is None else f" with inputs of {_shown(asked[1])}"
+        raise ArtifactError(f"{path}: {refusal} (a trial on {backend} {version}{at}). {advice}")
     if sha256_of(path) != sha256 or replace(artifact).sha256 != files.sha256:
         raise ArtifactError(f"{path}: changed while it was being verified. Load it again.")
-    if marker is not None:
+    evidence = _evidence(done)
+    if marker is not None and evidence.ran:
         # Read-only and full disks are no reason not to load: the trial is made again next time.
         with suppress(OSError):
             marker.parent.mkdir(parents=True, exist_ok=True)
-            marker.touch()
+            with atomic(marker) as fresh:
+                fresh.write_text(json.dumps(evidence.to_json()), "utf-8")
+    return evidence
+
+
+def verify_shapes(runner: Runner, shapes: Sequence[tuple[int, ...]]) -> None:
+    """Have a child run shapes of a runner's inputs, in their order, if none has.
+
+    Raises:
+        ArtifactError: as `verify`.
+    """
+    options, backend = runner.options, runner.backend.name
+    named = {spec.name: shape for spec, shape in zip(runner.inputs, shapes)}
+    given = (runner.signature, named)
+    if given in verify(runner.artifact, backend, options).ran:
+        return
+    input_bytes = sum(
+        prod(shape) * np.dtype(spec.dtype).itemsize for spec, shape in zip(runner.inputs, shapes)
+    )
+    limits = Limits.of(replace(runner.artifact).size_bytes, options.threads, input_bytes)
+    verify(runner.artifact, backend, options, limits=limits, asked=given)
+
+
+def _sandboxed(artifact: Artifact, backend: str, options: Options) -> Trial:
+    reads = [artifact.path, *filter(None, artifact.external.values())]
+    # A delegate is the caller's own code, and opens its accelerator.
+    confined = options.delegate in (None, NO_DELEGATE)
+
+    def trial(words: list[str], limits: Limits) -> Sandboxed:
+        return run_sandboxed(
+            "edgekit.runtime.trial:try_out",
+            words,
+            reads=reads,
+            limits=limits,
+            imports=[module_of(backend)],
+            environment=_ENVIRONMENT,
+            confined=confined,
+        )
+
+    return trial
+
+
+def _remembered(marker: Path | None) -> Evidence | None:
+    """The evidence that a file of the cache holds; None where it holds none."""
+    try:
+        return Evidence.of_json(json.loads(marker.read_bytes())) if marker is not None else None
+    except (OSError, *_MALFORMED):
+        return None
+
+
+def _evidence(done: Sandboxed) -> Evidence:
+    assert done.sandbox is not None, "it answered"
+    return Evidence.of_json({**done.answer, "sandbox": done.sandbox.to_json()})
+
+
+def _shown(shapes: Mapping[str, Sequence[int]]) -> str:
+    return ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
 
 
 def _content(path: Path) -> bytes:
@@ -131,8 +235,9 @@ def _content(path: Path) -> bytes:
         raise ArtifactError(f"{path}: cannot be read: {error.strerror}.") from error
 
 
-def _refusal(ended: Ended, limits: Limits) -> str | None:
+def _refusal(done: Sandboxed, limits: Limits) -> str | None:
     """Why the trial failed, in words; None if it passed."""
+    ended = done.ended
     late = f"{_LATE} in {limits.seconds} s"
     greedy = f"{_WANTED} more than {limits.memory_bytes // 1_000_000} MB of memory"
     # Not every system has the signal.
@@ -141,25 +246,23 @@ def _refusal(ended: Ended, limits: Limits) -> str | None:
         return late
     said = ended.err.strip()[-500:]
     if name:
-        if any(word in said for word in _OUT_OF_MEMORY):
+        if any(word in said for word in OUT_OF_MEMORY):
             return greedy
         if name == "SIGKILL":
             return (
                 f"{name} ended the interpreter, most likely because the machine ran out of memory"
             )
         return f"crashed the interpreter with {name}"
-    lines = ended.out.splitlines()
     try:
-        answer = json.loads(lines[-1])
-        refused = answer["refused"]
-    except (IndexError, ValueError, TypeError, KeyError):
+        refused = done.answer["refused"]
+        if refused is None:
+            _evidence(done)
+    except _MALFORMED:
         return f"ended the interpreter with code {ended.code}: {said}"
-    if ended.code:
-        return f"ended the interpreter with code {ended.code}: {said}"
-    if refused and any(word in refused for word in _OUT_OF_MEMORY):
+    if refused and any(word in refused for word in OUT_OF_MEMORY):
         return greedy
-    if answer.get("usage"):
-        raise UsageError(answer["usage"])
+    if done.answer.get("usage"):
+        raise UsageError(done.answer["usage"])
     return f"{_REFUSED} {refused}" if refused else None
 
 

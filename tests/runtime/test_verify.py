@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,11 +22,13 @@ from edgekit.errors import ArtifactError
 from edgekit.runtime import verify as module
 from edgekit.runtime.child import Ended, run_in_child
 from edgekit.runtime.options import Options
+from edgekit.runtime.sandbox.run import Sandboxed
+from edgekit.runtime.sandbox.state import Sandbox
 from edgekit.runtime.verify import Limits, verify
 
 HOSTILE = Path(__file__).parent / "hostile"
 FUZZER = Path(__file__).parents[2] / "benchmarks" / "fuzz_models.py"
-PASSED = Ended(0, '{"refused": null}\n', "")
+RAN: list[Any] = [[None, {"image": [1, 8, 8, 1]}]]
 
 BACKENDS = {
     ".tflite": "litert" if find_spec("ai_edge_litert") else "tflite-runtime",
@@ -45,15 +48,25 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 class Trials:
     """Stands for the child: counts, and ends as told."""
 
-    def __init__(self, ended: Ended = PASSED, then: Callable[[], object] = lambda: None) -> None:
+    def __init__(
+        self, done: Sandboxed | None = None, then: Callable[[], object] = lambda: None
+    ) -> None:
         self.words: list[list[str]] = []
-        self._ended = ended
+        self._done = done or answered({"refused": None, "ran": RAN})
         self._then = then
 
-    def __call__(self, words: list[str], _: float) -> Ended:
+    def __call__(self, words: list[str], _: Limits) -> Sandboxed:
         self.words.append(words)
         self._then()
-        return self._ended
+        return self._done
+
+
+def answered(answer: Any) -> Sandboxed:
+    return Sandboxed(Ended(0, "", ""), True, answer, Sandbox(True, 7))
+
+
+def ended(code: int | None, err: str = "") -> Sandboxed:
+    return Sandboxed(Ended(code, "", err), False, None, None)
 
 
 def check(path: Path, trials: Trials | None = None, threads: int = 1) -> None:
@@ -90,7 +103,7 @@ def test_what_passed_is_remembered(models: Path, ending: str, cache: Path, tmp_p
     assert len(trials.words) == 1
     (marker,) = cache.iterdir()
     assert marker.name.startswith(Artifact.of(path).sha256)
-    assert marker.stat().st_size == 0
+    assert json.loads(marker.read_text())["ran"] == RAN
 
     # By its bytes, not by its name; for one number of threads.
     copy = tmp_path / f"other{ending}"
@@ -121,7 +134,7 @@ def test_a_remembered_file_starts_no_process(models: Path, monkeypatch: pytest.M
 
 def test_what_failed_is_not_remembered(models: Path, cache: Path) -> None:
     for _ in range(2):
-        trials = Trials(Ended(-signal.SIGSEGV, "", ""))
+        trials = Trials(ended(-signal.SIGSEGV))
         with pytest.raises(ArtifactError):
             check(models / "classifier.int8.tflite", trials)
         assert len(trials.words) == 1
@@ -151,34 +164,30 @@ KNOWN = r"\(a trial on \S+ \S+\)\. It was not loaded\.$"
 
 
 @pytest.mark.parametrize(
-    ("ended", "message"),
+    ("done", "message"),
     [
-        (Ended(-signal.SIGSEGV, "", ""), f"crashed the interpreter with SIGSEGV {LIMITS}"),
-        (Ended(-signal.SIGBUS, "", ""), f"crashed the interpreter with SIGBUS {LIMITS}"),
-        (Ended(-signal.SIGKILL, "", ""), "SIGKILL ended the interpreter, most likely because"),
-        (Ended(None, "", ""), f"did not finish in 30 s {LIMITS}"),
-        (Ended(-signal.SIGXCPU, "", ""), "did not finish in 30 s"),
-        (
-            Ended(-signal.SIGABRT, "", "what(): std::bad_alloc"),
-            r"wanted more than \d+ MB of memory",
-        ),
-        (Ended(0, '{"refused": "MemoryError: "}', ""), r"wanted more than \d+ MB of memory"),
-        (Ended(0, 'noise\n{"refused": "no such op"}', ""), f"was refused: no such op {LIMITS}"),
-        (Ended(0, '{"refused": "unresolved custom op: X."}', ""), f"was refused: .*X\\. {KNOWN}"),
-        (Ended(None, "", ""), r".* The file is too much for this machine, or hostile"),
-        (Ended(0, "", ""), "ended the interpreter with code 0: "),
-        (Ended(3, '{"refused": null}', "late"), "ended the interpreter with code 3: late"),
-        (Ended(0, "[]", ""), "ended the interpreter with code 0"),
-        (
-            Ended(1, "Traceback", "ImportError: x"),
-            "ended the interpreter with code 1: ImportError: x",
-        ),
+        (ended(-signal.SIGSEGV), f"crashed the interpreter with SIGSEGV {LIMITS}"),
+        (ended(-signal.SIGBUS), f"crashed the interpreter with SIGBUS {LIMITS}"),
+        (ended(-signal.SIGKILL), "SIGKILL ended the interpreter, most likely because"),
+        (ended(None), f"did not finish in 30 s {LIMITS}"),
+        (ended(-signal.SIGXCPU), "did not finish in 30 s"),
+        (ended(-signal.SIGABRT, "what(): std::bad_alloc"), r"wanted more than \d+ MB of memory"),
+        (answered({"refused": "MemoryError: "}), r"wanted more than \d+ MB of memory"),
+        (answered({"refused": "no such op"}), f"was refused: no such op {LIMITS}"),
+        (answered({"refused": "unresolved custom op: X."}), f"was refused: .*X\\. {KNOWN}"),
+        (ended(None), r".* The file is too much for this machine, or hostile"),
+        (ended(0), "ended the interpreter with code 0: "),
+        (ended(3, "late"), "ended the interpreter with code 3: late"),
+        (answered([]), "ended the interpreter with code 0"),
+        (answered({"refused": None}), "ended the interpreter with code 0"),
+        (answered({"refused": None, "ran": [["x"]]}), "ended the interpreter with code 0"),
+        (ended(1, "ImportError: x"), "ended the interpreter with code 1: ImportError: x"),
     ],
 )
-def test_how_a_trial_ends(models: Path, ended: Ended, message: str) -> None:
+def test_how_a_trial_ends(models: Path, done: Sandboxed, message: str) -> None:
     path = models / "classifier.int8.tflite"
     with pytest.raises(ArtifactError, match=re.escape(f"{path}: ") + message):
-        check(path, Trials(ended))
+        check(path, Trials(done))
 
 
 @pytest.mark.parametrize(
@@ -273,3 +282,175 @@ def test_a_slice_of_the_fuzzer() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "60 mutants, seed 1" in done.stdout
     assert "broken: 0" in done.stdout
+
+
+def onnx_file(
+    path: Path, nodes: list[Any], shape: list[Any], dtype: int = 1, **inputs: Any
+) -> Path:
+    """A file of one output ``y``; `inputs` are (dtype, shape), ``x`` unless told otherwise."""
+    onnx = needs.package("onnx")
+    given = inputs or {"x": (dtype, shape)}
+    graph = onnx.helper.make_graph(
+        nodes,
+        "g",
+        [onnx.helper.make_tensor_value_info(name, *what) for name, what in given.items()],
+        [onnx.helper.make_tensor_value_info("y", dtype, None)],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def constant(name: str, value: Any) -> Any:
+    onnx = needs.package("onnx")
+    tensor = onnx.numpy_helper.from_array(np.asarray(value), name)
+    return onnx.helper.make_node("Constant", [], [name], value=tensor)
+
+
+def in_rows_of(width: int, path: Path) -> Path:
+    """Takes any number of values that `width` divides."""
+    onnx = needs.package("onnx")
+    rows = onnx.helper.make_node("Reshape", ["x", "to"], ["y"])
+    return onnx_file(path, [constant("to", [-1, width]), rows], [None, None])
+
+
+def memory_of_this_process() -> int:
+    return int(re.findall(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[0])
+
+
+def test_a_file_that_took_no_shape_is_not_remembered(tmp_path: Path, cache: Path) -> None:
+    needs.package("onnxruntime")
+    path = in_rows_of(7, tmp_path / "m.onnx")
+    # 7 divides 2 x 224.
+    assert [shapes["x"] for _, shapes in verified(path).ran] == [(1, 224)]
+    path = in_rows_of(11, tmp_path / "n.onnx")
+    before = sorted(cache.iterdir())
+    assert verified(path).ran == ()
+    assert sorted(cache.iterdir()) == before
+
+
+def verified(path: Path) -> Any:
+    return verify(Artifact.of(path), BACKENDS[path.suffix], Options(verify=True))
+
+
+def test_shapes_are_tried_before_they_are_run(tmp_path: Path, cache: Path) -> None:
+    needs.package("onnxruntime")
+    with edgekit.load(in_rows_of(11, tmp_path / "m.onnx"), verify=True) as runner:
+        assert runner.infer({"x": np.ones((1, 11), np.float32)})["y"].shape == (1, 11)
+        (marker,) = cache.iterdir()
+        assert json.loads(marker.read_text())["ran"] == [[None, {"x": [1, 11]}]]
+        runner.infer({"x": np.zeros((1, 11), np.float32)})
+        runner.infer_raw({"x": np.ones((2, 11), np.float32)})
+        assert len(list(cache.iterdir())) == 2
+        with pytest.raises(ArtifactError, match=r"(?s)was refused: .*with inputs of x \[1, 12\]"):
+            runner.infer({"x": np.ones((1, 12), np.float32)})
+        assert len(list(cache.iterdir())) == 2
+
+
+def test_a_shape_that_takes_all_memory_takes_the_childs(tmp_path: Path) -> None:
+    """At the shapes that a trial has, it is harmless."""
+    onnx = needs.package("onnx")
+    needs.package("onnxruntime")
+    node = onnx.helper.make_node
+    nodes = [
+        constant("limit", np.int64(90)),
+        constant("last", np.int64([1])),
+        constant("huge", np.int64([1 << 17, 1 << 15])),
+        constant("small", np.int64([1, 1])),
+        constant("zero", np.float32([[0]])),
+        node("Shape", ["x"], ["shape"]),
+        node("Gather", ["shape", "last"], ["width"]),
+        node("Greater", ["width", "limit"], ["wide"]),
+        node("Where", ["wide", "huge", "small"], ["sizes"]),
+        node("Expand", ["zero", "sizes"], ["grown"]),
+        node("ReduceSum", ["grown"], ["sum"], keepdims=0),
+        node("Add", ["x", "sum"], ["y"]),
+    ]
+    path = onnx_file(tmp_path / "m.onnx", nodes, [None, None])
+    with edgekit.load(path, verify=True) as runner:
+        runner.infer({"x": np.ones((1, 8), np.float32)})
+        before = memory_of_this_process()
+        with pytest.raises(ArtifactError, match=r"wanted more than \d+ MB .*with inputs of x"):
+            runner.infer({"x": np.ones((1, 91), np.float32)})
+        assert memory_of_this_process() < before + 100_000
+
+
+def test_memory_by_values_is_refused(tmp_path: Path) -> None:
+    onnx = needs.package("onnx")
+    needs.package("onnxruntime")
+    nodes = [constant("one", np.float32([[1]])), onnx.helper.make_node("Tile", ["one", "x"], ["y"])]
+    path = onnx_file(tmp_path / "m.onnx", nodes, [], x=(7, [2]))
+    with pytest.raises(ArtifactError, match=r"wanted more than \d+ MB of memory"):
+        edgekit.load(path, verify=True)
+
+
+@pytest.mark.slow
+def test_a_loop_without_an_end_is_refused(tmp_path: Path) -> None:
+    onnx = needs.package("onnx")
+    needs.package("onnxruntime")
+    value = onnx.helper.make_tensor_value_info
+    body = onnx.helper.make_graph(
+        [
+            onnx.helper.make_node("Identity", ["go"], ["goes"]),
+            onnx.helper.make_node("Identity", ["held"], ["keeps"]),
+        ],
+        "body",
+        [value("n", 7, []), value("go", 9, []), value("held", 1, None)],
+        [value("goes", 9, []), value("keeps", 1, None)],
+    )
+    nodes = [
+        constant("true", np.bool_(True)),
+        onnx.helper.make_node("Loop", ["", "true", "x"], ["y"], body=body),
+    ]
+    path = onnx_file(tmp_path / "m.onnx", nodes, [None, 2])
+    limits = Limits(2, 1 << 30)
+    with pytest.raises(ArtifactError, match="did not finish in 2 s"):
+        verify(Artifact.of(path), "onnxruntime", Options(), limits=limits)
+
+
+def test_values_that_are_not_finite_prove_nothing(tmp_path: Path) -> None:
+    onnx = needs.package("onnx")
+    needs.package("onnxruntime")
+    nodes = [
+        constant("zero", np.float32(0)),
+        onnx.helper.make_node("Div", ["zero", "zero"], ["nan"]),
+    ]
+    nodes.append(onnx.helper.make_node("Add", ["x", "nan"], ["y"]))
+    with pytest.raises(ArtifactError, match="not finite for zeros, ones and small values"):
+        edgekit.load(onnx_file(tmp_path / "m.onnx", nodes, [1, 2]), verify=True)
+
+
+def test_weights_beside_a_file_are_read_in_the_sandbox(tmp_path: Path, cache: Path) -> None:
+    onnx = needs.package("onnx")
+    needs.package("onnxruntime")
+    model = onnx.load(Path(__file__).parents[1] / "models" / "classifier.float32.onnx")
+    path = tmp_path / "m.onnx"
+    onnx.save(model, path, save_as_external_data=True, location="w.bin")
+    edgekit.load(path, verify=True).close()
+    (marker,) = cache.iterdir()
+    assert json.loads(marker.read_text())["sandbox"] == Sandbox.offered().to_json()
+
+
+def test_state_of_one_signature_does_not_spoil_another(models: Path) -> None:
+    edgekit.load(models / "ledger.float32.tflite", verify=True).close()
+
+
+def test_a_damaged_memory_is_tried_again(models: Path, cache: Path) -> None:
+    trials = Trials()
+    check(models / "classifier.int8.tflite", trials)
+    (marker,) = cache.iterdir()
+    for content in ("", "[]", '{"ran": 3, "sandbox": {}}'):
+        marker.write_text(content)
+        check(models / "classifier.int8.tflite", trials)
+    assert len(trials.words) == 4
+
+
+def test_a_runner_keeps_to_it_in_another_process(tmp_path: Path) -> None:
+    import pickle
+
+    needs.package("onnxruntime")
+    with edgekit.load(in_rows_of(11, tmp_path / "m.onnx"), verify=True) as runner:
+        twin = pickle.loads(pickle.dumps(runner))
+    with pytest.raises(ArtifactError, match="a trial on"):
+        twin.infer({"x": np.ones((1, 12), np.float32)})
