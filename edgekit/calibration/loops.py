@@ -110,7 +110,7 @@ class _Graph:
     def _held(self, index: int) -> NDArray[Any] | None:
         """A tensor's values; None for one that holds none, as the rows before a loop's first step."""
         try:
-            return self._interpreter.get_tensor(index)
+            return np.asarray(self._interpreter.get_tensor(index))
         except ValueError as error:
             if "Invalid tensor size" not in str(error):
                 raise

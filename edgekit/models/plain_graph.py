@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -106,7 +107,7 @@ def _changes(message: Any) -> Iterator[Callable[[], None]]:
         if field.message_type is not None:
             if field.message_type.GetOptions().map_entry:
                 if field.name == "attr" and _COMPILED in value and value[_COMPILED].b:
-                    yield lambda attributes=value: attributes.pop(_COMPILED)
+                    yield partial(value.pop, _COMPILED)
                 inner = field.message_type.fields_by_name["value"]
                 several = list(value.values()) if inner.message_type is not None else []
             if field.message_type.full_name == "tensorflow.FullTypeDef":
@@ -116,7 +117,7 @@ def _changes(message: Any) -> Iterator[Callable[[], None]]:
         elif field.enum_type is not None and field.enum_type.full_name == "tensorflow.DataType":
             for place, each in enumerate(several):
                 if each in _OTHER:
-                    yield lambda f=field, p=place: _set(message, f, p)
+                    yield partial(_set, message, field, place)
 
 
 def _forget_full_types(graph: Any) -> None:

@@ -179,7 +179,9 @@ def _without_variables(function: Any) -> Any:
         return None
     try:
         constant = module.convert_variables_to_constants_v2(function, lower_control_flow=False)
-        if any("PartitionedCall" in operation.type for operation in constant.graph.get_operations()):
+        if any(
+            "PartitionedCall" in operation.type for operation in constant.graph.get_operations()
+        ):
             # Loops in functions of a SavedModel keep those from being written out unasked.
             constant = module.convert_variables_to_constants_v2(
                 function, lower_control_flow=False, aggressive_inlining=True

@@ -287,7 +287,9 @@ def _split(tf: Any, operation: Any) -> Lowered | None:
 
 
 # What gates of recurrent layers are made of.
-_OF_GATES = frozenset({"AddV2", "BiasAdd", "Elu", "Identity", "Maximum", "Minimum", "Mul", "RealDiv"})
+_OF_GATES = frozenset(
+    {"AddV2", "BiasAdd", "Elu", "Identity", "Maximum", "Minimum", "Mul", "RealDiv"}
+)
 _OF_GATES |= {"Relu", "Relu6", "Selu", "Sigmoid", "Softplus", "Softsign", "Sub", "Tanh"}
 
 
