@@ -62,6 +62,7 @@ class TfliteProbe:
         file: read once; the numbers that it holds now are run.
         only: the names of tensors to show; all by default.
         loops: show the tensors inside of loops too, which are run once more to that end.
+        delegate: let the interpreter's own choice of fast kernels (XNNPACK) run what they can.
 
     Raises:
         RuntimeError, ValueError: no kernel takes the file.
@@ -69,9 +70,16 @@ class TfliteProbe:
     """
 
     def __init__(
-        self, file: TfliteFile, only: Collection[str] | None = None, *, loops: bool = False
+        self,
+        file: TfliteFile,
+        only: Collection[str] | None = None,
+        *,
+        loops: bool = False,
+        delegate: bool = True,
     ) -> None:
         interpreter_module = require("ai_edge_litert.interpreter", "export", _PURPOSE)
+        kinds = interpreter_module.OpResolverType
+        resolver = kinds.AUTO if delegate else kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         with warnings.catch_warnings():
             # Says that keeping every tensor takes memory.
             warnings.simplefilter("ignore", UserWarning)
@@ -80,6 +88,7 @@ class TfliteProbe:
                 model_content=bytes(file.content),
                 num_threads=1,
                 experimental_preserve_all_tensors=True,
+                experimental_op_resolver_type=resolver,
             )
             self._interpreter = allocated(make)
         signature = next(iter(self._interpreter._get_full_signature_list().values()))

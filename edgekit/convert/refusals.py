@@ -48,6 +48,7 @@ KINDS: dict[str, str] = {
     "one name at both ends": r"an input and an output are both called",
     "the converter died": r"TensorFlow's converter died of it",
     "the interpreter died": r"itself died of it",
+    "scales too far apart": r"XNNPACK, the interpreter's fast kernels, takes no file",
     "the interpreter lacks a kernel": r"the interpreter has no kernel for \w+ in \w+",
     "it does not follow its model": r"was made, but does not answer as the model does",
     "a kernel ends the inference": r"the kernel for \w+ in \w+ ends the first inference",
@@ -199,6 +200,12 @@ def load_reason(error: BaseException, scheme: str, tensors: Sequence[str] = ()) 
     if kernel is None or scheme == "float32":
         return f"was made, but does not load: {one_line(error)}"
     number, op, step = int(kernel[1]), kernel[2], kernel[3]
+    if op == "TfLiteXNNPackDelegate":
+        return (
+            f"was made, but XNNPACK, the interpreter's fast kernels, takes no file with its scales: in "
+            f"{scheme} some layer's inputs and outputs differ too much in size. Bring the inputs to one "
+            "scale before the model, or use float32, float16 or dynamic."
+        )
     what = (
         f"the interpreter has no kernel for {op} in {scheme}"
         if step == "prepare"

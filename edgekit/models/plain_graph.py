@@ -94,13 +94,13 @@ def plain(function: Any) -> Signature:
     return Signature(call, inputs, outputs, (), rounds)
 
 
-def _changes(message: Any) -> Iterator[Callable[[], None]]:
+def _changes(message: Any) -> Iterator[Callable[[], object]]:
     """For each place of a graph that names another float, or holds one, what makes it float32; and for each
     mark of a function for XLA, what takes it away."""
     name = message.DESCRIPTOR.full_name
     if name == "tensorflow.TensorProto":
         if message.dtype in _OTHER:
-            yield lambda: _widen(message)
+            yield partial(_widen, message)
         return
     for field, value in message.ListFields():
         several = list(value) if field.is_repeated else [value]

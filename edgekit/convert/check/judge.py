@@ -25,6 +25,8 @@ WARNED_DB, REFUSED_DB = 15.0, 5.0
 # Shares of arg-maxes or integers that are kept.
 _WARNED_KEPT, _REFUSED_KEPT = 0.75, 0.5
 _LISTED = 20
+# By so much of its own size a number may differ in any case: this many times float32's last bit.
+_LAST_BITS = 2
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,10 @@ def max_error(expected: NDArray[np.generic], found: NDArray[np.generic]) -> floa
     if not finite.size:
         return 0.0
     span = float(np.ptp(finite)) or float(np.abs(finite).max()) or 1.0
-    return float(np.abs(ref - cand).max()) / span
+    # Of a number near 100,000, float32's last bit alone is 0.008.
+    least = _LAST_BITS * float(np.finfo(np.float32).eps) * float(np.abs(finite).max())
+    error = float(np.abs(ref - cand).max())
+    return 0.0 if error <= least else error / span
 
 
 def _of_float(row: OutputCheck, scheme: str, reference: Reference) -> str:

@@ -43,7 +43,12 @@ def mixed_tflite(
             for tensor in file.graphs[0].tensors
             if tensor.dtype in _INTEGERS and len(scales := tensor.scales.of(content)) == 1
         }
-        return Attempt(content, TfliteProbe(file), steps, {})
+        try:
+            probe = TfliteProbe(file)
+        except RuntimeError:
+            # XNNPACK takes no scales that lie too far apart; which they are, the plain kernels show.
+            probe = TfliteProbe(file, delegate=False)
+        return Attempt(content, probe, steps, {})
 
     try:
         plain = TfliteProbe(float_file)

@@ -13,7 +13,7 @@ import pytest
 
 import edgekit
 from edgekit.convert.check.cause import first_lost
-from edgekit.convert.check.judge import REFUSED_DB, WARNED_DB, judge
+from edgekit.convert.check.judge import REFUSED_DB, WARNED_DB, judge, max_error
 from edgekit.convert.check.reference import Reference
 from edgekit.convert.check.run import run
 from edgekit.errors import ExportError, require
@@ -219,3 +219,11 @@ def test_what_keeps_a_layer_from_being_named_is_said(made: Path) -> None:
     renamed = Samples({"other": images().inputs["image"]})
     found = first_lost(file_of(made, "int8.tflite"), Reference(source, renamed), WARNED_DB)
     assert found == "unknown: KeyError: 'image'"
+
+
+def test_the_last_bits_of_large_numbers_are_no_error() -> None:
+    """Near 100,000, float32 knows every 0.008: an output that moves by 1 there differs by that much."""
+    expected = np.array([[1e5], [1e5 + 1]], np.float32)
+    found = np.nextafter(expected, np.float32(np.inf))
+    assert max_error(expected, found) == 0.0
+    assert max_error(expected, found + np.float32(0.1)) == pytest.approx(0.109, abs=0.01)
