@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from fnmatch import fnmatch
 
-from . import brought, composed, convolutions, elementwise, preprocessing, sequences, shapes
+from . import (
+    brought,
+    composed,
+    convolutions,
+    elementwise,
+    heads,
+    preprocessing,
+    sequences,
+    shapes,
+)
 from .entry import Entry, Input, inputs
 
 ENTRIES: tuple[Entry, ...] = (
@@ -19,6 +28,7 @@ ENTRIES: tuple[Entry, ...] = (
     *preprocessing.ENTRIES,
     *composed.ENTRIES,
     *brought.ENTRIES,
+    *heads.ENTRIES,
 )
 if len({entry.name for entry in ENTRIES}) != len(ENTRIES):
     raise ValueError("two entries of the zoo share a name")

@@ -37,6 +37,8 @@ SLICE = [
     "model/table-of-three-kinds",
     "model/nested-twice",
     "model/siamese",
+    "codes/hashed-by-bits",
+    "heads/far-offset",
 ]
 
 
