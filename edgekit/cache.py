@@ -16,6 +16,7 @@ import numpy as np
 import edgekit
 from edgekit.files import atomic, cache_folder, sha256_of
 from edgekit.samples import Samples, blocks
+from edgekit.scratch import remove_abandoned
 
 _LIMIT_BYTES = 1 << 30
 
@@ -34,6 +35,8 @@ class Cache:
     def __init__(self, folder: Path | None = None, limit_bytes: int = _LIMIT_BYTES) -> None:
         self._folder = folder or cache_folder("exports")
         self._limit = limit_bytes
+        if self._folder is not None:
+            remove_abandoned(self._folder)
 
     def get(self, key: str) -> tuple[dict[str, Any], bytes] | None:
         """The entry of that key, whole and as it was put; None if there is none."""

@@ -49,7 +49,12 @@ def read_table(path: str | os.PathLike[str]) -> dict[str, Any]:
     path = existing(path, "TOML file")
     try:
         return tomllib.loads(Path(path).read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
+    except (
+        tomllib.TOMLDecodeError,
+        UnicodeDecodeError,
+        IsADirectoryError,
+        RecursionError,
+    ) as error:
         raise RecipeError(f"{path}: not TOML ({error}).") from error
 
 

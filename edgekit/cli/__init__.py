@@ -6,21 +6,25 @@ import argparse
 import importlib
 import os
 import sys
+import tempfile
 import textwrap
 import traceback
 import warnings
 from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from edgekit import __version__
 from edgekit.cli.console import Console
 from edgekit.cli.parser import Parser
-from edgekit.cli.values import STDOUT
+from edgekit.cli.values import STDOUT, size
 from edgekit.errors import EdgekitError, UsageError, nearest, one_line, printable
 from edgekit.interruption import INTERRUPTED, MESSAGE, interrupted, interruptible
 from edgekit.outputs import refuse_existing, together
+from edgekit.samples.limits import unpacking
+from edgekit.scratch import remove_abandoned
 from edgekit.streams import opened_missing
 
 # Command: its module in this folder and what it does.
@@ -71,7 +75,9 @@ def _run(args: argparse.Namespace, run: Callable[..., int], missing: Set[int]) -
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     console = Console(chatter, missing)
     try:
-        with together(), warnings.catch_warnings():
+        with suppress(FileNotFoundError):
+            remove_abandoned(Path(tempfile.gettempdir()))
+        with together(), unpacking(args.max_unpacked), warnings.catch_warnings():
             warnings.showwarning = console.warn
             if getattr(args, "json", None) not in (None, STDOUT):
                 refuse_existing([args.json], args.overwrite)
@@ -125,6 +131,12 @@ def command(name: str) -> tuple[Parser, ModuleType]:
         action="count",
         default=0,
         help="print the traceback of an unexpected error; -vv: and what libraries print",
+    )
+    parser.add_argument(
+        "--max-unpacked",
+        type=size,
+        metavar="SIZE",
+        help="what a packed file of data may unpack to, such as 4GB (default: 1 GiB, or 16 times its size)",
     )
     module.add_arguments(parser)
     return parser, module

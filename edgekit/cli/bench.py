@@ -56,7 +56,8 @@ def _first_batch(samples: str, runner: Runner) -> dict[str, NDArray[Any]]:
 
     fitting = prepared(load_samples(samples), runner.metadata, runner.inputs)
     return {
-        spec.name: fitting.inputs[spec.name][: spec.concrete_shape()[0]] for spec in runner.inputs
+        spec.name: fitting.inputs[spec.name][: (spec.concrete_shape() or (1,))[0]]
+        for spec in runner.inputs
     }
 
 

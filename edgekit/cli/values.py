@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 
 from edgekit.recipe.export import DYNAMIC
 from edgekit.shares import Share
@@ -31,6 +32,16 @@ def whole_number(text: str) -> int:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"received {text!r}, expected a whole number") from None
+
+
+def size(text: str) -> int:
+    """``4GB``, ``300MB`` or ``1000000``, in bytes."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([kMGT]?)B?", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(
+            f"received {text!r}, expected a size, such as 4GB or 300MB"
+        )
+    return int(float(found[1]) * 1000 ** ("", "k", "M", "G", "T").index(found[2]))
 
 
 def names(text: str) -> list[str]:

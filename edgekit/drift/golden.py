@@ -29,6 +29,7 @@ from edgekit.outputs import refuse_existing
 from edgekit.runtime.opening import RunnerLike, opened
 from edgekit.runtime.runner import Runner
 from edgekit.samples import Samples, SamplesLike, Sources, save_npz
+from edgekit.samples.limits import check_npz, require_file
 
 _INPUT, _OUTPUT, _LABELS, _META = "input/", "output/", "labels", "meta"
 
@@ -143,7 +144,10 @@ class Golden(Answers):
         """
         path = existing(path, "golden")
         try:
+            require_file(path)
             arrays = _read_arrays(path)
+        except SamplesError as error:
+            raise DocumentError(f"{path}: {error}") from error
         except _UNREADABLE as error:
             hint = " It holds pickled objects, which can run code and are refused."
             pickled = isinstance(error, ValueError) and "pickle" in str(error).lower()
@@ -176,6 +180,8 @@ def as_golden(given: Golden | str | os.PathLike[str]) -> Golden:
 
 
 def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    if zipfile.is_zipfile(path):
+        check_npz(path, (_META, _LABELS, _INPUT, _OUTPUT))
     archive = np.load(path, allow_pickle=False)
     if not isinstance(archive, np.lib.npyio.NpzFile):
         raise ValueError("it is a single array, not an .npz archive")

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from edgekit.errors import ArtifactError, one_line, require
-from edgekit.models.archive import copy_with_member
+from edgekit.models.archive import copy_with_member, save_keras
 from edgekit.scratch import scratch_folder
 
 _PURPOSE = "Rebuilding a model in float32"
@@ -111,7 +111,7 @@ def float32_object(model: Any, flavour: str) -> Any:
     try:
         with scratch_folder() as (folder, _), keras.saving.custom_object_scope(_classes(model)):
             path = folder / "model.keras"
-            model.save(path)
+            save_keras(model, path)
             # What it holds is of this process: nothing in it is run that was not loaded before.
             config = in_float32(json.loads(_architecture(path)))
             with float32_file(path, config, keras) as copy:

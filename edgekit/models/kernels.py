@@ -1,10 +1,19 @@
-"""What to do where TensorFlow has no kernel for an operator on this processor."""
+"""What TensorFlow's errors say, and what to do where it has no kernel for an operator on this processor."""
 
 from __future__ import annotations
 
 import os
 
 from edgekit.errors import ONEDNN, one_line
+
+
+def said(error: Exception) -> str:
+    """What an error of TensorFlow comes to: around it stand a trace of the graph, and names of nodes."""
+    text = getattr(error, "message", None) or str(error)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    wordy = ("[[", "[Op:", "Hint:", "Stack trace", "File ", "Detected at", "Graph execution error")
+    found = [line for line in lines if not line.startswith(wordy)]
+    return one_line(Exception((found or lines or [type(error).__name__])[-1]))
 
 
 def missing_kernel(error: Exception) -> str:

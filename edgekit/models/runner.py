@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from edgekit.errors import ArtifactError, UsageError, require
 from edgekit.formats.metadata import Metadata
 from edgekit.models.imports import import_files
-from edgekit.models.kernels import missing_kernel
+from edgekit.models.kernels import missing_kernel, said
 from edgekit.models.loading import load, load_saved_model
 from edgekit.models.metadata import read
 from edgekit.models.objects import ModelObject, from_object
@@ -61,14 +62,22 @@ class KerasRunner(Runner):
             return [results[name] for name in output_names]
 
         self._function = self._tf.function(flat, reduce_retracing=True)
-        return source.inputs, source.outputs
+        return tuple(map(_as_numpy, source.inputs)), tuple(map(_as_numpy, source.outputs))
 
     def _run(self, arrays: list[Any]) -> list[NDArray[Any]]:
-        tensors = [self._tf.constant(x) for x in arrays]
+        tensors = [
+            self._tf.constant(x, spec.dtype)
+            for x, spec in zip(arrays, self._source.inputs, strict=True)
+        ]
+        errors = self._tf.errors
         try:
             results = self._function(*tensors)
-        except self._tf.errors.UnimplementedError as error:
+        except errors.UnimplementedError as error:
             raise ArtifactError(f"{self.artifact.name}: {missing_kernel(error)}") from error
+        # Ids beyond a table, sizes that do not go together, too little memory; the others come of layers
+        # when they are traced.
+        except (errors.OpError, TypeError, ValueError) as error:
+            raise self._failed(RuntimeError(said(error))) from error
         # numpy() shares memory with a tensor that nobody else holds.
         return [np.asarray(result) for result in results]
 
@@ -83,3 +92,8 @@ class KerasRunner(Runner):
 
     def _close(self) -> None:
         del self._function, self._source, self._loaded
+
+
+def _as_numpy(spec: TensorSpec) -> TensorSpec:
+    """Texts of any length are objects: numpy has no other word for them."""
+    return replace(spec, dtype="object") if spec.dtype == "string" else spec

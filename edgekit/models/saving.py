@@ -13,6 +13,7 @@ from typing import Any
 from edgekit.errors import ArtifactError, UsageError, require
 from edgekit.files import atomic, atomic_folder
 from edgekit.formats.metadata import Metadata
+from edgekit.models.archive import save_keras
 from edgekit.models.metadata import write
 from edgekit.models.source import SourceModel, from_keras
 from edgekit.outputs import refuse_existing
@@ -59,7 +60,7 @@ def save(
             )
         with atomic(path) as temporary:
             with _without_advice():
-                keras_model.save(temporary)
+                save_keras(keras_model, temporary)
             _describe(temporary, metadata, source)
         return
     source = source or from_keras(path, _flavour(keras_model), keras_model)

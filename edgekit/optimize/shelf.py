@@ -9,6 +9,7 @@ from typing import Any
 from edgekit.errors import ArtifactError
 from edgekit.files import atomic
 from edgekit.models import load
+from edgekit.models.archive import save_keras
 from edgekit.models.metadata import read, write
 from edgekit.models.source import SourceModel
 from edgekit.outputs import refuse_existing
@@ -70,5 +71,5 @@ class Shelf:
         made = {_MADE: {"key": key, "report": report}}
         metadata = replace(source.metadata, recipe={**source.metadata.recipe, **made})
         with atomic(self.path(names)) as temporary:
-            source.model.save(temporary)
+            save_keras(source.model, temporary)
             write(temporary, metadata)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.errors import EdgekitError
+from edgekit.errors import EdgekitError, TensorError
 from edgekit.runtime.runner import Runner
 from edgekit.runtime.shapes import OPEN_SIZES
+from edgekit.tensor import TensorSpec
 
 Inputs = dict[str, NDArray[Any]]
 
@@ -54,21 +56,25 @@ def random_inputs(runner: Runner, seed: int = 0) -> Inputs:
 
 def _random(runner: Runner, seed: int, size: int) -> Inputs:
     rng = np.random.default_rng(seed)
-    inputs: Inputs = {}
-    for spec in runner.inputs:
-        shape = spec.concrete_shape(size=size)
-        dtype = np.dtype(spec.dtype)
+    return {spec.name: _values(rng, spec, spec.concrete_shape(size=size)) for spec in runner.inputs}
+
+
+def _values(rng: np.random.Generator, spec: TensorSpec, shape: tuple[int, ...]) -> NDArray[Any]:
+    dtype = np.dtype(spec.dtype)
+    try:
         if spec.quantization is not None:
             info = np.iinfo(dtype)
             scale, zero_point = spec.quantization.along(len(shape))
             # A damaged file may have scales that lead beyond float32.
             ends = ((np.float64(end) - zero_point) * scale for end in (info.min, info.max))
             low, high = (np.clip(end, -1e38, 1e38) for end in ends)
-            inputs[spec.name] = rng.uniform(low, high, shape).astype(np.float32)
-        elif dtype.kind == "f":
-            inputs[spec.name] = rng.random(shape, np.float32)
-        elif dtype.kind == "O":
-            inputs[spec.name] = np.full(shape, "", object)
-        else:
-            inputs[spec.name] = np.zeros(shape, dtype)
-    return inputs
+            return rng.uniform(low, high, shape).astype(np.float32)
+        if dtype.kind == "f":
+            return rng.random(shape, np.float32)
+        return np.full(shape, "", object) if dtype.kind == "O" else np.zeros(shape, dtype)
+    # numpy has a ValueError for what no address space could hold.
+    except (MemoryError, ValueError) as error:
+        raise TensorError(
+            f"input {spec.name!r}: {dtype} of {list(shape)} takes {math.prod(shape) * dtype.itemsize:,} "
+            "bytes, more than there are. Give the inputs, or a file with smaller ones."
+        ) from error

@@ -42,6 +42,11 @@ def classify(runner: Inferring, x: NDArray[Any] | Arrays, top: int) -> list[tupl
     check_type("top", top, Integral, "a number of classes")
     if top < 1:
         raise UsageError(f"classify: top: received {top}, expected a number from 1.")
+    if not isinstance(x, Mapping) and len(runner.inputs) != 1:
+        raise TensorError(
+            f"classify: received one array, expected a dictionary of arrays for the inputs "
+            f"{', '.join(repr(spec.name) for spec in runner.inputs) or 'none'}."
+        )
     inputs = x if isinstance(x, Mapping) else {runner.inputs[0].name: x}
     results = runner.infer(runner.preprocess(inputs))
     names = runner.metadata.class_names
@@ -53,5 +58,11 @@ def classify(runner: Inferring, x: NDArray[Any] | Arrays, top: int) -> list[tupl
             f"classify: output {output!r} has shape {list(scores.shape)}, expected [1, "
             f"{len(names) or 'classes'}]."
         )
-    order = np.argsort(-scores[0], kind="stable")[:top]
+    if scores.dtype.kind not in "iuf":
+        raise TensorError(
+            f"classify: output {output!r} has dtype {scores.dtype}, expected numbers, of which the "
+            "highest is the most likely class."
+        )
+    # Unsigned numbers have no negative ones.
+    order = np.argsort(-scores[0].astype(np.float64), kind="stable")[:top]
     return [(names[i] if names else str(i), float(scores[0, i])) for i in order]

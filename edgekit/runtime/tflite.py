@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from edgekit.errors import ArtifactError, UsageError
+from edgekit.errors import ArtifactError, TensorError, UsageError
 from edgekit.runtime.options import NO_DELEGATE
 from edgekit.runtime.runner import Backend, Runner
 from edgekit.tensor import QuantParams, TensorSpec
@@ -230,28 +230,44 @@ def _in_order(named: dict[str, Any], details: list[dict[str, Any]]) -> dict[str,
 
 
 def spec_of(name: str, detail: dict[str, Any]) -> TensorSpec:
-    """The tensor that an interpreter describes as `detail`."""
+    """The tensor that an interpreter describes as `detail`.
+
+    Raises:
+        ArtifactError: its scales run along an axis that has not as many places, or are none.
+    """
     # Interpreters give a signature of the shape with -1 for dynamic dimensions; [] means there are none.
     signature = detail.get("shape_signature")
     shape = signature if signature is not None and len(signature) else detail["shape"]
     dtype = np.dtype(detail["dtype"])
-    return TensorSpec(
+    spec = TensorSpec(
         name=name,
         # Texts of any length: numpy has no other word for them.
         dtype="object" if dtype.kind == "S" else dtype.name,
         shape=tuple(None if n < 0 else int(n) for n in shape),
-        quantization=_quantization(detail),
+        quantization=_quantization(name, detail),
     )
+    known = spec.quantization
+    if known is not None and known.axis is not None:
+        places = spec.shape[known.axis] if 0 <= known.axis < len(spec.shape) else 0
+        if places not in (None, len(known.scale)):
+            raise ArtifactError(
+                f"tensor {name!r}: received {len(known.scale)} scales along axis {known.axis} of "
+                f"{list(spec.shape)}, expected one for each place. The file is damaged: make it again."
+            )
+    return spec
 
 
-def _quantization(detail: dict[str, Any]) -> QuantParams | None:
+def _quantization(name: str, detail: dict[str, Any]) -> QuantParams | None:
     parameters = detail["quantization_parameters"]
     scales = tuple(float(s) for s in parameters["scales"])
     # Some converters leave scales on tensors that hold floats.
     if not scales or np.dtype(detail["dtype"]).kind not in "iu":
         return None
-    return QuantParams(
-        scale=scales,
-        zero_point=tuple(int(z) for z in parameters["zero_points"]),
-        axis=int(parameters["quantized_dimension"]) if len(scales) > 1 else None,
-    )
+    try:
+        return QuantParams(
+            scale=scales,
+            zero_point=tuple(int(z) for z in parameters["zero_points"]),
+            axis=int(parameters["quantized_dimension"]) if len(scales) > 1 else None,
+        )
+    except TensorError as error:
+        raise ArtifactError(f"tensor {name!r}: {error}") from error

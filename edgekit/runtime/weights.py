@@ -36,9 +36,11 @@ def packed_weights(model: Path, packer: str) -> Iterator[str]:
         return
     stem = f"{sha256_of(model)}-{packer}-"
     for found in folder.glob(f"{stem}*.xnnpack"):
-        if found.stem == f"{stem}{_checksum(found)}":
-            yield str(found)
-            return
+        # One that may not be read is made anew.
+        with suppress(PermissionError):
+            if found.stem == f"{stem}{_checksum(found)}":
+                yield str(found)
+                return
         # Unlinked, not overwritten: another process may have it mapped.
         with suppress(OSError):
             found.unlink()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edgekit.errors import SamplesError
 from edgekit.files import atomic
 from edgekit.samples.lazy import LazyArray, blocks
+from edgekit.samples.limits import check_npz
 
 
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:
@@ -23,6 +24,8 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
         SamplesError: no archive, or one with pickled objects.
         Exception: what numpy, zipfile and zlib raise on damaged files.
     """
+    if zipfile.is_zipfile(path):
+        check_npz(path)
     archive = np.load(path, allow_pickle=False)
     if not isinstance(archive, np.lib.npyio.NpzFile):
         raise SamplesError("is no .npz archive.")

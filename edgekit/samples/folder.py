@@ -17,6 +17,7 @@ from edgekit.recipe.data import check_pattern
 from edgekit.samples.images import image_header, read_image
 from edgekit.samples.labels import numbered
 from edgekit.samples.lazy import FileArray
+from edgekit.samples.limits import require_file
 from edgekit.samples.samples import Samples
 from edgekit.samples.wav import read_wav, wav_header
 from edgekit.tensor import ANY_INPUT
@@ -67,6 +68,11 @@ def read_folder(path: Path, label_pattern: str | None = None) -> Samples:
             if label_pattern is None
             else "holds no images (.png, .jpg) and no WAV files to look for classes in."
         )
+    for name in names:
+        try:
+            require_file(path / name)
+        except SamplesError as error:
+            raise SamplesError(f"{name}: {error}") from error
     files = _array(path, names)
     return Samples({ANY_INPUT: files}, *(numbered(words) if words is not None else (None, ())))
 

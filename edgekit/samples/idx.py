@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.errors import SamplesError
+from edgekit.samples.limits import most_bytes, require_file, too_large
 
 # By the header's type byte.
 _TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
@@ -33,10 +34,20 @@ def read_idx_pair(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
     return images, _read(twin).astype(np.int64)
 
 
+def _unpacked(path: Path) -> bytes:
+    most = most_bytes(path)
+    with gzip.open(path) as stream:
+        raw = stream.read(most + 1)
+    if len(raw) > most:
+        raise too_large(path, len(raw))
+    return raw
+
+
 def _read(path: Path) -> NDArray[Any]:
+    require_file(path)
     raw = path.read_bytes()
     if raw[:2] == b"\x1f\x8b":
-        raw = gzip.decompress(raw)
+        raw = _unpacked(path)
     if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] not in _TYPES:
         raise SamplesError(
             f"{path.name}: no IDX file (its first four bytes are {raw[:4].hex(' ')})."

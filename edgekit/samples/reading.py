@@ -16,6 +16,7 @@ from edgekit.files import existing
 from edgekit.samples.arrays import read_npy, read_npz
 from edgekit.samples.idx import read_idx_pair
 from edgekit.samples.labels import understood
+from edgekit.samples.limits import require_file
 from edgekit.samples.samples import CLASS_NAMES, LABELS, Samples
 from edgekit.samples.table import read_csv
 from edgekit.tensor import ANY_INPUT
@@ -52,6 +53,7 @@ def read_samples(
     suffix = path.suffix.lower()
     _check_options(path, suffix, target, label_pattern)
     try:
+        require_file(path)
         if path.is_dir() or suffix in (".png", ".jpg", ".jpeg", ".wav"):
             from edgekit.samples.folder import read_folder
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.errors import SamplesError, nearest
+
+# Of the columns' names in a message.
+_SHOWN = 40
 
 
 def read_csv(
@@ -36,14 +40,16 @@ def read_csv(
                 "its first line holds numbers, expected a header with the columns' names "
                 f"({default!r} for labels)."
             )
-        twice = sorted({name for name in header if header.count(name) > 1})
+        # Not by looking for each among all: tables of genes have 40,000 columns.
+        twice = sorted(name for name, count in Counter(header).items() if count > 1)
         if twice:
             raise SamplesError(
                 f"received the column {twice[0]!r} twice, expected names of their own."
             )
         if target is not None and header and target not in header:
             raise SamplesError(
-                f"target: has no column {target!r}, expected one of {', '.join(header)}."
+                f"target: has no column {target!r}, expected one of {', '.join(header[:_SHOWN])}"
+                f"{f' and {len(header) - _SHOWN} more' if len(header) > _SHOWN else ''}."
                 f"{nearest(target, header)}"
             )
         wanted = default if target is None else target

@@ -73,7 +73,7 @@ class Checkpoint:
         }
         try:
             with atomic(self._file) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-                archive.writestr(_STATE, json.dumps(told))
+                archive.writestr(zipfile.ZipInfo(_STATE), json.dumps(told))
                 for name, arrays in state.groups.items():
                     for number, x in enumerate(arrays):
                         with archive.open(f"{name}/{number}.npy", "w") as stream:
