@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from edgekit.formats.graph import Graph, Operator, Tensor, product
 
 # TFLite aligns tensors to 64 bytes: kDefaultTensorAlignment in tensorflow/lite/util.h.
 ALIGNMENT = 64
-# Placing n tensors takes on the order of n squared steps.
-_MOST_TENSORS = 5000
+# Placing n tensors takes on the order of n squared steps; those of all graphs of a file together.
+_MOST_STEPS = 5000**2
+# What sums of sizes stay below, so that numpy can count them.
+_MOST_BYTES = 1 << 62
 
 # Kernel's input, axes of the kernel that one value of the output goes through; the last dimension of
 # TFLite's kernels, and all but the first of ONNX's, hold the input channels of one group.
@@ -130,7 +134,7 @@ class Memory:
     Attributes:
         sum_bytes: of all tensors that operators give and callers hand over.
         peak_arena_bytes: of an arena that they share, as `arena` lays it out; None if they are too
-            many to be laid out.
+            many, or too large, to be laid out.
         unknown: how many tensors are left out because the file does not say their size.
     """
 
@@ -141,12 +145,13 @@ class Memory:
 
 def memory(graphs: Iterable[Graph]) -> Memory:
     """What the tensors of all graphs take; each graph has an arena of its own, as in TFLite."""
-    total, peak, unknown = 0, 0, 0
+    total, peak, unknown, steps = 0, 0, 0, 0
     laid_out = True
     for graph in graphs:
         spans, missing = lifetimes(graph)
         total, unknown = total + sum(size for size, _, _ in spans), unknown + missing
-        laid_out = laid_out and len(spans) <= _MOST_TENSORS
+        steps += len(spans) ** 2
+        laid_out = laid_out and steps <= _MOST_STEPS and total < _MOST_BYTES
         peak += arena(spans) if laid_out else 0
     return Memory(total, peak if laid_out else None, unknown)
 
@@ -167,8 +172,9 @@ def lifetimes(graph: Graph) -> tuple[list[tuple[int, int, int]], int]:
     for tensor in graph.inputs:
         tensors[tensor.key], first[tensor.key], last[tensor.key] = tensor, 0, end
     for i, operator in enumerate(graph.operators):
+        made = {t.key for t in operator.outputs if t}
         for tensor in (t for t in (*operator.inputs, *operator.outputs) if t):
-            if not tensor.constant and (tensor.variable or tensor in operator.outputs):
+            if not tensor.constant and (tensor.variable or tensor.key in made):
                 tensors.setdefault(tensor.key, tensor)
                 first.setdefault(tensor.key, 0 if tensor.variable else i)
             if tensor.key in tensors:
@@ -199,18 +205,24 @@ def arena(spans: Sequence[tuple[int, int, int]]) -> int:
     """
     end = max((last for _, _, last in spans), default=0)
     order = sorted(spans, key=lambda s: ((s[1], s[2]) != (0, end), -s[0], s[1]))
-    placed: list[tuple[int, int, int, int]] = []
-    peak = 0
+    # Of each tensor that is placed: where it begins and ends, and when.
+    starts, stops, firsts, lasts = (np.zeros(len(order), np.int64) for _ in range(4))
+    placed = peak = 0
     for size, first, last in order:
         if not size:
             continue
-        taken = sorted((at, at + n) for at, n, f, end_ in placed if f <= last and first <= end_)
-        best, spare, at = None, None, 0
-        for start, stop in taken:
-            if start - at >= size and (spare is None or start - at < spare):
-                best, spare = at, start - at
-            at = max(at, -(-stop // ALIGNMENT) * ALIGNMENT)
-        place = at if best is None else best
-        placed.append((place, size, first, last))
+        meets = (firsts[:placed] <= last) & (lasts[:placed] >= first)
+        taken = np.argsort(starts[:placed][meets], kind="stable")
+        begins = starts[:placed][meets][taken]
+        # The first byte behind all that begin before, in front of the first one 0.
+        free = np.zeros(len(taken) + 1, np.int64)
+        aligned = -(-stops[:placed][meets][taken] // ALIGNMENT) * ALIGNMENT
+        np.maximum.accumulate(aligned, out=free[1:])
+        gaps = begins - free[:-1]
+        fits = np.flatnonzero(gaps >= size)
+        place = int(free[fits[np.argmin(gaps[fits])]] if len(fits) else free[-1])
+        starts[placed], stops[placed] = place, place + size
+        firsts[placed], lasts[placed] = first, last
+        placed += 1
         peak = max(peak, place + size)
     return peak

@@ -80,11 +80,12 @@ def operators_of(model: Model, scheme: str | None, ways: Sequence[str] = ()) -> 
         counts.setdefault(dtype, Counter())[operator.op] += 1
     integers = sum(dtype in _QUANTIZED and o.op not in BRIDGES for o, dtype in rows)
     integer = {o.op for o, dtype in rows if dtype in _QUANTIZED}
-    whole = [o for graph in model.graphs for o in exact_operators(graph)]
+    whole = {id(o) for graph in model.graphs for o in exact_operators(graph)}
+    left = _left_in_float(ways)
     float_ops: tuple[FloatOp, ...] = ()
     if scheme in _INTEGER_SCHEMES or (scheme is None and integers):
         float_ops = tuple(
-            FloatOp(o.op, o.tensor, _reason(o, scheme, integer, ways, whole))
+            FloatOp(o.op, o.tensor, _reason(o, scheme, integer, left, whole))
             for o, dtype in rows
             if dtype == "float32" and o.op not in BRIDGES
         )
@@ -92,18 +93,26 @@ def operators_of(model: Model, scheme: str | None, ways: Sequence[str] = ()) -> 
     return Operators(ordered, float_ops, integers)
 
 
+def _left_in_float(ways: Sequence[str]) -> dict[str, str]:
+    """By operator, the first fallback that says that it was left in float."""
+    found: dict[str, str] = {}
+    for way in ways:
+        names, said, _ = way.partition(" left in float")
+        for name in names.split(", ") if said else ():
+            found.setdefault(name, way)
+    return found
+
+
 def _reason(
     operator: Operator,
     scheme: str | None,
     integer: Set[str],
-    ways: Sequence[str],
-    whole: Sequence[Operator],
+    left: Mapping[str, str],
+    whole: Set[int],
 ) -> str:
-    for way in ways:
-        names, left, _ = way.partition(" left in float")
-        if left and operator.op in names.split(", "):
-            return way
-    if scheme is not None and operator in whole:
+    if operator.op in left:
+        return left[operator.op]
+    if scheme is not None and id(operator) in whole:
         return "it leads to a whole number, such as an index, which rounded values would miss"
     if scheme is not None and operator.op in integer:
         return (

@@ -150,14 +150,15 @@ def exact_operators(graph: Graph) -> list[Operator]:
     compares such values afterwards belongs to them.
     """
     makers = _makers(graph)
-    found: dict[int, Operator] = {}
-    for operator in graph.operators:
-        if _makes_whole(operator):
-            found.update(_behind(operator, makers))
-        elif operator.op in _TURNING:
-            chain = _behind(operator, makers)
-            if all(_of_integers(each, makers) for each in chain.values()):
-                found.update(chain)
+    real = _of_reals(graph, makers)
+    found = _behind(
+        [
+            operator
+            for operator in graph.operators
+            if _makes_whole(operator) or (operator.op in _TURNING and id(operator) not in real)
+        ],
+        makers,
+    )
     whole = {
         t.key
         for o in found.values()
@@ -214,17 +215,41 @@ def _makes_whole(operator: Operator) -> bool:
     return gives and any(t and t.dtype in _REAL and not t.constant for t in operator.inputs)
 
 
-def _behind(operator: Operator, makers: dict[str, Operator]) -> dict[int, Operator]:
-    """An operator and all that its values come from, up to where weights were multiplied in."""
+def _behind(operators: list[Operator], makers: dict[str, Operator]) -> dict[int, Operator]:
+    """Operators and all that their values come from, up to where weights were multiplied in."""
     found: dict[int, Operator] = {}
-    waiting = [operator]
+    waiting = list(operators)
     while waiting:
         each = waiting.pop()
-        if id(each) in found or each.op in _LEARNED or each.op in _RANKING:
+        if id(each) in found or _ends(each):
             continue
         found[id(each)] = each
         waiting.extend(_sources(each, makers))
     return found
+
+
+def _of_reals(graph: Graph, makers: dict[str, Operator]) -> set[int]:
+    """The operators behind which, as `_behind` goes, something reads a float that is not made of integers."""
+    readers: dict[int, list[Operator]] = {}
+    waiting = []
+    for operator in graph.operators:
+        if _ends(operator):
+            continue
+        for source in _sources(operator, makers):
+            readers.setdefault(id(source), []).append(operator)
+        if not _of_integers(operator, makers):
+            waiting.append(operator)
+    found: set[int] = set()
+    while waiting:
+        each = waiting.pop()
+        if id(each) not in found:
+            found.add(id(each))
+            waiting.extend(readers.get(id(each), ()))
+    return found
+
+
+def _ends(operator: Operator) -> bool:
+    return operator.op in _LEARNED or operator.op in _RANKING
 
 
 def _sources(operator: Operator, makers: dict[str, Operator]) -> Iterator[Operator]:

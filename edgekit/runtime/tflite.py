@@ -219,14 +219,10 @@ def native_path(file: str) -> str | bytes:
 
 def _in_order(named: dict[str, Any], details: list[dict[str, Any]]) -> dict[str, Any]:
     """Descriptions of tensors by name, in the order of `details`; what is not among them last."""
-    places = [detail["index"] for detail in details]
-    last = len(places)
-    return dict(
-        sorted(
-            named.items(),
-            key=lambda item: places.index(item[1]["index"]) if item[1]["index"] in places else last,
-        )
-    )
+    # A tensor that is there twice stands at its first place.
+    places = {detail["index"]: place for place, detail in reversed(list(enumerate(details)))}
+    last = len(details)
+    return dict(sorted(named.items(), key=lambda item: places.get(item[1]["index"], last)))
 
 
 def spec_of(name: str, detail: dict[str, Any]) -> TensorSpec:
