@@ -77,12 +77,41 @@ class Trained(TypedDict, total=False):
     judged: Remark
 
 
+class Fit(TypedDict, total=False):
+    """How integers were fitted to calibration samples, and what that brought.
+
+    Attributes:
+        quality: ``fast``, ``default`` or ``best``, as it was asked for.
+        samples: how many the integers were fitted to.
+        held_out: how many others it was judged on.
+        layers: how many were fitted.
+        kept: of how many layers each step made the error smaller on held-out samples.
+        equalised: how many pairs of layers have channels that were brought to one size between them.
+        sqnr_db: how well the outputs follow the float file on held-out samples, in decibel, before a
+            last softmax or sigmoid; the mean of several.
+        sqnr_db_before: without the fit.
+        reason: why there was no fit, or why it was not kept.
+    """
+
+    quality: Annotated[str, ("enum", ("fast", "default", "best"))]
+    samples: Count
+    held_out: Count
+    layers: Count
+    kept: dict[str, Count]
+    equalised: Count
+    sqnr_db: float
+    sqnr_db_before: float
+    reason: str
+
+
 class FileRecipe(TypedDict, total=False):
     """How a file was made.
 
     Attributes:
         optimized: what was done to the model before, in order.
     """
+
+    fit: Fit
 
     optimized: list[str]
     prune: Pruned

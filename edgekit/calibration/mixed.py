@@ -163,6 +163,18 @@ def settle(
     return best, plan
 
 
+def judged_at(graph: Graph) -> list[Tensor]:
+    """The tensors that a graph's outputs are judged at: before a last softmax or sigmoid."""
+    makers, found = _makers(graph), []
+    for tensor in graph.outputs:
+        maker = makers.get(tensor.key)
+        while maker and maker.op in _MOVING - _JOINING and (given := _computed(maker)):
+            maker = makers.get(given[0].key)
+        answers = maker is not None and maker.op in _ANSWERS
+        found.append(_computed(maker)[0] if maker and answers else tensor)
+    return found
+
+
 @dataclass(frozen=True)
 class _View:
     """A float file's graph, and what was seen of an integer file's tensors."""
@@ -173,19 +185,11 @@ class _View:
 
     @property
     def makers(self) -> dict[str, Operator]:
-        return {t.key: o for o in self.graph.operators for t in o.outputs if t}
+        return _makers(self.graph)
 
     @property
     def ends(self) -> list[Tensor]:
-        """The tensors that outputs are judged at: before a last softmax or sigmoid."""
-        makers, found = self.makers, []
-        for tensor in self.graph.outputs:
-            maker = makers.get(tensor.key)
-            while maker and maker.op in _MOVING - _JOINING and (given := _computed(maker)):
-                maker = makers.get(given[0].key)
-            answers = maker is not None and maker.op in _ANSWERS
-            found.append(_computed(maker)[0] if maker and answers else tensor)
-        return found
+        return judged_at(self.graph)
 
     @property
     def score(self) -> float:
@@ -331,6 +335,10 @@ def _loses(view: _View, operator: Operator) -> bool:
 def _computed(operator: Operator) -> list[Tensor]:
     """An operator's inputs that are float values and no constants."""
     return [t for t in operator.inputs if t and not t.constant and t.dtype in ("float32", "?")]
+
+
+def _makers(graph: Graph) -> dict[str, Operator]:
+    return {t.key: o for o in graph.operators for t in o.outputs if t}
 
 
 def _readers(graph: Graph) -> dict[str, list[Operator]]:

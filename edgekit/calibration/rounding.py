@@ -21,6 +21,13 @@ def are_shared(weights: NDArray[Any]) -> bool:
     return bool(2 * np.unique(other).size <= other.size)
 
 
+def round_up(scales: NDArray[Any], bits: int) -> NDArray[np.float32]:
+    """The smallest float32 numbers of `bits` significant bits that are no smaller than `scales`."""
+    mantissa, exponent = np.frexp(scales)
+    steps = np.ceil(np.ldexp(mantissa, bits))
+    return np.asarray(np.ldexp(steps, exponent - bits), np.float32)
+
+
 def balanced(steps: NDArray[np.float64]) -> NDArray[np.float64]:
     """Round a TFLite kernel to integers; exact integers, zeros among them, stay.
 

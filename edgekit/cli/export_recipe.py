@@ -11,6 +11,7 @@ from edgekit.cli.arguments import add_signature
 from edgekit.cli.values import names, shape, share, whole_number
 from edgekit.recipe import (
     CALIBRATION_METHODS,
+    QUALITIES,
     ClusterRecipe,
     DistillRecipe,
     ExportRecipe,
@@ -91,6 +92,12 @@ def add_files(parser: argparse.ArgumentParser) -> None:
         "microcontrollers do, and leave none in float",
     )
     group.add_argument(
+        "--quality",
+        choices=QUALITIES,
+        help="fast rounds weights one by one; default fits integers to calibration samples; best does so "
+        f"with more of them, which may take minutes (default: {ExportRecipe.quality})",
+    )
+    group.add_argument(
         "--recipe",
         metavar="RECIPE.toml",
         help="recipe with an [export] table; options given here replace what it says (default: none)",
@@ -168,6 +175,7 @@ def recipe_of(args: argparse.Namespace, read: Recipe) -> Recipe:
         "io_dtype": args.io_dtype,
         "calibration": args.calibration_samples,
         "calibration_method": args.calibration_method,
+        "quality": args.quality,
         "batch": args.batch or (ExportRecipe.batch if args.shape else None),
         "shape": dict(args.shape) if args.shape else None,
         "device": args.device,

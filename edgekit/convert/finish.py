@@ -115,7 +115,8 @@ def finish(
     ways = known.recipe.get("fallbacks", ())
     operators = operators_of(made.file.model, file.scheme, ways)
     artifact = Artifact(str(path), file.format, file.scheme).recorded(path.name)
-    recipe = encode({**known.recipe, **report})
+    # The manifest alone says what came of the fit: a small file's update should not carry it.
+    recipe = encode({**known.recipe, **report, **({"fit": made.fit} if made.fit else {})})
     # Zeros and shared weights show here alone; packing a large file takes longer than making it.
     packed = compressed_size(content) if report or len(content) <= _PACKED_BYTES else None
     return ExportedFile(

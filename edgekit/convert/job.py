@@ -15,7 +15,7 @@ from edgekit.cache import Cache, hash_of, key_of
 from edgekit.convert.check.plausible import implausible
 from edgekit.convert.check.reference import Reference
 from edgekit.convert.finish import Result, finished
-from edgekit.convert.making import Wanted, make
+from edgekit.convert.making import FITTED, Wanted, make
 from edgekit.convert.material import Material
 from edgekit.convert.order import Order
 from edgekit.convert.scheme_name import INTEGER_SCHEMES
@@ -115,7 +115,7 @@ class Job:
                 **common,
                 format=file.format,
                 scheme=file.scheme,
-                calibration=samples if file.scheme in INTEGER_SCHEMES else None,
+                calibration=samples if file.scheme in {*INTEGER_SCHEMES, *FITTED} else None,
             )
             for file in order.files
         }

@@ -26,6 +26,7 @@ from edgekit.convert.refusals import place
 from edgekit.convert.scheme_name import INTEGER_SCHEMES, check_name
 from edgekit.convert.targets import Aim, Remake, fit
 from edgekit.convert.tflite.convert import find_ranges, quantize_tflite
+from edgekit.convert.tflite.fit import fitted_tflite
 from edgekit.convert.tflite.kernel_check import prepared_by_kernels
 from edgekit.convert.tflite.mixed import mixed_tflite
 from edgekit.convert.trace.fake_quant import learn
@@ -36,6 +37,7 @@ from edgekit.formats.graph import Operator
 from edgekit.formats.model_file import ModelFile
 from edgekit.formats.tflite_check import read_file
 from edgekit.formats.tflite_file import TfliteFile
+from edgekit.manifest import Fit
 from edgekit.models.source import SourceModel
 from edgekit.recipe import ExportRecipe
 from edgekit.samples import Samples, save_npy
@@ -43,6 +45,8 @@ from edgekit.streams import quiet
 from edgekit.tensor import TensorSpec
 
 _UNCALIBRATED_ONNX = {"float16": float16_onnx, "dynamic": dynamic_onnx}
+# TFLite files whose weights are integers of eight bits.
+FITTED = frozenset({"int8"})
 _ONNX_SCHEMES = ("float32", "int8", *_UNCALIBRATED_ONNX)
 # ONNX first: its int8 takes longest, so that it should start first.
 _FLOATS: dict[str, Callable[[Frozen, ExportRecipe, bool], bytes]] = {
@@ -79,12 +83,14 @@ class Made:
     Attributes:
         file: without metadata.
         ends: the model's inputs and outputs, for a file that nothing here can load.
+        fit: how its integers were fitted; None where that is of no use to it.
     """
 
     file: ModelFile
     notes: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     ends: tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]] = ((), ())
+    fit: Fit | None = None
 
 
 def make(
@@ -228,6 +234,7 @@ def _variant(
     ranges: Ranges | None = None
     remake: Remake | None = None
     ways: tuple[str, ...] = ()
+    about: Fit | None = None
     try:
         if file.scheme in _UNCALIBRATED_ONNX and file.format == "onnx":
             made = ModelFile.read(_UNCALIBRATED_ONNX[file.scheme](_read(path)), "onnx")
@@ -257,9 +264,13 @@ def _variant(
                 left = [each.operator for each in plan.left.values()]
                 quantize, ways = partial(quantize, left=left), (*ways, *_ways(plan, layers))
                 made = quantize(in_float) if left else made
+            fit = partial(_fit, path, given, file.scheme, recipe)
+            made, about = fit(made)
 
             def remake(more: frozenset[str]) -> ModelFile:
-                return quantize(in_float | more)
+                nonlocal about
+                again, about = fit(quantize(in_float | more))
+                return again
 
         fitted = _fitted(made, file, aim, layers, remake, ways)
         named = check_name(
@@ -271,11 +282,25 @@ def _variant(
         )
     except (ArtifactError, ExportError) as error:
         return str(error)
+    fitted = replace(fitted, fit=about)
     if ranges is None:
         return fitted
     calibration = {**ranges.to_json(), "seed": recipe.seed}
     notes = {"io_dtype": recipe.io_dtype, "calibration": calibration, **fitted.notes}
     return replace(fitted, notes=notes, warnings=(*ranges.warnings, *fitted.warnings, *named))
+
+
+def _fit(
+    path: str, given: _Given, scheme: str, recipe: ExportRecipe, made: ModelFile
+) -> tuple[ModelFile, Fit | None]:
+    """A TFLite file whose integers are fitted, where samples are given and nothing speaks against it."""
+    samples = _samples(given.calibration)
+    if scheme not in FITTED or samples is None or given.learned is not None:
+        return made, None
+    if recipe.quality == "fast":
+        return made, Fit(quality=recipe.quality, reason="quality is fast")
+    made, about = fitted_tflite(made, _tflite(path), samples, recipe.seed)
+    return made, {"quality": recipe.quality, **about}
 
 
 def _plan(

@@ -118,8 +118,14 @@ class ExternalBuffer:
 
 
 class Conv2DOptions:
-    # Of DepthwiseConv2DOptions as well.
-    PADDING, STRIDE_W, STRIDE_H = range(3)
+    # The first three of DepthwiseConv2DOptions as well, the first four of TransposeConvOptions.
+    PADDING, STRIDE_W, STRIDE_H, FUSED_ACTIVATION_FUNCTION, DILATION_W, DILATION_H = range(6)
+
+
+class DepthwiseConv2DOptions:
+    PADDING, STRIDE_W, STRIDE_H, MULTIPLIER, FUSED_ACTIVATION_FUNCTION, DILATION_W, DILATION_H = (
+        range(7)
+    )
 
 
 class FullyConnectedOptions:
@@ -143,7 +149,7 @@ class Padding:
 
 
 class ActivationFunctionType:
-    NONE = 0
+    NONE, RELU, RELU_N1_TO_1, RELU6, TANH, SIGN_BIT = range(6)
 
 
 class QuantizationDetails:

@@ -14,7 +14,7 @@ from edgekit.preprocess import Preprocessing
 from edgekit.recipe.augmentation import AUGMENTATIONS, AugmentationRecipe
 from edgekit.recipe.class_weights import ClassWeights
 from edgekit.recipe.data import DataRecipe
-from edgekit.recipe.export import CALIBRATION_METHODS, ExportRecipe
+from edgekit.recipe.export import CALIBRATION_METHODS, QUALITIES, ExportRecipe
 from edgekit.recipe.model import ModelRecipe
 from edgekit.recipe.optimize import ClusterRecipe, PruneRecipe
 from edgekit.recipe.qat import DistillRecipe, QatRecipe
@@ -29,6 +29,7 @@ __all__ = [
     "METRICS",
     "OBJECTIVES",
     "OPTIMIZERS",
+    "QUALITIES",
     "SCHEDULES",
     "AugmentationRecipe",
     "ClassWeights",

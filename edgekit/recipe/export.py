@@ -17,6 +17,9 @@ from edgekit.recipe.qat import DistillRecipe, QatRecipe
 # How the range of an activation follows from the values seen of it.
 CALIBRATION_METHODS = ("min-max", "percentile", "entropy", "mse")
 
+# How much is done for the answers of files with weights in integers.
+QUALITIES = ("fast", "default", "best")
+
 # For a size that the files leave open.
 DYNAMIC = "dynamic"
 
@@ -49,6 +52,8 @@ class ExportRecipe:
         seed: of that draw.
         calibration_method: how ranges follow from them, of `CALIBRATION_METHODS`.
         percentile: for the method of that name, how many values a range keeps, in percent.
+        quality: ``"fast"`` rounds weights one by one; ``"default"`` fits them to calibration samples;
+            ``"best"`` does so with more samples, which may take minutes.
         device: the board that the files are for, as `edgekit.device.load_device` knows it.
         targets: interpreters that must run the files, such as ``"tflite-runtime==2.14"``.
         signature: of a SavedModel, the one to export; ``serving_default`` or the only one if None.
@@ -78,6 +83,7 @@ class ExportRecipe:
     seed: int = 0
     calibration_method: str = "mse"
     percentile: float = 99.999
+    quality: str = "default"
     device: str | None = None
     targets: tuple[str, ...] = ()
     signature: str | None = None
@@ -100,6 +106,7 @@ class ExportRecipe:
             ("files", self.files or None, tuple(FILES)),
             ("io_dtype", (self.io_dtype,), ("int8", "uint8", "float32")),
             ("calibration_method", (self.calibration_method,), CALIBRATION_METHODS),
+            ("quality", (self.quality,), QUALITIES),
         ):
             check_names(key, values, known)
         if self.files and (self.formats, self.schemes) != (None, None):

@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.calibration.moments import moments
 from edgekit.calibration.pair_safe import Rounded, pair_safe
+from edgekit.calibration.windows import Window
 from edgekit.convert.onnx.canonical import bodies
-from edgekit.convert.onnx.layer_inputs import LayerInput, Window, moments, rows_of
+from edgekit.convert.onnx.layer_inputs import LayerInput, rows_of
 from edgekit.errors import require
 from edgekit.formats.onnx_pairs import CONVOLUTIONS, from_columns, to_columns
 from edgekit.formats.onnx_saturation import saturating
@@ -167,7 +169,7 @@ class _Kernel:
 
 def _joined(
     rows: Iterable[NDArray[np.float32]], means: Iterable[NDArray[np.float32]]
-) -> list[NDArray[np.float32]]:
+) -> list[NDArray[np.float64]]:
     """The moments that count for all readers of a kernel, each about its mean."""
     known = [moments(seen, mean) for seen, mean in zip(rows, means, strict=True)]
     return [sum(parts) for parts in zip(*known, strict=True)]

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edgekit.calibration.rounding import are_shared, balanced
+from edgekit.calibration.rounding import are_shared, balanced, round_up
 from edgekit.formats.tflite_file import TfliteFile, TfliteTensor
 from edgekit.formats.tflite_patch import BIASES, QUANTIZED, float_constants, write_rounded
 
@@ -123,11 +122,3 @@ class _Rescaling:
         exact = bias.constant(kind).of(self._old) * long.astype(np.float64)
         short[:] = taken.scales.of(self._new) * kernel.scales.of(self._new)
         write_rounded(exact / short.astype(np.float64), bias.constant(kind).of(self._new))
-
-
-def round_up(scales: NDArray[np.float32], bits: int = BITS) -> NDArray[np.float32]:
-    """The smallest float32 numbers of `bits` significant bits that are no smaller than `scales`."""
-    mantissa, exponent = np.frexp(scales)
-    steps = np.ceil(np.ldexp(mantissa, bits))
-    short: NDArray[np.float32] = np.ldexp(steps, exponent - bits).astype(np.float32)
-    return short

@@ -1,4 +1,4 @@
-"""Rows that layers read, in the order of their weights, and the moments of them."""
+"""Rows that layers read, in the order of their weights."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from support import needs
 
+from edgekit.calibration.windows import Window
 from edgekit.convert.onnx import layer_inputs
-from edgekit.convert.onnx.layer_inputs import LayerInput, Window, moments, rows_of
+from edgekit.convert.onnx.layer_inputs import LayerInput, rows_of
 from edgekit.formats.onnx_pairs import to_columns
 from edgekit.samples import Samples
 
@@ -76,16 +77,3 @@ def test_few_rows_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert rows.shape == (1, 10, 6)
     known = {tuple(row) for row in x.reshape(-1, 6)}
     assert {tuple(row) for row in rows[0]} <= known
-
-
-def test_moments(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = RNG.normal(size=(2, 500, 5)).astype(np.float32) + np.float32(2)
-    (centred,), (second,) = moments(rows, rows.mean(1)), moments(rows, np.zeros((2, 5), "f"))
-    for group in range(2):
-        np.testing.assert_allclose(centred[group], np.cov(rows[group].T, bias=True), atol=3e-3)
-    np.testing.assert_allclose(second[0], rows[0].T @ rows[0] / 500, rtol=1e-2)
-    monkeypatch.setattr(layer_inputs, "_TOGETHER", 2)
-    parts = moments(rows, rows.mean(1))
-    assert [part.shape for part in parts] == [(2, 2, 2), (2, 2, 2), (2, 1, 1)]
-    (nothing,) = moments(np.zeros((1, 3, 2), np.float32), np.zeros((1, 2), "f"))
-    assert (np.einsum("gkk->gk", nothing) > 0).all()

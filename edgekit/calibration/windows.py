@@ -1,0 +1,89 @@
+"""Windows: which values of a tensor a layer multiplies its weights with, as rows.
+
+A row is what one output of a layer is summed over. Rows of a few places, drawn at random, stand for all of
+them, so that memory does not grow with the samples or with the images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a convolution reads for each output: an entry for each axis of space.
+
+    Attributes:
+        automatic: ``"SAME_UPPER"`` or ``"SAME_LOWER"`` where the padding follows from the sizes.
+    """
+
+    groups: int
+    kernel: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilations: tuple[int, ...]
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    automatic: str = ""
+
+    def edges(self, sizes: Sequence[int]) -> list[tuple[int, int]]:
+        """Zeros before and behind each axis."""
+        if not self.automatic.startswith("SAME"):
+            return list(zip(self.before, self.after, strict=True))
+        found = []
+        for size, k, stride, dilation in zip(
+            sizes, self.kernel, self.strides, self.dilations, strict=True
+        ):
+            short = max(0, (-(-size // stride) - 1) * stride + (k - 1) * dilation + 1 - size)
+            less, more = short // 2, short - short // 2
+            found.append((less, more) if self.automatic == "SAME_UPPER" else (more, less))
+        return found
+
+
+def rows_of_tensor(
+    values: NDArray[Any], window: Window | None, some: int, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Rows at random places, (groups, rows, weights summed over), in the order (place, channel).
+
+    Args:
+        values: (batch, channels, ...) for a convolution, else (..., weights summed over).
+        window: of a convolution.
+        some: how many rows; all if there are fewer.
+        rng: draws the places; those of tensors of one shape are the same for the same state of it.
+    """
+    if window is None:
+        rows = values.reshape(-1, values.shape[-1])
+        return np.asarray(rows[_choose(len(rows), some, rng)], np.float32)[None]
+    return _patches(values, window, some, rng)
+
+
+def _choose(count: int, some: int, rng: np.random.Generator) -> Any:
+    return rng.choice(count, some, replace=False) if count > some else np.arange(count)
+
+
+def _patches(
+    values: NDArray[Any], window: Window, some: int, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    padded = np.pad(values, [(0, 0), (0, 0), *window.edges(values.shape[2:])])
+    axes = zip(padded.shape[2:], window.kernel, window.strides, window.dilations, strict=True)
+    sizes = [(size - (k - 1) * dilation - 1) // stride + 1 for size, k, stride, dilation in axes]
+    chosen = _choose(len(values) * int(np.prod(sizes)), some, rng)
+    sample, *places = np.unravel_index(chosen, (len(values), *sizes))
+    corners = [place * stride for place, stride in zip(places, window.strides, strict=True)]
+    offsets = product(
+        *(range(0, k * d, d) for k, d in zip(window.kernel, window.dilations, strict=True))
+    )
+    patches = []
+    for offset in offsets:
+        moved = [corner + o for corner, o in zip(corners, offset, strict=True)]
+        place = (sample, slice(None), *moved)
+        patches.append(padded[place])  # (rows, channels)
+    stacked = np.stack(patches, 1).astype(np.float32)
+    count, groups = len(chosen), window.groups
+    split = stacked.reshape(count, len(patches), groups, -1)
+    return np.asarray(split.transpose(2, 0, 1, 3).reshape(groups, count, -1))
