@@ -29,9 +29,9 @@ _FEWEST = 8
 _HELD = 0.2
 # Samples that are judged by, where there are more than it is fitted to.
 _JUDGED = 256
-# How many standard errors outputs must follow worse by for the fit to be given up. Equalised channels are kept
+# By how many standard errors outputs must follow worse for the fit to be given up. Equalised channels are kept
 # where they follow better.
-_LOSS = 2.0
+_LOSS = 1.0
 
 
 class Fitting(File, Protocol):
@@ -104,6 +104,7 @@ def fitted(
     begin: Callable[[], Fitting],
     samples: Samples,
     seed: int,
+    quality: str,
 ) -> tuple[Attempt, Fit]:
     """The file that follows best, and what the manifest says of it.
 
@@ -115,7 +116,23 @@ def fitted(
         samples: to fit to and to judge by, under the files' input names; some of them, where there are
             many.
         seed: of that choice, and of the places that are looked at.
+        quality: ``"fast"`` leaves the file as it was; ``"best"`` looks at more than ``"default"``.
     """
+    best, about = _fitted(graph, plain, before, begin, samples, seed, quality)
+    return best, {"quality": quality, **about}
+
+
+def _fitted(
+    graph: Graph,
+    plain: Callable[[set[str]], Probe],
+    before: Attempt,
+    begin: Callable[[], Fitting],
+    samples: Samples,
+    seed: int,
+    quality: str,
+) -> tuple[Attempt, Fit]:
+    if quality == "fast":
+        return before, Fit(reason="quality is fast")
     first = begin()
     if not first.layers:
         return before, Fit(reason="no layer has weights in integers of its own")

@@ -21,7 +21,7 @@ from edgekit.calibration.rounding import are_shared
 from edgekit.formats.onnx_pairs import excess
 
 # Scales as multiples of the smallest that holds the largest weight. In the last no pair is over.
-_FACTORS = np.array([1.0, 1.15, 1.35, 1.6, 1.98], np.float32)
+FACTORS = np.array([1.0, 1.15, 1.35, 1.6, 1.98], np.float32)
 _SWEEPS = 3
 # What a squared mean counts for beside a variance, behind a ReLU.
 _OF_MEAN = 0.5
@@ -70,15 +70,15 @@ def pair_safe(
         over = np.isin(together, together[over])
     integers, scales = rounded.integers.copy(), rounded.scales.copy()
     chosen = np.flatnonzero(over)
-    many = max(1, _VALUES // (weights.shape[0] * weights.shape[1] * len(_FACTORS)))
+    many = max(1, _VALUES // (weights.shape[0] * weights.shape[1] * len(FACTORS)))
     if together is not None:
         many = len(chosen)
     shared = are_shared(weights)
     for at in range(0, len(chosen), many):
         some = chosen[at : at + many]
-        steps = weights[..., None, some] / (scales[..., None, some] * _FACTORS[:, None])
+        steps = weights[..., None, some] / (scales[..., None, some] * FACTORS[:, None])
         made, errors = _nearest(steps) if shared else _taken(steps, moments)
-        errors *= (_FACTORS**2)[:, None] * scales[..., some] ** 2
+        errors *= (FACTORS**2)[:, None] * scales[..., some] ** 2
         if together is not None:
             errors[:] = errors.sum(0) @ (together[some, None] == together[some])
         best = errors.argmin(1)[:, None]  # (groups, 1, outputs)
@@ -86,7 +86,7 @@ def pair_safe(
         if not shared:
             descend(made, steps, moments, pairs=True, sweeps=_SWEEPS)
         integers[..., some] = made
-        scales[..., some] *= _FACTORS[best]
+        scales[..., some] *= FACTORS[best]
     return Rounded(integers, scales)
 
 

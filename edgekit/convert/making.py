@@ -241,9 +241,8 @@ def _variant(
         elif file.format == "onnx":
             samples, held = _samples(given.calibration), _samples(given.validation)
             assert samples is not None, "export() asks for calibration first"
-            content, ranges, plan = int8_onnx(
-                _read(path), samples, _method(recipe), recipe.seed, held, given.learned
-            )
+            how = _method(recipe), recipe.seed, held, given.learned, recipe.quality
+            content, ranges, plan, about = int8_onnx(_read(path), samples, *how)
             ways = _ways(plan, layers)
             made = ModelFile.read(content, "onnx")
         else:
@@ -297,10 +296,7 @@ def _fit(
     samples = _samples(given.calibration)
     if scheme not in FITTED or samples is None or given.learned is not None:
         return made, None
-    if recipe.quality == "fast":
-        return made, Fit(quality=recipe.quality, reason="quality is fast")
-    made, about = fitted_tflite(made, _tflite(path), samples, recipe.seed)
-    return made, {"quality": recipe.quality, **about}
+    return fitted_tflite(made, _tflite(path), samples, recipe.seed, recipe.quality)
 
 
 def _plan(

@@ -121,7 +121,7 @@ def test_every_method_makes_files_of_both_formats(
     float_file = read_file(files["tflite"])
     ranges = find_ranges(float_file, samples, chosen)
     assert quantize_tflite(float_file, "int8", ranges, "int8").content
-    content, found, _ = int8_onnx(files["onnx"], samples, chosen)
+    content, found, *_ = int8_onnx(files["onnx"], samples, chosen)
     assert content
     assert found.stability is not None
     assert ranges.stability is not None

@@ -57,7 +57,7 @@ def _rewrite(
 
     for value in graph.input:
         value.name = named(value.name)
-    nodes = _ordered(graph)
+    nodes = ordered(graph)
     for position, node in enumerate(nodes):
         layer = next((f"{layers[name]}/" for name in node.output if name in layers), "")
         node.input[:] = [named(name) for name in node.input]
@@ -83,9 +83,9 @@ def _rewrite(
             tensor.name = named(tensor.name)
             tensor.ClearField("doc_string")
     for tensors in (graph.initializer, graph.value_info):
-        ordered = sorted(tensors, key=lambda tensor: tensor.name)
+        by_name = sorted(tensors, key=lambda tensor: tensor.name)
         del tensors[:]
-        tensors.extend(ordered)
+        tensors.extend(by_name)
 
 
 def _without_identities(body: Any) -> None:
@@ -120,7 +120,7 @@ def _without_identities(body: Any) -> None:
     body.node.extend(nodes)
 
 
-def _ordered(graph: Any) -> list[Any]:
+def ordered(graph: Any) -> list[Any]:
     """Copies of the nodes, each after those it reads from, by need of the outputs."""
     producers = {name: i for i, node in enumerate(graph.node) for name in node.output if name}
     done: dict[int, None] = {}
@@ -128,16 +128,16 @@ def _ordered(graph: Any) -> list[Any]:
     # What no output needs comes last, in the order it has.
     roots = [producers[name] for name in wanted if name in producers] + list(range(len(graph.node)))
     for root in roots:
-        stack = [(root, iter(_needs(graph.node[root])))]
+        stack = [(root, iter(needs(graph.node[root])))]
         while stack:
-            index, needs = stack[-1]
+            index, some = stack[-1]
             if index in done:
                 stack.pop()
                 continue
-            for name in needs:
+            for name in some:
                 producer = producers.get(name)
                 if producer is not None and producer not in done:
-                    stack.append((producer, iter(_needs(graph.node[producer]))))
+                    stack.append((producer, iter(needs(graph.node[producer]))))
                     break
             else:
                 done[index] = None
@@ -151,7 +151,7 @@ def _copy(node: Any) -> Any:
     return copy
 
 
-def _needs(node: Any) -> list[str]:
+def needs(node: Any) -> list[str]:
     """Every tensor a node reads: its inputs, then what its bodies take from around them."""
     return [*node.input, *(name for body in bodies(node) for name in free_names(body))]
 
@@ -160,7 +160,7 @@ def free_names(graph: Any) -> list[str]:
     """What a body reads and does not make, in an order that no name decides."""
     own = {value.name for value in [*graph.input, *graph.initializer]}
     own.update(name for node in graph.node for name in node.output)
-    read = [name for node in _ordered(graph) for name in _needs(node)]
+    read = [name for node in ordered(graph) for name in needs(node)]
     read += [value.name for value in graph.output]
     return [name for name in dict.fromkeys(read) if name and name not in own]
 

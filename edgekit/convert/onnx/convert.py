@@ -17,6 +17,7 @@ from edgekit.calibration.ranges import Ranges
 from edgekit.convert.onnx.bias_correction import correct_biases
 from edgekit.convert.onnx.canonical import make_canonical, rename
 from edgekit.convert.onnx.exact import exact_nodes, read_as_before
+from edgekit.convert.onnx.fit import fitted_onnx
 from edgekit.convert.onnx.late_dequantize import dequantize_late
 from edgekit.convert.onnx.layout import reshape_first
 from edgekit.convert.onnx.mixed import mixed_onnx
@@ -36,6 +37,7 @@ from edgekit.convert.trace.freeze import Frozen
 from edgekit.convert.trace.lowering import FOR_ONNX, lowered
 from edgekit.errors import ExportError, one_line, require
 from edgekit.formats.onnx import read_onnx
+from edgekit.manifest import Fit
 from edgekit.samples import Samples
 from edgekit.scratch import scratch_folder
 
@@ -92,8 +94,9 @@ def int8_onnx(
     seed: int = 0,
     validation: Samples | None = None,
     learned: Learned | None = None,
-) -> tuple[bytes, Ranges, Plan]:
-    """The QDQ int8 file, unsigned activations and signed per-channel weights, its ranges, what is in float.
+    quality: str = "default",
+) -> tuple[bytes, Ranges, Plan, Fit | None]:
+    """The QDQ int8 file, unsigned activations and signed per-channel weights, its ranges, what is in float, the fit.
 
     That pairing has fast kernels on x86 and Arm; with signed activations the file is slower than
     float on x86 (docs/explanation/quantisation.md). Inputs and outputs stay float32, and so do the sums of a dense
@@ -105,7 +108,8 @@ def int8_onnx(
         method: how the range of an activation follows from what was seen.
         seed: of the halves whose ranges are compared.
         validation: samples to hold against the ranges.
-        learned: ranges that the model was trained with.
+        learned: ranges that the model was trained with; weights are not fitted then.
+        quality: of `edgekit.recipe.QUALITIES`.
 
     Raises:
         ExportError: the quantiser cannot treat this model.
@@ -147,7 +151,7 @@ def int8_onnx(
             },
         )
         quantizer.quantize_model()
-        proto, plan = quantizer.model.model, Plan({})
+        proto, plan, about = quantizer.model.model, Plan({}), None
         read_as_before(proto, plain, exact)
         make_pair_safe(proto, plain, samples, seed)
         if learned is None:
@@ -160,6 +164,7 @@ def int8_onnx(
                 )
 
             proto, plan = mixed_onnx(plain, proto, finish, samples, seed)
+            proto, about = fitted_onnx(proto, plain, samples, seed, quality)
     # onnxruntime raises whatever it stumbles over.
     except Exception as error:
         raise ExportError(quantizer_reason("int8", error)) from error
@@ -168,7 +173,7 @@ def int8_onnx(
     # The quantiser appends its nodes at the end; ONNX wants each behind those that it reads from.
     make_canonical(proto)
     content: bytes = proto.SerializeToString(deterministic=True)
-    return content, ranges, plan
+    return content, ranges, plan, about
 
 
 def _unsigned(lowest: float, seen: Interval) -> float:

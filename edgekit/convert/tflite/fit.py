@@ -50,7 +50,11 @@ _WITH_STATE = frozenset({"CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VAR
 
 
 def fitted_tflite(
-    made: ModelFile, float_file: TfliteFile, samples: Samples, seed: int
+    made: ModelFile,
+    float_file: TfliteFile,
+    samples: Samples,
+    seed: int,
+    quality: str = "default",
 ) -> tuple[ModelFile, Fit]:
     """A quantised file whose layers are fitted to the float file, and what the manifest says of it.
 
@@ -59,6 +63,7 @@ def fitted_tflite(
         float_file: has the same layers, under the same names.
         samples: to fit to, under the files' input names.
         seed: of the choice of samples and of places.
+        quality: of `edgekit.recipe.QUALITIES`.
     """
     model = model_of(float_file)
     try:
@@ -70,6 +75,7 @@ def fitted_tflite(
             lambda: _Fitting(read_file(bytearray(made.content)), float_file, samples, seed),
             samples,
             seed,
+            quality,
         )
     except (ExportError, RuntimeError, ValueError) as error:
         return made, Fit(reason=f"the interpreter does not run it in parts: {one_line(error)}")

@@ -199,7 +199,7 @@ def fed(net: Net) -> Any:
     )
 
 
-def made(name: str, scheme: str) -> tuple[Net, bytes, bytes]:
+def made(name: str, scheme: str, quality: str = "default") -> tuple[Net, bytes, bytes]:
     """The network, its float file and the one of `scheme`."""
     net = NETS[name]()
     content = net.content()
@@ -208,7 +208,7 @@ def made(name: str, scheme: str) -> tuple[Net, bytes, bytes]:
     x = samples(net)
     if net.shape[0] != 1:  # Steps of time come first.
         x = fed(net)[:COUNT].reshape(-1, *net.shape[1:])
-    return net, content, int8_onnx(content, Samples({"x": x}))[0]
+    return net, content, int8_onnx(content, Samples({"x": x}), quality=quality)[0]
 
 
 def run(content: bytes, x: Any, exact: bool) -> Any:
@@ -237,7 +237,7 @@ def test_both_modes_give_the_same_bits(
     # And as near to the float file as rounding to the nearest is in the exact mode. Half of these
     # pairs are too large, so that what is far nearer than activations are may lose a bit.
     monkeypatch.setattr(convert, "make_pair_safe", lambda *_: None)
-    _, _, nearest = made(name, scheme)
+    _, _, nearest = made(name, scheme, "fast")
     assert saturating(nearest) != ()
     few = x[:COUNT]
     want = run(plain, few, exact=False)
