@@ -37,7 +37,7 @@ SLICE = [
     "model/table-of-three-kinds",
     "model/nested-twice",
     "model/siamese",
-    "codes/hashed-by-bits",
+    "codes/window",
     "heads/far-offset",
 ]
 
