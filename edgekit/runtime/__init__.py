@@ -77,6 +77,10 @@ def load(
     if weight_cache and backend is None and artifact.format == "tflite":
         backend = "litert-compiled"
     backend = backend_of(artifact, backend)
+    evidence = None
     if options.verify:
-        importlib.import_module("edgekit.runtime.verify").verify(artifact, backend, options)
-    return open_file(artifact, backend, options)
+        module = importlib.import_module("edgekit.runtime.verify")
+        evidence = module.verify(artifact, backend, options)
+    runner = open_file(artifact, backend, options)
+    runner.evidence = evidence
+    return runner

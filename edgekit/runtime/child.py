@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import edgekit
 from edgekit.scratch import scratch_folder
@@ -27,6 +29,8 @@ _CALL = (
     "print(json.dumps(getattr(importlib.import_module(module), name)(*sys.argv[2:])))"
 )
 _COMMAND = "import runpy; runpy.run_module('edgekit', run_name='__main__', alter_sys=True)"
+# Of each stream. Answers are far smaller.
+_MOST_OUTPUT = 64 << 20
 _SAFE_PATH = ("-P",) if sys.version_info >= (3, 11) else ()
 
 
@@ -159,22 +163,43 @@ def run_in_child(
     Args:
         function: what it returns must be fit for JSON.
         words: its arguments.
-        seconds: the process and all that it started are killed when it has not ended by then.
+        seconds: the process and all that it started are killed when it has not ended by then; and when
+            it writes without an end.
         environment: variables to set beside this process's own.
     """
     code: int | None = None
+    texts = [b"", b""]
     with started(
         command(function, words),
         environment=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
     ) as process:
-        try:
-            out, err = process.communicate(timeout=seconds)
-            code = process.returncode
-        except subprocess.TimeoutExpired:
+
+        def listen(place: int, stream: IO[bytes]) -> None:
+            texts[place] = stream.read(_MOST_OUTPUT)
+            # What goes on beyond that would fill this process's memory.
+            if len(texts[place]) == _MOST_OUTPUT:
+                kill(process)
+
+        streams = (stream for stream in (process.stdout, process.stderr) if stream is not None)
+        listeners = [
+            threading.Thread(target=listen, args=row, daemon=True) for row in enumerate(streams)
+        ]
+        for listener in listeners:
+            listener.start()
+        until = None if seconds is None else time.monotonic() + seconds
+        for listener in listeners:
+            listener.join(_left(until))
+        if not any(listener.is_alive() for listener in listeners):
+            with suppress(subprocess.TimeoutExpired):
+                code = process.wait(_left(until))
+        if code is None:
             kill(process)
-            out, err = process.communicate()
-    return Ended(code, out, err)
+            for listener in listeners:
+                listener.join()
+    return Ended(code, *(text.decode("utf-8", "replace") for text in texts))
+
+
+def _left(until: float | None) -> float | None:
+    return None if until is None else max(0.0, until - time.monotonic())

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from edgekit.formats.metadata import Metadata
+    from edgekit.runtime.evidence import Evidence
 
     Arrays = Mapping[str, NDArray[Any]]
 
@@ -65,6 +66,7 @@ class Runner(ABC):
         inputs, outputs: its tensors, in the file's order.
         exact: whether onnxruntime runs the file in its exact mode, without which its int8 sums would
             saturate on this processor.
+        evidence: what a trial of the file showed, and what held it; None where none was asked for.
     """
 
     backend: Backend
@@ -76,6 +78,7 @@ class Runner(ABC):
     # Whether the backend works in a process that was forked from one that has used it.
     survives_forks: ClassVar[bool] = True
     exact: bool = False
+    evidence: Evidence | None = None
 
     def __init__(self, artifact: Artifact, backend: str, options: Options) -> None:
         """Open the file with one of the backends in `backend_names`."""

@@ -10,10 +10,10 @@ import signal
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,13 +24,16 @@ from edgekit.files import atomic, cache_folder, sha256_of
 from edgekit.formats.tflite_check import tflite_fault
 from edgekit.runtime.backends import module_of
 from edgekit.runtime.causes import cause
+from edgekit.runtime.evidence import Evidence
 from edgekit.runtime.limits import OUT_OF_MEMORY, Limits
 from edgekit.runtime.options import NO_DELEGATE, Options
-from edgekit.runtime.sandbox.run import Sandboxed, run_sandboxed
-from edgekit.runtime.sandbox.state import Sandbox
 
 if TYPE_CHECKING:
     from edgekit.runtime.runner import Runner
+    from edgekit.runtime.sandbox.run import Sandboxed
+
+    # Runs `try_out` with these words.
+    Trial = Callable[[list[str], Limits], Sandboxed]
 
 _ADVICE = (
     "The file is damaged or hostile; it was not loaded. Get it anew or make it again; if you trust it "
@@ -49,44 +52,6 @@ _ENVIRONMENT = {"MALLOC_PERTURB_": "165"}
 
 # What JSON of another kind than was expected raises.
 _MALFORMED = (ValueError, KeyError, TypeError, AttributeError)
-
-# Runs `try_out` with these words.
-Trial = Callable[[list[str], Limits], Sandboxed]
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What a trial showed.
-
-    Attributes:
-        ran: (signature, shape by input) of what ran well; None stands for a file without signatures.
-        sandbox: what held the child, beside its limits.
-    """
-
-    ran: tuple[tuple[str | None, dict[str, tuple[int, ...]]], ...]
-    sandbox: Sandbox
-
-    def to_json(self) -> dict[str, Any]:
-        return {"ran": self.ran, "sandbox": self.sandbox.to_json()}
-
-    @classmethod
-    def of_json(cls, content: Any) -> Evidence:
-        """What `to_json` gave.
-
-        Raises:
-            KeyError, TypeError, ValueError, AttributeError: it is something else.
-        """
-        held = content["sandbox"]
-        return cls(
-            tuple(
-                (
-                    signature and str(signature),
-                    {str(name): tuple(map(int, shape)) for name, shape in shapes.items()},
-                )
-                for signature, shapes in content["ran"]
-            ),
-            Sandbox(bool(held["seccomp"]), held["landlock"] and int(held["landlock"])),
-        )
 
 
 def verify(
@@ -190,6 +155,9 @@ def verify_shapes(runner: Runner, shapes: Sequence[tuple[int, ...]]) -> None:
 
 
 def _sandboxed(artifact: Artifact, backend: str, options: Options) -> Trial:
+    # A file that is remembered starts no process.
+    from edgekit.runtime.sandbox.run import run_sandboxed
+
     reads = [artifact.path, *filter(None, artifact.external.values())]
     # A delegate is the caller's own code, and opens its accelerator.
     confined = options.delegate in (None, NO_DELEGATE)

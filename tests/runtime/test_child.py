@@ -56,6 +56,13 @@ def test_a_function_that_takes_too_long_is_stopped(temporary: Path) -> None:
     assert list(temporary.iterdir()) == []
 
 
+def test_a_function_that_writes_without_an_end_is_stopped(temporary: Path) -> None:
+    ended = run_in_child("subprocess:call", ["yes"], seconds=60)
+    assert ended.code not in (0, None)
+    assert len(ended.out) == 64 << 20
+    assert list(temporary.iterdir()) == []
+
+
 def test_what_a_function_returns_is_the_last_line(temporary: Path) -> None:
     ended = run_in_child("os:getenv", ["WORD"], environment={"WORD": "there"})
     assert (ended.code, ended.out, ended.err) == (0, '"there"\n', "")

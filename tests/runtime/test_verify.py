@@ -427,7 +427,9 @@ def test_weights_beside_a_file_are_read_in_the_sandbox(tmp_path: Path, cache: Pa
     model = onnx.load(Path(__file__).parents[1] / "models" / "classifier.float32.onnx")
     path = tmp_path / "m.onnx"
     onnx.save(model, path, save_as_external_data=True, location="w.bin")
-    edgekit.load(path, verify=True).close()
+    with edgekit.load(path, verify=True) as runner:
+        assert runner.evidence is not None
+        assert runner.evidence.sandbox == Sandbox.offered()
     (marker,) = cache.iterdir()
     assert json.loads(marker.read_text())["sandbox"] == Sandbox.offered().to_json()
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgekit.document.record import Positive, Record
-from edgekit.runtime.sandbox.landlock import landlock_version
-from edgekit.runtime.sandbox.seccomp import has_seccomp
 
 
 @dataclass(frozen=True)
@@ -25,6 +23,10 @@ class Sandbox(Record):
     @classmethod
     def offered(cls) -> Sandbox:
         """What this machine's kernel has."""
+        # Whoever reads what was remembered asks no kernel.
+        from edgekit.runtime.sandbox.landlock import landlock_version
+        from edgekit.runtime.sandbox.seccomp import has_seccomp
+
         return cls(has_seccomp(), landlock_version())
 
     def __str__(self) -> str:
