@@ -104,7 +104,7 @@ ACTIONS: dict[str, Callable[[str], object]] = {
 READS: dict[str, Callable[[str], object]] = {
     "secret": lambda place: open(f"{place}/secret").read(),
     "passwords": lambda _: open("/etc/passwd").read(),
-    "home": lambda _: os.listdir(Path.home()),
+    "top": lambda _: os.listdir("/"),
     "processes": lambda _: os.listdir("/proc"),
     "parent": lambda _: open(f"/proc/{os.getppid()}/environ", "rb").read(),
 }
