@@ -119,13 +119,13 @@ class ExternalBuffer:
 
 class Conv2DOptions:
     # The first three of DepthwiseConv2DOptions as well, the first four of TransposeConvOptions.
-    PADDING, STRIDE_W, STRIDE_H, FUSED_ACTIVATION_FUNCTION, DILATION_W, DILATION_H = range(6)
+    PADDING, STRIDE_W, STRIDE_H, FUSED_ACTIVATION_FUNCTION = range(4)
+    DILATION_W_FACTOR, DILATION_H_FACTOR = 4, 5
 
 
 class DepthwiseConv2DOptions:
-    PADDING, STRIDE_W, STRIDE_H, MULTIPLIER, FUSED_ACTIVATION_FUNCTION, DILATION_W, DILATION_H = (
-        range(7)
-    )
+    PADDING, STRIDE_W, STRIDE_H, DEPTH_MULTIPLIER, FUSED_ACTIVATION_FUNCTION = range(5)
+    DILATION_W_FACTOR, DILATION_H_FACTOR = 5, 6
 
 
 class FullyConnectedOptions:

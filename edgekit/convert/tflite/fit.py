@@ -249,7 +249,10 @@ class _Operator:
             channels if depthwise else channels // inputs,
             tuple(size),
             tuple(options.number(field, "i", 1) for field in (own.STRIDE_H, own.STRIDE_W)),
-            tuple(options.number(field, "i", 1) for field in (own.DILATION_H, own.DILATION_W)),
+            tuple(
+                options.number(field, "i", 1)
+                for field in (own.DILATION_H_FACTOR, own.DILATION_W_FACTOR)
+            ),
             (0, 0),
             (0, 0),
             "SAME_UPPER" if same else "",
