@@ -114,6 +114,10 @@ class RangeWarning(UserWarning):
     """Much of an input lies beyond what a quantised file can hold, and is clipped."""
 
 
+class TrustWarning(UserWarning):
+    """Code that a model file holds was let through, as the caller said to; names it."""
+
+
 # The name under which packages indexes have it: `edgekit` is another project's there.
 DISTRIBUTION = "edgekit-keras"
 

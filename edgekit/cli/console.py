@@ -14,7 +14,7 @@ from typing import IO, Any, TextIO
 
 from edgekit import document
 from edgekit.cli.values import STDOUT
-from edgekit.errors import RangeWarning, printable
+from edgekit.errors import RangeWarning, TrustWarning, printable
 from edgekit.streams import Diverted
 
 
@@ -85,7 +85,7 @@ class Console:
         line: str | None = None,
     ) -> None:
         """In the place of `warnings.showwarning`: edgekit's own are told, others are chatter."""
-        if issubclass(category, RangeWarning):
+        if issubclass(category, (RangeWarning, TrustWarning)):
             self.tell(f"warning: {message}")
         else:
             sys.stderr.write(warnings.formatwarning(message, category, filename, lineno, line))

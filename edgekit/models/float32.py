@@ -19,6 +19,7 @@ import numpy as np
 
 from edgekit.errors import ArtifactError, one_line, require
 from edgekit.models.archive import copy_with_member, save_keras
+from edgekit.models.untrusted import kind_of
 from edgekit.scratch import scratch_folder
 
 _PURPOSE = "Rebuilding a model in float32"
@@ -71,28 +72,36 @@ def float32_file(path: Path, config: Any, keras: Any) -> Iterator[Path]:
         OSError: the copy cannot be written.
     """
     text = json.dumps(config)
-    with scratch_folder() as (folder, _), _default_float32(keras):
+    with scratch_folder() as (folder, _), default_float32(keras):
         copy = folder / path.name
-        if path.suffix == ".keras":
+        if kind_of(path) == "archive":
             copy_with_member(path, copy, "config.json", text.encode())
         else:
             shutil.copyfile(path, copy)
             h5py = require("h5py", "export", _PURPOSE)
             with h5py.File(copy, "r+") as file:
                 file.attrs["model_config"] = text
-                _widen_bfloat16(h5py, file)
+            widen_bfloat16(copy)
         yield copy
 
 
-def _widen_bfloat16(h5py: Any, file: Any) -> None:
-    """Store as float32 what HDF5 has no type for: Keras writes it as two bytes of no kind."""
+def widen_bfloat16(path: Path) -> None:
+    """Store as float32 what HDF5 has no type for: Keras writes it as two bytes of no kind.
+
+    Args:
+        path: an HDF5 file, which is changed.
+    """
+    h5py = require("h5py", "export", _PURPOSE)
     found: list[Any] = []
-    file.visititems(lambda _, item: found.append(item) if isinstance(item, h5py.Dataset) else None)
-    for item in found:
-        if item.dtype.kind == "V" and item.dtype.itemsize == 2:
-            name, upper = item.name, np.asarray(item[()]).view(np.uint16).astype(np.uint32)
-            del file[name]
-            file[name] = (upper << 16).view(np.float32)
+    with h5py.File(path, "r+") as file:
+        file.visititems(
+            lambda _, item: found.append(item) if isinstance(item, h5py.Dataset) else None
+        )
+        for item in found:
+            if item.dtype.kind == "V" and item.dtype.itemsize == 2:
+                name, upper = item.name, np.asarray(item[()]).view(np.uint16).astype(np.uint32)
+                del file[name]
+                file[name] = (upper << 16).view(np.float32)
 
 
 def float32_object(model: Any, flavour: str) -> Any:
@@ -198,7 +207,7 @@ def _architecture(path: Path) -> bytes:
 
 
 @contextmanager
-def _default_float32(keras: Any) -> Iterator[None]:
+def default_float32(keras: Any) -> Iterator[None]:
     """Let layers that say no precision have float32, whatever the program has chosen for new ones."""
     if hasattr(keras, "config"):
         get, put = keras.config.dtype_policy, keras.config.set_dtype_policy

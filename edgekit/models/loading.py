@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
+import sys
+import warnings
 from collections.abc import Callable, Set
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,30 +16,45 @@ from edgekit.artifact import Artifact
 from edgekit.errors import (
     ArtifactError,
     MissingDependencyError,
+    TrustWarning,
+    UntrustedCodeError,
     UsageError,
     one_line,
     require,
 )
 from edgekit.formats.metadata import Metadata
-from edgekit.models.float32 import float32_file, in_float32, settled
+from edgekit.models.budget import bounded
+from edgekit.models.float32 import (
+    default_float32,
+    float32_file,
+    in_float32,
+    settled,
+    widen_bfloat16,
+)
 from edgekit.models.imports import own_objects
-from edgekit.models.links import refuse_links
 from edgekit.models.metadata import read
 from edgekit.models.objects import with_inputs
 from edgekit.models.quantizers import QUANTIZING_LAYERS, keras_kept, quantizers_known
 from edgekit.models.saved_model import refuse_reaching
 from edgekit.models.source import SourceModel, from_keras, from_saved_model
-from edgekit.models.trust import NETWORK_LAYERS, refuse_code, refuse_strangers
+from edgekit.models.untrusted import KerasFile, Known, Names, normalised, trusted_parts
+from edgekit.scratch import scratch_folder
 
 _PURPOSE = "Loading a Keras model"
+
+# Layers that Keras' own networks (keras.applications) bring along, by module.
+NETWORK_LAYERS = (
+    ("convnext", "LayerScale"),
+    ("convnext", "StochasticDepth"),
+    ("inception_resnet_v2", "CustomScaleLayer"),
+)
 
 # tfmot's wrapper around a layer that is being pruned.
 PRUNING_LAYERS = frozenset({"PruneLowMagnitude"})
 # And around one whose weights are being clustered.
 CLUSTERING_LAYERS = frozenset({"ClusterWeights"})
 
-# A config stays far below this; an archive that unpacks to more is not a model.
-_CONFIG_LIMIT_BYTES = 256 << 20
+_Loader = Callable[[Path, bool], Any]
 
 
 def load(
@@ -45,19 +62,22 @@ def load(
 ) -> SourceModel:
     """Load a ``.keras`` or HDF5 file, or a SavedModel folder.
 
-    Keras 3 is asked first; tf_keras takes the older files that Keras 3 refuses. The result's
-    `flavour` says which it was. A model of another precision (``mixed_float16``, ``mixed_bfloat16``,
+    Keras 3 is asked first; tf_keras takes the older files that Keras 3 cannot read. The result's
+    `flavour` says which it was. What a file is, its content decides, not its ending. Unless it is
+    trusted, Keras gets a copy with an architecture of known parts alone (`edgekit.models.untrusted`).
+    A model of another precision (``mixed_float16``, ``mixed_bfloat16``,
     ``float16``, ``float64``) is rebuilt in float32 with the same weights.
 
     Args:
         path: the file or folder.
-        trust_code: let code that the file holds (Lambda layers, Python functions) run.
+        trust_code: let code that the file holds (Lambda layers, Python functions) run, weights come
+            from other files, and sizes be any; a `TrustWarning` names that code.
         signature: of a SavedModel, the one to take; ``serving_default`` or the only one if None.
 
     Raises:
         UsageError: nothing is there, its ending is no Keras model's, or it has no such signature.
-        UntrustedCodeError: the file holds code, or takes weights from other files, and `trust_code` is
-            false.
+        UntrustedCodeError: `trust_code` is false, and the file holds code, takes weights from other
+            files, or asks for more memory than its size allows.
         ArtifactError: no flavour can read it; says why.
         MissingDependencyError: TensorFlow is not installed.
     """
@@ -76,30 +96,20 @@ def load(
             "SavedModel folder."
         )
     metadata = read(artifact.path) or Metadata()
-    config = _read_config(artifact)
-    if "edgekit>" in json.dumps(config):
+    file = KerasFile.read(artifact.path, trusted=trust_code)
+    if "edgekit>" in json.dumps(file.config):
         # Makes known what the bridge gives its twins.
         require("edgekit.models.bridge.foreign", "export", _PURPOSE)
-    if not trust_code:
-        refuse_code(artifact.path, config)
-        refuse_links(artifact.path)
+    if trust_code:
+        _say_what_is_trusted(file)
     reasons = []
-    loaders: tuple[tuple[str, str, Callable[..., Any]], ...] = (
-        ("keras", "Keras 3", _load_with_keras),
-        ("tf_keras", "tf_keras", _load_with_tf_keras),
-    )
-    if _mentions(config, QUANTIZING_LAYERS):
-        loaders = (("tf_keras", "tf_keras with tfmot", _load_quantized),)
-    elif _mentions(config, PRUNING_LAYERS):
-        loaders = (("tf_keras", "tf_keras with tfmot", _load_pruned),)
-    elif _mentions(config, CLUSTERING_LAYERS):
-        loaders = (("tf_keras", "tf_keras with tfmot", _load_clustered),)
-    for flavour, name, loader in loaders:
+    for flavour, name, loader in _loaders(file):
         try:
-            model = _in_float32(artifact.path, config, flavour, loader, trust_code)
-        except MissingDependencyError:
+            model = (_as_it_is if trust_code else _normalised)(file, flavour, loader)
+        # Whoever refuses for safety has the last word.
+        except (MissingDependencyError, UntrustedCodeError):
             raise
-        # Deserialisers of untrusted files raise whatever the file provokes.
+        # Deserialisers of files raise whatever the file provokes.
         except Exception as error:
             reasons.append(f"{name}: {one_line(error)}")
         else:
@@ -108,14 +118,29 @@ def load(
                 model = with_inputs(model, flavour)
             return replace(from_keras(artifact.path, flavour, model), metadata=metadata)
     raise ArtifactError(
-        f"{path}: no flavour of Keras can load it. {' '.join(reasons)} {_advice(artifact.path, config)}"
+        f"{path}: no flavour of Keras can load it. {' '.join(reasons)} {_advice(file)}"
     )
 
 
-def _advice(path: Path, config: Any) -> str:
+def _loaders(file: KerasFile) -> tuple[tuple[str, str, _Loader], ...]:
+    """Who is to load a file, in this order: its flavour, that in words, and how."""
+    if _mentions(file.config, QUANTIZING_LAYERS):
+        return (("tf_keras", "tf_keras with tfmot", _load_quantized),)
+    if _mentions(file.config, PRUNING_LAYERS):
+        return (("tf_keras", "tf_keras with tfmot", _load_pruned),)
+    if _mentions(file.config, CLUSTERING_LAYERS):
+        return (("tf_keras", "tf_keras with tfmot", _load_clustered),)
+    keras: tuple[str, str, _Loader] = ("keras", "Keras 3", _load_with_keras)
+    # No other can read what Keras 3 has written.
+    if file.version.startswith("3."):
+        return (keras,)
+    return (keras, ("tf_keras", "tf_keras", _load_with_tf_keras))
+
+
+def _advice(file: KerasFile) -> str:
     """What to do about a file that nothing loads."""
-    wrappers = QUANTIZING_LAYERS | PRUNING_LAYERS | CLUSTERING_LAYERS
-    if path.suffix == ".keras" and _mentions(config, wrappers):
+    tfmot = QUANTIZING_LAYERS | PRUNING_LAYERS | CLUSTERING_LAYERS
+    if file.kind == "archive" and _mentions(file.config, tfmot):
         return (
             "tensorflow-model-optimization's wrappers are read back from HDF5: save the model as .h5, "
             "model.save('model.h5')."
@@ -126,69 +151,107 @@ def _advice(path: Path, config: Any) -> str:
     )
 
 
-def _in_float32(
-    path: Path, config: Any, flavour: str, loader: Callable[..., Any], trust_code: bool
-) -> Any:
-    """The model in the file, rebuilt where it computes in other floats than float32."""
+def _normalised(file: KerasFile, flavour: str, loader: _Loader) -> Any:
+    """The model in a file that is not trusted: Keras gets a copy, with an architecture written anew.
+
+    Raises:
+        UntrustedCodeError: it holds code, weights from elsewhere, or more than its size allows.
+        Exception: whatever it provokes.
+    """
+    keras = _prepared(flavour)
+    try:
+        config = normalised(file.config, _names(flavour), flavour)
+        wanted = in_float32(config)
+        floats = nullcontext() if wanted == config else default_float32(keras)
+        with scratch_folder() as (folder, _), floats:
+            copy = file.copied(folder, wanted)
+            numbers = file.check(copy)
+            if wanted != config and file.kind == "hdf5":
+                widen_bfloat16(copy)
+            with bounded(numbers):
+                return settled(loader(copy, False), file.path)
+    except UntrustedCodeError as error:
+        text = str(error)
+        prefix = "" if text.startswith(f"{file.path}: ") else f"{file.path}: "
+        raise UntrustedCodeError(f"{prefix}{text}") from error
+
+
+def _as_it_is(file: KerasFile, flavour: str, loader: _Loader) -> Any:
+    """The model in a file whose author is trusted."""
+    keras = _prepared(flavour)
+    wanted = in_float32(file.config)
+    if wanted == file.config:
+        return settled(loader(file.path, True), file.path)
+    with float32_file(file.path, wanted, keras) as copy:
+        return settled(loader(copy, True), file.path)
+
+
+def _say_what_is_trusted(file: KerasFile) -> None:
+    _prepared("keras")
+    parts = trusted_parts(file.config, _names("keras"))
+    if parts:
+        said = ", ".join(parts)
+        warnings.warn(f"{file.path}: trusted, as asked: {said:.1000}", TrustWarning, stacklevel=3)
+
+
+def _prepared(flavour: str) -> Any:
+    """A flavour of Keras that knows what the user's files define, and what its own networks are made of."""
     keras = require(flavour, "export", _PURPOSE)
-    normal = in_float32(config)
-    if normal == config:
-        model = loader(path, config, trust_code)
-    else:
-        with float32_file(path, normal, keras) as copy:
-            model = loader(copy, normal, trust_code)
-    return settled(model, path)
-
-
-def _load_with_keras(path: Path, config: Any, trust_code: bool) -> Any:
-    keras = require("keras", "export", _PURPOSE)
-    _make_known(keras)
-    if not trust_code:
-        refuse_strangers(config, keras)
-    return keras.saving.load_model(path, compile=False, safe_mode=not trust_code)
-
-
-def _load_with_tf_keras(path: Path, config: Any, trust_code: bool) -> Any:
-    tf_keras = require("tf_keras", "export", _PURPOSE)
-    _make_known(tf_keras)
-    if not trust_code:
-        refuse_strangers(config, tf_keras)
-    return tf_keras.models.load_model(path, compile=False, safe_mode=not trust_code)
-
-
-def _make_known(keras: Any) -> None:
-    """Let Keras find by name what the user's files define, and what its own networks are made of."""
     keras.saving.get_custom_objects().update(own_objects(keras))
     for module, name in NETWORK_LAYERS:
         place = require(f"{keras.__name__}.src.applications.{module}", "export", _PURPOSE)
         if hasattr(place, name):
             keras.saving.get_custom_objects().setdefault(name, getattr(place, name))
+    return keras
 
 
-def _load_quantized(path: Path, config: Any, trust_code: bool) -> Any:
+def _names(flavour: str) -> dict[str, Names]:
+    """What the flavours know. The other's is asked for only by what edgekit's bridge has made."""
+    imported = [each for each in ("keras", "tf_keras") if each in sys.modules or each == flavour]
+    return {
+        "keras": Names("keras"),
+        "tf_keras": Names("tf_keras"),
+        **{
+            each: Names(each, Known(require(each, "export", _PURPOSE).saving.get_registered_object))
+            for each in imported
+        },
+    }
+
+
+def _load_with_keras(path: Path, trust_code: bool) -> Any:
+    keras = require("keras", "export", _PURPOSE)
+    return keras.saving.load_model(path, compile=False, safe_mode=not trust_code)
+
+
+def _load_with_tf_keras(path: Path, trust_code: bool) -> Any:
+    tf_keras = require("tf_keras", "export", _PURPOSE)
+    return tf_keras.models.load_model(path, compile=False, safe_mode=not trust_code)
+
+
+def _load_quantized(path: Path, trust_code: bool) -> Any:
     """A model with the wrappers of quantisation-aware training, which tf_keras alone does not know."""
     with quantizers_known():
-        return _load_with_tf_keras(path, config, trust_code)
+        return _load_with_tf_keras(path, trust_code)
 
 
-def _load_pruned(path: Path, config: Any, trust_code: bool) -> Any:
+def _load_pruned(path: Path, trust_code: bool) -> Any:
     """A model as it is in the middle of pruning, without the wrappers that tf_keras alone does not know."""
     with keras_kept():
         prune = require(
             "tensorflow_model_optimization.python.core.sparsity.keras.prune", "export", _PURPOSE
         )
     with prune.prune_scope():
-        return prune.strip_pruning(_load_with_tf_keras(path, config, trust_code))
+        return prune.strip_pruning(_load_with_tf_keras(path, trust_code))
 
 
-def _load_clustered(path: Path, config: Any, trust_code: bool) -> Any:
+def _load_clustered(path: Path, trust_code: bool) -> Any:
     """A model as it is in the middle of clustering, each weight its cluster's, without the wrappers."""
     with keras_kept():
         cluster = require(
             "tensorflow_model_optimization.python.core.clustering.keras.cluster", "export", _PURPOSE
         )
     with cluster.cluster_scope():
-        return cluster.strip_clustering(_load_with_tf_keras(path, config, trust_code))
+        return cluster.strip_clustering(_load_with_tf_keras(path, trust_code))
 
 
 def load_saved_model(path: Path, trust_code: bool) -> Any:
@@ -208,29 +271,6 @@ def load_saved_model(path: Path, trust_code: bool) -> Any:
     except Exception as error:
         raise ArtifactError(
             f"{path}: cannot be loaded as a SavedModel: {one_line(error)}"
-        ) from error
-
-
-def _read_config(artifact: Artifact) -> Any:
-    """The architecture as the file describes it, read without running any of it."""
-    path = artifact.path
-    try:
-        if artifact.format == "keras":
-            with zipfile.ZipFile(path) as archive:
-                if archive.getinfo("config.json").file_size > _CONFIG_LIMIT_BYTES:
-                    raise ArtifactError(f"{path}: its config.json unpacks to an absurd size.")
-                return json.loads(archive.read("config.json"))
-        h5py = require("h5py", "export", _PURPOSE)
-        with h5py.File(path, "r") as file:
-            if "model_config" not in file.attrs:
-                raise ArtifactError(
-                    f"{path}: holds weights without an architecture. Save the whole model: "
-                    "model.save(...)."
-                )
-            return json.loads(file.attrs["model_config"])
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, RecursionError) as error:
-        raise ArtifactError(
-            f"{path}: not a whole {path.suffix} file ({error}). Save the model again, or copy it anew."
         ) from error
 
 

@@ -18,6 +18,7 @@ from edgekit.errors import ArtifactError, UsageError, require
 from edgekit.files import atomic
 from edgekit.formats.metadata import KEY, MAX_BYTES, Metadata
 from edgekit.models.archive import copy_with_member
+from edgekit.models.untrusted import kind_of
 
 _MEMBER = f"{KEY}.json"
 
@@ -76,7 +77,7 @@ def write(path: str | os.PathLike[str], metadata: Metadata) -> None:
         return
     try:
         with atomic(artifact.path) as temporary:
-            if artifact.format == "keras":
+            if kind_of(artifact.path) == "archive":
                 copy_with_member(artifact.path, temporary, _MEMBER, content)
             else:
                 shutil.copyfile(artifact.path, temporary)
@@ -89,13 +90,14 @@ def write(path: str | os.PathLike[str], metadata: Metadata) -> None:
 
 
 def _reader(artifact: Artifact) -> Any:
-    readers = {"keras": _read_archive, "hdf5": _read_hdf5, "savedmodel": _read_folder}
-    if artifact.format not in readers:
+    if artifact.format == "savedmodel":
+        return _read_folder
+    if artifact.format not in ("keras", "hdf5"):
         raise UsageError(
             f"{artifact.path}: received a {artifact.format} file, expected a Keras model: .keras, .h5 "
             "or a SavedModel folder."
         )
-    return readers[artifact.format]
+    return _read_archive if kind_of(artifact.path) == "archive" else _read_hdf5
 
 
 def _read_archive(path: Path) -> bytes | None:
