@@ -63,7 +63,8 @@ def add_trust_code(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--trust-code",
         action="store_true",
-        help="run code that a Keras file contains, such as Lambda layers (default: refuse the file)",
+        help="run code that a Keras file contains, such as Lambda layers, and name it; lifts the limits "
+        "of such files too (default: refuse the file)",
     )
 
 

@@ -83,8 +83,7 @@ def _code_in(found: Mapping[str, Any]) -> str | None:
     ):
         return "Python code"
     inner = found.get("config")
-    if not isinstance(inner, dict):
-        return None
+    inner = inner if isinstance(inner, dict) else {}
     if name in _LOOKUPS or (name or "").endswith("Tokenizer"):
         for key in _VOCABULARIES:
             if isinstance(inner.get(key), str):

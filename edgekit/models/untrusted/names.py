@@ -186,7 +186,7 @@ class Names:
 
     def is_tensorflow(self, name: object) -> bool:
         """Whether a function of TensorFlow may stand as a layer."""
-        return name in _tensorflow(self.flavour)
+        return isinstance(name, str) and name in _tensorflow(self.flavour)
 
     def in_group(self, name: str, group: str) -> bool:
         """Whether a class of a group has this name, or is written so in small letters."""

@@ -1,0 +1,152 @@
+"""Configurations with something changed in them: read in time, with a typed error or a normal result."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import pytest
+
+from edgekit.errors import ArtifactError
+from edgekit.models import load
+from edgekit.models.untrusted import KerasFile, Names, normalised
+from edgekit.models.untrusted.names import GROUPS
+
+NAMES = {"keras": Names("keras"), "tf_keras": Names("tf_keras")}
+# What a mutant may have in a place; whatever it is, it names nothing that Keras would run.
+ODD: list[Any] = [
+    None, True, -1, 0, 2**31, 10**30, 1e308, float("nan"), float("inf"), "", "x" * 5000, "np.load",
+    "os.system", "__import__", "deserialize", "evil>Lambda", "../../etc", [], [[]], {}, {"class_name": 1},
+    {"class_name": "__lambda__", "config": {"value": ["x", None, None]}},
+    {"class_name": "Lambda", "config": {"function": "x"}},
+    {"class_name": "function", "module": "os", "config": "system", "registered_name": "system"},
+    {"class_name": "function", "module": "keras.losses", "config": "np.load"},
+    {"class_name": "TFOpLambda", "config": {"function": "io.write_file"}},
+    {"class_name": "__typespec__", "spec_name": "x", "module": "os", "registered_name": None, "config": []},
+    {"class_name": "TypeSpec", "type_spec": "tf.TensorSpec", "serialized": [[1], "float32"]},
+    {"class_name": "CompositeTensor", "spec": {}, "tensors": []},
+    {"class_name": "Functional", "config": None},
+    {"module": "builtins", "class_name": "exec", "config": {}, "registered_name": "exec"},
+]  # fmt: skip
+
+
+def places(config: Any) -> Iterator[tuple[Any, Any]]:
+    """Every table and list of a configuration with each key or place of it."""
+    waiting = [config]
+    while waiting:
+        item = waiting.pop()
+        keys = list(item) if isinstance(item, dict) else range(len(item))
+        for key in keys:
+            yield item, key
+            if isinstance(item[key], (dict, list)):
+                waiting.append(item[key])
+
+
+def mutant(config: Any, rng: random.Random, most: int = 3) -> Any:
+    """A copy in which one to `most` things are others: values, names, keys, whole objects."""
+    config = copy.deepcopy(config)
+    for _ in range(rng.randint(1, most)):
+        holder, key = rng.choice(list(places(config)))
+        other, second = rng.choice(list(places(config)))
+        what = rng.random()
+        if what < 0.4:
+            holder[key] = copy.deepcopy(rng.choice(ODD))
+        elif what < 0.6:
+            holder[key] = copy.deepcopy(other[second])
+        elif what < 0.75 and isinstance(holder, dict):
+            holder[rng.choice(["class_name", "module", "registered_name", "config", "name"])] = (
+                copy.deepcopy(rng.choice(ODD))
+            )
+        elif what < 0.85 and isinstance(holder, dict):
+            del holder[key]
+        elif isinstance(holder, list):
+            holder.extend(copy.deepcopy(holder[key]) for _ in range(rng.choice([1, 3, 200])))
+        else:
+            holder[f"{key}_more"] = copy.deepcopy(other[second])
+    return config
+
+
+def named_in(config: Any) -> Iterator[tuple[Any, Any]]:
+    for holder, key in places({"": config}):
+        item = holder[key]
+        if isinstance(item, dict) and "class_name" in item:
+            yield item.get("module"), item["class_name"]
+
+
+@pytest.mark.parametrize("name", ["keras.keras", "keras.h5", "tf_keras.keras", "tf_keras.h5"])
+def test_mutants_are_refused_or_normal(name: str, configs: dict[str, Any]) -> None:
+    rng = random.Random(name)
+    allowed = {
+        (None if module is None else str(module), str(cls))
+        for config in configs.values()
+        for flavour in NAMES
+        for module, cls in named_in(safe(config, flavour))
+    }
+    passed = 0
+    start = perf_counter()
+    for _ in range(150):
+        changed = mutant(configs[name], rng)
+        for flavour in NAMES:
+            result = safe(changed, flavour)
+            passed += bool(result)
+            # Once more gives the same: nothing of it is the author's any more.
+            if result:
+                assert json.dumps(normalised(result, NAMES, flavour)) == json.dumps(result)
+                for module, cls in named_in(result):
+                    known = (module, cls) in allowed or (None, cls) in allowed
+                    assert known or NAMES[flavour].class_of(
+                        {"module": module, "class_name": cls}, GROUPS
+                    ), (module, cls)
+    assert passed > 15
+    assert perf_counter() - start < 120
+
+
+def safe(config: Any, flavour: str) -> Any:
+    try:
+        return normalised(config, NAMES, flavour)
+    except ArtifactError:
+        return None
+
+
+@pytest.mark.parametrize("name", ["keras.keras", "tf_keras.h5"])
+def test_files_of_mutants_load_or_say_why(
+    name: str,
+    files: dict[str, Path],
+    configs: dict[str, Any],
+    with_config: Callable[[Path, Any], Path],
+) -> None:
+    rng = random.Random(f"files {name}")
+    loaded = 0
+    for _ in range(20):
+        path = with_config(files[name], mutant(configs[name], rng, most=1))
+        # Anything else than this is a fault.
+        with suppress(ArtifactError):
+            load(path)
+            loaded += 1
+    assert loaded
+
+
+def test_reading_needs_no_tensorflow(files: dict[str, Path], tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    code = """
+import sys
+from pathlib import Path
+from edgekit.models.untrusted import KerasFile, Names, normalised
+names = {"keras": Names("keras"), "tf_keras": Names("tf_keras")}
+file = KerasFile.read(Path(sys.argv[1]))
+copy = file.copied(Path(sys.argv[2]), normalised(file.config, names, "keras"))
+assert file.check(copy) > 100
+assert not {"tensorflow", "keras", "tf_keras"} & set(sys.modules), "TensorFlow was imported"
+"""
+    subprocess.run(
+        [sys.executable, "-c", code, files["keras.keras"], tmp_path], check=True, cwd=tmp_path
+    )
+    assert KerasFile.read(files["keras.keras"]).version.startswith("3.")
