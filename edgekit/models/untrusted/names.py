@@ -59,7 +59,7 @@ _OPTIMIZATION = """
     PrunePreserveDefault8BitConvWeightsQuantizer
     PruneLowMagnitude ConstantSparsity PolynomialDecay ClusterWeights
     EdgekitQuantizeRange EdgekitQuantizeWeights EdgekitQuantizeLayerConfig EdgekitQuantizeActivation
-    EdgekitQuantizeLayer
+    EdgekitQuantizeLayer Weights
 """
 OPTIMIZATION_CLASSES = frozenset(_OPTIMIZATION.split())
 

@@ -19,6 +19,8 @@ from edgekit.models.untrusted.names import GROUPS, LAYERS, Class, Names
 # has 1,500.
 MAX_CALLS = 50_000
 
+# The module of functions that are found by what they are registered as.
+_REGISTERED = "builtins"
 _MODELS = ("Functional", "Sequential", "Model")
 # Properties that tensors of tf_keras give as layers; others lead to their graph.
 _PROPERTIES = ("values", "flat_values", "row_splits", "nested_row_splits", "indices", "dense_shape")
@@ -229,7 +231,7 @@ class _Normaliser:
             return self._object(value, owner, LAYERS)
         written = self._function_object(value, owner)
         name = written["config"]
-        if written["module"] is not None and self._names.is_activation(name):
+        if written["module"] != _REGISTERED and self._names.is_activation(name):
             return name
         del argument
         return written
@@ -240,12 +242,12 @@ class _Normaliser:
         if not isinstance(name, str) or not (module is None or isinstance(module, str)):
             raise refusals.wrong(owner, "function", found, "a function by its name")
         place = None
-        if found.get("registered_name") in (None, "", name):
+        if found.get("registered_name") in (None, "", "function", name):
             place = self._names.function_place(name, module)
         keys = (found.get("registered_name"), name)
         registered = next((key for key in keys if self._names.known.is_function(key)), None)
         if registered is not None:
-            place, name = None, registered
+            place, name = _REGISTERED, registered
         elif place is None:
             raise refusals.stranger(
                 owner, f"{module}.{name}".removeprefix("None."), self._names.flavour
