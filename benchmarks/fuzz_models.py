@@ -8,6 +8,9 @@ the trial and its limits are the same. What passes is loaded and run on random i
 process: it stands for the calling program, is not forked and lives on from mutant to mutant. It is
 supervised, so that its crash is counted, not suffered.
 
+Keras files (`--format keras`, `--format h5`) are loaded as `edgekit.models.load` does, untrusted, in such a
+process: bytes, configurations and HDF5 structures are mutated.
+
 Prints how many mutants ended how; exits with 1 if a calling process crashed, hung or met an untyped
 error. `--only I` runs one mutant of a seed again. `--trust-structure` leaves the check of structure
 out, to see what it is good for; `--python` tries other versions of the interpreters.
@@ -18,14 +21,17 @@ from __future__ import annotations
 import argparse
 import fcntl
 import importlib
+import io
 import json
 import os
+import random
 import select
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -37,6 +43,7 @@ from typing import Any
 import numpy as np
 
 MODELS = Path(__file__).parent.parent / "tests" / "models"
+sys.path.append(str(MODELS.parent))
 TRIAL_SECONDS = 5
 HANG_SECONDS = 60
 WORKERS = 2
@@ -274,11 +281,118 @@ def constants_onnx(data: bytes, rng: Rng, _: list[bytes]) -> bytes:
     return _onnx(data, change)
 
 
+def _config(data: bytes, rng: Rng) -> bytes:
+    """Another configuration in an architecture's JSON."""
+    from support.keras_mutants import mutant as changed
+
+    seed = random.Random(int(rng.integers(2**62)))
+    return json.dumps(changed(json.loads(data), seed)).encode()
+
+
+def config_keras(data: bytes, rng: Rng, _: list[bytes]) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "model.weights.h5" and rng.random() < 0.2:
+                content = structure_h5(content, rng, [])
+            new.writestr(name, _config(content, rng) if name == "config.json" else content)
+    return target.getvalue()
+
+
+def _changed_h5(data: bytes, change: Callable[[Any], None]) -> bytes:
+    import h5py
+
+    stream = io.BytesIO(data)
+    with h5py.File(stream, "r+") as file:
+        change(file)
+    return stream.getvalue()
+
+
+def config_h5(data: bytes, rng: Rng, _: list[bytes]) -> bytes:
+    def change(file: Any) -> None:
+        text = file.attrs["model_config"]
+        text = text.encode() if isinstance(text, str) else text
+        del file.attrs["model_config"]
+        file.attrs["model_config"] = _config(text, rng).decode()
+
+    return _changed_h5(data, change)
+
+
+def structure_h5(data: bytes, rng: Rng, _: list[bytes]) -> bytes:
+    """Links to elsewhere, circles, absurd sizes, other types."""
+    import h5py
+
+    def change(file: Any) -> None:
+        names: list[str] = []
+        file.visititems(
+            lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None
+        )
+        name = _pick(rng, names)
+        what = int(rng.integers(6))
+        del file[name]
+        if what == 0:
+            file[name] = h5py.ExternalLink("/etc/hostname", "/x")
+        elif what == 1:
+            file[name] = h5py.SoftLink(f"/{_pick(rng, names)}")
+        elif what == 2:
+            file[name] = file["/"]
+        elif what == 3:
+            file.create_dataset(name, (2**31, 2**20), "float32")
+        elif what == 4:
+            file[name] = "text"
+        else:
+            shape = [int(n) for n in rng.integers(0, 5, int(rng.integers(5)))]
+            file[name] = np.zeros(shape, _pick(rng, ["f4", "i8", "?", "c16"]))
+
+    return _changed_h5(data, change)
+
+
 _ANY = [flip, word, truncate, splice]
 MUTATIONS: dict[str, list[Callable[[bytes, Rng, list[bytes]], bytes]]] = {
     ".tflite": [*_ANY, shapes_tflite, graph_tflite, constants_tflite],
     ".onnx": [*_ANY, shapes_onnx, graph_onnx, constants_onnx],
+    ".keras": [flip, splice, *[config_keras] * 6],
+    ".h5": [flip, splice, *[config_h5] * 4, *[structure_h5] * 2],
 }
+
+
+KERAS = {"keras": (".keras",), "h5": (".h5",)}
+
+
+def make_keras(folder: Path) -> None:
+    """Small models of both flavours, as their own savers write them."""
+    import keras
+    import tf_keras
+
+    for library in (keras, tf_keras):
+        layers = library.layers
+        given = library.Input((8, 8, 2), name="x")
+        y = layers.Conv2D(3, 3, activation="relu", kernel_regularizer="l2")(given)
+        y = layers.Reshape((12, 9))(layers.BatchNormalization()(y))
+        y = layers.Bidirectional(layers.LSTM(3, return_sequences=True))(y)
+        inner = library.Sequential([library.Input((12, 6)), layers.Flatten(), layers.Dense(4)])
+        y = layers.Dropout(0.1)(inner(layers.TimeDistributed(layers.Dense(6))(y)))
+        model = library.Model(given, layers.Dense(2, kernel_initializer="he_normal")(y))
+        for ending in (".keras", ".h5"):
+            model.save(folder / f"{library.__name__}{ending}")
+
+
+def serve_keras() -> None:
+    """A program that loads Keras files of others."""
+    from edgekit.errors import EdgekitError
+    from edgekit.models import load
+
+    def answer(path: str) -> dict[str, Any]:
+        try:
+            load(path)
+        except EdgekitError as error:
+            return {"refused": str(error)}
+        except Exception as error:
+            return {"untyped": repr(error)}
+        return {"ran": 1}
+
+    _serve(answer)
 
 
 def seeds() -> dict[str, list[tuple[str, bytes]]]:
@@ -477,7 +591,8 @@ BROKEN = "CALLING PROCESS"
 
 def outcome(checks: Supervised, calls: Supervised, path: Path) -> tuple[str, str]:
     """A word for what became of one mutant, and what was said."""
-    for process in (checks, calls):
+    # Keras files have no trial.
+    for process in (calls,) if path.suffix in (".keras", ".h5") else (checks, calls):
         answer = process.ask(path)
         for failure in ("crashed", "hung", "untyped"):
             if failure in answer:
@@ -508,16 +623,34 @@ def main() -> int:
     parser.add_argument("--only", type=int, metavar="I", help="run mutant I alone and say all")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="mutants that crash are put here")
     parser.add_argument("--trust-structure", action="store_true")
-    parser.add_argument("--format", choices=["tflite", "onnx"], help="mutate such files alone")
+    parser.add_argument(
+        "--format", choices=["tflite", "onnx", *KERAS], help="mutate such files alone"
+    )
     parser.add_argument(
         "--python", default=sys.executable, help="an interpreter whose environment loads the files"
     )
     parser.add_argument("--role", nargs="+", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.role:
-        serve_calls() if args.role[0] == "calls" else serve_checks(args.role[1] == "all")
+        if args.role[0] == "make":
+            make_keras(Path(args.role[1]))
+        elif args.role[0] == "keras":
+            serve_keras()
+        elif args.role[0] == "calls":
+            serve_calls()
+        else:
+            serve_checks(args.role[1] == "all")
         return 0
-    files = {e: f for e, f in seeds().items() if args.format in (None, e[1:])}
+    if args.format in KERAS:
+        with tempfile.TemporaryDirectory(prefix="edgekit-fuzz-") as folder:
+            words = [args.python, __file__, "--role", "make", folder]
+            subprocess.run(words, check=True, capture_output=True)
+            files = {
+                ending: [(p.name, p.read_bytes()) for p in sorted(Path(folder).glob(f"*{ending}"))]
+                for ending in KERAS[args.format]
+            }
+    else:
+        files = {e: f for e, f in seeds().items() if args.format in (None, e[1:])}
     counts: dict[str, Counter[str]] = {}
     outcomes: Counter[tuple[str, str]] = Counter()
     lock = threading.Lock()
@@ -526,7 +659,7 @@ def main() -> int:
 
     def work(stripe: int, folder: Path) -> None:
         checks = Supervised(args.python, "checks", "trial" if args.trust_structure else "all")
-        calls = Supervised(args.python, "calls")
+        calls = Supervised(args.python, "keras" if args.format in KERAS else "calls")
         try:
             for number in numbers[stripe::WORKERS]:
                 ending, mutation, name, data = mutant(files, args.seed, number)
