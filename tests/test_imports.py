@@ -22,6 +22,7 @@ MODULE_TEXT = r"edgekit(\.\w+)+(:\w*)?"
 ROOMS = [
     "errors",
     "interruption",
+    "supervision",
     "shared",
     "shares",
     "locks",

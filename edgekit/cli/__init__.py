@@ -105,7 +105,8 @@ def _failure(error: BaseException) -> tuple[int, str]:
         return error.exit_code, f"edgekit: {error}"
     if isinstance(error, OSError):
         return 1, f"edgekit: {error.filename or 'system'}: {error.strerror or error}"
-    if isinstance(error, MemoryError):
+    # Of a library that finds no room for its code.
+    if isinstance(error, MemoryError) or "failed to map segment" in str(error):
         return (
             1,
             f"edgekit: the memory is not enough{f' ({one_line(error)})' if str(error) else ''}. {_SMALLER}",

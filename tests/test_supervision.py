@@ -1,0 +1,108 @@
+"""What ends the process that works is said by the one that waits for it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support import needs
+
+CODE = """
+import os, signal, sys, time
+from edgekit.interruption import interruptible
+from edgekit.supervision import supervised
+def work():
+    print(os.getpid(), flush=True)
+    {work}
+    return 7
+sys.exit(supervised(work))
+"""
+
+
+def started(work: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", CODE.format(work=work)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(work: str) -> tuple[int, str]:
+    with started(work) as process:
+        _, err = process.communicate(timeout=60)
+    return process.returncode, err
+
+
+def test_an_exit_code_passes() -> None:
+    assert ended("pass") == (7, "")
+    assert ended("sys.exit(3)") == (3, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("SIGKILL", "memory"), ("SIGABRT", "memory"), ("SIGSEGV", "crash of native code")],
+)
+def test_a_signal_ends_in_a_message(name: str, message: str) -> None:
+    code, err = ended(f"os.kill(os.getpid(), signal.{name})")
+    assert code == 1
+    assert err.startswith(f"edgekit: {name} ended the work, ")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_go_on(number: signal.Signals) -> None:
+    work = "with interruptible():\n        try: time.sleep(60)\n        except KeyboardInterrupt: return 130"
+    with started(work) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(0.2)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (130, "")
+
+
+def test_what_works_dies_with_what_waits() -> None:
+    with started("time.sleep(60)") as process:
+        assert process.stdout is not None
+        worker = int(process.stdout.readline())
+        process.kill()
+        process.wait()
+        deadline = time.monotonic() + 10
+        while Path(f"/proc/{worker}/stat").exists() and time.monotonic() < deadline:
+            state = Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[0]
+            if state == "Z":
+                break
+            time.sleep(0.01)
+        else:
+            assert not Path(f"/proc/{worker}").exists()
+
+
+def test_a_command_that_lacks_memory_says_so(tmp_path: Path) -> None:
+    np = needs.package("numpy")
+    x = np.random.default_rng(0).random((64, 8, 8, 1), np.float32)
+    np.savez(tmp_path / "t.npz", x=x, y=np.arange(64) % 2)
+    limited = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (900 << 20, 900 << 20));"
+        "from edgekit.__main__ import main; sys.exit(main())"
+    )
+    words = ["train", "--data", "t.npz", "--epochs", "1", "-o", "m.keras"]
+    done = subprocess.run(
+        [sys.executable, "-c", limited, *words],
+        cwd=tmp_path,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("edgekit: ")
+    assert "Traceback" not in done.stderr
+    assert "bug" not in done.stderr
+    assert not list(tmp_path.glob("m.keras*"))
