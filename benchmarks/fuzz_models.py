@@ -40,6 +40,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import mutators
 import numpy as np
 
 MODELS = Path(__file__).parent.parent / "tests" / "models"
@@ -348,10 +349,41 @@ def structure_h5(data: bytes, rng: Rng, _: list[bytes]) -> bytes:
     return _changed_h5(data, change)
 
 
+def quantisation_tflite(data: bytes, rng: Rng, _: list[bytes]) -> bytes:
+    def change(_model: Any, graph: Any) -> None:
+        tables = [tensor.quantization for tensor in graph.tensors if tensor.quantization]
+        if tables:
+            mutators.quantisation(tables, rng)
+
+    return _tflite(data, change)
+
+
+def signatures_tflite(data: bytes, rng: Rng, _: list[bytes]) -> bytes:
+    return _tflite(data, lambda model, _graph: mutators.signatures(model, rng))
+
+
+def metadata_onnx(data: bytes, rng: Rng, _: list[bytes]) -> bytes:
+    import onnx
+
+    model = onnx.load_model_from_string(data)
+    mutators.about_onnx(model, rng)
+    content: bytes = model.SerializeToString()
+    return content
+
+
 _ANY = [flip, word, truncate, splice]
 MUTATIONS: dict[str, list[Callable[[bytes, Rng, list[bytes]], bytes]]] = {
-    ".tflite": [*_ANY, shapes_tflite, graph_tflite, constants_tflite],
-    ".onnx": [*_ANY, shapes_onnx, graph_onnx, constants_onnx],
+    ".tflite": [
+        *_ANY,
+        shapes_tflite,
+        graph_tflite,
+        constants_tflite,
+        quantisation_tflite,
+        signatures_tflite,
+    ],
+    ".onnx": [*_ANY, shapes_onnx, graph_onnx, constants_onnx, metadata_onnx],
+    ".npz": [flip, truncate, splice, mutators.golden, mutators.golden],
+    ".json": [flip, truncate, splice, mutators.document, mutators.document, mutators.document],
     ".keras": [flip, splice, *[config_keras] * 6],
     ".h5": [flip, splice, *[config_h5] * 4, *[structure_h5] * 2],
 }
@@ -400,10 +432,12 @@ def seeds() -> dict[str, list[tuple[str, bytes]]]:
     endings = [".tflite"]
     if find_spec("onnxruntime") and find_spec("onnx"):
         endings.append(".onnx")
-    return {
+    files = {
         ending: [(p.name, p.read_bytes()) for p in sorted(MODELS.glob(f"*{ending}"))]
         for ending in endings
     }
+    with tempfile.TemporaryDirectory(prefix="edgekit-fuzz-") as folder:
+        return {**files, **mutators.made(MODELS, Path(folder))}
 
 
 def mutant(files: dict[str, list[tuple[str, bytes]]], seed: int, number: int) -> tuple[str, ...]:
@@ -534,7 +568,10 @@ def serve_calls() -> None:
     def answer(path: str) -> dict[str, Any]:
         ran = [0]
         try:
-            call(path, ran)
+            if path.endswith((".npz", ".json")):
+                ran[0] += mutators.read(Path(path))()
+            else:
+                call(path, ran)
         except EdgekitError as error:
             return {"refused": str(error)}
         except Exception as error:
@@ -591,8 +628,8 @@ BROKEN = "CALLING PROCESS"
 
 def outcome(checks: Supervised, calls: Supervised, path: Path) -> tuple[str, str]:
     """A word for what became of one mutant, and what was said."""
-    # Keras files have no trial.
-    for process in (calls,) if path.suffix in (".keras", ".h5") else (checks, calls):
+    # Keras files, golden files and documents have no trial.
+    for process in (checks, calls) if path.suffix in (".tflite", ".onnx") else (calls,):
         answer = process.ask(path)
         for failure in ("crashed", "hung", "untyped"):
             if failure in answer:
@@ -624,7 +661,9 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, metavar="DIR", help="mutants that crash are put here")
     parser.add_argument("--trust-structure", action="store_true")
     parser.add_argument(
-        "--format", choices=["tflite", "onnx", *KERAS], help="mutate such files alone"
+        "--format",
+        choices=["tflite", "onnx", "npz", "json", *KERAS],
+        help="mutate such files alone",
     )
     parser.add_argument(
         "--python", default=sys.executable, help="an interpreter whose environment loads the files"

@@ -215,9 +215,10 @@ def _child(words: Sequence[str], folder: Path, limit: Callable[[], None], err: i
         os.dup2(err, 1)
         os.dup2(err, 2)
         from edgekit.cli import main
+        from edgekit.supervision import supervised
 
         limit()
-        code = main(list(words))
+        code = supervised(lambda: main(list(words)))
     except BaseException:
         import traceback
 
@@ -307,8 +308,8 @@ def judge(command: Command, folder: Path, first: Done, what: str) -> Row:
         # It looked no further than its outputs. Whoever wants them anew clears up the rest.
         run((*command.words, "--overwrite"), folder, lambda: None)
     hidden = [str(path.relative_to(folder)) for path in folder.rglob(".*")]
-    # Sources that TensorFlow generates and removes when it ends by itself: no fork does.
-    own = (path.name for path in (folder / "tmp").iterdir() if "__autograph" not in path.name)
+    # Beside it lie sources that TensorFlow generates, and Keras' folders for weights.
+    own = (path.name for path in (folder / "tmp").iterdir() if path.name.startswith(".edgekit"))
     hidden += [f"tmp/{name}" for name in own]
     faults += [f"hidden: {each}" for each in hidden]
     ended = f"{first.code}, again {again.code}"
