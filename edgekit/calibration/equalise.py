@@ -40,7 +40,9 @@ def gains_of(file: File, targets: Targets) -> dict[str, Gain]:
         number, reader = depthwise[layer.made]
         largest = np.maximum(targets.largest[number].astype(np.float64), 1e-6)
         top = min(layer.top, layer.sums().clip[1])
-        by = np.clip(top / (_MARGIN * largest), 1.0, _MOST)
+        # Steps that are found anew in each inference reach as far as the largest channel does.
+        top = top / _MARGIN if np.isfinite(layer.top) else min(top / _MARGIN, largest.max())
+        by = np.clip(top / largest, 1.0, _MOST)
         if by.max() < _LEAST:
             continue
         own = gains.get(layer.name, Gain())

@@ -23,7 +23,9 @@ from edgekit.manifest import Fit
 from edgekit.samples import Samples
 
 # Samples to fit to where there are enough, the fewest, and bytes that an integer file's tensors may take.
-_MOST, _ENOUGH, _BYTES = 256, 64, 1 << 28
+_MOST, _ENOUGH, _BYTES = {"default": 256, "best": 512}, 64, 1 << 28
+# The most rows of a layer.
+_ROWS = {"default": 8000, "best": 24000}
 _FEWEST = 8
 # The share of samples that is held out.
 _HELD = 0.2
@@ -32,6 +34,8 @@ _JUDGED = 256
 # By how many standard errors outputs must follow worse for the fit to be given up. Equalised channels are kept
 # where they follow better.
 _LOSS = 1.0
+# What equalised channels have to bring so that it is not tried without them, in dB.
+_CLEAR = 3.0
 
 
 class Fitting(File, Protocol):
@@ -139,7 +143,7 @@ def _fitted(
     if len(samples) < _FEWEST:
         reason = f"{len(samples)} calibration samples are too few to fit to, expected {_ENOUGH}"
         return before, Fit(reason=reason)
-    count = min(len(samples), max(_ENOUGH, min(_MOST, _BYTES // max(first.path.peak, 1))))
+    count = min(len(samples), max(_ENOUGH, min(_MOST[quality], _BYTES // max(first.path.peak, 1))))
     # Few samples tell nothing if some of them are held out.
     held = int(count * _HELD) if count >= _ENOUGH else 0
     order = np.random.default_rng(seed).permutation(len(samples))
@@ -147,7 +151,8 @@ def _fitted(
     others = samples[order[count - held : count + _JUDGED]] if held else few
     ends = {tensor.name for tensor in judged_at(graph)}
     judge = Judge(graph, plain(ends), others)
-    targets = Targets(plain({layer.given[1] for layer in first.layers}), first.layers, few, seed)
+    shown = plain({layer.given[1] for layer in first.layers})
+    targets = Targets(shown, first.layers, few, seed, _ROWS[quality])
     off = judge.errors(before)
     if off is None:
         return before, Fit(reason="its outputs cannot be compared with the float file's")
@@ -161,7 +166,7 @@ def _fitted(
     about["reason"] = "outputs did not follow better on held-out samples"
     best = before
     gains = gains_of(first, targets) if held else {}
-    for some in ({}, gains) if gains else ({},):
+    for some in (gains, {}) if gains else ({},):
         file = begin()
         found = fit_file(file, targets, held / count, some)
         attempt = file.finished()
@@ -169,9 +174,11 @@ def _fitted(
         if follows is None:
             continue
         gain, error = gained(off, follows)
-        if gain > (0 if some else -_LOSS * error):
+        if gain > (-_LOSS * error if best is before and not some else 0):
             best, off = attempt, follows
             about = _account(about, found, some, decibels(follows))
+        if gain > _CLEAR and quality != "best":
+            break
     return best, about
 
 

@@ -18,12 +18,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.calibration.descent import LARGEST, error_of, least_error
-from edgekit.calibration.moments import RIDGE, TOGETHER, products, ridged, second
+from edgekit.calibration.moments import RIDGE, TOGETHER, multiplied, products, ridged, second
 from edgekit.calibration.rounding import round_up
 
 # Of what the regression asks for, what is added; and the ridge with it.
@@ -32,7 +33,7 @@ _SHARE, _WIDE_RIDGE = 0.5, 0.03
 _ROWS_A_WEIGHT = 10
 # An int32 bias in steps keeps this far from its limits.
 _MOST_OF_A_BIAS = 2.0**30
-_NEWTON = 8
+_NEWTON, _NEWTON_ROWS = 8, 2000
 # By what share an error has to be smaller for a step that can hurt to be kept.
 _GAIN = 0.002
 
@@ -146,15 +147,16 @@ class _Judge:
     wanted: _Floats
 
     def error(self, integers: _Doubles, scales: _Floats, bias: _Doubles) -> float:
-        made = _made(self.sums, self.rows, integers, scales) + bias[:, None]
+        made = _made(self.sums, self.rows, integers, scales)
+        made += bias[:, None].astype(made.dtype)
         clip = self.sums.clip
         return float(np.mean((np.clip(made, *clip) - np.clip(self.wanted, *clip)) ** 2))
 
 
-def _made(sums: Sums, rows: _Floats, integers: _Doubles, scales: _Floats) -> _Doubles:
+def _made(sums: Sums, rows: _Floats, integers: _Doubles, scales: _Floats) -> NDArray[Any]:
     """Sums of rows, (groups, rows, outputs), without a bias."""
-    found: _Doubles = rows.astype(np.float64) @ integers
-    found *= sums.step * scales.astype(np.float64)
+    found: NDArray[Any] = multiplied(rows, integers)
+    found *= (sums.step * scales.astype(np.float64)).astype(found.dtype)
     return found
 
 
@@ -206,13 +208,16 @@ def _compensated(
 def _behind_clip(sums: Sums, fitted: Fitted, rows: _Floats, goals: _Floats) -> _Doubles:
     """The bias with which the means behind the activation are the float file's: damped Newton steps."""
     low, high = sums.clip
+    # A few thousand rows tell means well enough.
+    every = max(1, rows.shape[1] // _NEWTON_ROWS)
+    rows, goals = rows[:, ::every], goals[:, ::every]
     made = _made(sums, rows, fitted.integers, fitted.scales)
     bias = fitted.bias
     goal = np.clip(goals, low, high).mean(1, dtype=np.float64)
     reach = made.std(1)
     for _ in range(_NEWTON):
-        now = made + bias[:, None]
+        now = made + bias[:, None].astype(made.dtype)
         inside = np.maximum(((now > low) & (now < high)).mean(1), 0.05)
-        off = (goal - np.clip(now, low, high).mean(1)) / inside
+        off = (goal - np.clip(now, low, high).mean(1, dtype=np.float64)) / inside
         bias = bias + np.clip(off, -reach, reach)
     return bias

@@ -8,6 +8,7 @@ every row, about zero elsewhere.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 TOGETHER = 2048
 # Of the mean variance, what is added to each: few samples do not know every direction.
 RIDGE = 1e-3
-# Rows that are turned into float64 at once.
-_ROWS = 1024
+# Rows that are turned into float64 at once; the fewest that are worth summing up in float32, which is twice
+# as fast and exact for whole numbers up to this.
+_ROWS, _FEWEST, _EXACT = 1024, 64, 2**24
 
 _Doubles = NDArray[np.float64]
 
@@ -68,12 +70,35 @@ def products(first: NDArray[np.float32], other: NDArray[np.float32]) -> _Doubles
     """
     groups, count, columns = first.shape
     total = np.zeros((groups, columns, other.shape[-1]))
-    for at in range(0, count, _ROWS):
-        some = np.ascontiguousarray(first[:, at : at + _ROWS], np.float64)
-        others = some if first is other else other[:, at : at + _ROWS].astype(np.float64)
+    some, kind = _at_once(first, other)
+    for at in range(0, count, some):
+        part: NDArray[Any] = np.ascontiguousarray(first[:, at : at + some], kind)
+        others = part if first is other else np.ascontiguousarray(other[:, at : at + some], kind)
         # Of a matrix and its own transpose, half of the products suffice.
-        total += some[0].T @ others[0] if groups == 1 else some.transpose(0, 2, 1) @ others
+        total += part[0].T @ others[0] if groups == 1 else part.transpose(0, 2, 1) @ others
     return np.asarray(total / max(count, 1))
+
+
+def multiplied(rows: NDArray[np.float32], weights: _Doubles) -> NDArray[Any]:
+    """Rows times whole weights, (groups, rows, outputs): in float32 where that is exact, else in float64."""
+    most = float(np.abs(rows).max(initial=0)) * float(np.abs(weights).sum(1).max(initial=0))
+    whole = most < _EXACT and _is_whole(rows)
+    kind = np.float32 if whole else np.float64
+    return np.asarray(rows.astype(kind, copy=False) @ weights.astype(kind))
+
+
+def _at_once(first: NDArray[np.float32], other: NDArray[np.float32]) -> tuple[int, type]:
+    """How many rows are summed up at once, and in which type: exactly, if they are whole numbers."""
+    if first is other and _is_whole(first):
+        largest = float(np.abs(first).max(initial=1))
+        some = int(_EXACT // max(largest, 1) ** 2)
+        if some >= _FEWEST:
+            return some, np.float32
+    return _ROWS, np.float64
+
+
+def _is_whole(rows: NDArray[np.float32]) -> bool:
+    return bool((rows == np.rint(rows)).all())
 
 
 def _part(rows: NDArray[np.float32], about: NDArray[np.float32] | _Doubles) -> _Doubles:

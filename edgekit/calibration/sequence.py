@@ -20,8 +20,8 @@ from edgekit.calibration.probes import Probe, batches
 from edgekit.calibration.windows import Window, rows_of_tensor
 from edgekit.samples import Samples
 
-# Rows of a layer, and values of all layers' sums at them.
-_ROWS, _VALUES = 8000, 1 << 26
+# Values of all layers' sums at all rows.
+_VALUES = 1 << 26
 
 _Floats = NDArray[np.float32]
 _Doubles = NDArray[np.float64]
@@ -35,8 +35,8 @@ class Layer:
         name: of what it gives, in both files.
         at: the number of its operator on the path.
         given: what it is given in the integer file, and the name of that in the float file.
-        made: what it gives in the integer file, its activation included; None if that has no step.
-        top: the upper end of what the integers of `made` express.
+        made: what it gives in the integer file, its activation included; None if nothing rounds that.
+        top: the upper end of what the integers of `made` express; infinite where each inference finds it.
         window: of a convolution.
         seen: turns the values of either file into what `rows_of_tensor` takes.
         zero: what stands for zero in the integer file's values; their step is that of `sums`.
@@ -103,7 +103,7 @@ class Targets:
     """
 
     def __init__(
-        self, plain: Probe, layers: Sequence[Layer], samples: Samples, seed: int, rows: int = _ROWS
+        self, plain: Probe, layers: Sequence[Layer], samples: Samples, seed: int, rows: int
     ) -> None:
         self.given = list(batches(samples, plain.batch))
         total = sum(layer.outputs for layer in layers)
@@ -112,6 +112,7 @@ class Targets:
         # The largest value of each channel of what a convolution is given, by the layer's number.
         self.largest: dict[int, _Floats] = {}
         self._wanted: dict[int, list[_Floats]] = {i: [] for i in range(len(layers))}
+        self._weights = [layer.weights.astype(np.float32) for layer in layers]
         by_name: dict[str, list[int]] = {}
         for number, layer in enumerate(layers):
             by_name.setdefault(layer.given[1], []).append(number)
@@ -124,10 +125,11 @@ class Targets:
             plain.run(inputs, look)
 
     def _add(self, number: int, layer: Layer, batch: int, values: NDArray[Any]) -> None:
-        rows = self.rows(number, layer, batch, values).astype(np.float64)
-        sums = rows @ layer.weights + layer.bias[:, None]
-        self._wanted[number].append(sums.astype(np.float32))
-        if layer.window is not None:
+        rows = self.rows(number, layer, batch, values)
+        sums = rows @ self._weights[number]
+        sums += layer.bias[:, None].astype(np.float32)
+        self._wanted[number].append(sums)
+        if layer.window is not None and layer.window.groups > 1:
             seen = layer.seen(values)
             highest = seen.max((0, *range(2, seen.ndim)))
             self.largest[number] = np.maximum(highest, self.largest.get(number, highest))
@@ -136,10 +138,12 @@ class Targets:
         """Those of one layer, (groups, rows, outputs), before its activation."""
         return np.concatenate(self._wanted[number], 1)
 
-    def rows(self, number: int, layer: Layer, batch: int, values: NDArray[Any]) -> _Floats:
+    def rows(
+        self, number: int, layer: Layer, batch: int, values: NDArray[Any], zero: float = 0.0
+    ) -> _Floats:
         """What the layer is given at the same places of a batch, where `values` are its input's."""
         rng = np.random.default_rng([self._seed, number, batch])
-        return rows_of_tensor(layer.seen(values), layer.window, self._some, rng)
+        return rows_of_tensor(layer.seen(values), layer.window, self._some, rng, zero)
 
 
 def fit_file(
@@ -162,7 +166,7 @@ def fit_file(
         frontier.advance(layer.at)
         rows = np.concatenate(
             [
-                targets.rows(number, layer, i, each.astype(np.float32) - np.float32(layer.zero))
+                targets.rows(number, layer, i, each, layer.zero)
                 for i, each in enumerate(frontier.values(layer.given[0]))
             ],
             1,

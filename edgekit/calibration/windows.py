@@ -46,7 +46,11 @@ class Window:
 
 
 def rows_of_tensor(
-    values: NDArray[Any], window: Window | None, some: int, rng: np.random.Generator
+    values: NDArray[Any],
+    window: Window | None,
+    some: int,
+    rng: np.random.Generator,
+    zero: float = 0.0,
 ) -> NDArray[np.float32]:
     """Rows at random places, (groups, rows, weights summed over), in the order (place, channel).
 
@@ -55,11 +59,13 @@ def rows_of_tensor(
         window: of a convolution.
         some: how many rows; all if there are fewer.
         rng: draws the places; those of tensors of one shape are the same for the same state of it.
+        zero: what stands for zero in `values`; rows are counted from there.
     """
     if window is None:
         rows = values.reshape(-1, values.shape[-1])
-        return np.asarray(rows[_choose(len(rows), some, rng)], np.float32)[None]
-    return _patches(values, window, some, rng)
+        drawn = rows[_choose(len(rows), some, rng)].astype(np.float32)
+        return np.asarray(drawn - np.float32(zero))[None]
+    return _patches(values, window, some, rng, zero)
 
 
 def _choose(count: int, some: int, rng: np.random.Generator) -> Any:
@@ -67,23 +73,32 @@ def _choose(count: int, some: int, rng: np.random.Generator) -> Any:
 
 
 def _patches(
-    values: NDArray[Any], window: Window, some: int, rng: np.random.Generator
+    values: NDArray[Any], window: Window, some: int, rng: np.random.Generator, zero: float
 ) -> NDArray[np.float32]:
-    padded = np.pad(values, [(0, 0), (0, 0), *window.edges(values.shape[2:])])
-    axes = zip(padded.shape[2:], window.kernel, window.strides, window.dilations, strict=True)
-    sizes = [(size - (k - 1) * dilation - 1) // stride + 1 for size, k, stride, dilation in axes]
-    chosen = _choose(len(values) * int(np.prod(sizes)), some, rng)
-    sample, *places = np.unravel_index(chosen, (len(values), *sizes))
-    corners = [place * stride for place, stride in zip(places, window.strides, strict=True)]
+    batch, channels, *sizes = values.shape
+    edges = window.edges(sizes)
+    padded = [size + sum(edge) for size, edge in zip(sizes, edges, strict=True)]
+    axes = zip(padded, window.kernel, window.strides, window.dilations, strict=True)
+    counts = [(size - (k - 1) * dilation - 1) // stride + 1 for size, k, stride, dilation in axes]
+    chosen = _choose(batch * int(np.prod(counts)), some, rng)
+    sample, *places = np.unravel_index(chosen, (batch, *counts))
+    corners = [
+        place * stride - before
+        for place, stride, (before, _) in zip(places, window.strides, edges, strict=True)
+    ]
     offsets = product(
         *(range(0, k * d, d) for k, d in zip(window.kernel, window.dilations, strict=True))
     )
-    patches = []
-    for offset in offsets:
+    patches = np.empty((len(chosen), int(np.prod(window.kernel)), channels), np.float32)
+    for number, offset in enumerate(offsets):
         moved = [corner + o for corner, o in zip(corners, offset, strict=True)]
-        place = (sample, slice(None), *moved)
-        patches.append(padded[place])  # (rows, channels)
-    stacked = np.stack(patches, 1).astype(np.float32)
-    count, groups = len(chosen), window.groups
-    split = stacked.reshape(count, len(patches), groups, -1)
-    return np.asarray(split.transpose(2, 0, 1, 3).reshape(groups, count, -1))
+        inside = np.logical_and.reduce(
+            [(at >= 0) & (at < size) for at, size in zip(moved, sizes, strict=True)]
+        )
+        nearest = [np.clip(at, 0, size - 1) for at, size in zip(moved, sizes, strict=True)]
+        place = (sample, slice(None), *nearest)
+        patches[:, number] = values[place]
+        patches[~inside, number] = zero
+    patches -= np.float32(zero)
+    split = patches.reshape(len(chosen), patches.shape[1], window.groups, -1)
+    return np.asarray(split.transpose(2, 0, 1, 3).reshape(window.groups, len(chosen), -1))

@@ -115,7 +115,7 @@ class Job:
                 **common,
                 format=file.format,
                 scheme=file.scheme,
-                calibration=samples if file.scheme in {*INTEGER_SCHEMES, *FITTED} else None,
+                calibration=samples if file.scheme in FITTED else None,
             )
             for file in order.files
         }

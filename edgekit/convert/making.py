@@ -45,8 +45,8 @@ from edgekit.streams import quiet
 from edgekit.tensor import TensorSpec
 
 _UNCALIBRATED_ONNX = {"float16": float16_onnx, "dynamic": dynamic_onnx}
-# TFLite files whose weights are integers of eight bits.
-FITTED = frozenset({"int8"})
+# Files whose weights are integers of eight bits.
+FITTED = frozenset({*INTEGER_SCHEMES, "dynamic", "int8-weights"})
 _ONNX_SCHEMES = ("float32", "int8", *_UNCALIBRATED_ONNX)
 # ONNX first: its int8 takes longest, so that it should start first.
 _FLOATS: dict[str, Callable[[Frozen, ExportRecipe, bool], bytes]] = {
@@ -294,8 +294,10 @@ def _fit(
 ) -> tuple[ModelFile, Fit | None]:
     """A TFLite file whose integers are fitted, where samples are given and nothing speaks against it."""
     samples = _samples(given.calibration)
-    if scheme not in FITTED or samples is None or given.learned is not None:
+    if scheme not in FITTED or given.learned is not None:
         return made, None
+    if samples is None:
+        return made, Fit(quality=recipe.quality, reason="no calibration samples were given")
     return fitted_tflite(made, _tflite(path), samples, recipe.seed, recipe.quality)
 
 

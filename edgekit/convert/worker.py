@@ -20,6 +20,10 @@ from typing import Any
 from edgekit.errors import ChildError, EdgekitError
 from edgekit.runtime.child import command, started
 
+# Sums that several threads share hang on how many there are, and the bytes of a file must not. Two workers
+# have two cores to themselves anyway.
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "VECLIB_MAXIMUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
 
 class Worker:
     """Starts when made; ends, whatever it is doing, when closed or when this process ends.
@@ -42,6 +46,7 @@ class Worker:
                     stdout=2 if verbose else output,
                     stderr=output,
                     pass_fds=[theirs.fileno()],
+                    environment=_ONE_THREAD,
                 )
             )
             self._stack = stack.pop_all()

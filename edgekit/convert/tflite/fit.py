@@ -217,7 +217,8 @@ class _Operator:
             name=made.name,
             at=at,
             given=(given, plain[self.theirs.inputs[0]].name),
-            made=self.operator.outputs[0] if out else None,
+            # Where a kernel is turned into floats, nothing rounds what it gives.
+            made=None if kernel_place in self.unpacked else self.operator.outputs[0],
             top=float((_LARGEST[made.dtype] - out.zero_point[0]) * out.scale[0]) if out else np.inf,
             window=self.window,
             seen=self.seen,

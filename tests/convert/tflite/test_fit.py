@@ -116,7 +116,7 @@ def test_targets_are_the_float_file_s_sums(files: tuple[TfliteFile, ModelFile]) 
     )
     few = images(3, 4)
     plain = TfliteProbe(float_file)
-    targets = Targets(plain, fitting.layers, few, 0)
+    targets = Targets(plain, fitting.layers, few, 0, 8000)
     shown: dict[str, list[Any]] = {}
     for inputs in batches(few, 1):
         plain.run(inputs, lambda name, x: shown.setdefault(name, []).append(x.copy()))
