@@ -35,7 +35,12 @@ _Moments = Sequence[NDArray[Any]]
 
 
 def least_error(
-    steps: _Doubles, moments: _Moments, *, pairs: bool = False, largest: int = LARGEST
+    steps: _Doubles,
+    moments: _Moments,
+    *,
+    pairs: bool = False,
+    largest: int = LARGEST,
+    sweeps: int = SWEEPS,
 ) -> _Doubles:
     """Integers near `steps` with the least error that is found.
 
@@ -44,13 +49,14 @@ def least_error(
         moments: as `edgekit.calibration.moments` gives them.
         pairs: hold neighbours within what `edgekit.formats.onnx_pairs` says.
         largest: of the integers.
+        sweeps: as `descend` takes them.
     """
     if steps.shape[1] <= FEW and not pairs:
         return best_of_all(steps, moments[0], largest)
     made = np.clip(np.rint(steps), -largest, largest)
     if pairs:
         take_over(made, np.concatenate([np.einsum("gkk->gk", part) for part in moments], 1))
-    descend(made, steps, moments, pairs=pairs, largest=largest)
+    descend(made, steps, moments, pairs=pairs, largest=largest, sweeps=sweeps)
     return made
 
 

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.calibration.descent import LARGEST, error_of, least_error
+from edgekit.calibration.descent import LARGEST, SWEEPS, descend, error_of, least_error
 from edgekit.calibration.moments import RIDGE, TOGETHER, multiplied, products, ridged, second
 from edgekit.calibration.rounding import round_up
 
@@ -173,15 +173,20 @@ def _rounded(
     smallest[smallest == 0] = 1.0
     best, best_scales = np.zeros_like(weights), np.zeros_like(sums.scales)
     least = np.full(goal.shape, np.inf)
+    bounds: dict[str, Any] = {"pairs": sums.pairs, "largest": sums.largest}
+    # One sweep tells which scale is best.
+    several = len(sums.factors) > 1
     for factor in sums.factors:
         scales = round_up(smallest * factor, sums.digits)
         steps = weights / scales
-        integers = least_error(steps, known, pairs=sums.pairs, largest=sums.largest)
+        integers = least_error(steps, known, **bounds, sweeps=1 if several else SWEEPS)
         errors = error_of(integers, steps, known) * scales[:, 0].astype(np.float64) ** 2
         better = errors < least
         np.copyto(least, errors, where=better)
         np.copyto(best, integers, where=better[:, None])
         np.copyto(best_scales, scales, where=better[:, None])
+    if several:
+        descend(best, weights / best_scales, known, **bounds)
     return best, best_scales
 
 
