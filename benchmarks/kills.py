@@ -73,7 +73,7 @@ class Command:
 
     @property
     def name(self) -> str:
-        return "-".join(re.sub(r"\W+", "_", word.strip("-")) for word in self.words[:6])[:60]
+        return "-".join(re.sub(r"\W+", "_", word.strip("-")) for word in self.words)
 
 
 def commands() -> list[Command]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -87,13 +88,13 @@ def document(data: bytes, rng: Rng, _: list[bytes]) -> bytes:
         holder, key = pick(rng, places)
         what = rng.random()
         if what < 0.6:
-            holder[key] = pick(rng, JUNK)
+            holder[key] = deepcopy(pick(rng, JUNK))
         elif what < 0.8:
             del holder[key]
         elif isinstance(holder, dict):
-            holder["more"] = holder[key]
+            holder["more"] = deepcopy(holder[key])
         else:
-            holder.append(holder[key])
+            holder.append(deepcopy(holder[key]))
     text = json.dumps(content)
     return (text[:-1] + "," + '"a":' + "[" * 10**5 if rng.random() < 0.02 else text).encode()
 
