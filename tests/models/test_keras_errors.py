@@ -25,7 +25,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ids = keras.Input((4,), dtype="int32", name="ids")
     rows = keras.layers.Flatten()(keras.layers.Embedding(10, 3)(ids))
     path: Path = tmp_path_factory.mktemp("table") / "table.keras"
-    keras.Model(ids, keras.layers.Dense(2)(rows)).save(path)
+    keras.Model(ids, keras.layers.Dense(2, name="scores")(rows)).save(path)
     return path
 
 
@@ -65,7 +65,7 @@ def test_ids_out_of_range(table: Path) -> None:
         with pytest.raises(ArtifactError, match="99"):
             evaluate(runner, Samples({"ids": ids}, np.arange(4) % 2))
         # It goes on with what it can take.
-        assert runner.infer({"ids": ids[:1] % 10})["dense"].shape == (1, 2)
+        assert runner.infer({"ids": ids[:1] % 10})["scores"].shape == (1, 2)
 
 
 def test_texts(odd: Path) -> None:
