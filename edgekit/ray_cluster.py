@@ -35,8 +35,8 @@ def connected(address: str | None, purpose: str) -> Iterator[Any]:
             options |= {
                 "include_dashboard": False,
                 "_node_ip_address": "127.0.0.1",
-                # Ray opens this one to everybody.
-                "_temp_dir": str(folder / "ray"),
+                # Ray opens this one to everybody. Names of sockets are short: each letter counts.
+                "_temp_dir": str(folder / "r"),
                 "runtime_env": {"env_vars": {"TMPDIR": str(folder)}},
             }
         try:

@@ -42,7 +42,7 @@ def scratch_folder(
     remove_abandoned(parent)
     made = None
     while made is None:
-        made = _make(parent / f"{_PREFIX}{os.urandom(6).hex()}")
+        made = _make(parent / f"{_PREFIX}{os.urandom(4).hex()}")
     folder, held = made
     try:
         yield folder, held

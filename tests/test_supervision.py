@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support import needs
+from support import children, needs
 
 CODE = """
 import os, signal, sys, time
@@ -24,13 +26,11 @@ sys.exit(supervised(work))
 """
 
 
-def started(work: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", CODE.format(work=work)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@contextmanager
+def started(work: str) -> Iterator[subprocess.Popen[str]]:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with children.python("-c", CODE.format(work=work), **pipes) as process:
+        yield process
 
 
 def ended(work: str) -> tuple[int, str]:

@@ -96,7 +96,7 @@ def test_a_cluster_of_one_s_own_takes_its_files_with_it(
     with connected(None, "") as ray:
         folder = Path(ray.get(ray.remote(tempfile.gettempdir).remote()))
         assert folder.parent == Path(tempfile.gettempdir())
-        assert (folder / "ray").exists()
+        assert (folder / "r").exists()
     assert not folder.exists()
     # Its sockets lie there, whose paths may have 107 bytes.
     long = tmp_path / ("long" * 20)
