@@ -105,20 +105,27 @@ def started(
         streams: what `subprocess.Popen` takes for its streams; its stdin is empty.
     """
     with _temporary() as (variable, held):
-        variables = {**os.environ, **_modules(), **(environment or {}), **variable}
-        with subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL,
-            env=variables,
-            pass_fds=(*held, *pass_fds),
-            start_new_session=True,
-            **streams,
-        ) as process:
+        variables = {**(environment or {}), **variable}
+        with start(words, variables, (*held, *pass_fds), **streams) as process:
             try:
                 yield process
             finally:
                 if process.poll() is None:
                     kill(process)
+
+
+def start(
+    words: Sequence[str], environment: Mapping[str, str], pass_fds: Sequence[int], **streams: Any
+) -> subprocess.Popen[Any]:
+    """A process as `started` has it, without a folder; whoever starts it ends it."""
+    return subprocess.Popen(
+        words,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **_modules(), **environment},
+        pass_fds=pass_fds,
+        start_new_session=True,
+        **streams,
+    )
 
 
 def _modules() -> dict[str, str]:

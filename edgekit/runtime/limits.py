@@ -47,18 +47,19 @@ def _machine_memory() -> int | None:
         return None
 
 
-def limit_process(seconds: int, memory_bytes: int) -> None:
+def limit_process(seconds: int | None, memory_bytes: int) -> None:
     """Hold this process to so much processor time and memory from here on, and to files of no bytes.
 
-    Linux holds all three, macOS time and files, Windows none: there the parent's clock ends a child.
+    None leaves the time to the parent's clock, for a process that stays. Linux holds all three, macOS time and files, Windows none: there the parent's clock ends a child.
     """
     try:
         import resource
     except ModuleNotFoundError:
         return
     # SIGXCPU comes at the soft limit and says what happened; SIGKILL would not.
-    bounds = [(resource.RLIMIT_CORE, 0, 0), (resource.RLIMIT_CPU, seconds, 5)]
-    bounds.append((resource.RLIMIT_FSIZE, 0, 0))
+    bounds = [(resource.RLIMIT_CORE, 0, 0), (resource.RLIMIT_FSIZE, 0, 0)]
+    if seconds is not None:
+        bounds.append((resource.RLIMIT_CPU, seconds, 5))
     taken = _address_space_pages()
     if taken is not None:
         space = taken * resource.getpagesize() + memory_bytes

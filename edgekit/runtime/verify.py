@@ -6,7 +6,6 @@ import hashlib
 import importlib
 import json
 import platform
-import signal
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -25,8 +24,9 @@ from edgekit.formats.tflite_check import tflite_fault
 from edgekit.runtime.backends import module_of
 from edgekit.runtime.causes import cause
 from edgekit.runtime.evidence import Evidence
-from edgekit.runtime.limits import OUT_OF_MEMORY, Limits
+from edgekit.runtime.limits import Limits
 from edgekit.runtime.options import NO_DELEGATE, Options
+from edgekit.runtime.sandbox.ending import WANTED, death, greedy, signal_name, wants_memory
 
 if TYPE_CHECKING:
     from edgekit.runtime.runner import Runner
@@ -43,8 +43,8 @@ _TOO_MUCH = (
     "The file is too much for this machine, or hostile; it was not loaded. Get it anew or take a larger "
     "machine; if you trust it as it is, verify=False (--no-verify) sets no limits."
 )
-_REFUSED, _LATE, _WANTED = "was refused:", "did not finish", "wanted"
-_GREEDY = (_LATE, _WANTED, "SIGKILL")
+_REFUSED, _LATE = "was refused:", "did not finish"
+_GREEDY = (_LATE, WANTED, "SIGKILL")
 # Freed and fresh memory is filled with this byte: what reads memory that nobody wrote then meets
 # absurd values in the trial, and not for the first time in the process that counts.
 _ENVIRONMENT = {"MALLOC_PERTURB_": "165"}
@@ -156,7 +156,6 @@ def verify_shapes(runner: Runner, shapes: Sequence[tuple[int, ...]]) -> None:
 
 def _sandboxed(artifact: Artifact, backend: str, options: Options) -> Trial:
     # A file that is remembered starts no process.
-    from edgekit.runtime.sandbox.run import run_sandboxed
 
     reads = [artifact.path, *filter(None, artifact.external.values())]
     # A delegate is the caller's own code, and opens its accelerator.
@@ -207,35 +206,20 @@ def _refusal(done: Sandboxed, limits: Limits) -> str | None:
     """Why the trial failed, in words; None if it passed."""
     ended = done.ended
     late = f"{_LATE} in {limits.seconds} s"
-    greedy = f"{_WANTED} more than {limits.memory_bytes // 1_000_000} MB of memory"
     # Not every system has the signal.
-    name = None if ended.code is None or ended.code >= 0 else _signal_name(-ended.code)
-    if ended.code is None or name == "SIGXCPU":
+    if ended.code is None or signal_name(-ended.code) == "SIGXCPU":
         return late
-    said = ended.err.strip()[-500:]
-    if name:
-        if any(word in said for word in OUT_OF_MEMORY):
-            return greedy
-        if name == "SIGKILL":
-            return (
-                f"{name} ended the interpreter, most likely because the machine ran out of memory"
-            )
-        return f"crashed the interpreter with {name}"
+    said = ended.err
+    if ended.code < 0:
+        return death(ended.code, said, limits.memory_bytes)[1]
     try:
         refused = done.answer["refused"]
         if refused is None:
             _evidence(done)
     except _MALFORMED:
-        return f"ended the interpreter with code {ended.code}: {said}"
-    if refused and any(word in refused for word in OUT_OF_MEMORY):
-        return greedy
+        return death(ended.code, said, limits.memory_bytes)[1]
+    if refused and wants_memory(refused):
+        return greedy(limits.memory_bytes)
     if done.answer.get("usage"):
         raise UsageError(done.answer["usage"])
     return f"{_REFUSED} {refused}" if refused else None
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

@@ -10,9 +10,12 @@ import sysconfig
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import edgekit
+
+if TYPE_CHECKING:
+    from edgekit.runtime.sandbox.state import Sandbox
 
 # Where libraries lie and what they ask about the machine, by absolute path.
 _SYSTEM = (
@@ -27,15 +30,30 @@ _SYSTEM = (
 def enter(setting: str, function: str, *words: str) -> dict[str, Any]:
     """Call `function`, as ``"module:name"``, with `words`, held by all that `setting` says.
 
+    Args:
+        setting: as `confine` takes it.
+
+    Returns:
+        ``{"sandbox": ..., "answer": ...}``: what holds, and what the function returned.
+    """
+    module, _, name = function.partition(":")
+    sandbox = confine(setting, module)
+    return {"sandbox": sandbox.to_json(), "answer": getattr(sys.modules[module], name)(*words)}
+
+
+def confine(setting: str, *modules: str) -> Sandbox:
+    """Hold this process, for good, by all that `setting` says.
+
     Landlock first: threads that exist already it does not hold. Then what is to be used is imported, so
     that the limit of memory counts from there, and so does seccomp, which an import may need more than.
 
     Args:
         setting: JSON: what may be read, modules to import, seconds and bytes of memory, and whether the
             kernel is asked for anything at all.
+        modules: to import before those.
 
     Returns:
-        ``{"sandbox": ..., "answer": ...}``: what holds, and what the function returned.
+        What the kernel holds it with.
     """
     told = json.loads(setting)
     sys.dont_write_bytecode = True
@@ -47,16 +65,14 @@ def enter(setting: str, function: str, *words: str) -> dict[str, Any]:
     from edgekit.runtime.limits import limit_process
     from edgekit.runtime.sandbox.landlock import read_only
     from edgekit.runtime.sandbox.seccomp import refuse_all_else
+    from edgekit.runtime.sandbox.state import Sandbox
 
     confined = told["confined"]
     landlock = read_only([*readable, nowhere]) if confined else None
-    module, _, name = function.partition(":")
-    called = getattr(importlib.import_module(module), name)
-    for each in told["imports"]:
+    for each in (*modules, *told["imports"]):
         importlib.import_module(each)
     limit_process(told["seconds"], told["memory_bytes"])
-    seccomp = confined and refuse_all_else()
-    return {"sandbox": {"seccomp": seccomp, "landlock": landlock}, "answer": called(*words)}
+    return Sandbox(confined and refuse_all_else(), landlock)
 
 
 def libraries() -> Iterator[str]:

@@ -13,7 +13,7 @@ from edgekit.runtime.limits import Limits
 from edgekit.runtime.sandbox.state import Sandbox
 
 # Threads that exist before the limits are set take address space of them.
-_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 @dataclass(frozen=True)
@@ -59,18 +59,12 @@ def run_sandboxed(
         environment: variables to set beside this process's own.
         confined: whether the kernel is asked at all. Drivers of an accelerator need more than is allowed.
     """
-    setting = {
-        "reads": [os.path.abspath(place) for place in reads],  # noqa: PTH100
-        "imports": list(imports),
-        "seconds": limits.seconds,
-        "memory_bytes": limits.memory_bytes,
-        "confined": confined,
-    }
+    setting = setting_of(reads, imports, limits.seconds, limits.memory_bytes, confined=confined)
     ended = run_in_child(
         "edgekit.runtime.sandbox.inside:enter",
-        [json.dumps(setting), function, *words],
+        [setting, function, *words],
         seconds=2 * limits.seconds,
-        environment={**_ENVIRONMENT, **(environment or {})},
+        environment={**ENVIRONMENT, **(environment or {})},
     )
     if ended.code != 0:
         return Sandboxed(ended, False, None, None)
@@ -82,3 +76,26 @@ def run_sandboxed(
     # What it wrote last is no answer.
     except (IndexError, ValueError, TypeError, KeyError):
         return Sandboxed(ended, False, None, None)
+
+
+def setting_of(
+    reads: Sequence[str | os.PathLike[str]],
+    imports: Sequence[str],
+    seconds: int | None,
+    memory_bytes: int,
+    *,
+    confined: bool = True,
+) -> str:
+    """What `edgekit.runtime.sandbox.inside.confine` is told; `run_sandboxed` says what the words mean.
+
+    Args:
+        seconds: of processor time; None for as many as it takes.
+    """
+    setting = {
+        "reads": [os.path.abspath(place) for place in reads],  # noqa: PTH100
+        "imports": list(imports),
+        "seconds": seconds,
+        "memory_bytes": memory_bytes,
+        "confined": confined,
+    }
+    return json.dumps(setting)
