@@ -79,6 +79,7 @@ _HOMES = {
 # well, and imports nothing of the room that loads them.
 _PARTS = {
     "external-files": "edgekit.formats.onnx_external:external_files",
+    "isolated-runner": "edgekit.runtime.isolated.runner:IsolatedRunner",
     "verify-shapes": "edgekit.runtime.verify:verify_shapes",
     "keras-runner": "edgekit.models.runner:KerasRunner",
     "describe-object": "edgekit.models.objects:artifact_of",

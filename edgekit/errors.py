@@ -7,7 +7,8 @@ EdgekitError                1  the work failed: unreadable file, failed conversi
 ├── SamplesError               data that cannot be used
 ├── TensorError                wrong name, shape, dtype or value of a tensor
 ├── ArtifactError              a model file that cannot be loaded or run
-│   └── UntrustedCodeError     it holds code, and nobody said to trust it
+│   ├── UntrustedCodeError     it holds code, and nobody said to trust it
+│   └── InferenceLostError     the process that ran it for an isolated runner ended
 ├── DocumentError              a JSON document that is not what it should be
 ├── BridgeError                a model that cannot be carried over to the other flavour of Keras
 ├── ExportError                a model that cannot be converted
@@ -74,6 +75,18 @@ class ArtifactError(EdgekitError):
 
 class UntrustedCodeError(ArtifactError):
     """A model file holds code that would run, and trust was not given."""
+
+
+class InferenceLostError(ArtifactError):
+    """The process that ran a model file for an isolated runner ended, and the inference with it.
+
+    Attributes:
+        how: ``"deadline"``, ``"memory"``, ``"crash"``, or ``"killed"`` by something else.
+    """
+
+    def __init__(self, text: str, how: str = "crash") -> None:
+        super().__init__(text)
+        self.how = how
 
 
 class DocumentError(EdgekitError):

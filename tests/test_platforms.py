@@ -21,7 +21,7 @@ import builtins, io, os, signal, sys
 
 MODULES = ("fcntl", "resource", "pwd", "grp", "termios")
 CALLS = ("fork", "sysconf", "sched_getaffinity", "getuid", "geteuid", "getloadavg", "statvfs",
-         "register_at_fork", "O_CLOEXEC", "O_NOFOLLOW", "O_DIRECTORY")
+         "register_at_fork", "memfd_create", "O_CLOEXEC", "O_NOFOLLOW", "O_DIRECTORY")
 SIGNALS = ("SIGHUP", "SIGXCPU", "SIGALRM", "SIGQUIT", "SIGPIPE", "SIGUSR1")
 
 class Missing:
@@ -101,6 +101,18 @@ with edgekit.load({str(models / "classifier.int8.tflite")!r}, verify=True) as ru
     print(edgekit.benchmark([runner], seconds=0.01).host.cores >= 1)
 """
     assert run(code, tmp_path) == "(1, 5)\nTrue\n"
+
+
+def test_isolated_says_what_the_system_lacks(models: Path, tmp_path: Path) -> None:
+    code = f"""
+import edgekit
+from edgekit.errors import UnsupportedError
+try:
+    edgekit.load({str(models / "classifier.int8.tflite")!r}, isolated=True)
+except UnsupportedError as error:
+    print(error)
+"""
+    assert "memfd_create), which Linux has and this system has not" in run(code, tmp_path)
 
 
 @pytest.mark.parametrize(

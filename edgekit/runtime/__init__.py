@@ -9,6 +9,7 @@ from typing import Any
 
 import edgekit
 from edgekit.artifact import FORMATS, Artifact
+from edgekit.errors import UsageError
 from edgekit.runtime.backends import backend_of, open_file
 from edgekit.runtime.options import Options
 from edgekit.runtime.runner import Runner
@@ -25,6 +26,8 @@ def load(
     weight_cache: bool = False,
     trust_code: bool = False,
     verify: bool = False,
+    isolated: bool = False,
+    deadline_s: float | None = None,
     imports: Sequence[str] = (),
 ) -> Runner:
     """Load a model file, ready to run.
@@ -46,6 +49,12 @@ def load(
         verify: check the structure of a ``.tflite`` or ``.onnx`` file and try it in a sandboxed child
             process first; for files that may be damaged or hostile. What passed is remembered. Of a
             file that leaves axes open, a shape that was not tried is tried before it is run.
+        isolated: open and run a ``.tflite`` or ``.onnx`` file in a sandboxed child process, which this
+            one shares memory with; for files of others that run for long. What ends the child ends one
+            inference: it raises `InferenceLostError`, and the next call starts another child, in
+            which state that the file keeps begins anew. Needs Linux. Starting takes as long as starting
+            Python with the interpreter; an inference, some tens of microseconds more.
+        deadline_s: seconds that an isolated inference may take before it is ended; 10 if None.
         imports: Python files that define layers of a Keras model's own: they are run first. A program
             that has registered its classes needs none.
 
@@ -53,6 +62,7 @@ def load(
         UsageError: nothing is at `path`, `backend` does not run such files, or an option that it
             cannot heed.
         MissingDependencyError: the backend is not installed.
+        UnsupportedError: `isolated` on a system that is not Linux.
         ArtifactError: the backend cannot load the file, or the trial failed.
     """
     if isinstance(path, (str, os.PathLike)):
@@ -73,7 +83,14 @@ def load(
         trust_code,
         imports,
         verify and artifact.format in FORMATS,
+        isolated,
+        deadline_s,
     )
+    if isolated and artifact.format not in FORMATS:
+        raise UsageError(
+            f"{artifact.name}: isolated: received a {artifact.format} model, expected one of "
+            f"{', '.join(FORMATS.values())}. Export it, or leave isolated out."
+        )
     if weight_cache and backend is None and artifact.format == "tflite":
         backend = "litert-compiled"
     backend = backend_of(artifact, backend)

@@ -63,11 +63,14 @@ def backend_of(artifact: Artifact, backend: str | None) -> str:
 
 
 def open_file(artifact: Artifact, backend: str, options: Options) -> Runner:
-    """The runner of a file on a backend that `backend_of` gave.
+    """The runner of a file on a backend that `backend_of` gave, in a child process if it is isolated.
 
     Raises:
         ArtifactError: the backend cannot load the file.
     """
+    if options.isolated:
+        isolated: Runner = edgekit.part("isolated-runner")(artifact, backend, options)
+        return isolated
     rows = {name: runner for name, _, runner, _ in _BACKENDS[artifact.format]}
     found: Runner = edgekit.part(rows[backend])(artifact, backend, options)
     return found

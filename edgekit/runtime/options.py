@@ -12,6 +12,10 @@ from edgekit.errors import UsageError, check_type
 # Interpreters start what they are told, and crash when the system refuses.
 _MAX_THREADS = 256
 
+# Seconds that an isolated inference may take where nobody says otherwise, and at most.
+DEADLINE_S = 10.0
+_MAX_DEADLINE_S = 86_400
+
 # The delegate that is none: the interpreter's own kernels.
 NO_DELEGATE = "none"
 
@@ -32,9 +36,12 @@ class Options:
         imports: Python files that define a Keras model's own layers, run before it is loaded.
         verify: where a ``.tflite`` or ``.onnx`` file leaves axes open, try each shape in a child
             process before it is run here; `edgekit.load` says so.
+        isolated: open and run the file in a sandboxed child process.
+        deadline_s: seconds that an isolated inference may take; `DEADLINE_S` if None.
 
     Raises:
-        UsageError: a number of threads that no machine starts, or options without a delegate.
+        UsageError: a number of threads that no machine starts, options without a delegate, or options
+            that an isolated runner cannot heed, or that are for one.
     """
 
     threads: int = 1
@@ -44,6 +51,8 @@ class Options:
     trust_code: bool = False
     imports: Sequence[str] = ()
     verify: bool = False
+    isolated: bool = False
+    deadline_s: float | None = None
 
     def __post_init__(self) -> None:
         if type(self.threads) is not int or not 1 <= self.threads <= _MAX_THREADS:
@@ -57,6 +66,34 @@ class Options:
                 f"delegate_options: received {', '.join(self.delegate_options)} without a delegate. "
                 "Name the delegate that they are for."
             )
+        if self.deadline_s is not None:
+            self._check_deadline(self.deadline_s)
+        if self.isolated:
+            self._check_isolated()
+
+    def _check_deadline(self, seconds: Any) -> None:
+        if type(seconds) not in (int, float) or not 0 < seconds <= _MAX_DEADLINE_S:
+            raise UsageError(
+                f"deadline_s: received {seconds!r}, expected seconds, more than 0 and at most "
+                f"{_MAX_DEADLINE_S}."
+            )
+        if not self.isolated:
+            raise UsageError(
+                f"deadline_s: received {seconds!r} without isolated=True: an inference in this process "
+                "cannot be ended. Give both, or neither."
+            )
+
+    def _check_isolated(self) -> None:
+        if self.delegate not in (None, NO_DELEGATE):
+            raise UsageError(
+                f"delegate {self.delegate!r}: with isolated=True, expected 'none' or none at all: the "
+                "sandbox lets no accelerator's driver through. Leave out one of them."
+            )
+        if self.weight_cache:
+            raise UsageError(
+                "weight_cache: with isolated=True, expected False: the sandbox writes no files. Leave "
+                "out one of them."
+            )
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -67,4 +104,6 @@ class Options:
             "trust_code": self.trust_code,
             "imports": list(self.imports),
             "verify": self.verify,
+            "isolated": self.isolated,
+            "deadline_s": self.deadline_s,
         }

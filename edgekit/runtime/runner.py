@@ -439,13 +439,17 @@ class Runner(ABC):
 
     def _inherited(self) -> None:
         """Wait for no thread of the parent, and use nothing that one was at work with."""
-        alone = self.options.threads == 1 and not self._lock.locked() and self.survives_forks
+        alone = self._is_whole_after_fork()
         lock = allocate_lock()
         for runner in list(self._siblings.values()):
             runner._lock = lock
             if not alone and not runner._closed:
                 leak(dict(vars(runner)))
                 runner._closed = runner._stale = True
+
+    def _is_whole_after_fork(self) -> bool:
+        """Whether a forked process has all that the runner works with, at rest and for itself."""
+        return self.options.threads == 1 and not self._lock.locked() and self.survives_forks
 
     def _reopen(self) -> None:
         """Open the file once more, for all runners of it."""

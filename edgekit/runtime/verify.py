@@ -96,7 +96,8 @@ def verify(
     files = replace(artifact)
     words = (files.sha256, backend, version, f"edgekit-{edgekit.__version__}", platform.machine())
     # Packed weights are written, which a trial may not.
-    how = json.dumps(replace(options, verify=False, weight_cache=False).to_json())
+    alone = replace(options, verify=False, weight_cache=False, isolated=False, deadline_s=None)
+    how = json.dumps(alone.to_json())
     question = json.dumps(asked)
     asking = hashlib.sha256(f"{how} {question}".encode()).hexdigest()[:16]
     # An external file that is not there, or may not be read, has no hash.

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support import needs
+from support.onnx_files import constant, endless, onnx_file
 
 import edgekit
 from edgekit import runtime
@@ -284,30 +285,6 @@ def test_a_slice_of_the_fuzzer() -> None:
     assert "broken: 0" in done.stdout
 
 
-def onnx_file(
-    path: Path, nodes: list[Any], shape: list[Any], dtype: int = 1, **inputs: Any
-) -> Path:
-    """A file of one output ``y``; `inputs` are (dtype, shape), ``x`` unless told otherwise."""
-    onnx = needs.package("onnx")
-    given = inputs or {"x": (dtype, shape)}
-    graph = onnx.helper.make_graph(
-        nodes,
-        "g",
-        [onnx.helper.make_tensor_value_info(name, *what) for name, what in given.items()],
-        [onnx.helper.make_tensor_value_info("y", dtype, None)],
-    )
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
-    model.ir_version = 8
-    path.write_bytes(model.SerializeToString())
-    return path
-
-
-def constant(name: str, value: Any) -> Any:
-    onnx = needs.package("onnx")
-    tensor = onnx.numpy_helper.from_array(np.asarray(value), name)
-    return onnx.helper.make_node("Constant", [], [name], value=tensor)
-
-
 def in_rows_of(width: int, path: Path) -> Path:
     """Takes any number of values that `width` divides."""
     onnx = needs.package("onnx")
@@ -387,23 +364,8 @@ def test_memory_by_values_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_loop_without_an_end_is_refused(tmp_path: Path) -> None:
-    onnx = needs.package("onnx")
     needs.package("onnxruntime")
-    value = onnx.helper.make_tensor_value_info
-    body = onnx.helper.make_graph(
-        [
-            onnx.helper.make_node("Identity", ["go"], ["goes"]),
-            onnx.helper.make_node("Identity", ["held"], ["keeps"]),
-        ],
-        "body",
-        [value("n", 7, []), value("go", 9, []), value("held", 1, None)],
-        [value("goes", 9, []), value("keeps", 1, None)],
-    )
-    nodes = [
-        constant("true", np.bool_(True)),
-        onnx.helper.make_node("Loop", ["", "true", "x"], ["y"], body=body),
-    ]
-    path = onnx_file(tmp_path / "m.onnx", nodes, [None, 2])
+    path = endless(tmp_path / "m.onnx")
     limits = Limits(2, 1 << 30)
     with pytest.raises(ArtifactError, match="did not finish in 2 s"):
         verify(Artifact.of(path), "onnxruntime", Options(), limits=limits)
