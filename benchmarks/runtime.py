@@ -1,6 +1,7 @@
 """What edgekit's runtime costs on top of the interpreter, as ratios, side by side with what people write.
 
-    python benchmarks/runtime.py [SECTION...]     sections: raw real cold weights map soak size
+    python benchmarks/runtime.py [SECTION...]     sections: raw real cold weights map
+                                              isolated soak size
 
 Makes its own models (ResNet-8 with random weights on 32x32x3, a network of a few microseconds, and
 one with an input of 150,528 values). One thread unless it says otherwise.
@@ -303,6 +304,29 @@ def parallel(folder: Path) -> None:
     )
 
 
+def isolated(folder: Path) -> None:
+    """What it costs to run a file in a sandboxed child: per call, and until the first one."""
+    names = ("tiny.int8.tflite", "n150528.int8.tflite", "resnet8.int8.tflite")
+    for name in (*names, "resnet8.float32.onnx", "wide.float32.tflite"):
+        path = folder / name
+        plain = edgekit.load(path)
+        start = perf_counter()
+        with edgekit.load(path, isolated=True) as runner:
+            opened_ms = (perf_counter() - start) * 1000
+            x = random_inputs(plain)
+            calls: Calls = {
+                "infer": lambda r=plain, x=x: r.infer(x),
+                "isolated": lambda r=runner, x=x: r.infer(x),
+            }
+            p50 = medians(calls, 3.0)
+        extra, ratio = p50["isolated"] - p50["infer"], p50["isolated"] / p50["infer"]
+        print(f"{name}: opened in {opened_ms:.0f} ms, held by {runner.sandbox}")
+        print(f"{name}: " + ", ".join(f"{k} {v:.1f} us" for k, v in p50.items()))
+        met = extra <= 30 or (p50["infer"] > 1000 and ratio <= 1.05)
+        target = "<= 1.05" if p50["infer"] > 1000 else "<= 30 us more"
+        row(f"{name}: isolated / infer", f"{ratio:.3f} ({extra:+.1f} us)", target, met)
+
+
 def resident() -> float:
     gc.collect()
     with Path("/proc/self/statm").open() as stream:
@@ -340,6 +364,7 @@ SECTIONS = {
     "cold": cold,
     "weights": weights,
     "map": parallel,
+    "isolated": isolated,
     "soak": soak,
     "size": size,
 }

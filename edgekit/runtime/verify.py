@@ -157,6 +157,7 @@ def verify_shapes(runner: Runner, shapes: Sequence[tuple[int, ...]]) -> None:
 
 def _sandboxed(artifact: Artifact, backend: str, options: Options) -> Trial:
     # A file that is remembered starts no process.
+    from edgekit.runtime.sandbox.run import run_sandboxed
 
     reads = [artifact.path, *filter(None, artifact.external.values())]
     # A delegate is the caller's own code, and opens its accelerator.

@@ -131,4 +131,6 @@ def test_processes_are_started_in_one_place() -> None:
     assert found == {
         ("runtime/child.py", "sys.executable"),
         ("runtime/child.py", "subprocess.Popen"),
+        # A fork imports nothing anew: its path is that of the process that waits.
+        ("supervision.py", "os.fork"),
     }
