@@ -27,6 +27,7 @@ from edgekit.runtime.evidence import Evidence
 from edgekit.runtime.limits import Limits
 from edgekit.runtime.options import NO_DELEGATE, Options
 from edgekit.runtime.sandbox.ending import WANTED, death, greedy, signal_name, wants_memory
+from edgekit.scratch import remove_abandoned
 
 if TYPE_CHECKING:
     from edgekit.runtime.runner import Runner
@@ -106,6 +107,9 @@ def verify(
     marker = folder / "-".join((*words, asking)) if folder is not None else None
     known = _remembered(marker)
     if known is not None:
+        if folder is not None:
+            # One that was killed when it had remembered.
+            remove_abandoned(folder)
         return known
     fault = tflite_fault(data) if artifact.format == "tflite" else None
     if not data or fault:
