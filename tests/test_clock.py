@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 # Time as it is to Python, and to the zip files that Keras and edgekit write.
 CODE = """
@@ -38,6 +39,7 @@ inspect out/m.int8.onnx
 """
 
 
+@pytest.mark.slow
 def test_all_commands_run_in_1970(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     x = rng.random((80, 8, 8, 1), np.float32)

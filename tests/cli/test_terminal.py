@@ -84,6 +84,7 @@ def samples_of(model: Path, path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_every_command_on_one_model(evil: Path, tmp_path: Path, command: Callable) -> None:
     samples = samples_of(evil, tmp_path / f"s{EVIL}.npz")
 

@@ -61,6 +61,7 @@ def edgekit(tmp_path: Path) -> Iterator[Edgekit]:
     assert [path.name for path in caught.iterdir()] == []
 
 
+@pytest.mark.slow
 def test_commands_of_a_device(edgekit: Edgekit, models: Path, tmp_path: Path) -> None:
     files = [models / "classifier.int8.tflite"]
     x = np.random.default_rng(0).random((20, 8, 8, 1), np.float32)

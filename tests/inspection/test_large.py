@@ -67,6 +67,7 @@ def calls(path: Path) -> int:
     return total
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "graph", [one_gives_many, one_takes_many, many_read_one, a_chain], ids=lambda f: f.__name__
 )

@@ -36,6 +36,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return bomb(tmp_path_factory.mktemp("bomb") / "s.npz")
 
 
+@pytest.mark.slow
 def test_an_archive_that_unpacks_to_gigabytes_names_the_flag(packed: Path) -> None:
     assert packed.stat().st_size < 4_000_000
     start = time.monotonic()
@@ -65,6 +66,7 @@ def test_the_flag_raises_it(tmp_path: Path, models: Path) -> None:
     assert main([*words, "-o", str(tmp_path / "b.npz"), "--max-unpacked", "much"]) == 2
 
 
+@pytest.mark.slow
 def test_so_do_golden_files_and_packed_idx(tmp_path: Path) -> None:
     with pytest.raises(DocumentError, match="max-unpacked"):
         Golden.load(bomb(tmp_path / "g.npz", "input/x"))
