@@ -2,7 +2,14 @@
 
 import sys
 
-from edgekit.interruption import INTERRUPTED, MESSAGE, interrupted, interruptible
+from edgekit.interruption import (
+    INTERRUPTED,
+    MESSAGE,
+    hear,
+    hear_no_more,
+    interrupted,
+    interruptible,
+)
 from edgekit.supervision import supervised
 
 
@@ -14,12 +21,16 @@ def main() -> int:
 def _main() -> int:
     with interruptible():
         try:
+            hear()
             from edgekit.cli import main as command_line
 
-            return command_line()
+            code = command_line()
+            hear_no_more()
+            return code
         except (Exception, KeyboardInterrupt) as error:
             if not interrupted(error):
                 raise
+            hear_no_more()
             print(MESSAGE, file=sys.stderr)
             return INTERRUPTED
 

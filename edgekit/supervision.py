@@ -7,6 +7,8 @@ import signal
 import sys
 from collections.abc import Callable
 
+from edgekit.interruption import INTERRUPTED, SIGNALS
+
 # <linux/prctl.h>: the signal that a process gets when its parent is no more.
 _PR_SET_PDEATHSIG = 1
 
@@ -27,7 +29,8 @@ def supervised(work: Callable[[], int]) -> int:
     """Call `work` in a fork of this process, and give its exit code here.
 
     Native code, such as TensorFlow's, ends a process that lacks memory at once: no exception says so. Here
-    a line on stderr does, with the exit code 1. Signals go on to the fork, which dies with this process.
+    a line on stderr does, with the exit code 1. Signals go on to the fork, which dies with this process;
+    SIGINT and SIGTERM wait there until `work` calls `edgekit.interruption.hear`.
     Outside of Linux `work` is called in this one.
     """
     if sys.platform != "linux":
@@ -38,7 +41,8 @@ def supervised(work: Callable[[], int]) -> int:
     child = os.fork()
     if not child:
         _die_with(parent)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        # What interrupts is for `work` to hear, when it can.
+        signal.pthread_sigmask(signal.SIG_SETMASK, before | SIGNALS)
         return work()
     while True:
         came = signal.sigwaitinfo(waited)
@@ -52,6 +56,9 @@ def supervised(work: Callable[[], int]) -> int:
             os.kill(child, came.si_signo)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
     code = os.waitstatus_to_exitcode(status)
+    if -code in waited:
+        # Before it could hear, or more than once.
+        return INTERRUPTED
     return code if code >= 0 else _told(-code)
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -16,9 +16,10 @@ from support import children, needs
 
 CODE = """
 import os, signal, sys, time
-from edgekit.interruption import interruptible
+from edgekit.interruption import hear, interruptible
 from edgekit.supervision import supervised
 def work():
+    hear()
     print(os.getpid(), flush=True)
     {work}
     return 7
@@ -106,3 +107,25 @@ def test_a_command_that_lacks_memory_says_so(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
     assert "bug" not in done.stderr
     assert not list(tmp_path.glob("m.keras*"))
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.3])
+@pytest.mark.parametrize("delay", [0.05, 0.1, 0.15, 0.2, 0.5])
+def test_two_interruptions_of_the_group_are_one(delay: float, pause: float) -> None:
+    """As a terminal sends them: to the process that waits, and to the one that works."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    words = ["-c", "import sys; from edgekit.__main__ import main; sys.exit(main())", "doctor"]
+    with children.python(*words, start_new_session=True, **pipes) as process:
+        time.sleep(delay)
+        code = process.poll()
+        if code is None:
+            os.killpg(process.pid, signal.SIGINT)
+            time.sleep(pause)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    # Python itself may not have begun, or all may be over.
+    assert "memory" not in err
+    if "edgekit/__main__.py" in err or "edgekit: " in err:
+        assert process.returncode == 130
+        assert err.splitlines()[-1] == "edgekit: interrupted; nothing half-written is left."

@@ -180,12 +180,11 @@ def as_golden(given: Golden | str | os.PathLike[str]) -> Golden:
 
 
 def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    if zipfile.is_zipfile(path):
-        check_npz(path, (_META, _LABELS, _INPUT, _OUTPUT))
-    archive = np.load(path, allow_pickle=False)
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise ValueError("it is a single array, not an .npz archive")
-    with archive:
+    # numpy takes whatever is neither an array nor an archive for a pickle.
+    if not zipfile.is_zipfile(path):
+        raise ValueError("it is no .npz archive: damaged, or of another format")
+    check_npz(path, (_META, _LABELS, _INPUT, _OUTPUT))
+    with np.load(path, allow_pickle=False) as archive:
         wanted = [
             name
             for name in archive.files

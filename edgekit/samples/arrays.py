@@ -16,6 +16,9 @@ from edgekit.files import atomic
 from edgekit.samples.lazy import LazyArray, blocks
 from edgekit.samples.limits import check_npz
 
+# What a .npy file begins with.
+_NPY = b"\x93NUMPY"
+
 
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     """Its arrays by name.
@@ -24,12 +27,11 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
         SamplesError: no archive, or one with pickled objects.
         Exception: what numpy, zipfile and zlib raise on damaged files.
     """
-    if zipfile.is_zipfile(path):
-        check_npz(path)
-    archive = np.load(path, allow_pickle=False)
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise SamplesError("is no .npz archive.")
-    with archive:
+    # numpy takes whatever is neither for a pickle.
+    if not zipfile.is_zipfile(path):
+        raise SamplesError("is no .npz archive: damaged, or of another format.")
+    check_npz(path)
+    with np.load(path, allow_pickle=False) as archive:
         arrays = {}
         for name in archive.files:
             try:
@@ -51,9 +53,10 @@ def read_npy(path: Path) -> NDArray[Any]:
         SamplesError: no array.
         Exception: what numpy raises on damaged files.
     """
-    array = np.load(path, allow_pickle=False, mmap_mode="r")
-    if not isinstance(array, np.ndarray):
-        raise SamplesError("is no .npy array.")
+    with path.open("rb") as stream:
+        if stream.read(len(_NPY)) != _NPY:
+            raise SamplesError("is no .npy array: damaged, or of another format.")
+    array: NDArray[Any] = np.load(path, allow_pickle=False, mmap_mode="r")
     return array
 
 

@@ -396,3 +396,10 @@ def test_a_csv_without_a_header_loses_no_sample(tmp_path):
     path.write_text("1,2\n3,4\n")
     with pytest.raises(SamplesError, match="expected a header"):
         load_samples(path)
+
+
+@pytest.mark.parametrize("name", ["s.npz", "s.npy"])
+def test_a_text_is_no_pickle(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("hello\n")
+    with pytest.raises(SamplesError, match=f"{name}: is no {name[1:]} .*damaged, or of another"):
+        load_samples(tmp_path / name)
