@@ -202,7 +202,7 @@ def test_a_folder_and_a_single_array_are_no_golden(tmp_path: Path) -> None:
     with pytest.raises(DocumentError):
         Golden.load(tmp_path)
     np.save(tmp_path / "g.npy", np.ones(3))
-    with pytest.raises(DocumentError, match="is no .npz archive"):
+    with pytest.raises(DocumentError, match=r"is no \.npz archive"):
         Golden.load(tmp_path / "g.npy")
 
 
