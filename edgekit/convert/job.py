@@ -91,6 +91,12 @@ class Job:
             )
         return Shelf(order.out, order.name, origin, order.overwrite, order.trust_code)
 
+    @property
+    def _names_of_samples(self) -> tuple[str, ...]:
+        """What the calibration samples call the classes; they may be of another model's."""
+        given = self.material.calibration
+        return given.class_names if given is not None else ()
+
     @cached_property
     def _data_hash(self) -> str | None:
         return hash_of(self.material.data)
@@ -105,6 +111,7 @@ class Job:
             "data": self._data_hash if order.optimized else None,
             # Refused samples stay refused, even for a file that they do not change.
             "samples": _shapes(material.calibration),
+            "class_names": self._names_of_samples,
             "trust_code": order.trust_code,
             "imports": [sha256_of(existing(path, "Python file")) for path in order.recipe.imports],
             "golden": self.golden_sha256,
@@ -173,9 +180,15 @@ class Job:
         return notes
 
     def _about(self, source: SourceModel) -> Metadata:
-        """What the files will say about themselves: as the model does, unless the recipe says otherwise."""
+        """What the files will say about themselves: as the model does, unless the recipe says otherwise.
+
+        Where neither names the classes, the calibration samples may.
+        """
         recipe = self.order.recipe
         names = recipe.class_names or source.metadata.class_names
+        told = self._names_of_samples
+        if not names and len(told) == source.classes:
+            names = told
         if names and source.classes not in (None, len(names)):
             raise UsageError(
                 f"class_names: received {len(names)} names, expected {source.classes}: one for each "

@@ -99,3 +99,20 @@ def test_the_recipe_has_the_last_word(tmp_path: Path, speaking: Path) -> None:
             schemes=["dynamic"],
             recipe=ExportRecipe(preprocessing={"imago": Preprocessing((Rescale(2.0),))}),
         )
+
+
+def test_samples_name_the_classes_of_a_model_that_does_not(
+    tmp_path: Path, digits_model: Path, speaking: Path, digits: Any
+) -> None:
+    told = tuple("jihgfedcba")
+
+    def names(model: Path, given: tuple[str, ...], out: str) -> tuple[str, ...]:
+        samples = replace(digits.train.subset(32), class_names=given)
+        (file,) = edgekit.export(model, out=tmp_path / out, schemes=["int8"], calibration=samples)
+        with edgekit.load(file.path) as runner:
+            return runner.metadata.class_names
+
+    assert names(digits_model, told, "a") == told
+    # From the cache comes what these names ask for.
+    assert names(digits_model, told[::-1], "b") == told[::-1]
+    assert names(speaking, NAMES, "c") == NAMES
