@@ -14,6 +14,9 @@ from edgekit.runtime.runner import Runner
 from edgekit.runtime.shapes import OPEN_SIZES
 from edgekit.tensor import TensorSpec
 
+# Of one input: a file that leaves many axes open asks for any number.
+_MOST_BYTES = 1 << 30
+
 Inputs = dict[str, NDArray[Any]]
 
 
@@ -33,15 +36,21 @@ def run_first(
         EdgekitError: it takes none of them.
     """
     sizes = OPEN_SIZES if any(None in spec.shape[1:] for spec in runner.inputs) else (1,)
+    failed: EdgekitError | None = None
     for size in sizes:
-        inputs = make(size)
+        try:
+            inputs = make(size)
+        except TensorError as error:
+            # Larger ones are no use either: what the file said of a smaller one says more.
+            raise (failed or error) from None
         try:
             run(inputs)
-            break
-        except EdgekitError:
-            if size == sizes[-1]:
-                raise
-    return inputs
+        except EdgekitError as error:
+            failed = error
+        else:
+            return inputs
+    assert failed is not None, "there is a size"
+    raise failed
 
 
 def random_inputs(runner: Runner, seed: int = 0) -> Inputs:
@@ -61,20 +70,19 @@ def _random(runner: Runner, seed: int, size: int) -> Inputs:
 
 def _values(rng: np.random.Generator, spec: TensorSpec, shape: tuple[int, ...]) -> NDArray[Any]:
     dtype = np.dtype(spec.dtype)
-    try:
-        if spec.quantization is not None:
-            info = np.iinfo(dtype)
-            scale, zero_point = spec.quantization.along(len(shape))
-            # A damaged file may have scales that lead beyond float32.
-            ends = ((np.float64(end) - zero_point) * scale for end in (info.min, info.max))
-            low, high = (np.clip(end, -1e38, 1e38) for end in ends)
-            return rng.uniform(low, high, shape).astype(np.float32)
-        if dtype.kind == "f":
-            return rng.random(shape, np.float32)
-        return np.full(shape, "", object) if dtype.kind == "O" else np.zeros(shape, dtype)
-    # numpy has a ValueError for what no address space could hold.
-    except (MemoryError, ValueError) as error:
+    size = math.prod(shape) * dtype.itemsize
+    if size > _MOST_BYTES:
         raise TensorError(
-            f"input {spec.name!r}: {dtype} of {list(shape)} takes {math.prod(shape) * dtype.itemsize:,} "
-            "bytes, more than there are. Give the inputs, or a file with smaller ones."
-        ) from error
+            f"input {spec.name!r}: {dtype} of {list(shape)} takes {size:,} bytes, expected "
+            f"{_MOST_BYTES:,} at most for random values. Give the inputs, or a file with smaller ones."
+        )
+    if spec.quantization is not None:
+        info = np.iinfo(dtype)
+        scale, zero_point = spec.quantization.along(len(shape))
+        # A damaged file may have scales that lead beyond float32.
+        ends = ((np.float64(end) - zero_point) * scale for end in (info.min, info.max))
+        low, high = (np.clip(end, -1e38, 1e38) for end in ends)
+        return rng.uniform(low, high, shape).astype(np.float32)
+    if dtype.kind == "f":
+        return rng.random(shape, np.float32)
+    return np.full(shape, "", object) if dtype.kind == "O" else np.zeros(shape, dtype)

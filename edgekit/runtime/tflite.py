@@ -235,22 +235,24 @@ def spec_of(name: str, detail: dict[str, Any]) -> TensorSpec:
     signature = detail.get("shape_signature")
     shape = signature if signature is not None and len(signature) else detail["shape"]
     dtype = np.dtype(detail["dtype"])
-    spec = TensorSpec(
-        name=name,
-        # Texts of any length: numpy has no other word for them.
-        dtype="object" if dtype.kind == "S" else dtype.name,
-        shape=tuple(None if n < 0 else int(n) for n in shape),
-        quantization=_quantization(name, detail),
-    )
-    known = spec.quantization
+    sizes = [None if n < 0 else int(n) for n in shape]
+    known = _quantization(name, detail)
     if known is not None and known.axis is not None:
-        places = spec.shape[known.axis] if 0 <= known.axis < len(spec.shape) else 0
+        places = sizes[known.axis] if 0 <= known.axis < len(sizes) else 0
         if places not in (None, len(known.scale)):
             raise ArtifactError(
                 f"tensor {name!r}: received {len(known.scale)} scales along axis {known.axis} of "
-                f"{list(spec.shape)}, expected one for each place. The file is damaged: make it again."
+                f"{sizes}, expected one for each place. The file is damaged: make it again."
             )
-    return spec
+        # An axis that the file leaves open has as many places as it has scales.
+        sizes[known.axis] = len(known.scale)
+    return TensorSpec(
+        name=name,
+        # Texts of any length: numpy has no other word for them.
+        dtype="object" if dtype.kind == "S" else dtype.name,
+        shape=tuple(sizes),
+        quantization=known,
+    )
 
 
 def _quantization(name: str, detail: dict[str, Any]) -> QuantParams | None:

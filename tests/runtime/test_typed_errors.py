@@ -74,6 +74,28 @@ def test_an_input_that_no_memory_holds(tmp_path: Path) -> None:
         random_inputs(runner)
 
 
+def test_many_open_axes_are_not_filled(tmp_path: Path) -> None:
+    inputs = [("x", "FLOAT", list("abcdefg")), ("w", "FLOAT", [7, 5])]
+    path = onnx_of(tmp_path / "m.onnx", "MatMul", inputs, [("y", "FLOAT", None)])
+    with load(path) as runner, pytest.raises(ArtifactError, match="the inference failed"):
+        # It takes 7 alone; 32 and 224 in each axis would be 10**11 and 10**17 bytes.
+        random_inputs(runner)
+
+
+def test_an_open_axis_has_as_many_places_as_scales() -> None:
+    detail = {
+        "shape": np.array([1, 1, 1, 1]),
+        "shape_signature": np.array([-1, -1, -1, -1]),
+        "dtype": np.int8,
+        "quantization_parameters": {
+            "scales": np.array([0.1] * 3),
+            "zero_points": np.zeros(3, int),
+            "quantized_dimension": 3,
+        },
+    }
+    assert spec_of("x", detail).shape == (None, None, None, 3)
+
+
 def test_a_model_without_inputs(tmp_path: Path) -> None:
     onnx = needs.package("onnx")
     value = onnx.helper.make_tensor("v", onnx.TensorProto.FLOAT, [1, 2], [1.0, 2.0])
