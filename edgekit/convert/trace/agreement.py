@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.calibration.probes import batches
-from edgekit.convert.check.seeded import seeded
+from edgekit.calibration.seeded import seeded
 from edgekit.errors import require
 from edgekit.models.source import SourceModel
 from edgekit.samples import Samples

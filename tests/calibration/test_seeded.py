@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgekit.convert.check.seeded import seeded
+from edgekit.calibration.seeded import seeded
 from edgekit.errors import require
 from edgekit.models.objects import from_object
 
