@@ -168,13 +168,14 @@ class Check(Record):
 
     Attributes:
         samples: how many.
-        origin: ``calibration``, or ``seeded`` inputs where there were no calibration samples.
+        origin: ``calibration``; ``generated`` where some of them stand in for too few; or ``seeded``
+            inputs where there were none.
         kernels: the interpreters that ran the file, each with version and mode.
         outputs: one by one.
     """
 
     samples: Positive
-    origin: Annotated[str, ("enum", ("calibration", "seeded"))]
+    origin: Annotated[str, ("enum", ("calibration", "generated", "seeded"))]
     kernels: tuple[str, ...]
     outputs: tuple[OutputCheck, ...]
 

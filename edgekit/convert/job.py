@@ -12,6 +12,7 @@ from typing import Any
 
 import edgekit
 from edgekit.cache import Cache, hash_of, key_of
+from edgekit.calibration.generated import enough
 from edgekit.convert.check.plausible import implausible
 from edgekit.convert.check.reference import Reference
 from edgekit.convert.finish import Result, finished
@@ -142,13 +143,17 @@ class Job:
             given and prepared(given, about, source.inputs)
             for given in (self.material.calibration, self.material.validation, self.material.data)
         )
-        calibrated = samples is not None and any(f.scheme in INTEGER_SCHEMES for f in files)
+        calibrated = any(f.scheme in INTEGER_SCHEMES for f in files)
         if samples is not None and calibrated:
             tell(f"calibrate on {len(samples)} of {self.material.given} samples")
         optimized = optimize(source, order.recipe, data, shelf=self.shelf, progress=tell)
         tailored = shaped(optimized.source, order.recipe.shape)
         reference = Reference(tailored, samples)
         remarks = implausible(reference) if calibrated else ()
+        if calibrated and not order.recipe.qat:
+            samples, remark = enough(tailored, samples, tell)
+            remarks = (*remarks, *remark)
+            reference = replace(reference, calibration=samples, generated=bool(remark))
         given = files, tailored, samples, validation
         with closing(make(*given, order.recipe, order.aims, folder, verbose)) as contents:
             for file, made in contents:

@@ -41,23 +41,12 @@ class Given:
         if calibration is None and order.recipe.qat:
             # What the model is trained on shows what it will see.
             calibration = data
-        _check_needs(order, calibration is not None, data is not None)
+        if order.optimized and data is None:
+            raise UsageError(
+                "pruning, clustering and quantisation-aware training need samples to fine-tune with: "
+                "give --data SAMPLES (data=samples)."
+            )
         return replace(self, calibration=calibration, data=data)
-
-
-def _check_needs(order: Order, calibration: bool, data: bool) -> None:
-    if order.calibrated and not calibration:
-        qat = order.recipe.qat
-        enough = " or, to train for int8 with, --data SAMPLES (data=samples)" if qat else ""
-        raise UsageError(
-            f"schemes {', '.join(order.calibrated)} need samples to find the ranges of activations: "
-            f"give --calibration SAMPLES (calibration=samples){enough}."
-        )
-    if order.optimized and not data:
-        raise UsageError(
-            "pruning, clustering and quantisation-aware training need samples to fine-tune with: give "
-            "--data SAMPLES (data=samples)."
-        )
 
 
 @dataclass(frozen=True)

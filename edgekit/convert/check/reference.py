@@ -15,7 +15,7 @@ from edgekit.errors import ExportError, one_line, require
 from edgekit.models.source import SourceModel
 from edgekit.samples import Samples
 
-CALIBRATION, SEEDED = "calibration", "seeded"
+CALIBRATION, GENERATED, SEEDED = "calibration", "generated", "seeded"
 
 # Samples a check; as many at a time through the model.
 COUNT, _AT_A_TIME = 64, 32
@@ -30,15 +30,19 @@ class Reference:
     Attributes:
         source: the model.
         calibration: samples under its input names, of any number; None for none.
+        generated: whether some of them were generated from the model's own statistics.
     """
 
     source: SourceModel
     calibration: Samples | None = None
+    generated: bool = False
 
     @property
     def origin(self) -> str:
         """Where `samples` are from."""
-        return SEEDED if self.calibration is None else CALIBRATION
+        if self.calibration is None:
+            return SEEDED
+        return GENERATED if self.generated else CALIBRATION
 
     @property
     def rounds(self) -> bool:
