@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edgekit.drift.compare import compare
     from edgekit.drift.drift import Drift
     from edgekit.drift.golden import Golden
+    from edgekit.drift.limit import Limit
     from edgekit.errors import EdgekitError
     from edgekit.inspection.inspect import inspect
     from edgekit.inspection.inspection import Inspection
@@ -58,6 +59,7 @@ _HOMES = {
     "HostState": "edgekit.runtime.host",
     "Inspection": "edgekit.inspection.inspection",
     "Latency": "edgekit.runtime.latency",
+    "Limit": "edgekit.drift.limit",
     "Manifest": "edgekit.manifest",
     "QuantParams": "edgekit.tensor",
     "Recipe": "edgekit.recipe",
@@ -100,6 +102,7 @@ __all__ = [
     "HostState",
     "Inspection",
     "Latency",
+    "Limit",
     "Manifest",
     "QuantParams",
     "Recipe",

@@ -29,8 +29,8 @@ from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
-# A command that ran well and whose verdict is `fail` raises nothing, and ends with this.
-BUDGET_EXCEEDED = 3
+# A command that ran well and whose verdict is `fail`, or `inconclusive`, raises nothing, and ends with this.
+BUDGET_EXCEEDED, INCONCLUSIVE = 3, 5
 
 # TensorFlow reads it when it is first imported. Without its oneDNN kernels, which it takes by itself
 # on newer processors alone, it cannot run channels-first layers.

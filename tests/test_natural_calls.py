@@ -453,12 +453,6 @@ WRONG: list[tuple[str, Call, type[Exception], str]] = [
         UsageError,
         f"calibration: received int, {SAMPLES_ARE}",
     ),
-    (
-        "export: no calibration",
-        lambda w: export(w, w.file, files=["int8.tflite"]),
-        UsageError,
-        "int8 need samples to find the ranges",
-    ),
     ("export: progress", lambda w: export(w, w.file, progress=1), UsageError, "progress: received"),
 ]
 

@@ -1,7 +1,7 @@
 """Compare the answers of model files with the original model's, and judge them by a budget.
 
-The exit code is 3 if a file exceeds the budget, and 1 if one could not be judged. With too few samples to prove that a file stays
-within it, the verdict is 'inconclusive' and the exit code 0.
+The exit code is 0 only if every file is shown to stay within the budget: 3 if one exceeds it, 5 if the
+samples are too few to tell (verdict 'inconclusive'), and 1 if one could not be judged.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from edgekit import document
 from edgekit.artifact import told_apart
 from edgekit.cli.arguments import FILE_HELP, add_json, add_runner, load_runner, pairs
 from edgekit.cli.console import Console
@@ -19,8 +20,16 @@ from edgekit.drift.budget import DriftBudget
 from edgekit.drift.compare import compare
 from edgekit.drift.drift import Drift, Failure
 from edgekit.drift.golden import Golden
-from edgekit.errors import BUDGET_EXCEEDED, EdgekitError, MissingDependencyError, UsageError
+from edgekit.drift.limit import Limit
+from edgekit.errors import (
+    BUDGET_EXCEEDED,
+    INCONCLUSIVE,
+    EdgekitError,
+    MissingDependencyError,
+    UsageError,
+)
 from edgekit.outputs import refuse_existing
+from edgekit.runtime.bench import Bench
 
 EXAMPLE = """\
 edgekit compare build/model.float32.tflite build/model.int8.tflite \\
@@ -57,6 +66,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="signal-to-quantisation-noise ratio that every output has to reach, in dB "
         "(default: no limit)",
     )
+    budget.add_argument(
+        "--limit",
+        type=_limit,
+        action="append",
+        default=[],
+        metavar="FIGURE<=VALUE",
+        help="limit on any figure, of one output, class or file: 'accuracy>=90%%', "
+        "'accuracy_drop[class=*]<=5%%', 'sqnr_db[scores]>=30', 'size_bytes<=300000', 'p50_ms<=5'; may be "
+        "repeated (default: none)",
+    )
+    budget.add_argument(
+        "--bench",
+        metavar="BENCH.json",
+        help="where 'edgekit bench --json' wrote latencies and memory of these files, for limits on them "
+        "(default: none)",
+    )
+    budget.add_argument(
+        "--allow-inconclusive",
+        action="store_true",
+        help="exit with 0 where the samples are too few to tell (default: exit code 5)",
+    )
     parser.add_argument(
         "--junit",
         type=json_path,
@@ -76,27 +106,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    budget = DriftBudget(args.max_accuracy_drop, args.min_agreement, args.min_sqnr_db)
+    budget = DriftBudget(
+        args.max_accuracy_drop, args.min_agreement, args.min_sqnr_db, tuple(args.limit)
+    )
     _check_outputs(args)
-    if budget.limits:
-        console.tell(f"budget: {', '.join(budget.limits)}")
+    if budget.words:
+        console.tell(f"budget: {', '.join(budget.words)}")
+    measured = _bench(args.bench)
     golden = Golden.load(args.golden)
-    drift = _drift(args, golden, budget, console)
+    drift = _drift(args, golden, budget, measured, console)
     if args.junit:
         from edgekit.report import to_junit, write_junit
 
         if args.junit == STDOUT:
-            console.write(to_junit(drift))
+            console.write(to_junit(drift, args.allow_inconclusive))
         else:
-            write_junit(drift, args.junit)
+            write_junit(drift, args.junit, args.allow_inconclusive)
     console.result(drift.to_json(), _lines(drift), args, stdout=args.junit != STDOUT)
     if drift.failed:
         return EdgekitError.exit_code
-    return BUDGET_EXCEEDED if drift.verdict == "fail" else 0
+    codes = {
+        "fail": BUDGET_EXCEEDED,
+        "inconclusive": 0 if args.allow_inconclusive else INCONCLUSIVE,
+    }
+    return codes.get(drift.verdict, 0)
 
 
 def _drift(
-    args: argparse.Namespace, golden: Golden, budget: DriftBudget, console: Console
+    args: argparse.Namespace,
+    golden: Golden,
+    budget: DriftBudget,
+    measured: Bench | None,
+    console: Console,
 ) -> Drift:
     """All files that can be loaded, compared; and those that cannot."""
     names = pairs("--map", args.map)
@@ -113,8 +154,25 @@ def _drift(
                 failed.append(Failure(path, str(error)))
         if first and not runners:
             raise first
-        drift = compare(golden, runners, budget, progress=console.tell, names=names)
+        drift = compare(golden, runners, budget, progress=console.tell, names=names, bench=measured)
     return replace(drift, failed=(*failed, *drift.failed))
+
+
+def _limit(text: str) -> Limit:
+    """``accuracy_drop[class=3]<=2%``: a figure and the most or the least that it may be."""
+    try:
+        return Limit.parse(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("limit: ")) from None
+
+
+def _bench(path: str | None) -> Bench | None:
+    if path is None:
+        return None
+    read = document.load(path)
+    if not isinstance(read, Bench):
+        raise UsageError(f"--bench: {path} is a document of kind {read.kind!r}, expected 'bench'.")
+    return read
 
 
 def _check_outputs(args: argparse.Namespace) -> None:

@@ -40,7 +40,7 @@ def keys_of(cls: Any) -> tuple[Key, ...]:
         found = getattr(cls, name)
         function = found.func if isinstance(found, cached_property) else found.fget
         returned = get_type_hints(function, include_extras=True)["return"]
-        keys.append(Key(name, name, returned))
+        keys.append(Key(name, name, returned, required=name not in getattr(cls, "later", ())))
     return tuple(keys)
 
 

@@ -43,9 +43,11 @@ class Record:
     Attributes:
         computed: names of properties that are written too, under their own names. They are checked
             when read, and left to the property.
+        later: those of `computed` that documents of earlier versions lack.
     """
 
     computed: ClassVar[tuple[str, ...]] = ()
+    later: ClassVar[tuple[str, ...]] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The object as JSON has it: dicts, lists, texts, finite numbers, booleans and None."""

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from numpy.typing import NDArray
 
 from edgekit.artifact import Artifact
-from edgekit.document.record import NotNegative, Record
+from edgekit.document.record import LATER, NotNegative, Record
+from edgekit.drift.figure import Figure
 from edgekit.drift.task import TaskDrift
+from edgekit.drift.verdict import Verdict
 from edgekit.metrics import distances
 from edgekit.runtime.runner import Backend
-
-# From good to bad.
-VERDICTS = ("none", "pass", "inconclusive", "fail")
-Verdict = Annotated[str, ("enum", VERDICTS)]
 
 
 @dataclass(frozen=True)
@@ -33,12 +31,31 @@ class OutputDrift(Record):
             reference is all zeros and the answer is not; None in documents.
     """
 
+    computed = later = ("finite", "identical")
+
     name: str
     max_abs: NotNegative | None = None
     max_abs_rel: NotNegative | None = None
     rmse: NotNegative | None = None
     cosine: Annotated[float, ("minimum", -1), ("maximum", 1)] | None = None
     sqnr_db: float | None = None
+
+    @property
+    def finite(self) -> bool:
+        """Whether every answer is a number, so that there is something to measure."""
+        return self.max_abs is not None
+
+    @property
+    def identical(self) -> bool:
+        """Whether every answer is the reference's to the bit."""
+        return self.max_abs == 0
+
+    def figures(self, count: int) -> tuple[Figure, ...]:
+        """What was measured of the output, on so many samples."""
+        known = {"output": self.name, "count": count, "identical": self.identical}
+        return tuple(
+            Figure.of(name, getattr(self, name), **known) for name in ("sqnr_db", "max_abs", "rmse")
+        )
 
     @classmethod
     def of(cls, name: str, reference: NDArray[Any], answer: NDArray[Any]) -> OutputDrift:
@@ -61,7 +78,7 @@ class OutputDrift(Record):
                 values["max_abs_rel"] = math.inf
             if values["sqnr_db"] is None:
                 values["sqnr_db"] = -math.inf if largest else math.inf
-        return cls(**values)
+        return super().of_json(values)
 
 
 @dataclass(frozen=True)
@@ -71,6 +88,7 @@ class Candidate(Record):
     Attributes:
         backend: what ran the file.
         outputs: in the order of the reference's.
+        figures: every number that a budget may limit.
         verdict: ``none`` without a budget.
         reasons: a sentence for each limit that led to the verdict.
         warnings: what makes the comparison less than it seems.
@@ -83,6 +101,7 @@ class Candidate(Record):
     verdict: Verdict = "none"
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    figures: tuple[Figure, ...] = field(default=(), metadata=LATER)
 
     @property
     def accuracy(self) -> float | None:

@@ -10,10 +10,11 @@ from edgekit.artifact import told_apart
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.candidate import Candidate, OutputDrift
 from edgekit.drift.drift import Drift, Failure
+from edgekit.drift.file_figures import file_figures
 from edgekit.drift.golden import Golden, as_golden
 from edgekit.drift.matching import outputs_for, samples_for
 from edgekit.drift.reference import ComparedReference
-from edgekit.drift.task import measure_task, reference_accuracy
+from edgekit.drift.task import measure_task, reference_accuracy, task_figures
 from edgekit.errors import (
     DocumentError,
     EdgekitError,
@@ -23,6 +24,7 @@ from edgekit.errors import (
     check_type,
 )
 from edgekit.metrics import distances
+from edgekit.runtime.bench import Bench
 from edgekit.runtime.opening import RunnerLike, opened, several
 from edgekit.runtime.runner import Runner
 
@@ -33,6 +35,7 @@ def compare(
     budget: DriftBudget | None = None,
     progress: Callable[[str], None] | None = None,
     names: Mapping[str, str] | None = None,
+    bench: Bench | None = None,
 ) -> Drift:
     """Ask each model the golden's samples and measure how its answers differ.
 
@@ -47,6 +50,7 @@ def compare(
             `edgekit.export` returns will do.
         budget: limits to judge by; without them verdicts are ``"none"``.
         progress: called with a line of text for each model.
+        bench: latencies and memory of the same files, for limits on them.
         names: the models' own name for an input or output of the original's.
 
     Raises:
@@ -71,7 +75,7 @@ def compare(
             progress(f"comparing {number}/{len(given)}: {shown[number - 1]}")
         try:
             with opened(model) as runner:
-                candidates.append(_candidate(golden, runner, budget, names or {}))
+                candidates.append(_candidate(golden, runner, budget, names or {}, bench))
         except UsageError:
             raise
         except EdgekitError as error:
@@ -97,7 +101,11 @@ def _file(model: RunnerLike) -> str:
 
 
 def _candidate(
-    golden: Golden, runner: Runner, budget: DriftBudget, renamed: Mapping[str, str]
+    golden: Golden,
+    runner: Runner,
+    budget: DriftBudget,
+    renamed: Mapping[str, str],
+    bench: Bench | None,
 ) -> Candidate:
     warnings = _check_origin(golden, runner)
     names = outputs_for(golden, runner, renamed)
@@ -116,7 +124,9 @@ def _candidate(
             broken.append((name, f"Output {names[name]!r}: {problem}."))
     # What is not finite has no distance: such an output, and a task that reads it, stay unmeasured.
     unmeasured = {name for name, _ in broken}
-    task_answer = answers[golden.task_output] if golden.task_output is not None else None
+    task_answer = (
+        None if golden.task_output in unmeasured else answers.get(golden.task_output or "")
+    )
     candidate = Candidate(
         artifact=runner.artifact.recorded(),
         backend=runner.backend,
@@ -126,9 +136,12 @@ def _candidate(
             else OutputDrift.of(name, golden.outputs[name], answer)
             for name, answer in answers.items()
         ),
-        task=measure_task(golden, None if golden.task_output in unmeasured else task_answer),
+        task=measure_task(golden, task_answer),
         warnings=warnings,
     )
+    figures = [f for output in candidate.outputs for f in output.figures(len(golden.samples))]
+    figures += [*task_figures(golden, task_answer), *file_figures(runner.artifact, budget, bench)]
+    candidate = replace(candidate, figures=tuple(figures))
     if broken:
         return replace(candidate, verdict="fail", reasons=tuple(text for _, text in broken))
     verdict, reasons = budget.judge(candidate)

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 from edgekit.document.record import LATER, Document, Record, Text
-from edgekit.drift.budget import DriftBudget, worst
+from edgekit.drift.budget import DriftBudget
 from edgekit.drift.candidate import Candidate
 from edgekit.drift.reference import ComparedReference
+from edgekit.drift.verdict import Verdict, worst
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Drift(Document):
     """
 
     kind: ClassVar[str] = "drift"
+    computed = later = ("verdict",)
 
     reference: ComparedReference
     budget: DriftBudget
@@ -41,6 +43,6 @@ class Drift(Document):
     failed: tuple[Failure, ...] = field(default=(), metadata=LATER)
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict:
         """The worst of the candidates': fail, then inconclusive, pass, none."""
         return worst([candidate.verdict for candidate in self.candidates])

@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
-from edgekit.document.record import Positive, Record, Text
+from edgekit.document.record import Count, Positive, Record, Text
 
 UNITS = ("share", "difference", "dB", "output", "ms", "bytes", "count")
 HIGHER, LOWER = BETTER = ("higher", "lower")
+
+
+class Kind(NamedTuple):
+    """What a figure's name says of it: its unit, which way is better, and what sentences call it."""
+
+    unit: str
+    better: str
+    words: str
+
+
+KINDS = {
+    "accuracy": Kind("share", HIGHER, "accuracy"),
+    "accuracy_drop": Kind("difference", LOWER, "accuracy drop"),
+    "agreement": Kind("share", HIGHER, "agreement"),
+    "flips": Kind("count", LOWER, "number of flips"),
+    "sqnr_db": Kind("dB", HIGHER, "SQNR"),
+    "max_abs": Kind("output", LOWER, "largest step"),
+    "rmse": Kind("output", LOWER, "RMSE"),
+    "rmse_rise": Kind("output", LOWER, "rise of the RMSE"),
+    "size_bytes": Kind("bytes", LOWER, "size"),
+    "packed_bytes": Kind("bytes", LOWER, "packed size"),
+    "p50_ms": Kind("ms", LOWER, "p50 latency"),
+    "p99_ms": Kind("ms", LOWER, "p99 latency"),
+    "peak_rss_bytes": Kind("bytes", LOWER, "peak memory"),
+}
+"""Every figure by its name; a kind of task adds its own here."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +53,10 @@ class Figure(Record):
         reference: what the original model has; None where that says nothing, as for a difference.
         ci95: both ends of the value's 95 % interval; None where the number is exact.
         count: samples that it rests on; None for a number that no samples make.
+        changed: of a difference of shares, the samples that only one of the two gets right; None for
+            every other number.
         output: as the reference calls it; None for the whole file.
+        identical: the answers are the same to the bit, so that an SQNR is infinite, and null in JSON.
         group: empty for all samples, else ``"class=3"``, or ``"column=value"`` of a slice.
     """
 
@@ -37,5 +67,27 @@ class Figure(Record):
     reference: float | None = None
     ci95: tuple[float, float] | None = None
     count: Positive | None = None
+    changed: Count | None = None
     output: str | None = None
     group: str = ""
+    identical: bool = False
+
+    @property
+    def place(self) -> str:
+        """Which output and group it is of, in words; empty for the whole file."""
+        parts = [f"output {self.output!r}"] if self.output else []
+        parts += [self.group.replace("=", " ", 1)] if self.group else []
+        return ", ".join(parts)
+
+    @classmethod
+    def of(cls, name: str, value: float | None, **known: Any) -> Figure:
+        """A figure of a known name, with its unit and the way that is better."""
+        kind = KINDS[name]
+        return cls(name, kind.unit, kind.better, value, **known)
+
+    @classmethod
+    def of_json(cls, values: dict[str, Any]) -> Figure:
+        """As `Record.of_json`; JSON has no infinity."""
+        if values["identical"] and values["value"] is None:
+            values["value"] = math.inf
+        return cls(**values)

@@ -17,7 +17,6 @@ Floats = NDArray[np.float64]
 Classes = NDArray[np.int64]
 
 # The standard normal distribution's 97.5th percentile, as Bonett and Price round it.
-_Z95 = 1.96
 
 
 def max_abs(reference: NDArray[Any], candidate: NDArray[Any]) -> float:
@@ -171,36 +170,6 @@ def flips(reference: NDArray[Any], candidate: NDArray[Any]) -> NDArray[np.intp]:
     """
     _same_length(reference, candidate)
     return np.flatnonzero(reference != candidate)
-
-
-def paired_drop_ci95(
-    reference_correct: NDArray[np.bool_], candidate_correct: NDArray[np.bool_]
-) -> tuple[float, float]:
-    """The 95 % confidence interval of the accuracy drop, both models asked the same samples.
-
-    With ``n12`` samples that only the reference gets right, ``n21`` that only the candidate does,
-    ``p12 = (n12 + 1) / (n + 2)`` and ``p21 = (n21 + 1) / (n + 2)``:
-    ``p12 - p21 ± 1.96 sqrt((p12 + p21 - (p12 - p21)^2) / (n + 2))``, clipped to [-1, 1].
-
-    Source: Bonett and Price, "Adjusted Wald Confidence Interval for a Difference of Binomial
-    Proportions Based on Paired Data", Journal of Educational and Behavioral Statistics 37(4), 2012.
-
-    Args:
-        reference_correct, candidate_correct: whether each answer was right; shape (samples,).
-
-    Returns:
-        The lower and the upper end, fractions.
-
-    Raises:
-        TensorError: the shapes differ or there are no samples.
-    """
-    _same_length(reference_correct, candidate_correct)
-    ref, cand = reference_correct.astype(bool), candidate_correct.astype(bool)
-    n = len(ref) + 2
-    p12 = (int(np.count_nonzero(ref & ~cand)) + 1) / n
-    p21 = (int(np.count_nonzero(~ref & cand)) + 1) / n
-    half = _Z95 * float(np.sqrt((p12 + p21 - (p12 - p21) ** 2) / n))
-    return max(-1.0, p12 - p21 - half), min(1.0, p12 - p21 + half)
 
 
 def non_finite(x: NDArray[Any]) -> str:

@@ -52,8 +52,10 @@ def write_report(
     return report
 
 
-def write_junit(drift: Drift, output: str | os.PathLike[str]) -> None:
-    """Write the verdicts as JUnit XML, replacing what is at `output`."""
-    text = to_junit(drift)
+def write_junit(
+    drift: Drift, output: str | os.PathLike[str], allow_inconclusive: bool = False
+) -> None:
+    """Write the verdicts as JUnit XML, replacing what is at `output`; as `to_junit`."""
+    text = to_junit(drift, allow_inconclusive)
     with atomic(output) as temporary:
         temporary.write_text(text, "utf-8")

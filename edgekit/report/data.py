@@ -8,9 +8,9 @@ from typing import Any, Generic, TypeVar
 from edgekit.document.training import Training
 from edgekit.document.tuning import Tuning
 from edgekit.drift.budget import DriftBudget
-from edgekit.drift.candidate import VERDICTS as FROM_GOOD_TO_BAD
 from edgekit.drift.candidate import Candidate, OutputDrift
 from edgekit.drift.task import ClassDrift
+from edgekit.drift.verdict import VERDICTS as FROM_GOOD_TO_BAD
 from edgekit.inspection.inspection import Inspection
 from edgekit.manifest import ExportedFile, FloatOp, Skipped
 from edgekit.runtime.checkup import Checkup

@@ -62,7 +62,7 @@ def to_html(report: Report) -> str:
         report=report,
         everything=everything,
         summary=re.sub(_BEFORE_UNIT, "\u00a0", summary(report)),
-        budget=report.budget.limits,
+        budget=report.budget.words,
         words=VERDICT_WORDS,
         marks=_VERDICT_MARKS,
         sizes=charts.bar_chart(

@@ -12,12 +12,18 @@ from edgekit.report import units
 from edgekit.report.hashes import base_name
 
 
-def to_junit(drift: Drift) -> str:
-    """One test case a candidate: ``fail`` is a failure, every other verdict passes with a note."""
+def to_junit(drift: Drift, allow_inconclusive: bool = False) -> str:
+    """One test case a candidate, which fails wherever the command does not exit with 0.
+
+    Args:
+        drift: what was found.
+        allow_inconclusive: let a file pass where the samples are too few to tell.
+    """
     candidates = drift.candidates
+    failing = {"fail"} if allow_inconclusive else {"fail", "inconclusive"}
     counts = {
         "tests": str(len(candidates) + len(drift.failed)),
-        "failures": str(sum(row.verdict == "fail" for row in candidates)),
+        "failures": str(sum(row.verdict in failing for row in candidates)),
         "errors": str(len(drift.failed)),
         "skipped": "0",
     }
@@ -30,10 +36,11 @@ def to_junit(drift: Drift) -> str:
             suite, "testcase", {"classname": f"edgekit.drift.{original}", "name": name}
         )
         reasons = _xml_text("\n".join(row.reasons))
-        if row.verdict == "fail":
+        if row.verdict in failing:
             # The message is what a list of failures shows, one line each.
             message = reasons.replace("\n", "; ") or "over budget"
-            ET.SubElement(case, "failure", {"message": message, "type": "drift"}).text = reasons
+            kind = "drift" if row.verdict == "fail" else "inconclusive"
+            ET.SubElement(case, "failure", {"message": message, "type": kind}).text = reasons
         ET.SubElement(case, "system-out").text = _xml_text(_note(row))
     for failure in drift.failed:
         case = ET.SubElement(

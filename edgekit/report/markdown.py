@@ -29,7 +29,7 @@ def to_markdown(report: Report) -> str:
         f"# {escape_markdown(title)}\n",
         f"**{VERDICT_WORDS[report.verdict]}.** {escape_markdown(summary(report))}\n",
     ]
-    if limits := report.budget.limits:
+    if limits := report.budget.words:
         parts.append(f"Budget: {', '.join(limits)}.\n")
     parts += [f"{escape_markdown(note)}\n" for note in report.notes]
     parts.append(rows_table(report).to_markdown())

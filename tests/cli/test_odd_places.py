@@ -134,7 +134,7 @@ def test_files_of_one_name_and_one_that_is_bad(
     golden = tmp_path / "golden.npz"
     assert command("golden", files[0], "--samples", samples(), "-o", golden).code == 0
     drift, junit = tmp_path / "drift.json", tmp_path / "junit.xml"
-    words = ("--golden", golden, "--json", drift, "--junit", junit, "--min-agreement", "1")
+    words = ("--golden", golden, "--json", drift, "--junit", junit, "--min-sqnr-db", "1")
     done = command("compare", *files, *words)
     assert done.code == 1
     assert "v1/m.int8.tflite: pass" in done.err

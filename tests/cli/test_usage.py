@@ -98,8 +98,10 @@ CASES: list[tuple[tuple[str, ...], str]] = [
     (("export", "{model}", "-o", "{out}", "--prune", "1"), "sparsity: received 1.0"),
     (("export", "{model}", "-o", "{out}", "--prune", "half"), "'half'"),
     (("export", "{model}", "-o", "{out}", "--io-dtype", "int4"), "io_dtype: received 'int4'"),
-    (("export", "{model}", "-o", "{out}", "--quantize", "int8"), "give --calibration SAMPLES"),
-    (("export", "{model}", "-o", "{out}", "--qat"), "train for int8 with, --data SAMPLES"),
+    (
+        ("export", "{model}", "-o", "{out}", "--qat"),
+        "samples to fine-tune with: give --data SAMPLES",
+    ),
     (("export", "{model}", "-o", "{out}", "--target", "tflite-runtme==2.14"), "Did you mean 'tfl"),
     (
         ("export", "{model}", "-o", "{out}", "--target", "tflite-runtime==3"),
@@ -159,10 +161,6 @@ CASES: list[tuple[tuple[str, ...], str]] = [
     (
         ("export", "{model}", "-o", "{out}", "--file", "int8.tflite", "--format", "onnx"),
         "files: received together with schemes or formats",
-    ),
-    (
-        ("export", "{model}", "-o", "{out}", "--file", "float32.onnx", "--file", "int8.tflite"),
-        "give --calibration SAMPLES",
     ),
     (("export", "{model}", "-o", "-"), "-o/--out: received '-', expected a path"),
     (("run", "{tflite}", "--samples", "{samples}", "-o", "-"), "-o/--out: received '-'"),

@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 
 from edgekit.artifact import Artifact
-from edgekit.drift.budget import DriftBudget, worst
-from edgekit.drift.compare import Candidate, OutputDrift
+from edgekit.drift.budget import DriftBudget
+from edgekit.drift.candidate import Candidate, OutputDrift
+from edgekit.drift.figure import Figure
+from edgekit.drift.limit import Limit
 from edgekit.drift.task import TaskDrift
+from edgekit.drift.verdict import worst
 from edgekit.errors import DocumentError, UsageError
 from edgekit.runtime.runner import Backend
 from edgekit.shares import Share
@@ -20,6 +23,16 @@ def candidate(
     agreement: float | None = 0.99,
     sqnr_db: tuple[float | None, ...] = (40.0, 30.0),
 ) -> Candidate:
+    figures = [Figure.of("sqnr_db", value, output=f"out{i}") for i, value in enumerate(sqnr_db)]
+    if drop is not None:
+        figures.append(Figure.of("accuracy_drop", drop, ci95=interval, count=900))
+        for label, own in ((0, 0.02), (3, 0.0)):
+            ends = (own - 0.01, own + 0.01)
+            known = {"group": f"class={label}", "count": 90, "ci95": ends}
+            figures.append(Figure.of("accuracy_drop", own, **known))
+    if agreement is not None:
+        known = {"ci95": (agreement - 0.005, agreement + 0.005), "count": 900}
+        figures.append(Figure.of("agreement", agreement, **known))
     return Candidate(
         artifact=Artifact("m.int8.tflite", "tflite", "int8"),
         backend=Backend("numpy", "2"),
@@ -27,6 +40,7 @@ def candidate(
         task=TaskDrift(
             "classification", "out0", drop=drop, drop_ci95=interval, agreement=agreement
         ),
+        figures=tuple(figures),
     )
 
 
@@ -34,14 +48,15 @@ def candidate(
     ("limits", "verdict", "said"),
     [
         ({}, "none", []),
-        ({"max_accuracy_drop": 0.01}, "pass", ["0.5 pt", "0.9 pt", "limit of 1 pt"]),
+        ({"max_accuracy_drop": 0.01}, "pass", ["0.5 pt", "-0.1 to 0.9 pt", "limit of 1 pt"]),
         ({"max_accuracy_drop": 0.009}, "pass", ["limit of 0.9 pt"]),
-        ({"max_accuracy_drop": 0.005}, "inconclusive", ["too few", "1 pt wide", "to 0.9 pt"]),
-        ({"max_accuracy_drop": 0.004}, "fail", ["drop of 0.5 pt is above the limit of 0.4 pt"]),
-        ({"min_agreement": 0.99}, "pass", ["99 %"]),
-        ({"min_agreement": 0.991}, "fail", ["agreement of 99 % is below the limit of 99.1 %"]),
-        ({"min_sqnr_db": 30.0}, "pass", ["'out1'", "30 dB"]),
-        ({"min_sqnr_db": 35.0}, "fail", ["30 dB of output 'out1' is below the limit of 35 dB"]),
+        ({"max_accuracy_drop": 0.005}, "inconclusive", ["900 samples cannot settle", "to 0.9 pt"]),
+        ({"max_accuracy_drop": 0.0}, "inconclusive", ["contains the limit of 0 pt"]),
+        ({"min_agreement": 0.985}, "pass", ["98.5 to 99.5 %"]),
+        ({"min_agreement": 0.991}, "inconclusive", ["contains the limit of 99.1 %"]),
+        ({"min_agreement": 0.996}, "fail", ["98.5 to 99.5 %, are below the limit of 99.6 %"]),
+        ({"min_sqnr_db": 30.0}, "pass", ["output 'out1'", "30 dB"]),
+        ({"min_sqnr_db": 35.0}, "fail", ["(output 'out1') of 30 dB is below the limit of 35 dB"]),
     ],
 )
 def test_each_limit_leads_to_its_verdict(
@@ -108,7 +123,7 @@ def test_a_number_that_looks_like_per_cent_is_asked_about(
 
 def test_a_share_that_was_given_in_per_cent_is_taken_as_it_is() -> None:
     assert DriftBudget(max_accuracy_drop=Share(0.5)).judge(candidate())[0] == "pass"
-    assert DriftBudget(max_accuracy_drop=0.2, min_agreement=1).limits == [
+    assert DriftBudget(max_accuracy_drop=0.2, min_agreement=1).words == [
         "accuracy drop at most 20.00 pt",
         "agreement at least 100.00 %",
     ]
@@ -126,8 +141,8 @@ def test_a_document_is_not_asked_what_it_meant(drop: float | None) -> None:
 
 
 def test_the_limits_in_words() -> None:
-    assert DriftBudget().limits == []
-    assert DriftBudget(0.01, 0.99125, 20).limits == [
+    assert DriftBudget().words == []
+    assert DriftBudget(0.01, 0.99125, 20).words == [
         "accuracy drop at most 1.00 pt",
         "agreement at least 99.125 %",
         "SQNR at least 20 dB",
@@ -139,14 +154,30 @@ def test_what_was_not_measured_cannot_be_judged() -> None:
         DriftBudget(max_accuracy_drop=0.01).judge(candidate(drop=None, interval=None))
     with pytest.raises(UsageError, match="no output of the golden has classes"):
         DriftBudget(min_agreement=0.9).judge(candidate(agreement=None))
-    with pytest.raises(UsageError, match="'out1' was not measured"):
-        DriftBudget(min_sqnr_db=3).judge(candidate(sqnr_db=(10.0, None)))
+    with pytest.raises(UsageError, match="no such figure was measured"):
+        DriftBudget(limits=(Limit("p50_ms", at_most=3),)).judge(candidate())
+    assert DriftBudget(min_sqnr_db=3).judge(candidate(sqnr_db=(10.0, None)))[0] == "fail"
 
 
 def test_equal_and_hopeless_outputs_are_judged_too() -> None:
     budget = DriftBudget(min_sqnr_db=30)
     assert budget.judge(candidate(sqnr_db=(float("inf"),)))[0] == "pass"
     assert budget.judge(candidate(sqnr_db=(float("inf"), float("-inf"))))[0] == "fail"
+
+
+def test_a_limit_on_one_class_or_on_every_class() -> None:
+    one = DriftBudget(limits=(Limit("accuracy_drop", at_most=0.03, group="class=0"),))
+    verdict, (reason,) = one.judge(candidate())
+    assert (verdict, "(class 0)" in reason) == ("pass", True)
+    every = DriftBudget(limits=(Limit("accuracy_drop", at_most=0.025, group="class=*"),))
+    verdict, (reason,) = every.judge(candidate())
+    assert (verdict, "(class 0)" in reason) == ("inconclusive", True)
+    with pytest.raises(UsageError, match=r"it for class=0, class=3"):
+        DriftBudget(limits=(Limit("accuracy_drop", at_most=0.02, group="class=7"),)).judge(
+            candidate()
+        )
+    with pytest.raises(UsageError, match=r"limits: received 3 \(int\), expected an edgekit.Limit"):
+        DriftBudget(limits=(3,))  # type: ignore[arg-type]
 
 
 def test_the_worst_verdict() -> None:

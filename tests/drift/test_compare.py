@@ -42,6 +42,8 @@ def test_the_same_model_does_not_drift(
         "rmse": 0,
         "cosine": 1,
         "sqnr_db": None,
+        "finite": True,
+        "identical": True,
     }
 
 
@@ -116,7 +118,9 @@ def test_several_candidates_and_the_worst_verdict(
         "max_accuracy_drop": None,
         "min_agreement": None,
         "min_sqnr_db": 50,
+        "limits": [],
     }
+    assert read["verdict"] == "fail"
     assert [c["artifact"]["format"] for c in read["candidates"]] == ["tflite", "onnx"]
     assert compare(golden, good, budget).verdict == "pass"
 
@@ -127,7 +131,7 @@ def test_a_small_sample_proves_nothing(
     runner = make_runner(lambda x: {"scores": x @ weights})
     drift = compare(golden, runner, DriftBudget(max_accuracy_drop=0.01))
     assert drift.verdict == "inconclusive"
-    assert "too few to prove it" in drift.candidates[0].reasons[0]
+    assert "40 samples cannot settle it" in drift.candidates[0].reasons[0]
     validate(drift.to_json())
     assert compare(golden, runner, DriftBudget(max_accuracy_drop=Share(0.5))).verdict == "pass"
 

@@ -156,7 +156,7 @@ def test_agreement_and_flips_complete_each_other(pairs: list[tuple[int, int]]) -
 
 
 def test_decisions_must_be_as_many() -> None:
-    for function in (distances.accuracy, distances.flips, distances.paired_drop_ci95):
+    for function in (distances.accuracy, distances.flips):
         with pytest.raises(TensorError, match="one value a sample"):
             function(np.ones(3, bool), np.ones(2, bool))  # type: ignore[operator]
         with pytest.raises(TensorError, match="at least one sample"):
@@ -166,45 +166,3 @@ def test_decisions_must_be_as_many() -> None:
 def columns(rights: list[tuple[bool, bool]]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     ref, cand = zip(*rights, strict=True)
     return np.array(ref), np.array(cand)
-
-
-@given(RIGHTS)
-def test_the_interval_is_bonett_and_prices(rights: list[tuple[bool, bool]]) -> None:
-    n = len(rights)
-    p12 = (sum(r and not c for r, c in rights) + 1) / (n + 2)
-    p21 = (sum(c and not r for r, c in rights) + 1) / (n + 2)
-    half = 1.96 * math.sqrt((p12 + p21 - (p12 - p21) ** 2) / (n + 2))
-    low, high = distances.paired_drop_ci95(*columns(rights))
-    assert low == pytest.approx(max(-1, p12 - p21 - half))
-    assert high == pytest.approx(min(1, p12 - p21 + half))
-
-
-@given(RIGHTS)
-def test_the_interval_contains_both_estimates_and_mirrors(rights: list[tuple[bool, bool]]) -> None:
-    ref, cand = columns(rights)
-    low, high = distances.paired_drop_ci95(ref, cand)
-    measured = float(ref.mean() - cand.mean())
-    adjusted = measured * len(ref) / (len(ref) + 2)
-    assert -1 <= low <= adjusted <= high <= 1
-    assert low - 1e-12 <= measured <= high + 1e-12
-    assert distances.paired_drop_ci95(cand, ref) == pytest.approx((-high, -low))
-
-
-@pytest.mark.parametrize(("lost", "won", "n"), [(0.05, 0.05, 200), (0.04, 0.01, 500)])
-def test_the_interval_covers_the_true_drop(lost: float, won: float, n: int) -> None:
-    rng = np.random.default_rng(7)
-    rounds, covered = 2000, 0
-    for _ in range(rounds):
-        draw = rng.random(n)
-        ref, cand = draw >= won, (draw < won) | (draw >= won + lost)
-        low, high = distances.paired_drop_ci95(ref, cand)
-        covered += low <= lost - won <= high
-    assert 0.935 <= covered / rounds <= 0.985
-
-
-def test_the_interval_narrows_with_the_sample() -> None:
-    small, large = (
-        np.subtract(*reversed(distances.paired_drop_ci95(np.ones(n, bool), np.ones(n, bool))))
-        for n in (100, 1000)
-    )
-    assert large < small / 5

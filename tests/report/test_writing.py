@@ -297,7 +297,11 @@ def test_junit(documents: Documents, tmp_path: Path) -> None:
     drift = documents["drift"]
     drift["candidates"][2].update(verdict="inconclusive", reasons=["Too few samples."])
     drift["candidates"][2]["outputs"][0].update(max_abs=0.0, sqnr_db=None)
-    write_junit(Drift.from_json(drift), tmp_path / "drift.xml")
+    write_junit(Drift.from_json(drift), tmp_path / "strict.xml")
+    strict = ET.parse(tmp_path / "strict.xml").getroot()[0]
+    assert strict.get("failures") == "2"
+    assert [f.get("type") for f in strict.iter("failure")] == ["drift", "inconclusive"]
+    write_junit(Drift.from_json(drift), tmp_path / "drift.xml", allow_inconclusive=True)
     suite = ET.parse(tmp_path / "drift.xml").getroot()[0]
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("3", "1", "0")
     cases = {case.get("name"): case for case in suite.iter("testcase")}

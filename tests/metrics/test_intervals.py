@@ -1,0 +1,149 @@
+"""Intervals: each end misses at most 2.5 %, counted over every outcome where that is possible."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgekit.errors import TensorError
+from edgekit.metrics import intervals
+from edgekit.metrics.intervals import (
+    bootstrap_ci95,
+    holm,
+    mean_ci95,
+    paired_difference_ci95,
+    share_ci95,
+    sign_test,
+)
+
+
+def trinomial(n: int, p: float, q: float) -> dict[tuple[int, int], float]:
+    """How likely each outcome is, counted with Python's whole numbers."""
+    return {
+        (a, b): math.comb(n, a) * math.comb(n - a, b) * p**a * q**b * (1 - p - q) ** (n - a - b)
+        for a, b in itertools.product(range(n + 1), repeat=2)
+        if a + b <= n
+    }
+
+
+@pytest.mark.parametrize("n", [4, 11])
+def test_no_end_misses_more_than_it_says_in_any_of_many_worlds(n: int) -> None:
+    found = {
+        (a, b): paired_difference_ci95(a, b, n)
+        for a, b in itertools.product(range(n + 1), repeat=2)
+        if a + b <= n
+    }
+    for p, q in itertools.product(np.linspace(0, 0.6, 13), np.linspace(0, 0.39, 9)):
+        chances = trinomial(n, p, q)
+        too_low = sum(c for outcome, c in chances.items() if found[outcome][1] < p - q - 1e-9)
+        too_high = sum(c for outcome, c in chances.items() if found[outcome][0] > p - q + 1e-9)
+        assert max(too_low, too_high) <= 0.025 + 1e-12
+
+
+@given(st.integers(1, 400), st.data())
+@settings(max_examples=30, deadline=None)
+def test_it_contains_the_estimate_and_turns_round(n: int, data: st.DataObject) -> None:
+    a = data.draw(st.integers(0, n))
+    b = data.draw(st.integers(0, n - a))
+    low, high = paired_difference_ci95(a, b, n)
+    assert -1 <= low <= (a - b) / n <= high <= 1
+    assert paired_difference_ci95(b, a, n) == pytest.approx((-high, -low))
+
+
+@pytest.mark.parametrize(("n", "inside"), [(368, False), (372, True), (1000, True), (100, False)])
+def test_how_many_samples_without_a_change_settle_a_point(n: int, inside: bool) -> None:
+    low, high = paired_difference_ci95(0, 0, n)
+    assert (-low < 0.01, high < 0.01) == (inside, inside)
+    # No exact interval ends before the largest loss under which no change is not too rare.
+    assert high >= 1 - 0.025 ** (1 / n) - 1e-6
+
+
+def test_many_changes_take_the_score_which_meets_the_exact_interval() -> None:
+    exact = paired_difference_ci95(90, 60, 2000)
+    score = paired_difference_ci95(91, 61, 2000)
+    assert score == pytest.approx(exact, abs=1.5e-3)
+    # Wald's interval, which is right for so many: (a - b) / n and 1.96 standard errors.
+    middle, half = 300 / 100_000, 1.96 * math.sqrt(1700 / 100_000 - 9e-6) / math.sqrt(100_000)
+    assert paired_difference_ci95(1000, 700, 100_000) == pytest.approx(
+        (middle - half, middle + half), rel=0.05
+    )
+
+
+def test_it_is_at_most_a_little_wider_than_the_score_interval() -> None:
+    for a, b, n in ((2, 0, 200), (15, 5, 1000), (100, 20, 5000), (5, 5, 200)):
+        low, high = paired_difference_ci95(a, b, n)
+        score = intervals._score_end(a, b, n, 0.0) + intervals._score_end(b, a, n, 0.0)
+        assert 0.9 * score <= high - low <= 1.15 * score
+
+
+@given(st.integers(1, 40), st.data())
+@settings(max_examples=60)
+def test_a_share_has_the_ends_of_clopper_and_pearson(n: int, data: st.DataObject) -> None:
+    hits = data.draw(st.integers(0, n))
+    low, high = share_ci95(hits, n)
+
+    def at_most(k: int, p: float) -> float:
+        return sum(math.comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(k + 1))
+
+    assert 0 <= low <= hits / n <= high <= 1
+    assert high == 1 if hits == n else at_most(hits, high) == pytest.approx(0.025, rel=1e-6)
+    assert (
+        low == pytest.approx(0, abs=1e-12)
+        if hits == 0
+        else (1 - at_most(hits - 1, low) == pytest.approx(0.025, rel=1e-6))
+    )
+
+
+def test_a_share_of_very_many() -> None:
+    low, high = share_ci95(300_000, 1_000_000)
+    half = 1.96 * math.sqrt(0.3 * 0.7 / 1e6)
+    assert (low, high) == pytest.approx((0.3 - half, 0.3 + half), abs=5e-6)
+
+
+@pytest.mark.parametrize("counts", [(-1, 0, 5), (3, 3, 5), (0, 0, 0)])
+def test_counts_that_cannot_be(counts: tuple[int, int, int]) -> None:
+    with pytest.raises(TensorError, match="expected counts that these samples can have"):
+        paired_difference_ci95(*counts)
+
+
+def test_shares_that_cannot_be() -> None:
+    for hits, count in ((3, 2), (-1, 2), (0, 0)):
+        with pytest.raises(TensorError, match="expected at least one sample"):
+            share_ci95(hits, count)
+
+
+def test_the_mean_of_values() -> None:
+    values = np.random.default_rng(3).normal(5, 2, 400)
+    found = mean_ci95(values)
+    assert found is not None
+    half = 1.96 * values.std() / 20
+    assert found == pytest.approx((values.mean() - half, values.mean() + half), abs=0.05)
+    assert mean_ci95(values) == found
+    assert mean_ci95(values[:1]) is None
+    assert mean_ci95(np.full(9, 4.0)) == (4.0, 4.0)
+
+
+def test_draws_that_make_no_number_are_left_out() -> None:
+    assert bootstrap_ci95(lambda _: math.nan, 5) is None
+    found = bootstrap_ci95(lambda chosen: float(chosen.mean()) if 0 in chosen else math.nan, 6)
+    assert found is not None
+    assert 0 <= found[0] < found[1] <= 5
+
+
+@pytest.mark.parametrize(
+    ("lost", "won", "chance"), [(5, 0, 1 / 32), (0, 5, 1.0), (0, 0, 1.0), (4, 1, 6 / 32)]
+)
+def test_the_sign_test_is_a_fair_coin(lost: int, won: int, chance: float) -> None:
+    assert sign_test(lost, won) == pytest.approx(chance)
+
+
+def test_holm_rejects_step_by_step() -> None:
+    # Of four: 0.01 <= 0.05 / 4, 0.016 <= 0.05 / 3, 0.03 > 0.05 / 2, so that 0.04 stays as well.
+    assert holm(np.array([0.03, 0.01, 0.04, 0.016])).tolist() == [False, True, False, True]
+    assert holm(np.array([0.2])).tolist() == [False]
+    assert holm(np.array([])).tolist() == []
