@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edgekit.artifact import Artifact
 from edgekit.document.record import LATER, NotNegative, Record
+from edgekit.drift.channels import ChannelDrift
 from edgekit.drift.figure import Figure
 from edgekit.drift.task import TaskDrift
 from edgekit.drift.verdict import Verdict
@@ -29,6 +30,7 @@ class OutputDrift(Record):
         cosine: from -1 to 1.
         sqnr_db: infinite where `max_abs` is 0, the outputs being equal, and minus infinite where the
             reference is all zeros and the answer is not; None in documents.
+        channels: one by one; None in documents of earlier versions.
     """
 
     computed = later = ("finite", "identical")
@@ -39,6 +41,7 @@ class OutputDrift(Record):
     rmse: NotNegative | None = None
     cosine: Annotated[float, ("minimum", -1), ("maximum", 1)] | None = None
     sqnr_db: float | None = None
+    channels: ChannelDrift | None = field(default=None, metadata=LATER)
 
     @property
     def finite(self) -> bool:
@@ -53,9 +56,17 @@ class OutputDrift(Record):
     def figures(self, count: int) -> tuple[Figure, ...]:
         """What was measured of the output, on so many samples."""
         known = {"output": self.name, "count": count, "identical": self.identical}
-        return tuple(
+        found = [
             Figure.of(name, getattr(self, name), **known) for name in ("sqnr_db", "max_abs", "rmse")
-        )
+        ]
+        if (channels := self.channels) is not None:
+            known["identical"] = channels.worst is None
+            level = math.inf if channels.worst is None else channels.worst_db
+            found.append(Figure.of("worst_channel_db", level, **known))
+            del known["identical"]
+            found.append(Figure.of("dead_channels", float(channels.dead_count), **known))
+            found.append(Figure.of("clipped", channels.clipped, **known))
+        return tuple(found)
 
     @classmethod
     def of(cls, name: str, reference: NDArray[Any], answer: NDArray[Any]) -> OutputDrift:
@@ -67,6 +78,7 @@ class OutputDrift(Record):
             rmse=distances.rmse(reference, answer),
             cosine=distances.cosine(reference, answer),
             sqnr_db=distances.sqnr_db(reference, answer),
+            channels=ChannelDrift.of(reference, answer),
         )
 
     @classmethod

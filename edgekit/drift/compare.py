@@ -9,6 +9,7 @@ from dataclasses import replace
 from edgekit.artifact import told_apart
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.candidate import Candidate, OutputDrift
+from edgekit.drift.channels import sums_to_one
 from edgekit.drift.drift import Drift, Failure
 from edgekit.drift.file_figures import file_figures
 from edgekit.drift.golden import Golden, as_golden
@@ -142,10 +143,34 @@ def _candidate(
     figures = [f for output in candidate.outputs for f in output.figures(len(golden.samples))]
     figures += [*task_figures(golden, task_answer), *file_figures(runner.artifact, budget, bench)]
     candidate = replace(candidate, figures=tuple(figures))
-    if broken:
-        return replace(candidate, verdict="fail", reasons=tuple(text for _, text in broken))
+    died, noted = _dead(candidate, golden, budget)
+    candidate = replace(candidate, warnings=(*candidate.warnings, *noted))
+    if broken or died:
+        said = (*(text for _, text in broken), *died)
+        return replace(candidate, verdict="fail", reasons=said)
     verdict, reasons = budget.judge(candidate)
     return replace(candidate, verdict=verdict, reasons=tuple(reasons))
+
+
+def _dead(candidate: Candidate, golden: Golden, budget: DriftBudget) -> tuple[list[str], list[str]]:
+    """What makes a file fail whatever the budget, and what to warn of.
+
+    A channel that died lost what it had to tell, however good the whole output looks. Of a softmax a rare
+    class may do so; and whoever limits their number has decided.
+    """
+    died: list[str] = []
+    noted: list[str] = []
+    limited = any(limit.figure == "dead_channels" for limit in budget.limits)
+    for output in candidate.outputs:
+        if output.channels is None or not output.channels.dead_count:
+            continue
+        text = (
+            f"Output {output.name!r}: {output.channels.in_words} of {output.channels.count} moved in the "
+            "reference and gave one value in the file: dead."
+        )
+        mild = limited or sums_to_one(golden.outputs[output.name])
+        (noted if mild else died).append(text)
+    return died, noted
 
 
 def _check_origin(golden: Golden, runner: Runner) -> tuple[str, ...]:

@@ -22,6 +22,8 @@ from edgekit import document
 from edgekit.document import Document
 from edgekit.document.keys import keys_of, split
 from edgekit.drift.candidate import OutputDrift
+from edgekit.drift.figure import KINDS, Figure
+from edgekit.drift.limit import Limit
 from edgekit.errors import DocumentError
 from edgekit.formats.metadata import Metadata
 from edgekit.shares import Share
@@ -110,7 +112,23 @@ def made(cls: Any) -> Strategy:
     if cls is edgekit.DriftBudget:
         # A plain number above 0.2 is refused: see `edgekit.shares`.
         drop = st.none() | st.floats(0, 1).map(Share)
-        return st.builds(cls, drop, st.none() | st.floats(0, 1), st.none() | st.floats(-99, 99))
+        limit = st.builds(
+            Limit,
+            st.sampled_from(sorted(KINDS)),
+            st.floats(-1, 1),
+            st.none(),
+            st.none() | TEXT,
+            TEXT,
+        )
+        rest = st.lists(limit, max_size=2).map(tuple)
+        share, level = st.none() | st.floats(0, 1), st.none() | st.floats(-99, 99)
+        return st.builds(cls, drop, share, level, rest)
+    if cls is Figure:
+        # What is identical has an infinite SQNR.
+        value = st.none() | st.floats(-99, 99)
+        return st.builds(
+            Figure.of, st.sampled_from(sorted(KINDS)), value, output=st.none() | TEXT, group=TEXT
+        ) | st.builds(Figure.of, st.just("sqnr_db"), st.just(math.inf), identical=st.just(True))
     if cls is OutputDrift:
         # Either nothing was measured or all was, some of it perhaps without end.
         number, ends = st.floats(0, 1e9), st.just(math.inf)
