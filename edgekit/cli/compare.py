@@ -15,6 +15,7 @@ from edgekit import document
 from edgekit.artifact import told_apart
 from edgekit.cli.arguments import FILE_HELP, add_json, add_runner, load_runner, pairs
 from edgekit.cli.console import Console
+from edgekit.cli.figures import figure_lines
 from edgekit.cli.values import STDOUT, json_path, number, share
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.compare import compare
@@ -186,6 +187,11 @@ def _check_outputs(args: argparse.Namespace) -> None:
         refuse_existing([args.junit], args.overwrite)
 
 
+# Figures that every file has, or that the first line shows.
+_SHOWN = {"accuracy", "accuracy_drop", "agreement", "flips", "sqnr_db", "worst_channel_db"}
+_SHOWN |= {"dead_channels", "clipped", "max_abs", "size_bytes", "packed_bytes", "peak_rss_bytes"}
+
+
 def _lines(drift: Drift) -> list[str]:
     lines = []
     shown = told_apart([candidate.artifact.file for candidate in drift.candidates])
@@ -201,6 +207,7 @@ def _lines(drift: Drift) -> list[str]:
             if value is not None
         ]
         lines.append(f"{name}: {candidate.verdict}; {', '.join(figures)}")
+        lines += [f"  {line}" for line in figure_lines(candidate.figures, _SHOWN)]
         lines += [f"  {reason}" for reason in candidate.reasons]
         lines += [f"  warning: {warning}" for warning in candidate.warnings]
     lines += [f"{row.path}: failed; {row.reason}" for row in drift.failed]

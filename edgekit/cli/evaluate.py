@@ -14,6 +14,7 @@ from edgekit.cli.arguments import (
     load_runner,
 )
 from edgekit.cli.console import Console
+from edgekit.cli.figures import figure_lines
 from edgekit.errors import UsageError
 from edgekit.samples import load_samples
 from edgekit.scoring.evaluation import Evaluation, evaluate
@@ -54,6 +55,7 @@ def _lines(evaluation: Evaluation) -> list[str]:
     }
     lines = [f"{evaluation.artifact.name}: {evaluation.task} of {evaluation.count} samples"]
     lines += [f"{name:14} {value:.4f}" for name, value in figures.items() if value is not None]
+    lines += figure_lines(evaluation.figures, {"mae", "rmse"})
     if evaluation.per_class:
         width = max(len("class"), *(len(row.name) for row in evaluation.per_class))
         lines.append(f"{'class':{width}}  count precision recall     F1")

@@ -15,8 +15,8 @@ from edgekit.cli.arguments import (
     add_verify,
 )
 from edgekit.cli.console import Console
-from edgekit.drift.answers import UNLABELLED
 from edgekit.drift.golden import Golden
+from edgekit.drift.tasks.kinds import UNLABELLED
 from edgekit.errors import UsageError
 from edgekit.outputs import refuse_existing
 from edgekit.runtime import load

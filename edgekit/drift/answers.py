@@ -9,13 +9,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.drift.tasks.kinds import (
+    ANOMALY,
+    CLASSIFICATION,
+    MULTI_LABEL,
+    REGRESSION,
+    SEGMENTATION,
+    TASKS,
+    UNLABELLED,
+    is_anomaly,
+    is_multi_label,
+    is_regression,
+    is_segmentation,
+)
 from edgekit.errors import TensorError
 from edgekit.metrics.distances import class_count, non_finite
 from edgekit.runtime.runner import Runner
 from edgekit.samples import Samples
 from edgekit.samples.prepare import prepared
 
-CLASSIFICATION, REGRESSION, UNLABELLED = TASKS = ("classification", "regression", "unlabelled")
+_FITS = {
+    REGRESSION: is_regression,
+    SEGMENTATION: is_segmentation,
+    MULTI_LABEL: is_multi_label,
+}
 
 
 # Arrays have no single truth value, so two of them are compared by identity.
@@ -26,7 +43,7 @@ class Answers:
     Attributes:
         samples: inputs under the model's names, prepared as it takes them, and the labels.
         outputs: the model's answers by output name, samples first; float values.
-        task: ``"classification"``, ``"regression"`` or ``"unlabelled"``.
+        task: of `edgekit.drift.tasks.kinds.TASKS`.
         task_output: name of the output that the labels, or without labels the top-1 class, belong
             to; None where no output has a class.
 
@@ -56,7 +73,7 @@ class Answers:
 
     @property
     def labels(self) -> NDArray[Any] | None:
-        """Class labels of (samples,), or real ones in the task output's shape; None if unused."""
+        """Class labels of (samples,), others in the task output's shape or that of its places; None if unused."""
         labels = self.samples.labels
         if labels is None or self.task_output is None or self.task == UNLABELLED:
             return None
@@ -64,13 +81,23 @@ class Answers:
             return labels.reshape(self.outputs[self.task_output].shape)
         return labels
 
+    @property
+    def _given(self) -> tuple[Any, ...]:
+        return tuple(self.samples.inputs.values())
+
     def _check_task(self, output: NDArray[Any]) -> None:
         classes, labels = class_count(output), self.samples.labels
-        if self.task == REGRESSION:
-            if not _fits_regression(labels, output):
+        if self.task in _FITS:
+            if not _FITS[self.task](labels, output):
                 raise TensorError(
                     f"output {self.task_output!r} of shape {list(output.shape)} has no "
-                    "float labels of its shape, expected them for a regression."
+                    f"labels of that shape that make a {self.task}."
+                )
+        elif self.task == ANOMALY:
+            if len(self.samples.inputs) != 1 or not is_anomaly(labels, output, *self._given):
+                raise TensorError(
+                    f"output {self.task_output!r} of shape {list(output.shape)} is not its input made "
+                    "again, or has no labels 0 and 1, expected them for an anomaly."
                 )
         elif classes is None or (self.task == CLASSIFICATION and self.samples.class_labels is None):
             raise TensorError(
@@ -86,7 +113,9 @@ def ask(runner: Runner, samples: Samples) -> Answers:
 
     Class labels and an output of (samples, classes), (samples, 1) or (samples,) make a
     classification; float labels in the shape of an output, or whole numbers beyond 0 and 1
-    for a single score, make a regression; anything else is unlabelled. Of several outputs that fit,
+    for a single score, make a regression; a class for each place of an output, a segmentation; rows of 0
+    and 1, several labels; 0 and 1 for an output that is its input made again, a search for anomalies;
+    anything else is unlabelled. Of several outputs that fit,
     the first is taken.
 
     Raises:
@@ -103,6 +132,8 @@ def ask(runner: Runner, samples: Samples) -> Answers:
 
 
 def _decide_task(samples: Samples, outputs: Mapping[str, NDArray[Any]]) -> tuple[str, str | None]:
+    if (own := _plain(samples, outputs)) is not None:
+        return own
     counts = {name: n for name, x in outputs.items() if (n := class_count(x)) is not None}
     labels = samples.class_labels
     if labels is not None and counts:
@@ -117,19 +148,25 @@ def _decide_task(samples: Samples, outputs: Mapping[str, NDArray[Any]]) -> tuple
         samples.check_labels(counts[name])
         return CLASSIFICATION, name
     for name, x in outputs.items():
-        if _fits_regression(samples.labels, x):
+        if is_regression(samples.labels, x):
             return REGRESSION, name
     # A single column may be a class or a quantity; without labels nothing says which.
     scores = [name for name in counts if outputs[name].ndim == 2 and outputs[name].shape[1] > 1]
     return UNLABELLED, scores[0] if scores else None
 
 
-def _fits_regression(labels: NDArray[Any] | None, output: NDArray[Any]) -> bool:
-    if labels is None or labels.dtype.kind != "f":
-        return False
-    return labels.shape == output.shape or (
-        labels.size == output.size == len(output) and labels.ndim <= 2 and output.ndim <= 2
-    )
+def _plain(samples: Samples, outputs: Mapping[str, NDArray[Any]]) -> tuple[str, str] | None:
+    """The task that the labels' shape alone tells."""
+    given = list(samples.inputs.values())
+    if len(given) == len(outputs) == 1:
+        ((name, x),) = outputs.items()
+        if is_anomaly(samples.labels, x, given[0]):
+            return ANOMALY, name
+    for kind in (SEGMENTATION, MULTI_LABEL):
+        for name, x in outputs.items():
+            if _FITS[kind](samples.labels, x):
+                return kind, name
+    return None
 
 
 def _check_output(name: str, x: NDArray[Any], samples: int) -> None:

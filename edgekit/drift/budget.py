@@ -8,10 +8,10 @@ from numbers import Real
 from typing import Any
 
 from edgekit.document.record import LATER, Fraction, Record
-from edgekit.drift.answers import CLASSIFICATION, REGRESSION
 from edgekit.drift.candidate import Candidate
 from edgekit.drift.golden import Golden
 from edgekit.drift.limit import Limit
+from edgekit.drift.tasks.kinds import ANOMALY, CLASSIFICATION, REGRESSION
 from edgekit.drift.verdict import Finding, judge, worst
 from edgekit.errors import UsageError
 from edgekit.shares import Share, per_cent_meant
@@ -95,7 +95,7 @@ class DriftBudget(Record):
             UsageError: a limit needs labels or an output with classes, and there are none; or an output
                 that the golden does not have.
         """
-        classified = golden.task_output is not None and golden.task != REGRESSION
+        classified = golden.task_output is not None and golden.task not in (REGRESSION, ANOMALY)
         for limit in self.all_limits:
             _require(limit.figure, golden.task == CLASSIFICATION, classified)
             if limit.output not in (None, *golden.outputs):

@@ -16,8 +16,6 @@ from edgekit.metrics.fidelity import by_channel, channel_noise, dead_channels
 _LISTED = 100
 # Integers of eight bits have no more values than this.
 _MOST_VALUES = 256
-# Rows of a softmax sum to 1 within what float16 and int8 leave of it.
-_SUM = 0.1
 
 
 @dataclass(frozen=True)
@@ -82,13 +80,6 @@ def step_of(answer: NDArray[Any]) -> float:
     if not 1 < len(values) <= _MOST_VALUES:
         return 0.0
     return float(np.diff(values).min())
-
-
-def sums_to_one(reference: NDArray[Any]) -> bool:
-    """Whether the rows are a softmax's: of several classes most are about 0 most of the time."""
-    if reference.ndim < 2 or reference.shape[-1] < 2 or reference.min() < 0:
-        return False
-    return bool(np.abs(reference.astype(np.float64).sum(-1) - 1).max() < _SUM)
 
 
 def _clipped(reference: NDArray[Any], answer: NDArray[Any], step: float) -> float:

@@ -9,13 +9,13 @@ from dataclasses import replace
 from edgekit.artifact import told_apart
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.candidate import Candidate, OutputDrift
-from edgekit.drift.channels import sums_to_one
 from edgekit.drift.drift import Drift, Failure
 from edgekit.drift.file_figures import file_figures
 from edgekit.drift.golden import Golden, as_golden
 from edgekit.drift.matching import outputs_for, samples_for
 from edgekit.drift.reference import ComparedReference
-from edgekit.drift.task import measure_task, reference_accuracy, task_figures
+from edgekit.drift.task import measure_task, reference_accuracy
+from edgekit.drift.tasks.figures import task_figures
 from edgekit.errors import (
     DocumentError,
     EdgekitError,
@@ -25,6 +25,7 @@ from edgekit.errors import (
     check_type,
 )
 from edgekit.metrics import distances
+from edgekit.metrics.fidelity import sums_to_one
 from edgekit.runtime.bench import Bench
 from edgekit.runtime.opening import RunnerLike, opened, several
 from edgekit.runtime.runner import Runner

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 
 from edgekit.document.record import Count, Positive, Record, Text
 
-UNITS = ("share", "difference", "dB", "output", "ms", "bytes", "count")
+UNITS = ("share", "difference", "dB", "output", "ms", "bytes", "count", "number")
 HIGHER, LOWER = BETTER = ("higher", "lower")
 
 
@@ -32,6 +32,21 @@ KINDS = {
     "max_abs": Kind("output", LOWER, "largest step"),
     "rmse": Kind("output", LOWER, "RMSE"),
     "rmse_rise": Kind("output", LOWER, "rise of the RMSE"),
+    "mae": Kind("output", LOWER, "MAE"),
+    "mae_rise": Kind("output", LOWER, "rise of the MAE"),
+    "mse_rise": Kind("output", LOWER, "rise of the reconstruction's mean square error"),
+    "r2": Kind("number", HIGHER, "R2"),
+    "r2_drop": Kind("number", LOWER, "drop of R2"),
+    "pixel_accuracy": Kind("share", HIGHER, "pixel accuracy"),
+    "pixel_accuracy_drop": Kind("difference", LOWER, "pixel accuracy drop"),
+    "miou": Kind("share", HIGHER, "mean IoU"),
+    "miou_drop": Kind("difference", LOWER, "drop of the mean IoU"),
+    "iou": Kind("share", HIGHER, "IoU"),
+    "iou_drop": Kind("difference", LOWER, "drop of the IoU"),
+    "f1": Kind("share", HIGHER, "F1"),
+    "f1_drop": Kind("difference", LOWER, "drop of F1"),
+    "auc": Kind("share", HIGHER, "AUC"),
+    "auc_drop": Kind("difference", LOWER, "drop of the AUC"),
     "size_bytes": Kind("bytes", LOWER, "size"),
     "packed_bytes": Kind("bytes", LOWER, "packed size"),
     "p50_ms": Kind("ms", LOWER, "p50 latency"),
@@ -50,7 +65,8 @@ class Figure(Record):
             ``_drop`` is the original's value minus the file's, of a number that is better when higher;
             one that ends in ``_rise`` the file's minus the original's, of one that is better when lower.
         unit: ``"share"`` from 0 to 1, ``"difference"`` of two shares, from -1 to 1, ``"output"`` for
-            the output's own unit, ``"dB"``, ``"ms"``, ``"bytes"`` or ``"count"``.
+            the output's own unit, ``"dB"``, ``"ms"``, ``"bytes"``, ``"count"``, or ``"number"`` for one without a
+            unit.
         better: ``"higher"`` or ``"lower"``.
         value: None where it could not be measured, as of answers that are not finite.
         reference: what the original model has; None where that says nothing, as for a difference.

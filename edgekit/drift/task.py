@@ -18,11 +18,12 @@ from edgekit.document.record import (
     Record,
     renamed,
 )
-from edgekit.drift.answers import CLASSIFICATION, REGRESSION, TASKS
-from edgekit.drift.figure import Figure
 from edgekit.drift.golden import Golden
+from edgekit.drift.tasks.classification import apart, drop, drop_ci95
+from edgekit.drift.tasks.figures import task_figures
+from edgekit.drift.tasks.kinds import CLASSIFICATION, REGRESSION, TASKS, UNLABELLED
 from edgekit.metrics import distances
-from edgekit.metrics.intervals import holm, paired_difference_ci95, share_ci95, sign_test
+from edgekit.metrics.intervals import holm, sign_test
 
 # A report shows a few; a million indices would only make the document slow to read.
 _LISTED_FLIPS = 100
@@ -54,7 +55,8 @@ class TaskDrift(Record):
         reference, candidate: accuracy, a fraction.
         drop: `reference` minus `candidate`.
         drop_ci95: the drop's 95 % confidence interval.
-        agreement: share of samples with the reference's top-1 class.
+        agreement: share of samples with the reference's top-1 class; of places, or decisions, where a sample
+            has several.
         flips: how many samples have another top-1 class.
         flipped: indices of the first 100 of those.
         per_class: one entry for each class that occurs in the labels, ascending.
@@ -108,6 +110,9 @@ def measure_task(golden: Golden, answer: NDArray[Any] | None) -> TaskDrift:
             rmse_reference=distances.rmse(labels, output),
             rmse_candidate=distances.rmse(labels, answer),
         )
+    if kind not in (CLASSIFICATION, UNLABELLED):
+        named = {figure.name: figure.value for figure in task_figures(golden, answer)}
+        return TaskDrift(kind, name, agreement=named.get("agreement"))
     threshold = distances.binary_threshold(output)
     ref = distances.predicted_classes(output, threshold)
     cand = distances.predicted_classes(answer, threshold)
@@ -121,8 +126,8 @@ def measure_task(golden: Golden, answer: NDArray[Any] | None) -> TaskDrift:
         name,
         reference=distances.accuracy(ref, labels),
         candidate=distances.accuracy(cand, labels),
-        drop=_drop(ref == labels, cand == labels),
-        drop_ci95=_drop_ci95(ref == labels, cand == labels),
+        drop=drop(ref == labels, cand == labels),
+        drop_ci95=drop_ci95(ref == labels, cand == labels),
         agreement=agreement,
         flips=len(flipped),
         flipped=listed,
@@ -134,80 +139,12 @@ def measure_task(golden: Golden, answer: NDArray[Any] | None) -> TaskDrift:
     )
 
 
-def task_figures(golden: Golden, answer: NDArray[Any] | None) -> tuple[Figure, ...]:
-    """The numbers of a task that a budget may limit, as `measure_task` takes its arguments."""
-    kind, name = golden.task, golden.task_output
-    if name is None or answer is None:
-        return ()
-    output, labels = golden.outputs[name], golden.labels
-    if kind == REGRESSION and labels is not None:
-        reference, candidate = distances.rmse(labels, output), distances.rmse(labels, answer)
-        known: dict[str, Any] = {"output": name, "count": len(labels)}
-        return (
-            Figure.of("rmse", candidate, reference=reference, **known),
-            Figure.of("rmse_rise", candidate - reference, **known),
-        )
-    threshold = distances.binary_threshold(output)
-    ref = distances.predicted_classes(output, threshold)
-    cand = distances.predicted_classes(answer, threshold)
-    figures = [_share("agreement", ref == cand, name)]
-    figures.append(Figure.of("flips", float(np.count_nonzero(ref != cand)), output=name))
-    if labels is not None:
-        figures += _accuracy(ref == labels, cand == labels, name, "")
-        for label in np.unique(labels):
-            own = labels == label
-            group = f"class={label}"
-            figures += _accuracy(ref[own] == label, cand[own] == label, name, group)
-            figures.append(_share("agreement", ref[own] == cand[own], name, group))
-    return tuple(figures)
-
-
-def _accuracy(
-    ref: NDArray[np.bool_], cand: NDArray[np.bool_], output: str, group: str
-) -> list[Figure]:
-    changed = int(np.count_nonzero(ref != cand))
-    known: dict[str, Any] = {"count": len(ref), "output": output, "group": group}
-    drop = Figure.of(
-        "accuracy_drop", _drop(ref, cand), ci95=_drop_ci95(ref, cand), changed=changed, **known
-    )
-    reference = int(np.count_nonzero(ref)) / len(ref)
-    return [_share("accuracy", cand, output, group, reference), drop]
-
-
-def _share(
-    figure: str,
-    hits: NDArray[np.bool_],
-    output: str,
-    group: str = "",
-    reference: float | None = None,
-) -> Figure:
-    count, total = int(np.count_nonzero(hits)), len(hits)
-    return Figure.of(
-        figure,
-        count / total,
-        reference=reference,
-        ci95=share_ci95(count, total),
-        count=total,
-        output=output,
-        group=group,
-    )
-
-
-def _drop_ci95(ref: NDArray[np.bool_], cand: NDArray[np.bool_]) -> tuple[float, float]:
-    return paired_difference_ci95(*_apart(ref, cand), len(ref))
-
-
-def _apart(ref: NDArray[np.bool_], cand: NDArray[np.bool_]) -> tuple[int, int]:
-    """How many samples only the reference gets right, and only the candidate."""
-    return int(np.count_nonzero(ref & ~cand)), int(np.count_nonzero(~ref & cand))
-
-
 def _accused(
     ref: distances.Classes, cand: distances.Classes, labels: NDArray[Any]
 ) -> tuple[int, ...]:
     found = np.unique(labels)
     chances = [
-        sign_test(*_apart(ref[labels == each] == each, cand[labels == each] == each))
+        sign_test(*apart(ref[labels == each] == each, cand[labels == each] == each))
         for each in found
     ]
     return tuple(int(each) for each in found[holm(np.array(chances))])
@@ -220,11 +157,6 @@ def _class_drift(label: int, ref: distances.Classes, cand: distances.Classes) ->
         count=len(ref),
         reference=distances.accuracy(ref, labels),
         candidate=distances.accuracy(cand, labels),
-        drop=_drop(ref == label, cand == label),
+        drop=drop(ref == label, cand == label),
         agreement=distances.agreement(ref, cand),
     )
-
-
-def _drop(ref: NDArray[np.bool_], cand: NDArray[np.bool_]) -> float:
-    # From whole numbers: 0.96 - 0.95 is more than 0.01 in floats, and a limit of 0.01 would break.
-    return (int(np.count_nonzero(ref)) - int(np.count_nonzero(cand))) / len(ref)

@@ -103,7 +103,8 @@ def _scaled(figure: Figure, samples: int) -> Interval:
         return paired_difference_ci95(
             min(max(lost, 0), changed), changed - min(max(lost, 0), changed), samples
         )
-    if figure.unit == "share":
+    hits = value * count
+    if figure.unit == "share" and ci95 == share_ci95(round(hits), count):
         return share_ci95(min(samples, round(value * samples)), samples)
     shrunk = math.sqrt(count / samples)
     return value - (value - ci95[0]) * shrunk, value + (ci95[1] - value) * shrunk

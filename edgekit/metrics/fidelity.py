@@ -17,6 +17,8 @@ from edgekit.metrics.distances import Floats
 # A channel that moves by less than this share of its size is a constant; so much of that size is what its
 # error is held against.
 _STILL, _STILL_SIGNAL = 1e-5, 0.1
+# Rows of a softmax sum to 1 within what float16 and int8 leave of it.
+_SUM = 0.1
 # A channel that moves by more steps than this in the model has something to tell.
 _TELLING_STEPS = 4
 # Of logits, what is further than this below the largest (or beyond it, of a sigmoid) makes no difference
@@ -128,3 +130,10 @@ def decisions(outputs: NDArray[Any], kind: str) -> NDArray[Any]:
     if kind == "softmax":
         return np.asarray(outputs.argmax(-1))
     return np.asarray(outputs > 0.5)
+
+
+def sums_to_one(reference: NDArray[Any]) -> bool:
+    """Whether the rows are a softmax's: of several classes most are about 0 most of the time."""
+    if reference.ndim < 2 or reference.shape[-1] < 2 or reference.min() < 0:
+        return False
+    return bool(np.abs(reference.astype(np.float64).sum(-1) - 1).max() < _SUM)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -23,7 +22,6 @@ _EXACT_UP_TO = 150
 # Shares of differing samples that the exact interval looks at, and what lies outside of all of them.
 _SHARES, _OUTSIDE = 24, 1e-5
 _GRID, _HALVINGS = 12, 12
-_RESAMPLES = 1000
 
 
 @cache
@@ -76,44 +74,6 @@ def share_ci95(hits: int, count: int) -> Interval:
     if not 0 <= hits <= count or not count:
         raise TensorError(f"received {hits} hits of {count} samples, expected at least one sample.")
     return 1.0 - _largest_share(count - hits, count), _largest_share(hits, count)
-
-
-def mean_ci95(values: NDArray[Any]) -> Interval | None:
-    """The interval of the mean of `values`, one a sample, by resampling; None for fewer than two.
-
-    Source: as `bootstrap_ci95`.
-    """
-    numbers = np.asarray(values, np.float64).reshape(-1)
-    return bootstrap_ci95(lambda chosen: float(numbers[chosen].mean()), len(numbers))
-
-
-def bootstrap_ci95(
-    statistic: Callable[[NDArray[np.intp]], float], count: int, resamples: int = _RESAMPLES
-) -> Interval | None:
-    """The interval of a number that samples make together, by drawing samples anew with replacement.
-
-    The percentiles 2.5 and 97.5 of `resamples` draws; the same draws each time.
-
-    Source: Efron, "Bootstrap Methods: Another Look at the Jackknife", Annals of Statistics 7, 1979.
-
-    Args:
-        statistic: the number, of the samples with these indices, shape (count,); NaN where they make
-            none.
-        count: of the samples.
-        resamples: how often they are drawn.
-
-    Returns:
-        None for fewer than two samples, or where more than half of the draws make no number.
-    """
-    if count < 2:
-        return None
-    rng = np.random.default_rng(count)
-    drawn = np.array([statistic(rng.integers(0, count, count)) for _ in range(resamples)])
-    drawn = drawn[~np.isnan(drawn)]
-    if 2 * len(drawn) < resamples:
-        return None
-    low, high = np.percentile(drawn, [100 * _END, 100 - 100 * _END])
-    return float(low), float(high)
 
 
 def sign_test(only_first: int, only_second: int) -> float:

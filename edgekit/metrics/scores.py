@@ -120,6 +120,18 @@ def mean_absolute_error(answers: NDArray[Any], targets: NDArray[Any]) -> float:
     return float(np.mean(np.abs(answers.astype(np.float64) - targets.astype(np.float64))))
 
 
+def r2(answers: NDArray[Any], targets: NDArray[Any]) -> float | None:
+    """The coefficient of determination, ``1 - sum (target - answer)^2 / sum (target - mean)^2``.
+
+    Both of one shape; None where all targets are the same.
+    """
+    wanted = targets.astype(np.float64)
+    spread = float(np.square(wanted - wanted.mean()).sum())
+    if spread <= 1e-12 * float(np.square(wanted).sum()):
+        return None
+    return 1 - float(np.square(wanted - answers).sum()) / spread
+
+
 def reconstruction_errors(answers: NDArray[Any], inputs: NDArray[Any]) -> NDArray[np.float64]:
     """Mean square error of each sample, (samples,); both of one shape, samples first."""
     difference = answers.astype(np.float64) - inputs.astype(np.float64)

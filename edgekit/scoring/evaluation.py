@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edgekit.artifact import Artifact
 from edgekit.document.record import (
+    LATER,
     Count,
     Document,
     Fraction,
@@ -19,7 +20,16 @@ from edgekit.document.record import (
     Record,
     renamed,
 )
-from edgekit.drift.answers import CLASSIFICATION, REGRESSION, ask
+from edgekit.drift.answers import Answers, ask
+from edgekit.drift.figure import Figure
+from edgekit.drift.tasks.figures import task_figures
+from edgekit.drift.tasks.kinds import (
+    ANOMALY,
+    CLASSIFICATION,
+    MULTI_LABEL,
+    REGRESSION,
+    SEGMENTATION,
+)
 from edgekit.errors import SamplesError
 from edgekit.metrics import distances, scores
 from edgekit.runtime.opening import RunnerLike, opened
@@ -27,7 +37,6 @@ from edgekit.runtime.runner import Backend, Runner
 from edgekit.samples import Samples, SamplesLike, Sources
 from edgekit.samples.prepare import prepared
 
-ANOMALY = "anomaly"
 _TOP = 5
 _BATCH = 256
 
@@ -60,13 +69,14 @@ class Evaluation(Document):
         confusion: rows are labels, columns predictions.
         per_class: by class number.
         mae, rmse: in the output's own unit; for anomalies those of the reconstruction.
+        figures: of a segmentation, of several labels and of a regression, every number with its interval.
     """
 
     kind: ClassVar[str] = "evaluation"
 
     artifact: Artifact
     backend: Backend
-    task: Annotated[str, ("enum", (CLASSIFICATION, REGRESSION, ANOMALY))]
+    task: Annotated[str, ("enum", (CLASSIFICATION, REGRESSION, SEGMENTATION, MULTI_LABEL, ANOMALY))]
     output: str
     count: Positive
     accuracy: Fraction | None = None
@@ -77,6 +87,7 @@ class Evaluation(Document):
     per_class: tuple[ClassScores, ...] = ()
     mae: NotNegative | None = None
     rmse: NotNegative | None = None
+    figures: tuple[Figure, ...] = field(default=(), metadata=LATER)
 
 
 def evaluate(model: RunnerLike, samples: SamplesLike) -> Evaluation:
@@ -123,9 +134,19 @@ def _by_task(runner: Runner, samples: Samples, given: NDArray[Any]) -> Evaluatio
     if asked.task == REGRESSION:
         known["mae"] = scores.mean_absolute_error(answers, labels)
         known["rmse"] = distances.rmse(labels, answers)
+        known["figures"] = _own(asked, answers)
+    elif asked.task in (SEGMENTATION, MULTI_LABEL):
+        known["figures"] = _own(asked, answers)
     else:
         known |= _classes(runner.metadata.class_names or samples.class_names, answers, labels)
     return Evaluation(runner.artifact.recorded(), runner.backend, asked.task, **known)
+
+
+def _own(asked: Answers, answers: NDArray[Any]) -> tuple[Figure, ...]:
+    """The figures of answers by themselves."""
+    found = task_figures(asked, answers)
+    beside = ("agreement", *(f.name for f in found if f.name.endswith(("_drop", "_rise"))))
+    return tuple(replace(f, reference=None) for f in found if f.name not in beside)
 
 
 def _classes(known: tuple[str, ...], answers: NDArray[Any], labels: NDArray[Any]) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edgekit.drift.budget import DriftBudget
-from edgekit.drift.channels import ChannelDrift, step_of, sums_to_one
+from edgekit.drift.channels import ChannelDrift, step_of
 from edgekit.drift.compare import compare
 from edgekit.drift.golden import Golden
 from edgekit.drift.limit import Limit
+from edgekit.metrics.fidelity import sums_to_one
 from edgekit.samples import Samples
 
 RNG = np.random.default_rng(5)

@@ -300,7 +300,7 @@ def test_a_golden_that_contradicts_itself_is_refused(
     [
         ("task", "guessing", "received the task 'guessing'"),
         ("task", 3, r"\$\.task: received 3, expected a text"),
-        ("task", "regression", "no float labels"),
+        ("task", "regression", "no labels of that shape that make a regression"),
         ("task_output", "other", "'other'"),
         ("task_output", None, "on output None"),
         ("task_output", ["scores"], r"\$\.task_output: received a list"),

@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 from edgekit.errors import TensorError
 from edgekit.metrics import intervals
 from edgekit.metrics.intervals import (
-    bootstrap_ci95,
     holm,
-    mean_ci95,
     paired_difference_ci95,
     share_ci95,
     sign_test,
@@ -115,24 +113,6 @@ def test_shares_that_cannot_be() -> None:
     for hits, count in ((3, 2), (-1, 2), (0, 0)):
         with pytest.raises(TensorError, match="expected at least one sample"):
             share_ci95(hits, count)
-
-
-def test_the_mean_of_values() -> None:
-    values = np.random.default_rng(3).normal(5, 2, 400)
-    found = mean_ci95(values)
-    assert found is not None
-    half = 1.96 * values.std() / 20
-    assert found == pytest.approx((values.mean() - half, values.mean() + half), abs=0.05)
-    assert mean_ci95(values) == found
-    assert mean_ci95(values[:1]) is None
-    assert mean_ci95(np.full(9, 4.0)) == (4.0, 4.0)
-
-
-def test_draws_that_make_no_number_are_left_out() -> None:
-    assert bootstrap_ci95(lambda _: math.nan, 5) is None
-    found = bootstrap_ci95(lambda chosen: float(chosen.mean()) if 0 in chosen else math.nan, 6)
-    assert found is not None
-    assert 0 <= found[0] < found[1] <= 5
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,85 @@
+"""Classification: one class a sample, the highest score's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.drift.figure import Figure
+from edgekit.metrics import distances
+from edgekit.metrics.intervals import Interval, paired_difference_ci95, share_ci95
+
+
+def classification_figures(
+    reference: NDArray[Any], candidate: NDArray[Any], labels: NDArray[Any] | None, output: str
+) -> list[Figure]:
+    """Agreement and flips and, with labels, accuracy and what the candidate loses of it, also by class.
+
+    Args:
+        reference, candidate: as `edgekit.metrics.distances.class_count` takes them.
+        labels: class numbers, (samples,); None if unknown.
+        output: the output's name.
+    """
+    threshold = distances.binary_threshold(reference)
+    ref = distances.predicted_classes(reference, threshold)
+    cand = distances.predicted_classes(candidate, threshold)
+    figures = [_share("agreement", ref == cand, output)]
+    figures.append(Figure.of("flips", float(np.count_nonzero(ref != cand)), output=output))
+    if labels is None:
+        return figures
+    figures += _accuracy(ref == labels, cand == labels, output, "")
+    for label in np.unique(labels):
+        own = labels == label
+        group = f"class={label}"
+        figures += _accuracy(ref[own] == label, cand[own] == label, output, group)
+        figures.append(_share("agreement", ref[own] == cand[own], output, group))
+    return figures
+
+
+def drop(ref: NDArray[np.bool_], cand: NDArray[np.bool_]) -> float:
+    """The share of samples that the reference gets right, less the candidate's."""
+    # From whole numbers: 0.96 - 0.95 is more than 0.01 in floats, and a limit of 0.01 would break.
+    return (int(np.count_nonzero(ref)) - int(np.count_nonzero(cand))) / len(ref)
+
+
+def drop_ci95(ref: NDArray[np.bool_], cand: NDArray[np.bool_]) -> Interval:
+    """The exact interval of `drop`."""
+    return paired_difference_ci95(*apart(ref, cand), len(ref))
+
+
+def apart(ref: NDArray[np.bool_], cand: NDArray[np.bool_]) -> tuple[int, int]:
+    """How many samples only the reference gets right, and only the candidate."""
+    return int(np.count_nonzero(ref & ~cand)), int(np.count_nonzero(~ref & cand))
+
+
+def _accuracy(
+    ref: NDArray[np.bool_], cand: NDArray[np.bool_], output: str, group: str
+) -> list[Figure]:
+    changed = int(np.count_nonzero(ref != cand))
+    known: dict[str, Any] = {"count": len(ref), "output": output, "group": group}
+    lost = Figure.of(
+        "accuracy_drop", drop(ref, cand), ci95=drop_ci95(ref, cand), changed=changed, **known
+    )
+    reference = int(np.count_nonzero(ref)) / len(ref)
+    return [_share("accuracy", cand, output, group, reference), lost]
+
+
+def _share(
+    figure: str,
+    hits: NDArray[np.bool_],
+    output: str,
+    group: str = "",
+    reference: float | None = None,
+) -> Figure:
+    count, total = int(np.count_nonzero(hits)), len(hits)
+    return Figure.of(
+        figure,
+        count / total,
+        reference=reference,
+        ci95=share_ci95(count, total),
+        count=total,
+        output=output,
+        group=group,
+    )
