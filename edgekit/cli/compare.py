@@ -189,7 +189,15 @@ def _check_outputs(args: argparse.Namespace) -> None:
 
 # Figures that every file has, or that the first line shows.
 _SHOWN = {"accuracy", "accuracy_drop", "agreement", "flips", "sqnr_db", "worst_channel_db"}
-_SHOWN |= {"dead_channels", "clipped", "max_abs", "size_bytes", "packed_bytes", "peak_rss_bytes"}
+_SHOWN |= {
+    "dead_channels",
+    "clipped",
+    "max_abs",
+    "output_rmse",
+    "size_bytes",
+    "packed_bytes",
+    "peak_rss_bytes",
+}
 
 
 def _lines(drift: Drift) -> list[str]:

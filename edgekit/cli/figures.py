@@ -19,10 +19,11 @@ def figure_lines(figures: Iterable[Figure], without: Collection[str] = ()) -> li
     for figure in figures:
         if figure.group or figure.name in without or figure.value is None:
             continue
-        text = f"{name_of(figure.name)} {value_of(figure.value, figure.unit)}"
+        digits = 4 if figure.unit in ("share", "difference") else 12
+        text = f"{name_of(figure.name)} {value_of(round(figure.value, digits), figure.unit)}"
         if figure.ci95 is not None:
             text += f", {range_of(figure.ci95, figure.unit)}"
         if figure.reference is not None:
-            text += f"; the original's {value_of(figure.reference, figure.unit)}"
+            text += f"; the original's {value_of(round(figure.reference, digits), figure.unit)}"
         lines.append(text)
     return lines

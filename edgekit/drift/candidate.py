@@ -57,7 +57,9 @@ class OutputDrift(Record):
         """What was measured of the output, on so many samples."""
         known = {"output": self.name, "count": count, "identical": self.identical}
         found = [
-            Figure.of(name, getattr(self, name), **known) for name in ("sqnr_db", "max_abs", "rmse")
+            Figure.of("sqnr_db", self.sqnr_db, **known),
+            Figure.of("max_abs", self.max_abs, **known),
+            Figure.of("output_rmse", self.rmse, **known),
         ]
         if (channels := self.channels) is not None:
             known["identical"] = channels.worst is None

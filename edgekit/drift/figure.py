@@ -30,6 +30,7 @@ KINDS = {
     "dead_channels": Kind("count", LOWER, "number of dead channels"),
     "clipped": Kind("share", LOWER, "share of clipped answers"),
     "max_abs": Kind("output", LOWER, "largest step"),
+    "output_rmse": Kind("output", LOWER, "RMSE to the original's answers"),
     "rmse": Kind("output", LOWER, "RMSE"),
     "rmse_rise": Kind("output", LOWER, "rise of the RMSE"),
     "mae": Kind("output", LOWER, "MAE"),

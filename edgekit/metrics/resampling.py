@@ -20,16 +20,23 @@ from edgekit.metrics.intervals import Interval
 Floats = NDArray[np.float64]
 
 _DRAWS, _ENDS = 1000, (2.5, 97.5)
+# How rarely what has a larger share would not show.
+_UNSEEN = 0.025
 # Draws that are held at once, in numbers.
 _HELD = 1 << 22
 
 
-def sums_ci95(parts: NDArray[Any], number: Callable[[Floats], Floats]) -> Interval | None:
+def sums_ci95(
+    parts: NDArray[Any], number: Callable[[Floats], Floats], most: float = 0.0
+) -> Interval | None:
     """The 95 % interval of a number that is made of sums over samples.
 
     Args:
         parts: what each sample adds to each sum, shape (samples, sums).
         number: of sums, shape (draws, sums), to numbers, shape (draws,); NaN where they make none.
+        most: how far off a sample unlike all of these could be, 1 for a share; 0 where nothing says.
+            Where every draw gives the same number, the interval goes on by that, times the largest share
+            of such samples that would not have shown: ``1 - 0.025^(1 / samples)``.
 
     Returns:
         The percentiles 2.5 and 97.5 of 1,000 draws, the same each time; None for fewer than two samples, or
@@ -42,13 +49,14 @@ def sums_ci95(parts: NDArray[Any], number: Callable[[Floats], Floats]) -> Interv
     if 2 * len(values) < _DRAWS:
         return None
     low, high = np.percentile(values, _ENDS)
-    return float(low), float(high)
+    unseen = most * (1 - _UNSEEN ** (1 / len(parts))) if low == high else 0.0
+    return float(low) - unseen, float(high) + unseen
 
 
-def mean_ci95(values: NDArray[Any]) -> Interval | None:
+def mean_ci95(values: NDArray[Any], most: float = 0.0) -> Interval | None:
     """The 95 % interval of the mean of values, one a sample; as `sums_ci95`."""
     column = np.asarray(values, np.float64).reshape(len(values), -1)[:, :1]
-    return sums_ci95(column, lambda sums: sums[:, 0] / len(column))
+    return sums_ci95(column, lambda sums: sums[:, 0] / len(column), most)
 
 
 def _drawn(parts: Floats) -> Floats:

@@ -148,7 +148,12 @@ def test_exit_codes_are_those_of_the_errors() -> None:
     classes = [kind for kind in vars(errors).values() if isinstance(kind, type)]
     codes = {kind.exit_code for kind in classes if issubclass(kind, errors.EdgekitError)}
     rows = re.findall(r"^\| (\d+) \|", section("reference/exit-codes.md"), re.MULTILINE)
-    assert set(map(int, rows)) == codes | {0, errors.BUDGET_EXCEEDED, INTERRUPTED}
+    assert set(map(int, rows)) == codes | {
+        0,
+        errors.BUDGET_EXCEEDED,
+        errors.INCONCLUSIVE,
+        INTERRUPTED,
+    }
 
 
 @pytest.mark.parametrize(

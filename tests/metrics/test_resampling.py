@@ -40,6 +40,17 @@ def test_many_samples_are_drawn_in_parts() -> None:
     assert found == pytest.approx((values.mean() - half, values.mean() + half), abs=0.002)
 
 
+def test_what_never_changed_proves_no_more_than_its_samples() -> None:
+    found = mean_ci95(np.zeros(370), most=1)
+    assert found is not None
+    assert found[1] == pytest.approx(1 - 0.025 ** (1 / 370))
+    assert found == (-found[1], found[1])
+    few = mean_ci95(np.zeros(5), most=1)
+    assert few is not None
+    assert few[1] > 0.5
+    assert mean_ci95(np.zeros(5)) == (0, 0)
+
+
 def test_draws_that_make_no_number_are_left_out() -> None:
     ones = np.ones((5, 1))
     assert sums_ci95(ones, lambda sums: np.full(len(sums), np.nan)) is None

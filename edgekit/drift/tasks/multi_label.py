@@ -29,7 +29,7 @@ def multi_label_figures(
     ref, cand, true = reference > threshold, candidate > threshold, labels > 0
     known: dict[str, Any] = {"output": output, "count": len(true)}
     same = (ref == cand).mean(1)
-    figures = [Figure.of("agreement", float(same.mean()), ci95=mean_ci95(same), **known)]
+    figures = [Figure.of("agreement", float(same.mean()), ci95=mean_ci95(same, 1), **known)]
     # (samples, four, classes): hits, and what was found or true, of both.
     parts = np.stack([ref & true, ref * 1 + true, cand & true, cand * 1 + true], 1).astype(float)
     flat = parts.reshape(len(true), -1)
@@ -43,8 +43,8 @@ def multi_label_figures(
     total = flat.sum(0)[None]
     first, second = float(f1(total, 0)[0]), float(f1(total, 1)[0])
     if np.isfinite(first) and np.isfinite(second):
-        own = sums_ci95(flat, lambda s: f1(s, 1))
-        lost = sums_ci95(flat, lambda s: f1(s, 0) - f1(s, 1))
+        own = sums_ci95(flat, lambda s: f1(s, 1), 1)
+        lost = sums_ci95(flat, lambda s: f1(s, 0) - f1(s, 1), 1)
         figures.append(Figure.of("f1", second, reference=first, ci95=own, **known))
         figures.append(Figure.of("f1_drop", first - second, ci95=lost, **known))
     return figures + auc_figures(auc_of(reference, true), auc_of(candidate, true), known)

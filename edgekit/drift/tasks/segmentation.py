@@ -31,7 +31,7 @@ def segmentation_figures(
     true = labels.reshape(ref.shape)
     known: dict[str, Any] = {"output": output, "count": len(true)}
     same = (ref == cand).reshape(len(true), -1).mean(1)
-    figures = [Figure.of("agreement", float(same.mean()), ci95=mean_ci95(same), **known)]
+    figures = [Figure.of("agreement", float(same.mean()), ci95=mean_ci95(same, 1), **known)]
     looked = true != IGNORED
     if not looked.any():
         return figures
@@ -42,8 +42,8 @@ def segmentation_figures(
     seen = looked.reshape(len(true), -1).sum(1).astype(float)
     parts = np.stack([*right, seen], 1)
     first, second = (float(each.sum() / seen.sum()) for each in right)
-    own = sums_ci95(parts, lambda s: s[:, 1] / s[:, 2])
-    drop = sums_ci95(parts, lambda s: (s[:, 0] - s[:, 1]) / s[:, 2])
+    own = sums_ci95(parts, lambda s: s[:, 1] / s[:, 2], 1)
+    drop = sums_ci95(parts, lambda s: (s[:, 0] - s[:, 1]) / s[:, 2], 1)
     figures.append(Figure.of("pixel_accuracy", second, reference=first, ci95=own, **known))
     figures.append(Figure.of("pixel_accuracy_drop", first - second, ci95=drop, **known))
     return figures + _unions(ref, cand, true, classes, known)
@@ -78,10 +78,10 @@ def _unions(
             "miou",
             float(second),
             reference=float(first),
-            ci95=sums_ci95(flat, lambda s: means(s)[1]),
+            ci95=sums_ci95(flat, lambda s: means(s)[1], 1),
             **known,
         ),
-        Figure.of("miou_drop", float(first - second), ci95=sums_ci95(flat, dropped), **known),
+        Figure.of("miou_drop", float(first - second), ci95=sums_ci95(flat, dropped, 1), **known),
     ]
     for k in range(classes):
         own = parts[:, :, k].astype(float)
@@ -90,8 +90,8 @@ def _unions(
         sums = own.sum(0)[None]
         before, after = (float(ratio(sums[:, i], sums[:, i + 1])[0]) for i in (0, 2))
         known_here = {**known, "group": f"class={k}"}
-        ends = sums_ci95(own, lambda s: ratio(s[:, 2], s[:, 3]))
-        lost = sums_ci95(own, lambda s: ratio(s[:, 0], s[:, 1]) - ratio(s[:, 2], s[:, 3]))
+        ends = sums_ci95(own, lambda s: ratio(s[:, 2], s[:, 3]), 1)
+        lost = sums_ci95(own, lambda s: ratio(s[:, 0], s[:, 1]) - ratio(s[:, 2], s[:, 3]), 1)
         figures.append(Figure.of("iou", after, reference=before, ci95=ends, **known_here))
         figures.append(Figure.of("iou_drop", before - after, ci95=lost, **known_here))
     return figures
