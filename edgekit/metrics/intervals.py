@@ -16,23 +16,23 @@ Interval = tuple[float, float]
 # What either end may miss.
 _END = 0.025
 _Z = 1.959963984540054
-# Above so many samples on which two models differ, the score interval, widened by one sample, is as good as
-# the exact one: at most 1.05 times as wide.
-_EXACT_UP_TO = 150
-# Shares of differing samples that the exact interval looks at, and what lies outside of all of them.
-_SHARES, _OUTSIDE = 24, 1e-5
-_GRID, _HALVINGS = 12, 12
+# Of it, what the shares that are looked at may miss of the unknown one, and how many they are, evenly in
+# their roots: on that scale a count's spread is one half everywhere.
+_OUTSIDE, _SHARES = 1e-5, 40
+# What lies farther than so many standard deviations (6e-16) is left out.
+_FAR = 8.0
+# An end is found to this part of its distance from the value.
+_FINE = 1e-3
 
 
 @cache
 def paired_difference_ci95(only_first: int, only_second: int, count: int) -> Interval:
     """The interval of the difference of two shares that were counted on the same samples.
 
-    Each end inverts a one-sided test of the difference ``d``. Outcomes are ordered by Tango's score,
-    ``(a - b - n d) / sqrt(n (2 q + d (1 - d)))`` with ``q`` the likeliest share of `only_second` under
-    ``d``; the probability of an outcome at least as far off is exact, the largest over the unknown share
-    of samples on which the two differ, within a region that holds it but for 1e-5, which is added. Where
-    the two differ on more than 150 samples, the score itself with a continuity correction of one sample.
+    Exact and unconditional: each end inverts a one-sided test. A difference d is outside if at no share s
+    of samples on which the two differ an outcome like this one, or farther from d, has a probability above
+    0.025. Outcomes are ordered by Tango's score; the shares s are those of a 99.999 % interval, and the rest
+    is added to the probability.
 
     Sources: Tango, "Equivalence test and confidence interval for the difference in proportions for the
     paired-sample design", Statistics in Medicine 17, 1998; Berger and Boos, "P values maximized over a
@@ -107,106 +107,117 @@ def holm(probabilities: NDArray[Any], level: float = 0.05) -> NDArray[np.bool_]:
     return holds
 
 
-def _upper(a: int, b: int, n: int) -> float:
-    if a + b > _EXACT_UP_TO:
-        return _score_end(a, b, n, 1.0)
-    test = _Test(a, b, n)
-    # From where the end is surely too low to where it is surely too high, the outermost crossing.
-    low, high = _score_end(a, b, n, 0.0), _score_end(a, b, n, 1.5)
-    low = low - (high - low)
-    while high < 1 and test.probability(high) > _END:
-        low, high = high, min(1.0, high + (high - low))
-    if high >= 1 and test.probability(1.0) > _END:
+def _upper(lost: int, gained: int, count: int) -> float:
+    """The largest drop that the outcome does not rule out."""
+    if lost == count:
         return 1.0
-    places = np.linspace(low, high, _GRID)
-    for k in range(_GRID - 2, -1, -1):
-        if test.probability(places[k]) > _END:
-            low, high = places[k], places[k + 1]
-            break
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        if test.probability(middle) > _END:
-            low = middle
+    value = (lost - gained) / count
+    test = _Test(lost, gained, count)
+    # Inside: not ruled out. Bonett and Price's interval says about where the end is.
+    n = count + 2
+    p12, p21 = (lost + 1) / n, (gained + 1) / n
+    step = p12 - p21 + _Z * math.sqrt((p12 + p21 - (p12 - p21) ** 2) / n) - value
+    inside, outside = value, min(1.0, value + step)
+    while outside < 1 and test(outside) > _END:
+        inside, outside = outside, min(1.0, outside + step / 2)
+    if outside == 1 and inside == value:
+        step = 1 - value
+    return _crossing(test, inside, outside, _FINE * step)
+
+
+def _crossing(test: Callable[[float], float], inside: float, outside: float, fine: float) -> float:
+    """Where `test` falls below the tail, from above: between two places, to `fine`; its outer end."""
+    while outside - inside > fine:
+        middle = (inside + outside) / 2
+        if test(middle) > _END:
+            inside = middle
         else:
-            high = middle
-    return float(high)
+            outside = middle
+    return outside
 
 
 class _Test:
-    """How likely an outcome as low as (a, b) of n is, by the difference that is claimed."""
+    """How likely an outcome like the one seen, or lower, is at most, if the drop were a given one."""
 
-    def __init__(self, a: int, b: int, n: int) -> None:
-        self._n = n
-        differ = a + b
-        spread = 4.5 * math.sqrt(differ + 4) + 6
-        self._shares = max(0.0, differ - spread) / n, min(1.0, (differ + spread) / n)
-        # Outcomes beyond have no part in it: 7 standard deviations of the largest share.
-        most = differ + spread
-        most = min(n, math.ceil(most + 7 * math.sqrt(most) + 10))
-        first, second = np.meshgrid(np.arange(most + 1), np.arange(most + 1), indexing="ij")
-        kept = first + second <= most
-        self._a, self._b = first[kept].astype(np.float64), second[kept].astype(np.float64)
-        logs = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, most + 1)))])
-        fallen = np.concatenate([[0.0], np.cumsum(np.log(np.arange(n, n - most, -1.0)))])
-        # log n! / (a! b! (n - a - b)!)
-        self._ways = (fallen[np.minimum(first + second, most)] - logs[first] - logs[second])[kept]
-        self._place = a, b
+    def __init__(self, lost: int, gained: int, count: int) -> None:
+        self.lost, self.gained, self.count = lost, gained, count
+        changed = lost + gained
+        low = 1 - _largest_share(count - changed, count, _OUTSIDE / 2)
+        high = _largest_share(changed, count, _OUTSIDE / 2)
+        self._roots = np.sqrt(low), np.sqrt(high)
+        top = min(count, math.ceil(count * high + _FAR * math.sqrt(count * high * (1 - high)) + 1))
+        self._m = np.arange(top + 1)
+        self._log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, count + 1)))])
 
-    def probability(self, d: float) -> float:
-        """Of a score as low as the outcome's under the difference `d`, at its largest, plus 1e-5."""
-        mine = _score(np.array(self._place[0]), np.array(self._place[1]), self._n, d, 0.0)
-        low = _score(self._a, self._b, self._n, d, 0.0) <= mine + 1e-9
-        a, b, ways = self._a[low], self._b[low], self._ways[low]
-        least = max(abs(d), self._shares[0])
-        shares = np.linspace(least, max(least, self._shares[1]), _SHARES)
-        logs = np.stack([_times(a, (each + d) / 2) for each in shares])
-        logs += np.stack([_times(b, (each - d) / 2) for each in shares])
-        logs += np.stack([_times(self._n - a - b, 1 - each) for each in shares])
-        return float(np.exp(logs + ways).sum(1).max()) + _OUTSIDE
+    def __call__(self, drop: float) -> float:
+        low, high = self._roots
+        low = max(low, math.sqrt(abs(drop)))
+        if low >= high:
+            # No share of changed samples that leaves this drop is likely.
+            return _OUTSIDE
+        shares = np.linspace(low, high, _SHARES)[:, None] ** 2
+        return float(self._tails(drop, shares).max()) + _OUTSIDE
+
+    def _tails(self, drop: float, share: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The probability of the outcomes at most as high, for each share of changed samples."""
+        m, n, log_factorial = self._m, self.count, self._log_factorial
+        most = self._most_lost(drop)
+        theta = np.clip((1 + drop / share) / 2, 0.0, 1.0)
+        with np.errstate(divide="ignore"):
+            hit, miss = np.maximum(np.log(theta), -1e6), np.maximum(np.log1p(-theta), -1e6)
+            some, none = np.log(share), np.maximum(np.log1p(-np.minimum(share, 1.0)), -1e6)
+        of_changed = np.exp(
+            log_factorial[n] - log_factorial[m] - log_factorial[n - m] + m * some + (n - m) * none
+        )
+        # P(lost <= most) among m changed ones, from one m to the next: a further one that is lost takes
+        # the outcome on the edge out, and an edge that moves takes another in.
+        a = np.maximum(most, 0)
+        edge = np.exp(
+            log_factorial[m] - log_factorial[a] - log_factorial[m - a] + a * hit + (m - a) * miss
+        )
+        edge = np.where(most >= 0, edge, 0.0)
+        moved = np.diff(most) > 0
+        change = np.where(moved, edge[:, 1:], 0.0) - np.exp(hit) * edge[:, :-1]
+        below = np.cumsum(np.concatenate([edge[:, :1], change], 1), 1)
+        return np.asarray((of_changed * below).sum(1))
+
+    def _most_lost(self, drop: float) -> NDArray[np.int64]:
+        """For each number of changed samples, the most lost ones of an outcome as high as the one seen.
+
+        -1 where there is none. From one number to the next it stays, or grows by one.
+        """
+        seen = self._score(np.array([self.lost]), np.array([self.gained]), drop)[0] + 1e-9
+        low, high = np.full(len(self._m), -1), self._m.copy()
+        while (open_ := low < high).any():
+            middle = (low + high + 1) // 2
+            lower = self._score(middle, self._m - middle, drop) <= seen
+            low = np.where(open_ & lower, middle, low)
+            high = np.where(open_ & ~lower, middle - 1, high)
+        return low
+
+    def _score(
+        self, lost: NDArray[np.int64], gained: NDArray[np.int64], drop: float
+    ) -> NDArray[np.float64]:
+        """Tango's statistic: how far above `drop` an outcome is, in its standard deviations."""
+        n = self.count
+        half = (2 * n - lost + gained) * drop - lost - gained
+        root = np.sqrt(np.maximum(half**2 + 8 * n * gained * drop * (1 - drop), 0))
+        spread = np.sqrt(np.maximum(n * ((root - half) / (2 * n) + drop * (1 - drop)), 0))
+        above = lost - gained - n * drop
+        score: NDArray[np.float64] = np.zeros(len(lost))
+        np.divide(above, spread, out=score, where=spread > 0)
+        return score
 
 
-def _times(count: NDArray[np.float64], p: float) -> NDArray[np.float64]:
-    """``count log p``, 0 where nothing is counted."""
-    return count * math.log(p) if p > 0 else np.where(count > 0, -np.inf, 0.0)
-
-
-def _score(
-    a: NDArray[Any], b: NDArray[Any], n: int, d: float, correction: float
-) -> NDArray[np.float64]:
-    """Tango's score of ``d``: low where the counts' difference is smaller than ``d`` says."""
-    linear = -a - b + (2 * n - a + b) * d
-    q = np.sqrt(np.maximum(linear * linear + 8 * n * b * d * (1 - d), 0)) - linear
-    variance = n * (2 * np.maximum(q, 0) / (4 * n) + d * (1 - d))
-    result: NDArray[np.float64] = (a - b - n * d + correction) / np.sqrt(
-        np.maximum(variance, 1e-12)
-    )
-    return result
-
-
-def _score_end(a: int, b: int, n: int, correction: float) -> float:
-    """The largest difference whose score is not too low, `correction` samples allowed for."""
-    first, second = np.array(float(a)), np.array(float(b))
-    low, high = (a - b) / n, 1.0
-    if _score(first, second, n, high, correction) >= -_Z:
-        return high
-    for _ in range(50):
-        middle = (low + high) / 2
-        if _score(first, second, n, middle, correction) >= -_Z:
-            low = middle
-        else:
-            high = middle
-    return high
-
-
-def _largest_share(hits: int, count: int) -> float:
-    """The largest share under which at most `hits` are not too rare."""
+def _largest_share(hits: int, count: int, tail: float = _END) -> float:
+    """The largest share under which at most `hits` have more than the probability `tail`."""
     if hits == count:
         return 1.0
     low, high = hits / count, 1.0
     for _ in range(60):
         middle = (low + high) / 2
         # As many misses, or more, of the other share.
-        if _tail(count - hits, count, 1 - middle) > _END:
+        if _tail(count - hits, count, 1 - middle) > tail:
             low = middle
         else:
             high = middle
