@@ -18,6 +18,7 @@ from edgekit.cli.console import Console
 from edgekit.cli.figures import figure_lines
 from edgekit.cli.values import STDOUT, json_path, number, share
 from edgekit.drift.budget import DriftBudget
+from edgekit.drift.budget_table import BudgetTable, read_budget
 from edgekit.drift.compare import compare
 from edgekit.drift.drift import Drift, Failure
 from edgekit.drift.golden import Golden
@@ -54,6 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: no limit)",
     )
     budget.add_argument(
+        "--min-accuracy",
+        type=share,
+        metavar="SHARE",
+        help="accuracy that a file has to reach by itself: 90%% or 0.9 (default: no limit)",
+    )
+    budget.add_argument(
         "--min-agreement",
         type=share,
         metavar="SHARE",
@@ -78,6 +85,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "repeated (default: none)",
     )
     budget.add_argument(
+        "--budget",
+        metavar="FILE.toml",
+        help="a TOML file whose table [budget] holds limits: max_accuracy_drop, min_accuracy, min_agreement, "
+        "min_sqnr_db, and a list 'limits' of what --limit takes; options come before it (default: none)",
+    )
+    budget.add_argument(
         "--bench",
         metavar="BENCH.json",
         help="where 'edgekit bench --json' wrote latencies and memory of these files, for limits on them "
@@ -87,6 +100,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--allow-inconclusive",
         action="store_true",
         help="exit with 0 where the samples are too few to tell (default: exit code 5)",
+    )
+    parser.add_argument(
+        "--slice",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="give the task's figures for each value of a column, which 'edgekit golden --columns' stored, "
+        "too; may be repeated (default: those that a limit names)",
     )
     parser.add_argument(
         "--junit",
@@ -107,9 +128,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    budget = DriftBudget(
-        args.max_accuracy_drop, args.min_agreement, args.min_sqnr_db, tuple(args.limit)
-    )
+    budget = _budget(args)
     _check_outputs(args)
     if budget.words:
         console.tell(f"budget: {', '.join(budget.words)}")
@@ -155,8 +174,28 @@ def _drift(
                 failed.append(Failure(path, str(error)))
         if first and not runners:
             raise first
-        drift = compare(golden, runners, budget, progress=console.tell, names=names, bench=measured)
+        drift = compare(
+            golden,
+            runners,
+            budget,
+            progress=console.tell,
+            names=names,
+            bench=measured,
+            slices=args.slice,
+        )
     return replace(drift, failed=(*failed, *drift.failed))
+
+
+def _budget(args: argparse.Namespace) -> DriftBudget:
+    """What the options and the TOML file say; of a limit that both name, the option counts."""
+    stored = read_budget(args.budget) if args.budget else BudgetTable()
+    named = {
+        name: getattr(stored, name) if getattr(args, name) is None else getattr(args, name)
+        for name in ("max_accuracy_drop", "min_accuracy", "min_agreement", "min_sqnr_db")
+    }
+    least = named.pop("min_accuracy")
+    own = () if least is None else (Limit("accuracy", at_least=least),)
+    return DriftBudget(**named, limits=(*own, *args.limit, *stored.parsed))
 
 
 def _limit(text: str) -> Limit:

@@ -28,6 +28,12 @@ EXAMPLE = "edgekit golden model.keras --samples samples.npz -o golden.npz"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help=f"the original model: {MODEL_HELP}")
     add_samples(parser, "raw samples, with labels if accuracy is to be compared")
+    parser.add_argument(
+        "--columns",
+        metavar="FILE",
+        help="what else is known of each sample, to compare files on slices of them: a CSV file with a line "
+        "of names, or an .npz, with a row for each sample (default: none)",
+    )
     add_out(parser, "FILE.npz", "golden file to write")
     add_signature(parser)
     add_overwrite(parser)
@@ -47,9 +53,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
                 f"{args.model}: has the signatures {', '.join(names)}. Name one: --signature."
             )
         runner = loaded.with_signature(args.signature) if args.signature else loaded
-        golden = Golden.of(runner, samples)
+        golden = Golden.of(runner, samples, args.columns)
     golden.save(args.out, overwrite=args.overwrite)
-    console.tell(f"{args.out}: {len(samples)} samples, {golden.task}")
+    told = f"; columns {', '.join(golden.columns)}" if golden.columns else ""
+    console.tell(f"{args.out}: {len(samples)} samples, {golden.task}{told}")
     if golden.task == UNLABELLED and samples.labels is not None:
         console.tell(
             f"warning: the labels ({samples.labels.dtype}, {list(samples.labels.shape)}) are not used: "

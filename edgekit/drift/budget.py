@@ -9,6 +9,7 @@ from typing import Any
 
 from edgekit.document.record import LATER, Fraction, Record
 from edgekit.drift.candidate import Candidate
+from edgekit.drift.columns import CLASS
 from edgekit.drift.golden import Golden
 from edgekit.drift.limit import Limit
 from edgekit.drift.tasks.kinds import ANOMALY, CLASSIFICATION, REGRESSION
@@ -87,6 +88,12 @@ class DriftBudget(Record):
     def words(self) -> list[str]:
         """Each limit that is set: ``"accuracy drop at most 1.00 pt"``."""
         return [limit.words for limit in self.all_limits]
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of metadata that a limit needs: of ``light`` for ``accuracy[light=dark]>=0.9``."""
+        named = (limit.group.partition("=")[0] for limit in self.limits)
+        return [name for name in dict.fromkeys(named) if name not in ("", CLASS)]
 
     def check(self, golden: Golden) -> None:
         """Ask this before the work: can every limit be judged with `golden`?

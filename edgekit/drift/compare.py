@@ -6,7 +6,11 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgekit.artifact import told_apart
+from edgekit.drift import columns
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.candidate import Candidate, OutputDrift
 from edgekit.drift.drift import Drift, Failure
@@ -38,6 +42,7 @@ def compare(
     progress: Callable[[str], None] | None = None,
     names: Mapping[str, str] | None = None,
     bench: Bench | None = None,
+    slices: Iterable[str] = (),
 ) -> Drift:
     """Ask each model the golden's samples and measure how its answers differ.
 
@@ -54,6 +59,8 @@ def compare(
         progress: called with a line of text for each model.
         bench: latencies and memory of the same files, for limits on them.
         names: the models' own name for an input or output of the original's.
+        slices: columns of the golden; the task's figures are given for each of their values too, as they
+            are for those that a limit names.
 
     Raises:
         UsageError: an argument is none of these, there is no model, or a limit cannot be judged with
@@ -67,6 +74,7 @@ def compare(
     budget = DriftBudget() if budget is None else budget
     check_type("budget", budget, DriftBudget, "an edgekit.DriftBudget")
     budget.check(golden)
+    groups = columns.slices(golden.columns, (*slices, *budget.columns))
     given = several(models)
     if not given:
         raise UsageError("compare: received no model, expected at least one.")
@@ -77,7 +85,7 @@ def compare(
             progress(f"comparing {number}/{len(given)}: {shown[number - 1]}")
         try:
             with opened(model) as runner:
-                candidates.append(_candidate(golden, runner, budget, names or {}, bench))
+                candidates.append(_candidate(golden, runner, budget, names or {}, bench, groups))
         except UsageError:
             raise
         except EdgekitError as error:
@@ -108,6 +116,7 @@ def _candidate(
     budget: DriftBudget,
     renamed: Mapping[str, str],
     bench: Bench | None,
+    slices: Mapping[str, NDArray[np.bool_]],
 ) -> Candidate:
     warnings = _check_origin(golden, runner)
     names = outputs_for(golden, runner, renamed)
@@ -142,7 +151,10 @@ def _candidate(
         warnings=warnings,
     )
     figures = [f for output in candidate.outputs for f in output.figures(len(golden.samples))]
-    figures += [*task_figures(golden, task_answer), *file_figures(runner.artifact, budget, bench)]
+    figures += [
+        *task_figures(golden, task_answer, slices),
+        *file_figures(runner.artifact, budget, bench),
+    ]
     candidate = replace(candidate, figures=tuple(figures))
     died, noted = _dead(candidate, golden, budget)
     candidate = replace(candidate, warnings=(*candidate.warnings, *noted))

@@ -12,7 +12,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from edgekit.document import plain
 from edgekit.document.record import Document
 from edgekit.drift.answers import Answers, ask
+from edgekit.drift.columns import Columns, as_columns, check_columns
 from edgekit.drift.reference import Reference
 from edgekit.errors import DocumentError, SamplesError, TensorError, check_type
 from edgekit.files import atomic, existing, sha256_of
@@ -31,7 +32,8 @@ from edgekit.runtime.runner import Runner
 from edgekit.samples import Samples, SamplesLike, Sources, save_npz
 from edgekit.samples.limits import check_npz, require_file
 
-_INPUT, _OUTPUT, _LABELS, _META = "input/", "output/", "labels", "meta"
+_INPUT, _OUTPUT, _COLUMN = "input/", "output/", "column/"
+_LABELS, _META = "labels", "meta"
 
 
 @dataclass(frozen=True)
@@ -71,13 +73,25 @@ class Golden(Answers):
     Attributes:
         reference: the original model.
         sha256: of the file this was loaded from; None if it was not.
+        columns: what else is known of each sample, by name: text of shape (samples,). Files are judged on
+            slices of them too.
     """
 
     reference: Reference
     sha256: str | None = None
+    columns: Columns = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_columns(self.columns, len(self.samples))
 
     @classmethod
-    def of(cls, model: RunnerLike, samples: SamplesLike) -> Golden:
+    def of(
+        cls,
+        model: RunnerLike,
+        samples: SamplesLike,
+        columns: Mapping[str, Any] | str | os.PathLike[str] | None = None,
+    ) -> Golden:
         """Ask the original model all samples, which are raw data: what it says of their preparation
         is done first, and the golden holds its result.
 
@@ -90,6 +104,8 @@ class Golden(Answers):
             model: a path, a Keras model object, or a runner, which is not closed.
             samples: as `Samples`, a path, an array, arrays by input name or a `tf.data.Dataset`; of a
                 recipe its test samples.
+            columns: what else is known of each sample, such as where it was taken: a CSV file with a
+                line of names, an ``.npz``, or lists by name.
 
         Raises:
             UsageError: one of them is none of these.
@@ -98,8 +114,9 @@ class Golden(Answers):
             ArtifactError: the model fails.
         """
         asked = Sources().samples(samples)
+        known = {} if columns is None else as_columns(columns, len(asked))
         with opened(model) as runner:
-            return cls._asked(runner, asked)
+            return replace(cls._asked(runner, asked), columns=known)
 
     @classmethod
     def _asked(cls, runner: Runner, samples: Samples) -> Golden:
@@ -112,7 +129,7 @@ class Golden(Answers):
     def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> Golden:
         """Write an ``.npz``; the same golden gives the same bytes.
 
-        Arrays are ``input/<name>``, ``output/<name>``, ``labels``, and ``meta``, which is JSON in
+        Arrays are ``input/<name>``, ``output/<name>``, ``column/<name>``, ``labels``, and ``meta``, which is JSON in
         UTF-8 bytes.
 
         Returns:
@@ -127,6 +144,7 @@ class Golden(Answers):
         arrays = {_META: np.frombuffer(text.encode("utf-8"), np.uint8)}
         arrays.update({_INPUT + name: x for name, x in self.samples.inputs.items()})
         arrays.update({_OUTPUT + name: x for name, x in self.outputs.items()})
+        arrays.update({_COLUMN + name: x for name, x in self.columns.items()})
         if self.samples.labels is not None:
             arrays[_LABELS] = self.samples.labels
         with atomic(path) as temporary:
@@ -160,7 +178,13 @@ class Golden(Answers):
             samples = Samples(_named(arrays, _INPUT), arrays.get(_LABELS))
             outputs = _named(arrays, _OUTPUT)
             return cls(
-                samples, outputs, meta.task, meta.task_output, meta.reference, sha256_of(path)
+                samples,
+                outputs,
+                meta.task,
+                meta.task_output,
+                meta.reference,
+                sha256_of(path),
+                _named(arrays, _COLUMN),
             )
         except (SamplesError, TensorError) as error:
             raise DocumentError(f"{path}: {error}") from error
@@ -183,12 +207,12 @@ def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     # numpy takes whatever is neither an array nor an archive for a pickle.
     if not zipfile.is_zipfile(path):
         raise ValueError("it is no .npz archive: damaged, or of another format")
-    check_npz(path, (_META, _LABELS, _INPUT, _OUTPUT))
+    check_npz(path, (_META, _LABELS, _INPUT, _OUTPUT, _COLUMN))
     with np.load(path, allow_pickle=False) as archive:
         wanted = [
             name
             for name in archive.files
-            if name in (_META, _LABELS) or name.startswith((_INPUT, _OUTPUT))
+            if name in (_META, _LABELS) or name.startswith((_INPUT, _OUTPUT, _COLUMN))
         ]
         return {name: archive[name] for name in wanted}
 

@@ -9,14 +9,24 @@ from numbers import Real
 from typing import Any
 
 from edgekit.document.record import Record, Text
-from edgekit.drift.figure import KINDS
+from edgekit.drift.figure import HIGHER, KINDS
 from edgekit.drift.words import name_of, value_of
 from edgekit.errors import UsageError, nearest
 from edgekit.shares import Share, hundredths, per_cent_meant
 
 _FORM = re.compile(
-    r"\s*(?P<figure>[a-z][a-z0-9_]*)\s*(?:\[(?P<place>[^\]]*)\])?\s*(?P<side><=|>=)\s*(?P<value>\S+)\s*"
+    r"\s*(?P<figure>[a-z][a-z0-9_]*)\s*(?:\[(?P<place>[^\]]*)\])?\s*(?P<side><=|>=)\s*(?P<value>\S.*?)\s*"
 )
+_AMOUNT = re.compile(r"(?P<number>[-+0-9.eE]+) *(?P<unit>[a-zA-Z]+)")
+# Of the units that people write, each in the one that figures have.
+_UNITS = {
+    "bytes": {"b": 1.0, "bytes": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9},
+    "ms": {"us": 1e-3, "ms": 1.0, "s": 1e3},
+    "dB": {"db": 1.0},
+    "difference": {"pt": 1e-2},
+}
+# A difference of shares that nobody allows: above it, a number was meant in per cent.
+_MUCH = 0.2
 EXAMPLE = "'accuracy_drop[class=3] <= 2%'"
 
 
@@ -31,8 +41,8 @@ class Limit(Record):
             every class.
 
     Raises:
-        UsageError: both or neither of them, one that is not finite, an unknown figure, or a share that
-            was most likely meant in per cent.
+        UsageError: both or neither of them, one that is not finite, an unknown figure, the side that is
+            good, or a share that was most likely meant in per cent.
     """
 
     figure: Text
@@ -54,11 +64,29 @@ class Limit(Record):
                 f"limit of {self.figure!r}: received at_most {self.at_most!r} and at_least "
                 f"{self.at_least!r}, expected a finite number for one of them."
             )
-        if KINDS[self.figure].unit in ("share", "difference") and not -1 <= given[0] <= 1:
+        kind = KINDS[self.figure]
+        if (kind.better == HIGHER) != (self.at_least is not None):
+            good, sign = ("higher", ">=") if kind.better == HIGHER else ("lower", "<=")
             raise UsageError(
-                f"limit of {self.figure!r}: received {given[0]:g}, expected a share from -1 to 1"
-                f"{per_cent_meant(given[0]) or '.'}"
+                f"limit of {self.figure!r}: this figure is better when {good}, expected "
+                f"'{self.figure} {sign} {given[0]:g}'."
             )
+        if kind.unit in ("share", "difference"):
+            self._check_share(given[0], -1 if kind.unit == "difference" else 0)
+
+    def _check_share(self, value: float, least: int) -> None:
+        asked = per_cent_meant(value) if value > (_MUCH if least else 1) else ""
+        if asked or not least <= value <= 1:
+            raise UsageError(
+                f"limit of {self.figure!r}: received {value:g}, expected a share from {least} to 1"
+                f"{asked or '.'}"
+            )
+
+    @classmethod
+    def of_json(cls, values: dict[str, Any]) -> Limit:
+        """As `Record.of_json`: a document's number is a share beyond doubt."""
+        most = values["at_most"]
+        return cls(**{**values, "at_most": None if most is None else Share(most)})
 
     @property
     def value(self) -> float:
@@ -80,7 +108,7 @@ class Limit(Record):
 
     @classmethod
     def parse(cls, text: str) -> Limit:
-        """Read ``"accuracy_drop <= 1%"``, ``"sqnr_db[scores] >= 30"`` or ``"recall[class=3] >= 0.9"``.
+        """Read ``"accuracy_drop <= 1%"``, ``"sqnr_db[scores] >= 30"`` or ``"size_bytes <= 200 kB"``.
 
         What stands in brackets is a group if it has a ``=``, else an output; both are parted by a comma.
 
@@ -88,10 +116,7 @@ class Limit(Record):
             UsageError: it is none of these.
         """
         found = _FORM.fullmatch(text)
-        try:
-            value = Share.parse(found["value"]) if found else math.nan
-        except ValueError:
-            value = math.nan
+        value = _amount(found["figure"], found["value"]) if found else math.nan
         if found is None or math.isnan(value):
             raise UsageError(
                 f"limit: received {text!r}, expected a figure, '<=' or '>=' and a number, such as {EXAMPLE}."
@@ -113,3 +138,19 @@ class Limit(Record):
             and self.output in (None, output)
             and (self.group == group or (every and bool(group)))
         )
+
+
+def _amount(figure: str, text: str) -> float:
+    """A number with or without its unit, in the figure's; NaN for none."""
+    try:
+        return Share.parse(text)
+    except ValueError:
+        found = _AMOUNT.fullmatch(text)
+    factors = _UNITS.get(KINDS[figure].unit, {}) if figure in KINDS else {}
+    if found is None or found["unit"].lower() not in factors:
+        return math.nan
+    try:
+        # What is said in points is a share beyond doubt.
+        return Share(float(found["number"]) * factors[found["unit"].lower()])
+    except ValueError:
+        return math.nan

@@ -11,17 +11,18 @@ from edgekit.drift.figure import Figure
 from edgekit.drift.limit import Limit
 from edgekit.drift.verdict import judge, samples_to_settle
 from edgekit.metrics.intervals import paired_difference_ci95, share_ci95
+from edgekit.shares import Share
 
 NUMBERS = st.floats(-1, 1)
 
 
-@given(NUMBERS, NUMBERS, NUMBERS, NUMBERS, st.booleans())
+@given(NUMBERS, NUMBERS, NUMBERS, st.floats(0, 1), st.booleans())
 def test_only_a_whole_interval_inside_passes_and_only_one_outside_fails(
     a: float, b: float, c: float, bound: float, most: bool
 ) -> None:
     low, value, high = sorted((a, b, c))
-    figure = Figure.of("accuracy_drop", value, ci95=(low, high))
-    limit = Limit("accuracy_drop", **{"at_most" if most else "at_least": bound})
+    figure = Figure.of("accuracy_drop" if most else "accuracy", value, ci95=(low, high))
+    limit = Limit(figure.name, **{"at_most" if most else "at_least": Share(bound)})
     inside = high <= bound if most else low >= bound
     outside = low > bound if most else high < bound
     expected = "pass" if inside else "fail" if outside else "inconclusive"

@@ -13,7 +13,11 @@ from edgekit.metrics.intervals import Interval, paired_difference_ci95, share_ci
 
 
 def classification_figures(
-    reference: NDArray[Any], candidate: NDArray[Any], labels: NDArray[Any] | None, output: str
+    reference: NDArray[Any],
+    candidate: NDArray[Any],
+    labels: NDArray[Any] | None,
+    output: str,
+    every: NDArray[Any],
 ) -> list[Figure]:
     """Agreement and flips and, with labels, accuracy and what the candidate loses of it, also by class.
 
@@ -21,8 +25,9 @@ def classification_figures(
         reference, candidate: as `edgekit.metrics.distances.class_count` takes them.
         labels: class numbers, (samples,); None if unknown.
         output: the output's name.
+        every: the reference's answers to all samples, which tell probabilities from logits.
     """
-    threshold = distances.binary_threshold(reference)
+    threshold = distances.binary_threshold(every)
     ref = distances.predicted_classes(reference, threshold)
     cand = distances.predicted_classes(candidate, threshold)
     figures = [_share("agreement", ref == cand, output)]

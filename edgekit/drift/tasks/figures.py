@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,22 +25,38 @@ _LABELLED = {
 }
 
 
-def task_figures(asked: Answers, answer: NDArray[Any] | None) -> list[Figure]:
+def task_figures(
+    asked: Answers,
+    answer: NDArray[Any] | None,
+    slices: Mapping[str, NDArray[np.bool_]] | None = None,
+) -> list[Figure]:
     """The numbers of a task that a budget may limit.
 
     Args:
         asked: what the reference answers.
         answer: the candidate's for the task's output, of the reference's shape; None if there is none to
             look at.
+        slices: by group, such as ``"light=dark"``, which samples belong to it, shape (samples,); each
+            has its own numbers beside those of all samples.
     """
-    name, labels = asked.task_output, asked.labels
-    if name is None or answer is None:
+    if asked.task_output is None or answer is None:
         return []
-    reference = asked.outputs[name]
+    found = _measured(asked, answer, slice(None))
+    for group, own in (slices or {}).items():
+        found += [replace(f, group=group) for f in _measured(asked, answer, own) if not f.group]
+    return found
+
+
+def _measured(asked: Answers, answer: NDArray[Any], own: Any) -> list[Figure]:
+    """Of the samples that `own` picks."""
+    name = asked.task_output
+    assert name is not None
+    labels = None if asked.labels is None else asked.labels[own]
+    reference, candidate = asked.outputs[name][own], answer[own]
     if asked.task == ANOMALY and labels is not None:
         (given,) = asked.samples.inputs.values()
-        return anomaly_figures(reference, answer, labels, np.asarray(given), name)
+        return anomaly_figures(reference, candidate, labels, np.asarray(given)[own], name)
     measure = _LABELLED.get(asked.task)
     if measure is not None and labels is not None:
-        return measure(reference, answer, labels, name)
-    return classification_figures(reference, answer, labels, name)
+        return measure(reference, candidate, labels, name)
+    return classification_figures(reference, candidate, labels, name, asked.outputs[name])
