@@ -19,10 +19,13 @@ from edgekit.cli.figures import figure_lines
 from edgekit.cli.values import STDOUT, json_path, number, share
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.budget_table import BudgetTable, read_budget
+from edgekit.drift.candidate import Candidate
+from edgekit.drift.columns import CLASS
 from edgekit.drift.compare import compare
 from edgekit.drift.drift import Drift, Failure
 from edgekit.drift.golden import Golden
 from edgekit.drift.limit import Limit
+from edgekit.drift.words import name_of, range_of, value_of
 from edgekit.errors import (
     BUDGET_EXCEEDED,
     INCONCLUSIVE,
@@ -31,6 +34,7 @@ from edgekit.errors import (
     UsageError,
 )
 from edgekit.outputs import refuse_existing
+from edgekit.report.units import plural
 from edgekit.runtime.bench import Bench
 
 EXAMPLE = """\
@@ -186,6 +190,24 @@ def _drift(
     return replace(drift, failed=(*failed, *drift.failed))
 
 
+def _slices(candidate: Candidate) -> list[str]:
+    """A line for each slice, with the interval of its drop; classes are in the report."""
+    groups = dict.fromkeys(f.group for f in candidate.figures if "=" in f.group)
+    lines = []
+    for group in groups:
+        if group.startswith(f"{CLASS}="):
+            continue
+        own = [f for f in candidate.figures if f.group == group]
+        said = [
+            f"{name_of(f.name)} {value_of(round(f.value, 6), f.unit)}"
+            + (f" ({range_of(f.ci95, f.unit)})" if f.ci95 and f.unit == "difference" else "")
+            for f in own
+            if f.value is not None
+        ]
+        lines.append(f"{group}: {', '.join(said)}; {plural(own[0].count or 0, 'sample')}")
+    return lines
+
+
 def _budget(args: argparse.Namespace) -> DriftBudget:
     """What the options and the TOML file say; of a limit that both name, the option counts."""
     stored = read_budget(args.budget) if args.budget else BudgetTable()
@@ -203,7 +225,9 @@ def _limit(text: str) -> Limit:
     try:
         return Limit.parse(text)
     except UsageError as error:
-        raise argparse.ArgumentTypeError(str(error).removeprefix("limit: ")) from None
+        raise argparse.ArgumentTypeError(
+            str(error).removeprefix("limit: ").removesuffix(".")
+        ) from None
 
 
 def _bench(path: str | None) -> Bench | None:
@@ -255,6 +279,7 @@ def _lines(drift: Drift) -> list[str]:
         ]
         lines.append(f"{name}: {candidate.verdict}; {', '.join(figures)}")
         lines += [f"  {line}" for line in figure_lines(candidate.figures, _SHOWN)]
+        lines += [f"  {line}" for line in _slices(candidate)]
         lines += [f"  {reason}" for reason in candidate.reasons]
         lines += [f"  warning: {warning}" for warning in candidate.warnings]
     lines += [f"{row.path}: failed; {row.reason}" for row in drift.failed]

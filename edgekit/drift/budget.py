@@ -10,6 +10,7 @@ from typing import Any
 from edgekit.document.record import LATER, Fraction, Record
 from edgekit.drift.candidate import Candidate
 from edgekit.drift.columns import CLASS
+from edgekit.drift.figure import MEASURED_BY_BENCH
 from edgekit.drift.golden import Golden
 from edgekit.drift.limit import Limit
 from edgekit.drift.tasks.kinds import ANOMALY, CLASSIFICATION, REGRESSION
@@ -128,9 +129,15 @@ class DriftBudget(Record):
                 groups = sorted({f.group for f in figures if f.name == limit.figure and f.group})
                 known = sorted({f.name for f in figures})
                 _require(limit.figure, bool(groups), bool(groups))
+                if limit.figure not in known and limit.figure in MEASURED_BY_BENCH:
+                    raise UsageError(
+                        f"limit of {limit.figure!r}: no benchmark of this file was given. Time it with "
+                        "'edgekit bench --json bench.json', and give that file: --bench."
+                    )
                 raise UsageError(
-                    f"limit of {limit.words}: no such figure was measured. Measured are "
-                    + (f"it for {', '.join(groups)}." if groups else f"{', '.join(known)}.")
+                    f"limit of {limit.words}: not measured "
+                    + (f"there, only for {', '.join(groups)}." if groups else "of this file.")
+                    + ("" if groups else f" Measured are {', '.join(known)}.")
                 )
             found = [judge(limit, figure) for figure in concerned]
             gravest = worst([each.verdict for each in found])

@@ -56,6 +56,8 @@ KINDS = {
 }
 """Every figure by its name; a kind of task adds its own here."""
 
+MEASURED_BY_BENCH = ("p50_ms", "p99_ms", "peak_rss_bytes")
+
 
 @dataclass(frozen=True)
 class Figure(Record):

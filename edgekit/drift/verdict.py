@@ -54,7 +54,7 @@ def judge(limit: Limit, figure: Figure) -> Finding:
     if not any(holds):
         return Finding(FAIL, f"{shown} and its whole 95 % interval, {ends}, are {side} {allowed}.")
     count = (
-        f"{figure.count} samples cannot settle it" if figure.count else "The samples are too few"
+        f"{figure.count:,} samples cannot settle it" if figure.count else "The samples are too few"
     )
     text = f"{shown}: {count}, as its 95 % interval, {ends}, contains {allowed}."
     needed = samples_to_settle(limit, figure)

@@ -154,7 +154,7 @@ def test_what_was_not_measured_cannot_be_judged() -> None:
         DriftBudget(max_accuracy_drop=0.01).judge(candidate(drop=None, interval=None))
     with pytest.raises(UsageError, match="no output of the golden has classes"):
         DriftBudget(min_agreement=0.9).judge(candidate(agreement=None))
-    with pytest.raises(UsageError, match="no such figure was measured"):
+    with pytest.raises(UsageError, match="no benchmark of this file was given"):
         DriftBudget(limits=(Limit("p50_ms", at_most=3),)).judge(candidate())
     assert DriftBudget(min_sqnr_db=3).judge(candidate(sqnr_db=(10.0, None)))[0] == "fail"
 
@@ -172,7 +172,7 @@ def test_a_limit_on_one_class_or_on_every_class() -> None:
     every = DriftBudget(limits=(Limit("accuracy_drop", at_most=0.025, group="class=*"),))
     verdict, (reason,) = every.judge(candidate())
     assert (verdict, "(class 0)" in reason) == ("inconclusive", True)
-    with pytest.raises(UsageError, match=r"it for class=0, class=3"):
+    with pytest.raises(UsageError, match=r"only for class=0, class=3"):
         DriftBudget(limits=(Limit("accuracy_drop", at_most=0.02, group="class=7"),)).judge(
             candidate()
         )
