@@ -46,7 +46,8 @@ _DOCUMENTS = ("training.json", "drift.json", "bench.json", MANIFEST_NAME)
 def digits() -> Splits:
     """scikit-learn's digits: 8x8 grey images with values 0 to 16, as (samples, 8, 8, 1).
 
-    Split 60 : 20 : 20, stratified, with a fixed seed.
+    Split 50 : 10 : 40, stratified, with a fixed seed: a verdict on one point of accuracy takes 368 samples
+    even where no answer changes.
 
     Raises:
         MissingDependencyError: scikit-learn is not installed.
@@ -55,7 +56,7 @@ def digits() -> Splits:
     bunch = datasets.load_digits()
     images = bunch.images[..., None].astype(np.float32)
     samples = Samples({"image": images}, bunch.target.astype(np.int64))
-    return Splits(*samples.split([0.6, 0.2, 0.2], seed=0))
+    return Splits(*samples.split([0.5, 0.1, 0.4], seed=0))
 
 
 def run_demo(

@@ -26,12 +26,14 @@ def test_scripts_are_at_most_a_screenful(name):
 def test_a_pipeline_gets_files_and_a_verdict_then_a_board_checks_them(digits_model, tmp_path):
     from edgekit.pipeline.demo import digits
 
-    model, samples, out = tmp_path / "kws.keras", tmp_path / "s.npz", tmp_path / "out"
+    model, out = tmp_path / "kws.keras", tmp_path / "out"
+    calibration, samples = tmp_path / "c.npz", tmp_path / "s.npz"
     shutil.copy(digits_model, model)
+    digits().train.save(calibration)
     digits().test.save(samples)
     export = script("export_model").run
-    assert export(str(model), str(samples), str(out), "0.05") == 0
-    assert export(str(model), str(samples), str(out), "nonsense") == 2
+    assert export(str(model), str(calibration), str(samples), str(out), "0.05") == 0
+    assert export(str(model), str(calibration), str(samples), str(out), "nonsense") == 2
     made = {path.name for path in out.iterdir()}
     assert {"kws.int8.tflite", "manifest.json", "golden.npz", "drift.json", "drift.xml"} <= made
     board = script("bench_device").run
