@@ -195,7 +195,7 @@ def _slices(candidate: Candidate) -> list[str]:
     groups = dict.fromkeys(f.group for f in candidate.figures if "=" in f.group)
     lines = []
     for group in groups:
-        if group.startswith(f"{CLASS}="):
+        if group.startswith((f"{CLASS}=", "target=")):
             continue
         own = [f for f in candidate.figures if f.group == group]
         said = [
