@@ -22,6 +22,7 @@ PUBLIC = [
     "HostState",
     "Inspection",
     "Latency",
+    "Limit",
     "Manifest",
     "QuantParams",
     "Recipe",
