@@ -16,9 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from edgekit import document
-from edgekit.errors import ArtifactError, RecipeError, TensorError, UsageError, nearest
+from edgekit.errors import (
+    ArtifactError,
+    DocumentError,
+    RecipeError,
+    TensorError,
+    UsageError,
+    nearest,
+)
 from edgekit.formats import tflite_schema as schema
 from edgekit.formats.flatbuffer import Bytes, Table
+from edgekit.formats.seen import Seen
 from edgekit.formats.tflite_file import buffer_place
 from edgekit.preprocess import Preprocessing
 from edgekit.tensor import ANY_INPUT
@@ -45,6 +53,7 @@ class Metadata:
         source_sha256: of the model that the file was made of.
         golden_sha256: of the golden file that holds that model's answers.
         recipe: how the file was made, as the manifest has it; JSON values only.
+        seen: the samples that the model was trained with and the file was made with, in few numbers.
 
     Raises:
         UsageError: a value that cannot be one.
@@ -55,6 +64,7 @@ class Metadata:
     source_sha256: str | None = None
     golden_sha256: str | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    seen: tuple[Seen, ...] = ()
 
     def __post_init__(self) -> None:
         for i, name in enumerate(self.class_names):
@@ -83,8 +93,13 @@ class Metadata:
         """With pre-processing by the model's own input names, as `by_input` finds them."""
         return replace(self, preprocessing=by_input(self.preprocessing, names))
 
+    def unscored(self) -> Metadata:
+        """Of a model whose weights were changed since: without the accuracy that was measured before."""
+        seen = (replace(each, accuracy=None, accuracy_count=None) for each in self.seen)
+        return replace(self, seen=tuple(seen))
+
     def to_json(self) -> dict[str, Any]:
-        return {
+        content = {
             "schema": SCHEMA,
             "class_names": list(self.class_names),
             "preprocessing": {name: p.to_json() for name, p in self.preprocessing.items()},
@@ -92,6 +107,8 @@ class Metadata:
             "golden_sha256": self.golden_sha256,
             "recipe": dict(self.recipe),
         }
+        # Earlier versions refuse a key that they do not know.
+        return {**content, "seen": [each.to_json() for each in self.seen]} if self.seen else content
 
     @classmethod
     def from_json(cls, value: Any) -> Metadata:
@@ -108,7 +125,7 @@ class Metadata:
                 f"metadata: received schema {value.get('schema')!r:.80}, expected {SCHEMA!r}. "
                 "Another version of edgekit made the file: install that, or export again."
             )
-        known = cls().to_json()
+        known: dict[str, Any] = {**cls().to_json(), "seen": []}
         for key in value:
             if key not in known:
                 raise ArtifactError(
@@ -130,8 +147,9 @@ class Metadata:
                 source_sha256=value.get("source_sha256"),
                 golden_sha256=value.get("golden_sha256"),
                 recipe=value.get("recipe", {}),
+                seen=tuple(map(Seen.from_json, value.get("seen", ()))),
             )
-        except (RecipeError, UsageError) as error:
+        except (DocumentError, RecipeError, UsageError) as error:
             raise ArtifactError(f"metadata: {error}") from error
 
     def to_bytes(self) -> bytes:
