@@ -23,6 +23,7 @@ from edgekit.convert.scheme_name import INTEGER_SCHEMES
 from edgekit.errors import UsageError
 from edgekit.files import existing, sha256_of
 from edgekit.formats.metadata import Metadata
+from edgekit.formats.seen import CALIBRATION, FINE_TUNING
 from edgekit.models import load
 from edgekit.models.imports import import_files
 from edgekit.models.shapes import shaped
@@ -31,6 +32,7 @@ from edgekit.optimize.chain import Optimized, optimize
 from edgekit.optimize.shelf import Shelf
 from edgekit.samples import Samples
 from edgekit.samples.prepare import prepared
+from edgekit.samples.profile import seen_of
 
 # The packages that decide about a file.
 _MAKERS = (
@@ -150,6 +152,8 @@ class Job:
         tailored = shaped(optimized.source, order.recipe.shape)
         reference = Reference(tailored, samples)
         remarks = implausible(reference) if calibrated else ()
+        calibrating = None if samples is None else seen_of(samples, CALIBRATION)
+        tuning = seen_of(data, FINE_TUNING) if data is not None and order.optimized else None
         if calibrated and not order.recipe.qat:
             samples, remark = enough(tailored, samples, tell)
             remarks = (*remarks, *remark)
@@ -161,7 +165,9 @@ class Job:
                     made = replace(made, warnings=(*made.warnings, *remarks))
                 notes = self._notes(file, optimized)
                 notes |= {} if isinstance(made, str) else made.notes
-                known = replace(about, recipe=notes)
+                served = calibrating if file.scheme in FITTED else None, tuning
+                seen = (*about.seen, *(each for each in served if each is not None))
+                known = replace(about, recipe=notes, seen=seen)
                 yield (
                     file,
                     finished(
@@ -204,6 +210,7 @@ class Job:
             preprocessing=recipe.preprocessing or source.metadata.preprocessing,
             source_sha256=self.order.origin.sha256,
             golden_sha256=self.golden_sha256,
+            seen=source.metadata.seen,
         ).for_inputs([spec.name for spec in source.inputs])
 
 

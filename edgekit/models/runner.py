@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from edgekit.models.imports import import_files
 from edgekit.models.kernels import missing_kernel, said
 from edgekit.models.loading import load, load_saved_model
 from edgekit.models.metadata import read
+from edgekit.models.normalisation import first_statistics
 from edgekit.models.objects import ModelObject, from_object
 from edgekit.models.source import from_saved_model
 from edgekit.runtime.runner import Backend, Runner
@@ -83,6 +85,9 @@ class KerasRunner(Runner):
 
     def _read_metadata(self) -> Metadata | None:
         return self._source.metadata if self._loaded is None else read(self.artifact.path)
+
+    def normalisation(self, inputs: Mapping[str, NDArray[Any]]) -> tuple[str, float, float] | None:
+        return first_statistics(self._source, inputs)
 
     def _keeps_state(self) -> bool:
         return bool(self._source.states)

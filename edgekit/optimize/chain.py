@@ -79,7 +79,7 @@ def optimize(
                 break
         shelf.refuse([names[: i + 1] for i in range(done, len(asked))])
     for i in range(done, len(asked)):
-        step, known = asked[i], source.metadata
+        step, known = asked[i], source.metadata.unscored()
         source, reached = step.run(source, data, teacher, tell)
         source = replace(source, metadata=known)
         entry = {**report.get(step.table, {}), **step.asked, **reached}

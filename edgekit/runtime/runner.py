@@ -341,6 +341,19 @@ class Runner(ABC):
 
         return classify(self, x, top)
 
+    def normalisation(self, inputs: Arrays) -> tuple[str, float, float] | None:  # noqa: ARG002
+        """How samples compare with the statistics that the model's first layer with some learned.
+
+        Args:
+            inputs: prepared samples by input name.
+
+        Returns:
+            The layer's name, how many times larger the values are that reach it, and how far their
+            mean is off, in standard deviations. None where no layer has any: they are folded into
+            weights in the files that are made of a model.
+        """
+        return None
+
     @contextmanager
     def _carried(self) -> Iterator[None]:
         """Inferences in it go on where the last one ended, whatever the file."""

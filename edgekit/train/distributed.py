@@ -173,7 +173,7 @@ def _train(
     if not cluster.is_chief:
         return None
     scores = [scores_of(planned.trainee, feed, planned.targets) for feed in planned.feeds[1:]]
-    save(planned.model, output, metadata=planned.metadata, overwrite=True)
+    save(planned.model, output, metadata=planned.described(scores), overwrite=True)
     return result(output, recipe, planned, state, scores, seconds)
 
 

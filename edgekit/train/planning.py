@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ import numpy as np
 
 from edgekit.errors import ArtifactError, SamplesError, TensorError, TrainingError, require
 from edgekit.formats.metadata import Metadata
+from edgekit.formats.seen import TRAINING
 from edgekit.models.architectures import Task, adopt, build
 from edgekit.models.source import SourceModel, from_keras
 from edgekit.recipe import Recipe
 from edgekit.samples import Samples
 from edgekit.samples.prepare import learned, prepared
+from edgekit.samples.profile import seen_of
 from edgekit.train import compiling
 from edgekit.train.augmentation import check_fit, make, varied
 from edgekit.train.class_weighting import weights_of
@@ -32,7 +35,8 @@ class Plan:
 
     Attributes:
         model: Keras 3, never compiled: what will be saved.
-        metadata: what is stored with it: class names, and pre-processing as far as it was fitted.
+        metadata: what is stored with it: class names, pre-processing as far as it was fitted, and what
+            the training samples look like.
         trainee: compiled; shares its weights with `model` unless it computes in 16 bits.
         feeds: of the training samples, the validation samples and, where there are any, the test
             samples.
@@ -47,6 +51,21 @@ class Plan:
     feeds: tuple[Feed, ...]
     vary: Vary | None
     steps: int
+
+    def described(self, scores: Sequence[Mapping[str, float]]) -> Metadata:
+        """What is stored with the trained model: `metadata`, and the accuracy that was measured last.
+
+        Args:
+            scores: of the saved model, for each of `feeds` but the first.
+        """
+        feed, last = self.feeds[len(scores)], scores[-1]
+        if (accuracy := last.get("accuracy")) is None or not 0 <= accuracy <= 1:
+            return self.metadata
+        seen = (
+            replace(each, accuracy=accuracy, accuracy_count=feed.count)
+            for each in self.metadata.seen
+        )
+        return replace(self.metadata, seen=tuple(seen))
 
 
 def check_recipe(recipe: Recipe) -> None:
@@ -104,7 +123,10 @@ def plan(
     trainee = compiled(keras, _trainee(keras, model, settings.precision), recipe, targets, feeds[0])
     return Plan(
         model=model,
-        metadata=metadata.for_inputs([spec.name for spec in source.inputs]),
+        metadata=replace(
+            metadata.for_inputs([spec.name for spec in source.inputs]),
+            seen=(seen_of(parts[0], TRAINING),),
+        ),
         trainee=trainee,
         targets=targets,
         feeds=tuple(feeds),

@@ -11,6 +11,7 @@ from typing import Any
 
 from edgekit.document.training import Training
 from edgekit.errors import TrainingError, check_progress, check_type, require
+from edgekit.formats.metadata import Metadata
 from edgekit.models.kernels import missing_kernel
 from edgekit.models.saving import check_path, check_saving, refuse_saving, save
 from edgekit.outputs import apart
@@ -113,7 +114,7 @@ def train(
         seconds = before + perf_counter() - start
         model = scorer(planned, recipe)
         scores = [scores_of(model, feed, planned.targets) for feed in planned.feeds[1:]]
-        _save(planned, checkpoint)
+        _save(planned, checkpoint, planned.described(scores))
     finally:
         if not checkpoint.exists():
             checkpoint.remove()
@@ -183,11 +184,11 @@ def scores_of(model: Any, feed: Feed, targets: Targets) -> dict[str, float]:
     return scores
 
 
-def _save(planned: Plan, checkpoint: Checkpoint) -> None:
+def _save(planned: Plan, checkpoint: Checkpoint, metadata: Metadata) -> None:
     path = checkpoint.folder / f"model{checkpoint.output.suffix}"
     try:
         with apart():
-            save(planned.model, path, metadata=planned.metadata, overwrite=True)
+            save(planned.model, path, metadata=metadata, overwrite=True)
         checkpoint.publish(path)
     except OSError as error:
         raise checkpoint.unwritable("the model", error) from error
