@@ -16,6 +16,8 @@ from edgekit.cli.arguments import (
 )
 from edgekit.cli.console import Console
 from edgekit.drift.golden import Golden
+from edgekit.drift.setup.finding import WARNING
+from edgekit.drift.setup.judged import check_reference, score_of
 from edgekit.drift.tasks.kinds import UNLABELLED
 from edgekit.errors import UsageError
 from edgekit.outputs import refuse_existing
@@ -55,8 +57,13 @@ def run(args: argparse.Namespace, console: Console) -> int:
         runner = loaded.with_signature(args.signature) if args.signature else loaded
         golden = Golden.of(runner, samples, args.columns)
     golden.save(args.out, overwrite=args.overwrite)
+    score = score_of(golden)
     told = f"; columns {', '.join(golden.columns)}" if golden.columns else ""
-    console.tell(f"{args.out}: {len(samples)} samples, {golden.task}{told}")
+    about = f"{golden.task}{score and f'; {score}'}{told}"
+    console.tell(f"{args.out}: {len(samples)} samples, {about}")
+    for finding in check_reference(golden):
+        word = "warning" if finding.severity == WARNING else "set-up"
+        console.tell(f"{word}: {finding.sentence}")
     if golden.task == UNLABELLED and samples.labels is not None:
         console.tell(
             f"warning: the labels ({samples.labels.dtype}, {list(samples.labels.shape)}) are not used: "

@@ -18,6 +18,9 @@ from edgekit.drift.file_figures import file_figures
 from edgekit.drift.golden import Golden, as_golden
 from edgekit.drift.matching import outputs_for, samples_for
 from edgekit.drift.reference import ComparedReference
+from edgekit.drift.setup.asked import Asked
+from edgekit.drift.setup.check import check_setup
+from edgekit.drift.setup.verdict import with_setup
 from edgekit.drift.task import measure_task, reference_accuracy
 from edgekit.drift.tasks.figures import task_figures
 from edgekit.errors import (
@@ -43,13 +46,15 @@ def compare(
     names: Mapping[str, str] | None = None,
     bench: Bench | None = None,
     slices: Iterable[str] = (),
+    allow_setup: bool = False,
 ) -> Drift:
     """Ask each model the golden's samples and measure how its answers differ.
 
     Inputs and outputs are matched by name; a single output is matched whatever it is called, and
     inputs of other names where their shapes leave one way.
     A candidate whose answers are not all finite fails, budget or none. One that cannot be judged is
-    listed with its reason if others can.
+    listed with its reason if others can. A reference or a file that proves nothing, such as one that
+    answers no better than guessing, fails whatever the budget (`edgekit.drift.setup`).
 
     Args:
         golden: what the original model answers, or the path of such a file.
@@ -61,6 +66,7 @@ def compare(
         names: the models' own name for an input or output of the original's.
         slices: columns of the golden; the task's figures are given for each of their values too, as they
             are for those that a limit names.
+        allow_setup: let such a set-up be; it is warned of.
 
     Raises:
         UsageError: an argument is none of these, there is no model, or a limit cannot be judged with
@@ -78,14 +84,16 @@ def compare(
     given = several(models)
     if not given:
         raise UsageError("compare: received no model, expected at least one.")
-    candidates, failed, first = [], [], None
+    candidates, asked, failed, first = [], [], [], None
     shown = told_apart([_file(model) for model in given])
     for number, model in enumerate(given, start=1):
         if progress is not None:
             progress(f"comparing {number}/{len(given)}: {shown[number - 1]}")
         try:
             with opened(model) as runner:
-                candidates.append(_candidate(golden, runner, budget, names or {}, bench, groups))
+                candidate, own = _candidate(golden, runner, budget, names or {}, bench, groups)
+                candidates.append(candidate)
+                asked.append(own)
         except UsageError:
             raise
         except EdgekitError as error:
@@ -99,7 +107,9 @@ def compare(
         samples=len(golden.samples),
         golden_sha256=golden.sha256,
     )
-    return Drift(reference, budget, tuple(candidates), tuple(failed))
+    setup = check_setup(golden, asked)
+    judged = tuple(with_setup(candidate, setup, allow=allow_setup) for candidate in candidates)
+    return Drift(reference, budget, judged, tuple(failed), setup)
 
 
 def _file(model: RunnerLike) -> str:
@@ -117,8 +127,8 @@ def _candidate(
     renamed: Mapping[str, str],
     bench: Bench | None,
     slices: Mapping[str, NDArray[np.bool_]],
-) -> Candidate:
-    warnings = _check_origin(golden, runner)
+) -> tuple[Candidate, Asked]:
+    _check_golden(golden, runner)
     names = outputs_for(golden, runner, renamed)
     samples = samples_for(golden, runner, renamed)
     raw = runner.infer_batch(samples.inputs)
@@ -148,7 +158,6 @@ def _candidate(
             for name, answer in answers.items()
         ),
         task=measure_task(golden, task_answer),
-        warnings=warnings,
     )
     figures = [f for output in candidate.outputs for f in output.figures(len(golden.samples))]
     figures += [
@@ -156,13 +165,15 @@ def _candidate(
         *file_figures(runner.artifact, budget, bench),
     ]
     candidate = replace(candidate, figures=tuple(figures))
+    finite = {name: answer for name, answer in answers.items() if name not in unmeasured}
+    asked = Asked.of(golden, candidate.artifact.file, runner, finite)
     died, noted = _dead(candidate, golden, budget)
     candidate = replace(candidate, warnings=(*candidate.warnings, *noted))
     if broken or died:
         said = (*(text for _, text in broken), *died)
-        return replace(candidate, verdict="fail", reasons=said)
+        return replace(candidate, verdict="fail", reasons=said), asked
     verdict, reasons = budget.judge(candidate)
-    return replace(candidate, verdict=verdict, reasons=tuple(reasons))
+    return replace(candidate, verdict=verdict, reasons=tuple(reasons)), asked
 
 
 def _dead(candidate: Candidate, golden: Golden, budget: DriftBudget) -> tuple[list[str], list[str]]:
@@ -186,22 +197,12 @@ def _dead(candidate: Candidate, golden: Golden, budget: DriftBudget) -> tuple[li
     return died, noted
 
 
-def _check_origin(golden: Golden, runner: Runner) -> tuple[str, ...]:
-    """Hold what the file says of its origin against the golden; gives what to warn of.
-
-    Another golden of the file's own ends it: the proof that was meant is another. Another model may be
-    compared on purpose, such as one that was trained further.
-    """
-    known, reference = runner.metadata, golden.reference
+def _check_golden(golden: Golden, runner: Runner) -> None:
+    """Refuse another golden than the file names as its own: the proof that was meant is another."""
+    known = runner.metadata
     if golden.sha256 and known.golden_sha256 not in (None, golden.sha256):
         raise DocumentError(
             f"{runner.artifact.name}: was exported for the golden file with sha256 "
             f"{known.golden_sha256}, received one with {golden.sha256}. Give that golden file, or "
             "export for this one (--golden) or for none."
         )
-    if known.source_sha256 in (None, reference.sha256):
-        return ()
-    return (
-        f"was made of a model with sha256 {known.source_sha256}, and the golden file holds the "
-        f"answers of another, {reference.path} with {reference.sha256}",
-    )

@@ -9,6 +9,7 @@ from edgekit.document.record import LATER, Document, Record, Text
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.candidate import Candidate
 from edgekit.drift.reference import ComparedReference
+from edgekit.drift.setup.finding import Setup
 from edgekit.drift.verdict import Verdict, worst
 
 
@@ -32,6 +33,8 @@ class Drift(Document):
     Attributes:
         budget: what the verdicts rest on.
         failed: files that could not be judged, while others could.
+        setup: what was found about the reference, its samples, and what each file has to do with them;
+            None in documents of earlier versions.
     """
 
     kind: ClassVar[str] = "drift"
@@ -41,6 +44,7 @@ class Drift(Document):
     budget: DriftBudget
     candidates: Annotated[tuple[Candidate, ...], ("minItems", 1)]
     failed: tuple[Failure, ...] = field(default=(), metadata=LATER)
+    setup: Setup | None = field(default=None, metadata=LATER)
 
     @property
     def verdict(self) -> Verdict:

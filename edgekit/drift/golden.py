@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.document import plain
-from edgekit.document.record import Document
+from edgekit.document.record import LATER, Document
 from edgekit.drift.answers import Answers, ask
 from edgekit.drift.columns import Columns, as_columns, check_columns
 from edgekit.drift.reference import Reference
+from edgekit.drift.setup.reference import ReferenceSetup, observe, samples_sha256
 from edgekit.errors import DocumentError, SamplesError, TensorError, check_type
 from edgekit.files import atomic, existing, sha256_of
 from edgekit.outputs import refuse_existing
@@ -45,6 +46,7 @@ class _Meta(Document):
     reference: Reference
     task: str
     task_output: str | None
+    setup: ReferenceSetup | None = field(default=None, metadata=LATER)
 
 
 # All that numpy, zipfile and the decompressors raise on a file that was cut, altered or forged:
@@ -75,11 +77,14 @@ class Golden(Answers):
         sha256: of the file this was loaded from; None if it was not.
         columns: what else is known of each sample, by name: text of shape (samples,). Files are judged on
             slices of them too.
+        setup: what was found out about the samples with the original model; None in files of earlier
+            versions.
     """
 
     reference: Reference
     sha256: str | None = None
     columns: Columns = field(default_factory=dict)
+    setup: ReferenceSetup | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -124,7 +129,9 @@ class Golden(Answers):
         reference = Reference(
             artifact.name, artifact.sha256, artifact.format, artifact.size_bytes, runner.backend
         )
-        return cls(answers.samples, answers.outputs, answers.task, answers.task_output, reference)
+        asked = answers.samples, answers.outputs
+        found = observe(runner, samples, *asked, answers.task_output)
+        return cls(*asked, answers.task, answers.task_output, reference, setup=found)
 
     def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> Golden:
         """Write an ``.npz``; the same golden gives the same bytes.
@@ -139,7 +146,7 @@ class Golden(Answers):
             OutputExistsError: `path` exists and `overwrite` is false.
         """
         refuse_existing([path], overwrite)
-        meta = _Meta(self.reference, self.task, self.task_output)
+        meta = _Meta(self.reference, self.task, self.task_output, self.setup)
         text = json.dumps(plain(meta.to_json()), ensure_ascii=False)
         arrays = {_META: np.frombuffer(text.encode("utf-8"), np.uint8)}
         arrays.update({_INPUT + name: x for name, x in self.samples.inputs.items()})
@@ -177,7 +184,7 @@ class Golden(Answers):
         try:
             samples = Samples(_named(arrays, _INPUT), arrays.get(_LABELS))
             outputs = _named(arrays, _OUTPUT)
-            return cls(
+            golden = cls(
                 samples,
                 outputs,
                 meta.task,
@@ -185,9 +192,16 @@ class Golden(Answers):
                 meta.reference,
                 sha256_of(path),
                 _named(arrays, _COLUMN),
+                meta.setup,
             )
         except (SamplesError, TensorError) as error:
             raise DocumentError(f"{path}: {error}") from error
+        if meta.setup is not None and meta.setup.samples_sha256 != samples_sha256(samples):
+            raise DocumentError(
+                f"{path}: its inputs or labels were changed since 'edgekit golden' made it, so that the "
+                "original's answers in it belong to others. Make it anew with: edgekit golden"
+            )
+        return golden
 
 
 def as_golden(given: Golden | str | os.PathLike[str]) -> Golden:

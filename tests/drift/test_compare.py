@@ -311,7 +311,7 @@ def test_a_file_of_another_model_is_warned_of(
     vars(runner)["metadata"] = Metadata(source_sha256="ab" * 32)
     (row,) = validate(compare(golden, runner).to_json())["candidates"]
     assert len(row["warnings"]) == 1
-    assert f"was made of a model with sha256 {'ab' * 32}" in row["warnings"][0]
+    assert "It was made of a model with sha256 abababababab…" in row["warnings"][0]
     vars(runner)["metadata"] = Metadata(source_sha256=golden.reference.sha256)
     assert compare(golden, runner).candidates[0].warnings == ()
 

@@ -1,0 +1,183 @@
+"""Probes: does one of the usual slips, taken back, make the reference clearly better?
+
+The slip is chosen on one half of up to 400 samples and tested on the other, so that the best of many
+is no better by choice alone. Both tests are exact (McNemar's, and for errors the sign test).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.document.record import Positive, Record, Text
+from edgekit.drift.setup.chances import at_least
+from edgekit.drift.setup.goodness import Goodness
+from edgekit.drift.setup.slips import SLIPS, Slip, input_slips, label_slips
+from edgekit.errors import EdgekitError
+
+Arrays = dict[str, NDArray[Any]]
+
+# Samples at most, and at least: with fewer no slip can be told from luck.
+MOST, LEAST = 400, 14
+# How likely luck alone may make a slip better, on the half that chose it and on the other.
+_CHOICE, _TEST = 0.01, 0.001
+# What counts as clearly better: points of a share, or a part of an error.
+_POINTS, _PART = 0.03, 0.1
+# Inputs of a model that slips are tried on, one at a time.
+_INPUTS = 3
+
+
+@dataclass(frozen=True)
+class Probed(Record):
+    """What came of trying the usual slips on the reference.
+
+    Attributes:
+        tried: how many.
+        count: samples of the half that tested.
+        figure: what was measured: a share that is right, or an error.
+        as_given: on the samples as they are; of `count`.
+        slip: the name of the one that makes the reference clearly better; None if none does.
+        input: of the model, that the slip is one of; None of labels.
+        taken_back: `figure` with the slip taken back; None without one.
+    """
+
+    tried: int
+    count: Positive
+    figure: Text
+    as_given: float
+    slip: Annotated[str, ("enum", tuple(SLIPS))] | None = None
+    input: str | None = None
+    taken_back: float | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """Samples, and a model to ask.
+
+    Attributes:
+        inputs: by name, (samples, ...), at most `MOST` samples.
+        labels: of the samples.
+        answers: the model's to `inputs`, of the task's output.
+        ask: from inputs to such answers.
+        goodness: how well answers fit labels.
+        class_names: of the model's classes.
+        others: samples of an input that were prepared in another way: the slip, the input's name, and
+            as many samples.
+    """
+
+    inputs: Arrays
+    labels: NDArray[Any]
+    answers: NDArray[Any]
+    ask: Callable[[Arrays], NDArray[Any]]
+    goodness: Goodness
+    class_names: tuple[str, ...] = ()
+    others: tuple[tuple[Slip, str, NDArray[Any]], ...] = ()
+
+
+# What a slip is called, which input it is of, and how well each of some samples is answered with it.
+_Trial = tuple[Slip, str | None, Callable[[NDArray[np.intp]], NDArray[np.float64]]]
+
+
+def probe(case: Case, seed: int = 0) -> Probed | None:
+    """Try the usual slips; None where there are too few samples to tell anything.
+
+    The model is asked about half of the samples once for each slip of the inputs, and about the other
+    half at most once. It is not asked at all where too few answers are wrong for any slip to be better.
+    """
+    count = len(case.labels)
+    if count < LEAST:
+        return None
+    order = np.random.default_rng(seed).permutation(count)
+    choosing, testing = np.sort(order[: count // 2]), np.sort(order[count // 2 :])
+    given = case.goodness.of(case.answers, case.labels)
+    best: _Trial | None = None
+    most, tried = 0.0, 0
+    for trial in _trials(case) if _can_win(case, given[choosing]) else ():
+        tried += 1
+        gain = _attempt(trial, choosing, given)
+        if gain is None or gain.mean() <= most or not _better(gain, _CHOICE):
+            continue
+        best, most = trial, float(gain.mean())
+    share = case.goodness.share
+    figure, before = case.goodness.word, float(given[testing].mean())
+    nothing = Probed(tried, len(testing), figure, before if share else -before)
+    if best is None:
+        return nothing
+    gain = _attempt(best, testing, given)
+    enough = _POINTS if share else _PART * abs(before)
+    if gain is None or gain.mean() < enough or not _better(gain, _TEST):
+        return nothing
+    after = before + float(gain.mean())
+    return Probed(
+        tried,
+        len(testing),
+        figure,
+        before if share else -before,
+        best[0].name,
+        best[1],
+        after if share else -after,
+    )
+
+
+def _can_win(case: Case, given: NDArray[np.float64]) -> bool:
+    """Whether enough answers are wrong for luck to be out of the question if all became right."""
+    improvable = int(np.count_nonzero(given < 1)) if case.goodness.share else len(given)
+    return at_least(improvable, improvable) < _CHOICE
+
+
+def _better(gain: NDArray[np.float64], luck: float) -> bool:
+    wins, losses = int(np.count_nonzero(gain > 0)), int(np.count_nonzero(gain < 0))
+    return at_least(wins, wins + losses) < luck
+
+
+def _attempt(
+    trial: _Trial, picked: NDArray[np.intp], given: NDArray[np.float64]
+) -> NDArray[np.float64] | None:
+    """What each sample gains; None where the model cannot take the samples so."""
+    try:
+        gain = trial[2](picked) - given[picked]
+    except EdgekitError:
+        return None
+    return gain if np.isfinite(gain).all() else None
+
+
+def _trials(case: Case) -> Iterator[_Trial]:
+    goodness = case.goodness
+    for name, x in list(case.inputs.items())[:_INPUTS]:
+        for slip, change in input_slips(x):
+
+            def asked(
+                picked: NDArray[np.intp],
+                name: str = name,
+                change: Callable[[NDArray[Any]], NDArray[Any]] = change,
+            ) -> NDArray[np.float64]:
+                inputs = {each: values[picked] for each, values in case.inputs.items()}
+                inputs[name] = np.ascontiguousarray(change(inputs[name]))
+                return goodness.of(case.ask(inputs), case.labels[picked])
+
+            yield slip, name, asked
+    for slip, name, values in case.others:
+
+        def prepared(
+            picked: NDArray[np.intp], name: str = name, values: NDArray[Any] = values
+        ) -> NDArray[np.float64]:
+            inputs = {each: x[picked] for each, x in case.inputs.items()}
+            return goodness.of(case.ask({**inputs, name: values[picked]}), case.labels[picked])
+
+        yield slip, name, prepared
+    classes = goodness.classes
+    # Masks may mark what is to be passed over by a number beyond the classes.
+    if classes is None or case.labels.min() < 0 or case.labels.max() >= classes:
+        return
+    for slip, place in label_slips(classes, case.class_names):
+
+        def relabelled(
+            picked: NDArray[np.intp], place: NDArray[np.int64] = place
+        ) -> NDArray[np.float64]:
+            return goodness.of(case.answers[picked], place[case.labels[picked]])
+
+        yield slip, None, relabelled

@@ -1,0 +1,168 @@
+"""ReferenceSetup: what is found out about the samples while the original model is at hand.
+
+A golden file keeps it, so that where it is compared later, no model and no TensorFlow is needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.artifact import Sha256
+from edgekit.document.record import NotNegative, Record, Text
+from edgekit.drift.setup.goodness import goodness_of
+from edgekit.drift.setup.probes import LEAST, MOST, Case, Probed, probe
+from edgekit.drift.setup.resizing import other_methods
+from edgekit.errors import EdgekitError
+from edgekit.formats.metadata import Metadata
+from edgekit.formats.seen import Seen
+from edgekit.runtime.runner import Runner
+from edgekit.samples import Samples
+from edgekit.samples.prepare import prepared
+
+
+@dataclass(frozen=True)
+class Normalised(Record):
+    """What reaches the first layer that learned statistics of its input, held against them.
+
+    Attributes:
+        layer: its name.
+        times: how many times larger than in training the values are, by their root mean square.
+        shift: how far their mean is off, in standard deviations that the layer learned; of the channels
+            the middle one.
+    """
+
+    layer: Text
+    times: NotNegative
+    shift: float
+
+
+@dataclass(frozen=True)
+class ReferenceSetup(Record):
+    """What was found out about the samples with the original model.
+
+    Attributes:
+        samples_sha256: of inputs and labels, as `hash_of_arrays` gives it.
+        preprocessing: how the model says that raw data is prepared, by input; done before it was asked.
+        seen: the samples that the model was trained with, as far as its file says.
+        normalised: None where no layer learned statistics of its input.
+        probed: what came of trying the usual slips; None without labels, or with too few samples.
+    """
+
+    samples_sha256: Sha256
+    preprocessing: dict[str, Any]
+    seen: tuple[Seen, ...] = ()
+    normalised: Normalised | None = None
+    probed: Probed | None = None
+
+
+def hash_of_arrays(arrays: Mapping[str, Any]) -> str:
+    """The SHA-256 of named arrays: names, dtypes, shapes and values, read some at a time."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        x = arrays[name]
+        head = json.dumps([name, np.dtype(x.dtype).str, list(x.shape)])
+        digest.update(f"{len(head)}:{head}".encode())
+        for start in range(0, len(x), 256):
+            part = np.asarray(x[start : start + 256])
+            digest.update(
+                repr(part.tolist()).encode("utf-8", "surrogatepass")
+                if part.dtype.kind == "O"
+                else np.ascontiguousarray(part).tobytes()
+            )
+    return digest.hexdigest()
+
+
+def samples_sha256(samples: Samples) -> str:
+    """Of inputs and labels."""
+    labels = {} if samples.labels is None else {"labels": samples.labels}
+    return hash_of_arrays({**{f"input/{n}": x for n, x in samples.inputs.items()}, **labels})
+
+
+def observe(
+    runner: Runner,
+    raw: Samples,
+    samples: Samples,
+    outputs: Mapping[str, NDArray[Any]],
+    task_output: str | None,
+) -> ReferenceSetup:
+    """Find out what only the original model can tell.
+
+    Args:
+        runner: the original model.
+        raw: the samples before their preparation.
+        samples: as the model took them, with the labels that the task has.
+        outputs: what it answered.
+        task_output: the output that the labels belong to; None for none.
+    """
+    known = runner.metadata
+    output = outputs.get(task_output) if task_output is not None else None
+    picked = samples.subset(MOST).read()
+    return ReferenceSetup(
+        samples_sha256=samples_sha256(samples),
+        preprocessing={name: steps.to_json() for name, steps in known.preprocessing.items()},
+        seen=known.seen,
+        normalised=_normalised(runner, picked),
+        probed=None
+        if output is None or task_output is None
+        else _probed(runner, raw, samples, output, task_output),
+    )
+
+
+def _normalised(runner: Runner, samples: Samples) -> Normalised | None:
+    found = runner.normalisation(samples.inputs)
+    return None if found is None else Normalised(*found)
+
+
+def _probed(
+    runner: Runner, raw: Samples, samples: Samples, output: NDArray[Any], name: str
+) -> Probed | None:
+    at = picked(len(samples))
+    labels = samples.labels
+    if labels is None or len(at) < LEAST:
+        return None
+    part, answers = samples[at].read(), output[at]
+    goodness = goodness_of(output, labels)
+    if goodness is None:
+        return None
+
+    def ask(inputs: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+        return runner.infer_batch(inputs)[name]
+
+    return probe(
+        Case(
+            dict(part.inputs),
+            labels[at],
+            answers,
+            ask,
+            goodness,
+            runner.metadata.class_names,
+            tuple(_resized(runner.metadata, raw[at], runner)),
+        )
+    )
+
+
+def _resized(metadata: Metadata, raw: Samples, runner: Runner) -> Sequence[Any]:
+    found = []
+    for name, slip, changed in other_methods(metadata):
+        try:
+            values = prepared(raw, changed, runner.inputs).inputs[name]
+            found.append((slip, name, np.asarray(values)))
+        except EdgekitError:
+            # What another method cannot take says nothing about the one that was used.
+            continue
+    return found
+
+
+def picked(count: int, most: int = MOST, seed: int = 0) -> NDArray[np.intp]:
+    """Which of `count` samples are looked at: up to `most`, drawn, in their own order."""
+    if count <= most:
+        return np.arange(count)
+    drawn: NDArray[np.intp] = np.random.default_rng(seed).choice(count, most, replace=False)
+    return np.sort(drawn)
