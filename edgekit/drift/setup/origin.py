@@ -140,11 +140,17 @@ def check_opposites(asked: Asked, reference: Mapping[str, NDArray[Any]]) -> Iter
     if count < LEAST:
         return
     for name, ref in reference.items():
-        mine, theirs = by_channel(asked.answers[name]), by_channel(ref)
-        along = _correlations(theirs, mine)
-        # As certain as there are samples: places of one sample follow one another.
+        answer, theirs = asked.answers[name], by_channel(ref)
+        along = _correlations(theirs, by_channel(answer))
+        # As certain as there are samples: places of one sample follow one another. Of many channels, more so.
         depth = np.arctanh(np.clip(along, -1 + 1e-12, 1 - 1e-12)) * math.sqrt(count - 3)
-        found = np.flatnonzero((along < _OPPOSITE) & (depth < -_CERTAIN))
+        certain = -math.sqrt(_CERTAIN**2 + 2 * math.log(theirs.shape[1]))
+        # A score that is near zero but for one sample has what noise did to that one: both halves have to tell.
+        halves = [
+            _correlations(by_channel(ref[at::2]), by_channel(answer[at::2])) < _OPPOSITE
+            for at in (0, 1)
+        ]
+        found = np.flatnonzero((along < _OPPOSITE) & (depth < certain) & halves[0] & halves[1])
         if not len(found):
             continue
         where = (
