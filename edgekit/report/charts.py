@@ -81,15 +81,19 @@ class HeatRow:
 class HeatTable:
     """Classes by files, those that lost most first; `left_out` classes lost less than those shown.
 
+    Classes that no file moved are not among the rows.
+
     Attributes:
         files: names of the files.
         labels: the same without what they all start with.
+        note: what is not shown, in words; may be empty.
     """
 
     files: tuple[str, ...]
     labels: tuple[str, ...]
     rows: tuple[HeatRow, ...]
     left_out: int
+    note: str
 
 
 @dataclass(frozen=True)
@@ -171,7 +175,7 @@ def whisker_chart(report: Report) -> WhiskerChart | None:
         zero=at(0),
         budget=None if budget is None else Tick(at(budget), units.points(budget)),
         ticks=tuple(
-            Tick(at(v / 100), f"{v:g}") for v in _round_steps(low * 100, (low + span) * 100)
+            Tick(at(v / 100), f"{v:g}") for v in round_steps(low * 100, (low + span) * 100)
         ),
     )
 
@@ -191,7 +195,10 @@ def heat_table(report: Report) -> HeatTable | None:
     worst = {name: max(row.values()) for name, row in drops.items()}
     every = [abs(drop) for row in drops.values() for drop in row.values()]
     full = max([*every, _FULL_COLOUR_DROP])
-    names = sorted(drops, key=lambda name: -worst[name])
+    moved = [name for name in drops if any(map(_seen, drops[name].values()))]
+    if not moved:
+        return None
+    names = sorted(moved, key=lambda name: -worst[name])
 
     def cell(drop: float | None) -> Cell:
         if drop is None:
@@ -200,6 +207,7 @@ def heat_table(report: Report) -> HeatTable | None:
         return Cell(units.hundredths(drop), level if drop >= 0 else -level)
 
     file_names = tuple(row.name for row in files)
+    left_out = max(0, len(names) - _MAX_CLASSES)
     return HeatTable(
         file_names,
         _without_common_stem(file_names),
@@ -207,8 +215,23 @@ def heat_table(report: Report) -> HeatTable | None:
             HeatRow(name, counts[name], tuple(cell(drops[name].get(f.sha256)) for f in files))
             for name in names[:_MAX_CLASSES]
         ),
-        left_out=max(0, len(names) - _MAX_CLASSES),
+        left_out,
+        note=_not_shown(left_out, len(drops) - len(moved)),
     )
+
+
+def _seen(drop: float) -> bool:
+    """Whether a drop is more than zero in the digits that are shown."""
+    return round(100 * drop, 2) != 0
+
+
+def _not_shown(left_out: int, unmoved: int) -> str:
+    parts = []
+    if left_out:
+        parts.append(f"{units.plural(left_out, 'class', 'classes')} that lost less")
+    if unmoved:
+        parts.append(f"{units.plural(unmoved, 'class', 'classes')} whose accuracy no file changed")
+    return f"Not shown: {' and '.join(parts)}." if parts else ""
 
 
 def training_curves(training: Training | None) -> list[Curve]:
@@ -286,7 +309,7 @@ def _without_common_stem(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(".".join(each[len(common) :]) or ".".join(each) for each in words)
 
 
-def _round_steps(low: float, high: float) -> list[float]:
+def round_steps(low: float, high: float) -> list[float]:
     """Multiples of 1, 2 or 5 times a power of ten between `low` and `high`, about five of them."""
     rough = (high - low) / 5
     power = 10.0 ** math.floor(math.log10(rough))

@@ -8,26 +8,42 @@ from importlib import resources
 from typing import Any
 
 import edgekit
-from edgekit.document.tuning import Tuning
 from edgekit.errors import printable, require
-from edgekit.report import charts, tuning, units
-from edgekit.report.checks import checked_with, checks_table
+from edgekit.report import units
 from edgekit.report.data import Report
-from edgekit.report.evaluations import class_tables, scores_table
-from edgekit.report.hashes import base_name, short
-from edgekit.report.inspections import inspection_lines
-from edgekit.report.machine import machine_facts, schemes_table
-from edgekit.report.optimizing import treatments
+from edgekit.report.hashes import short
+from edgekit.report.next_step import next_step
+from edgekit.report.sections import float_table, outputs_table, sections
 from edgekit.report.summary import VERDICT_WORDS, summary
-from edgekit.report.training import training_scores
+from edgekit.report.toml import to_toml
+from edgekit.report.tradeoff import HEIGHT, letters
 
 # A number and its unit stay on one line.
-_BEFORE_UNIT = r"(?<=\d) (?=(?:KB|us|ms|s)\b|%)"
-_VERDICT_MARKS = {"fail": "✕", "inconclusive": "?", "pass": "✓", "none": "·", None: "·"}
+_BEFORE_UNIT = r"(?<=\d) (?=(?:KB|us|ms|s|pt)\b|%)"
+VERDICT_MARKS = {"fail": "✕", "inconclusive": "?", "pass": "✓", "none": "·", None: "·"}
 
 
 def to_html(report: Report) -> str:
     """The whole page. Every text from the documents is escaped.
+
+    Raises:
+        MissingDependencyError: jinja2 is not installed.
+    """
+    return render(
+        "page.html",
+        title=report.reference.name if report.reference else "Model files",
+        report=report,
+        documents=report.documents,
+        summary=whole_numbers(summary(report)),
+        next_step=whole_numbers(next_step(report)),
+        budget=report.budget.words,
+        sections=sections(report),
+        named=letters(report),
+    )
+
+
+def render(page: str, **values: Any) -> str:
+    """A page of the folder ``page``, with all texts of `values` escaped.
 
     Raises:
         MissingDependencyError: jinja2 is not installed.
@@ -43,62 +59,35 @@ def to_html(report: Report) -> str:
     )
     environment.filters.update(
         size=units.size,
-        memory=units.memory,
-        machine=machine_facts,
-        schemes=schemes_table,
-        base_name=base_name,
         percent=units.percent,
-        points=units.points,
-        interval=units.interval,
-        duration=units.duration,
-        speedup=units.speedup,
-        decibels=units.decibels,
         significant=units.significant,
         flat=lambda value: list(_flat(value)),
         short=short,
+        toml=_toml,
+        outputs=outputs_table,
+        float_ops=float_table,
     )
-    everything = [*([report.reference] if report.reference else []), *report.rows]
-    text: str = environment.get_template("template.html").render(
-        report=report,
-        everything=everything,
-        summary=re.sub(_BEFORE_UNIT, "\u00a0", summary(report)),
-        budget=report.budget.words,
+    environment.globals.update(
         words=VERDICT_WORDS,
-        marks=_VERDICT_MARKS,
-        sizes=charts.bar_chart(
-            [(row, row.size_bytes) for row in everything], units.size, report.reference
-        ),
-        latencies=charts.bar_chart(
-            [(row, row.p50_ms) for row in everything], units.duration, report.reference
-        ),
-        drops=charts.whisker_chart(report),
-        heat=charts.heat_table(report),
-        treatments=treatments(report),
-        training_scores=training_scores(report.training) if report.training else [],
-        curves=charts.training_curves(report.training),
-        tuning=_tuning(report.tuning),
-        checks=checks_table(report),
-        checked_with=checked_with(report),
-        scores=scores_table(report),
-        class_tables=class_tables(report),
-        inspections=[
-            (base_name(row.document.artifact.file), list(inspection_lines(row.document)))
-            for row in report.inspections
-        ],
+        marks=VERDICT_MARKS,
+        plot_height=HEIGHT,
         edgekit_version=edgekit.__version__,
     )
+    text: str = environment.get_template(page).render(values)
     return text
 
 
-def _tuning(found: Tuning | None) -> dict[str, Any] | None:
-    if found is None:
-        return None
-    return {
-        "counts": tuning.counts(found),
-        "table": tuning.front_table(found),
-        "charts": tuning.scatters(found),
-        "many": len(found.objectives) > 1,
-    }
+def whole_numbers(text: str) -> str:
+    """`text` with each number and its unit on one line."""
+    return re.sub(_BEFORE_UNIT, "\u00a0", text)
+
+
+class _Lines(str):
+    """Text whose line breaks are its own and stay."""
+
+
+def _toml(table: Mapping[str, Any]) -> str:
+    return _Lines(printable(to_toml(table), keep="\n").strip("\n"))
 
 
 def _shown(value: Any) -> Any:
@@ -107,7 +96,7 @@ def _shown(value: Any) -> Any:
 
 
 def _packaged(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text("utf-8")
+    return resources.files(__package__).joinpath("page").joinpath(name).read_text("utf-8")
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:

@@ -73,8 +73,7 @@ def _classes(report: Report) -> Iterator[str]:
         ("class", "samples", *heat.labels),
         tuple((row.name, str(row.count), *(cell.text for cell in row.cells)) for row in shown),
     ).to_markdown()
-    left_out = len(heat.rows) - len(shown) + heat.left_out
-    if left_out:
+    if left_out := len(heat.rows) - len(shown) + heat.left_out:
         yield f"\n{left_out} classes that lost less are not shown.\n"
 
 

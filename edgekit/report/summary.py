@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgekit.drift.budget import DriftBudget
 from edgekit.report import units
 from edgekit.report.data import Report, Row
+from edgekit.report.next_step import is_judged
 
 VERDICT_WORDS: dict[str | None, str] = {
     "fail": "Failed",
@@ -30,7 +30,7 @@ def _judgement(report: Report) -> str:
     compared = [row for row in rows if row.verdict is not None]
     if not compared:
         return f"{_files(len(rows))} not compared with the original model."
-    text = _judged(compared) if _is_judged(compared) else _unjudged(report, compared)
+    text = _judged(compared) if is_judged(compared) else _unjudged(report, compared)
     missing = [row for row in rows if row.verdict is None]
     return f"{text} Not compared: {_names(missing)}." if missing else text
 
@@ -64,14 +64,9 @@ def _unjudged(report: Report, compared: Sequence[Row]) -> str:
     return f"{text}, but failed: {_names(failed)}." if failed else f"{text}."
 
 
-def _is_judged(rows: Sequence[Row]) -> bool:
-    """Whether any of them was held against a budget."""
-    return any(row.budget != DriftBudget() for row in rows)
-
-
 def _best(report: Report) -> str:
     """Of the smallest file within the budget or, where there is none, of all that were compared."""
-    wanted = "pass" if _is_judged(report.rows) else "none"
+    wanted = "pass" if is_judged(report.rows) else "none"
     good = [row for row in report.rows if row.verdict == wanted and row.size_bytes]
     if not good:
         return ""

@@ -73,9 +73,9 @@ def significant(value: float | None) -> str:
     return _text(value, lambda number: f"{number:.4g}")
 
 
-def plural(count: int, noun: str) -> str:
-    """``"1 file"``, ``"2 files"``."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+def plural(count: int, noun: str, several: str | None = None) -> str:
+    """``"1 file"``, ``"2 files"``; `several` where an s does not make the plural."""
+    return f"{count:,} {noun if count == 1 else several or f'{noun}s'}"
 
 
 def _three_digits(value: float) -> str:

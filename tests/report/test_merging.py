@@ -285,7 +285,7 @@ def test_the_summary_without_a_budget_judges_nothing(documents: Documents, write
     for candidate in documents["drift"]["candidates"]:
         candidate["verdict"] = "none"
     text = summary(merge(write(documents)))
-    assert text.startswith("3 files were compared with the original model on 2500 samples; no bud")
+    assert text.startswith("3 files were compared with the original model on 2,500 samples; no bud")
     documents["drift"]["candidates"][1]["verdict"] = "fail"
     text = summary(merge(write(documents)))
     assert "no budget is set, but failed: kws.int8.onnx." in text

@@ -107,7 +107,10 @@ def test_html_needs_nothing_else(documents: Documents, write: Write, tmp_path: P
     text = output.read_text("utf-8")
     page = Page(text)
     assert not {"script", "link", "img", "iframe"} & set(page.tags)
-    assert not {"src", "href"} & {name for name, _ in page.attributes}
+    named = {name: [v for n, v in page.attributes if n == name] for name in ("src", "href", "id")}
+    # Places of the page itself.
+    assert {f"#{name}" for name in named["id"]} >= set(named["href"])
+    assert named["src"] == []
     assert "url(" not in text
     assert "@import" not in text
     assert str(tmp_path) not in text
