@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from edgekit.inspection.inspection import Inspection
     from edgekit.manifest import Manifest
     from edgekit.recipe import ExportRecipe, Recipe
+    from edgekit.report.result import ReportResult
     from edgekit.runtime import load
     from edgekit.runtime.bench import Bench
     from edgekit.runtime.benchmark import benchmark
@@ -63,6 +64,7 @@ _HOMES = {
     "Manifest": "edgekit.manifest",
     "QuantParams": "edgekit.tensor",
     "Recipe": "edgekit.recipe",
+    "ReportResult": "edgekit.report.result",
     "Runner": "edgekit.runtime.runner",
     "Samples": "edgekit.samples",
     "TensorSpec": "edgekit.tensor",
@@ -106,6 +108,7 @@ __all__ = [
     "Manifest",
     "QuantParams",
     "Recipe",
+    "ReportResult",
     "Runner",
     "Samples",
     "TensorSpec",

@@ -79,3 +79,21 @@ def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, ValueError, OSError):
             stream.flush()
+
+
+class Styled(str):
+    """A line of which parts have a style where a terminal shows one; elsewhere it is its text.
+
+    Attributes:
+        parts: each text with its style, ``"pass"``, ``"fail"``, ``"warning"``, ``"bold"``, ``"dim"`` or
+            ``""``.
+    """
+
+    __slots__ = ("parts",)
+
+    parts: tuple[tuple[str, str], ...]
+
+    def __new__(cls, *parts: tuple[str, str]) -> Styled:
+        line = super().__new__(cls, "".join(text for text, _ in parts))
+        line.parts = parts
+        return line

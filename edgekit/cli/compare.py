@@ -271,24 +271,13 @@ _SHOWN |= {
 
 
 def _lines(drift: Drift) -> list[str]:
+    from edgekit.report import of_drift, terminal_lines
+
     found = drift.setup.of(None) if drift.setup else ()
     lines = [f"reference: {finding.severity}; {finding.sentence}" for finding in found]
     shown = told_apart([candidate.artifact.file for candidate in drift.candidates])
     for name, candidate in zip(shown, drift.candidates, strict=True):
-        figures = [
-            f"{label} {factor * value:.{digits}f} {unit}"
-            for label, value, factor, digits, unit in (
-                ("accuracy", candidate.accuracy, 100, 2, "%"),
-                ("drop", candidate.drop, 100, 2, "pt"),
-                ("agreement", candidate.agreement, 100, 2, "%"),
-                ("SQNR", candidate.sqnr_db, 1, 1, "dB"),
-            )
-            if value is not None
-        ]
-        lines.append(f"{name}: {candidate.verdict}; {', '.join(figures)}")
-        lines += [f"  {line}" for line in figure_lines(candidate.figures, _SHOWN)]
-        lines += [f"  {line}" for line in _slices(candidate)]
-        lines += [f"  {reason}" for reason in candidate.reasons]
-        lines += [f"  warning: {warning}" for warning in candidate.warnings]
-    lines += [f"{row.path}: failed; {row.reason}" for row in drift.failed]
-    return lines
+        more = [*figure_lines(candidate.figures, _SHOWN), *_slices(candidate)]
+        lines += [f"{name}: {line}" for line in more]
+    lines += terminal_lines(of_drift(drift))
+    return [*lines, *(f"{row.path}: failed; {row.reason}" for row in drift.failed)]

@@ -15,7 +15,11 @@ from typing import IO, Any, TextIO
 from edgekit import document
 from edgekit.cli.values import STDOUT
 from edgekit.errors import RangeWarning, TrustWarning, printable
-from edgekit.streams import Diverted
+from edgekit.streams import Diverted, Styled
+
+# https://en.wikipedia.org/wiki/ANSI_escape_code#Select_Graphic_Rendition_parameters: the terminal's own
+# colours, which its owner chose for its background.
+_CODES = {"pass": "32", "fail": "31", "warning": "33", "bold": "1", "dim": "2"}
 
 
 class Console:
@@ -57,7 +61,7 @@ class Console:
     def tell(self, line: str) -> None:
         """A line for the person who waits."""
         self._wipe()
-        print(printable(line), file=self.err, flush=True)
+        print(_shown(line, self.err), file=self.err, flush=True)
 
     @property
     def live(self) -> Callable[[str], None] | None:
@@ -111,7 +115,7 @@ class Console:
         elif args.json == STDOUT or (stdout and not self.out.isatty()):
             self.write(document.dumps(content))
         elif stdout:
-            self.write("".join(f"{printable(line)}\n" for line in lines))
+            self.lines(lines)
             return
         for line in lines:
             self.tell(line)
@@ -122,10 +126,36 @@ class Console:
         Raises:
             OSError: stdout is closed, or cannot be written to.
         """
+        self._put(printable(text, keep="\n"))
+
+    def lines(self, lines: Sequence[str]) -> None:
+        """Lines that are a result, to stdout, in colours where a terminal shows them.
+
+        Raises:
+            OSError: as `write`.
+        """
+        self._put("".join(f"{_shown(line, self.out)}\n" for line in lines))
+
+    def _put(self, text: str) -> None:
         if 1 in self._missing:
             raise OSError(errno.EBADF, "is closed, expected where to write the result", "stdout")
-        self.out.write(printable(text, keep="\n"))
+        self.out.write(text)
         self.out.flush()
+
+
+def _shown(line: str, stream: TextIO) -> str:
+    """A line that steers no terminal, but for its own colours on one that shows them."""
+    if not (isinstance(line, Styled) and _coloured(stream)):
+        return printable(line)
+    return "".join(
+        f"\x1b[{_CODES[style]}m{printable(text)}\x1b[0m" if style else printable(text)
+        for text, style in line.parts
+    )
+
+
+def _coloured(stream: TextIO) -> bool:
+    """Whether colours may go there: to a terminal whose user did not opt out (https://no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def _temporary() -> IO[bytes]:

@@ -1,12 +1,16 @@
-"""Merge JSON results of other commands into one page: an HTML file, or Markdown."""
+"""Put JSON results of other commands together: a table, one page of HTML, Markdown, or JSON.
+
+Without --out the table of files goes to the terminal. With --history, the results of several builds.
+"""
 
 from __future__ import annotations
 
 import argparse
 
-from edgekit.cli.arguments import add_overwrite
+from edgekit.cli.arguments import add_json
 from edgekit.cli.console import Console
 from edgekit.cli.values import STDOUT
+from edgekit.errors import UsageError
 
 EXAMPLE = """\
 edgekit report build/drift.json build/bench.json build/manifest.json \\
@@ -16,26 +20,66 @@ edgekit report build/drift.json build/bench.json build/manifest.json \\
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "documents",
-        nargs="+",
+        nargs="*",
         metavar="JSON",
         help="results of compare, bench, export (manifest.json), train and tune, of one model",
     )
     parser.add_argument(
+        "--history",
+        metavar="DIR",
+        help="show the builds in DIR instead, oldest first by name: each a folder of such results, or a "
+        "file that 'report --json' wrote",
+    )
+    parser.add_argument(
         "-o",
         "--out",
-        required=True,
         metavar="FILE",
-        help="page to write, FILE.html or FILE.md; '-' writes Markdown to stdout",
+        help="page to write, FILE.html or FILE.md; '-' writes Markdown to stdout (default: a table on "
+        "the terminal)",
     )
-    add_overwrite(parser)
+    add_json(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from edgekit.report import merge, to_markdown, write_report
+    from edgekit.report import check_page
 
+    if args.out not in (None, STDOUT):
+        check_page(args.out, args.overwrite)
+    if args.out == args.json == STDOUT:
+        raise UsageError("--out and --json: received '-' for both, expected one result for stdout.")
+    if args.history is not None:
+        return _history(args, console)
+    return _report(args, console)
+
+
+def _report(args: argparse.Namespace, console: Console) -> int:
+    from edgekit.report import ReportResult, merge, terminal_lines, to_markdown, write_page
+
+    report = merge(args.documents)
     if args.out == STDOUT:
-        console.write(to_markdown(merge(args.documents)))
+        console.write(to_markdown(report))
+    elif args.out is not None:
+        write_page(report, args.out)
+        console.tell(args.out)
+    if args.out is None or args.json:
+        content = ReportResult.of(report).to_json()
+        lines = terminal_lines(report) if args.out is None else []
+        console.result(content, lines, args, stdout=args.out != STDOUT)
+    return 0
+
+
+def _history(args: argparse.Namespace, console: Console) -> int:
+    from edgekit.report import history_lines, history_markdown, read_history, write_history
+
+    if args.documents or args.json:
+        given = "documents" if args.documents else "--json"
+        raise UsageError(f"--history: received {given} beside it, expected one of the two.")
+    history = read_history(args.history)
+    if args.out == STDOUT:
+        console.write(history_markdown(history))
+    elif args.out is None:
+        console.lines(history_lines(history))
     else:
-        write_report(args.documents, args.out, overwrite=args.overwrite)
+        write_history(history, args.out)
         console.tell(args.out)
     return 0

@@ -33,6 +33,7 @@ KINDS = {
     "evaluation": "Evaluation",
     "inspection": "Inspection",
     "tuning": "Tuning",
+    "report": "ReportResult",
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from edgekit.drift.drift import Drift
@@ -11,14 +11,34 @@ from edgekit.errors import UsageError
 from edgekit.files import atomic
 from edgekit.outputs import refuse_existing
 from edgekit.report.data import Report
-from edgekit.report.html import to_html
+from edgekit.report.history import History, history_lines, history_markdown, read_history
+from edgekit.report.html import history_html, to_html
 from edgekit.report.junit import to_junit
 from edgekit.report.markdown import to_markdown
-from edgekit.report.merging import merge
+from edgekit.report.merging import merge, of_drift
+from edgekit.report.result import ReportResult
+from edgekit.report.terminal import terminal_lines
 
-__all__ = ["Report", "merge", "to_junit", "to_markdown", "write_junit", "write_report"]
+__all__ = [
+    "History",
+    "Report",
+    "ReportResult",
+    "check_page",
+    "history_lines",
+    "history_markdown",
+    "merge",
+    "of_drift",
+    "read_history",
+    "terminal_lines",
+    "to_junit",
+    "to_markdown",
+    "write_history",
+    "write_junit",
+    "write_page",
+    "write_report",
+]
 
-_WRITERS = {".html": to_html, ".md": to_markdown}
+ENDINGS = (".html", ".md")
 
 
 def write_report(
@@ -37,19 +57,46 @@ def write_report(
         DocumentError: a document is invalid, or they do not belong together.
         MissingDependencyError: HTML is asked for, and the ``report`` extra is not installed.
     """
-    output = Path(output)
-    writer = _WRITERS.get(output.suffix.lower())
-    if writer is None:
+    check_page(output, overwrite)
+    report = merge(paths)
+    write_page(report, output)
+    return report
+
+
+def check_page(output: str | os.PathLike[str], overwrite: bool = False) -> None:
+    """Can a page be written there?
+
+    Raises:
+        UsageError: another ending than ``.html`` or ``.md``.
+        OutputExistsError: `output` exists and `overwrite` is false.
+    """
+    ending = Path(output).suffix
+    if ending.lower() not in ENDINGS:
         raise UsageError(
-            f"{output}: received the ending {output.suffix!r}, expected one of "
-            f"{', '.join(_WRITERS)}."
+            f"{output}: received the ending {ending!r}, expected one of {', '.join(ENDINGS)}."
         )
     refuse_existing([output], overwrite)
-    report = merge(paths)
-    text = writer(report)
-    with atomic(output) as temporary:
-        temporary.write_text(text, "utf-8")
-    return report
+
+
+def write_page(report: Report, output: str | os.PathLike[str]) -> None:
+    """Write a report as HTML or Markdown, replacing what is at `output`.
+
+    Raises:
+        MissingDependencyError: HTML is asked for, and the ``report`` extra is not installed.
+    """
+    _write(output, {".html": lambda: to_html(report), ".md": lambda: to_markdown(report)})
+
+
+def write_history(history: History, output: str | os.PathLike[str]) -> None:
+    """Write several builds as HTML or Markdown, replacing what is at `output`.
+
+    Raises:
+        MissingDependencyError: HTML is asked for, and the ``report`` extra is not installed.
+    """
+    _write(
+        output,
+        {".html": lambda: history_html(history), ".md": lambda: history_markdown(history)},
+    )
 
 
 def write_junit(
@@ -57,5 +104,11 @@ def write_junit(
 ) -> None:
     """Write the verdicts as JUnit XML, replacing what is at `output`; as `to_junit`."""
     text = to_junit(drift, allow_inconclusive)
+    with atomic(output) as temporary:
+        temporary.write_text(text, "utf-8")
+
+
+def _write(output: str | os.PathLike[str], writers: dict[str, Callable[[], str]]) -> None:
+    text = writers[Path(output).suffix.lower()]()
     with atomic(output) as temporary:
         temporary.write_text(text, "utf-8")

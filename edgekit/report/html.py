@@ -12,8 +12,9 @@ from edgekit.errors import printable, require
 from edgekit.report import units
 from edgekit.report.data import Report
 from edgekit.report.hashes import short
+from edgekit.report.history import History, history_summary
 from edgekit.report.next_step import next_step
-from edgekit.report.sections import float_table, outputs_table, sections
+from edgekit.report.sections import Section, float_table, outputs_table, sections
 from edgekit.report.summary import VERDICT_WORDS, summary
 from edgekit.report.toml import to_toml
 from edgekit.report.tradeoff import HEIGHT, letters
@@ -39,6 +40,26 @@ def to_html(report: Report) -> str:
         budget=report.budget.words,
         sections=sections(report),
         named=letters(report),
+    )
+
+
+def history_html(history: History) -> str:
+    """The page of several builds.
+
+    Raises:
+        MissingDependencyError: jinja2 is not installed.
+    """
+    return render(
+        "history.html",
+        title="Builds",
+        history=history,
+        documents=[build.name for build in history.builds],
+        summary=whole_numbers(history_summary(history)),
+        next_step=whole_numbers(history.builds[-1].result.next_step),
+        sections=[
+            Section(f"trend-{number}", trend.name, "", trend)
+            for number, trend in enumerate(history.trends, start=1)
+        ],
     )
 
 

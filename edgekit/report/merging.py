@@ -18,6 +18,7 @@ from edgekit.inspection.inspection import Inspection
 from edgekit.manifest import ExportedFile, Manifest
 from edgekit.report.data import VERDICTS, D, Host, Labelled, Measurement, Report, Row
 from edgekit.report.hashes import Original, Read, base_name, check_hashes, of_kind
+from edgekit.report.result import ReportResult
 from edgekit.report.slower import slower_in_int8
 from edgekit.runtime.bench import Bench
 from edgekit.runtime.checkup import Checkup
@@ -40,6 +41,15 @@ def merge(paths: Iterable[str | os.PathLike[str]]) -> Report:
     """
     documents = _read(paths)
     check_hashes(documents)
+    return _merged(documents)
+
+
+def of_drift(drift: Drift) -> Report:
+    """The report of one comparison that is no file yet."""
+    return _merged([Read(Path("drift.json"), drift, "drift.json")])
+
+
+def _merged(documents: Sequence[Read]) -> Report:
     benches, drifts = of_kind(documents, Bench), [drift for _, drift in of_kind(documents, Drift)]
     manifest = _only(documents, Manifest)
     original = _original(documents)
@@ -93,6 +103,9 @@ def _read(paths: Iterable[str | os.PathLike[str]]) -> list[Read]:
     documents: list[Read] = []
     for path in unique.values():
         read = Read(path, document.load(path))
+        if isinstance(read.document, ReportResult):
+            # It says what the others say: a folder of documents may hold what `report --json` wrote.
+            continue
         same = [other for other in documents if other.kind == read.kind in _SINGLE]
         if any(other.document == read.document for other in same):
             # The same content in another file, such as what `export --json` wrote.
@@ -102,6 +115,11 @@ def _read(paths: Iterable[str | os.PathLike[str]]) -> list[Read]:
                 f"{same[0].path} and {path} are both {read.kind} documents; give one of them."
             )
         documents.append(read)
+    if not documents:
+        raise UsageError(
+            f"report: {' and '.join(map(str, unique.values()))}: received what 'edgekit report --json' "
+            "wrote, expected the documents that it was made of, or a folder of builds with --history."
+        )
     names = [read.path.name for read in documents]
     return [
         replace(read, label=_label(read.path, names.count(read.path.name) > 1))

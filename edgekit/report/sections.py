@@ -25,7 +25,7 @@ class Section:
     """One heading of the page.
 
     Attributes:
-        name: of its template, and what the page calls it: ``"files"``.
+        name: what the page calls it, and its template: ``"files"``.
         hint: how to read it; may be empty.
         content: what the template calls ``shown``.
     """
@@ -34,6 +34,11 @@ class Section:
     title: str
     hint: str
     content: Any
+
+    @property
+    def template(self) -> str:
+        """``"trend-2"`` is the second of those that ``trend.html`` draws."""
+        return self.name.partition("-")[0]
 
 
 @dataclass(frozen=True)

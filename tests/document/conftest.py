@@ -23,6 +23,7 @@ from edgekit.drift.task import ClassDrift, TaskDrift
 from edgekit.inspection.inspect import inspect
 from edgekit.inspection.inspection import Inspection
 from edgekit.manifest import ExportedFile, FloatOp, Manifest, Skipped, Source
+from edgekit.report import ReportResult, of_drift
 from edgekit.runtime.bench import Bench, Run
 from edgekit.runtime.checkup import Checkup
 from edgekit.runtime.host import HostState
@@ -153,6 +154,7 @@ def objects(inspection: Inspection, tmp_path: Path) -> dict[str, Document]:
         ),
         "inspection": inspection,
         "tuning": tuning(file),
+        "report": ReportResult.of(of_drift(drift(file))),
     }
 
 
