@@ -26,6 +26,7 @@ PUBLIC = [
     "Manifest",
     "QuantParams",
     "Recipe",
+    "ReportResult",
     "Runner",
     "Samples",
     "TensorSpec",

@@ -28,7 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--history",
         metavar="DIR",
         help="show the builds in DIR instead, oldest first by name: each a folder of such results, or a "
-        "file that 'report --json' wrote",
+        "file that 'report --json' wrote (default: the documents)",
+    )
+    parser.add_argument(
+        "--golden",
+        metavar="FILE",
+        help="the golden file that files were compared with: an HTML page then shows samples whose "
+        "answer flipped (default: their numbers alone)",
     )
     parser.add_argument(
         "-o",
@@ -53,13 +59,21 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 
 def _report(args: argparse.Namespace, console: Console) -> int:
-    from edgekit.report import ReportResult, merge, terminal_lines, to_markdown, write_page
+    from edgekit.report import (
+        ReportResult,
+        golden_for,
+        merge,
+        terminal_lines,
+        to_markdown,
+        write_page,
+    )
 
     report = merge(args.documents)
+    golden = None if args.golden is None else golden_for(report, args.golden)
     if args.out == STDOUT:
         console.write(to_markdown(report))
     elif args.out is not None:
-        write_page(report, args.out)
+        write_page(report, args.out, golden)
         console.tell(args.out)
     if args.out is None or args.json:
         content = ReportResult.of(report).to_json()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgekit.artifact import Artifact
 from edgekit.document.record import LATER, NotNegative, Record
 from edgekit.drift.channels import ChannelDrift
+from edgekit.drift.evidence import Evidence
 from edgekit.drift.figure import Figure
 from edgekit.drift.task import TaskDrift
 from edgekit.drift.verdict import Verdict
@@ -106,6 +107,7 @@ class Candidate(Record):
         verdict: ``none`` without a budget.
         reasons: a sentence for each limit that led to the verdict.
         warnings: what makes the comparison less than it seems.
+        evidence: what a person looks at; None of documents that are older than it.
     """
 
     artifact: Artifact
@@ -116,6 +118,7 @@ class Candidate(Record):
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     figures: tuple[Figure, ...] = field(default=(), metadata=LATER)
+    evidence: Evidence | None = field(default=None, metadata=LATER)
 
     @property
     def accuracy(self) -> float | None:

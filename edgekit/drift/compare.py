@@ -14,6 +14,7 @@ from edgekit.drift import columns
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.candidate import Candidate, OutputDrift
 from edgekit.drift.drift import Drift, Failure
+from edgekit.drift.evidence import evidence
 from edgekit.drift.file_figures import file_figures
 from edgekit.drift.golden import Golden, as_golden
 from edgekit.drift.matching import outputs_for, samples_for
@@ -148,6 +149,7 @@ def _candidate(
     task_answer = (
         None if golden.task_output in unmeasured else answers.get(golden.task_output or "")
     )
+    finite = {name: answer for name, answer in answers.items() if name not in unmeasured}
     candidate = Candidate(
         artifact=runner.artifact.recorded(),
         backend=runner.backend,
@@ -158,6 +160,7 @@ def _candidate(
             for name, answer in answers.items()
         ),
         task=measure_task(golden, task_answer),
+        evidence=evidence(golden, finite),
     )
     figures = [f for output in candidate.outputs for f in output.figures(len(golden.samples))]
     figures += [
@@ -165,7 +168,6 @@ def _candidate(
         *file_figures(runner.artifact, budget, bench),
     ]
     candidate = replace(candidate, figures=tuple(figures))
-    finite = {name: answer for name, answer in answers.items() if name not in unmeasured}
     asked = Asked.of(golden, candidate.artifact.file, runner, finite)
     died, noted = _dead(candidate, golden, budget)
     candidate = replace(candidate, warnings=(*candidate.warnings, *noted))

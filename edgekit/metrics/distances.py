@@ -142,6 +142,24 @@ def predicted_classes(outputs: NDArray[Any], threshold: float = 0.5) -> Classes:
     return (outputs.reshape(-1) > threshold).astype(np.int64)
 
 
+def margins(outputs: NDArray[Any], threshold: float = 0.5) -> Floats:
+    """How far each sample's class is ahead: of the next class, or of the threshold of a single score.
+
+    Args:
+        outputs: as `predicted_classes` takes them.
+        threshold: of a single score.
+
+    Returns:
+        (samples,), in the outputs' unit.
+    """
+    scores = outputs.reshape(len(outputs), -1).astype(np.float64)
+    if scores.shape[1] == 1:
+        return np.abs(scores[:, 0] - threshold)
+    two = np.partition(scores, -2, axis=1)[:, -2:]
+    best: Floats = two[:, 1] - two[:, 0]
+    return best
+
+
 def accuracy(classes: NDArray[Any], labels: NDArray[Any]) -> float:
     """``count(classes == labels) / samples``, a fraction; both of shape (samples,).
 

@@ -18,8 +18,7 @@ from edgekit.errors import require
 from edgekit.manifest import MANIFEST_NAME
 from edgekit.outputs import refuse_existing, together
 from edgekit.recipe import ExportRecipe, ModelRecipe, PruneRecipe, Recipe, TrainingRecipe
-from edgekit.report import write_report
-from edgekit.report.table import rows_table
+from edgekit.report import terminal_lines, write_report
 from edgekit.runtime import load
 from edgekit.runtime.benchmark import benchmark
 from edgekit.samples import Samples
@@ -125,4 +124,5 @@ def _demo(out: Path, overwrite: bool, tell: Callable[[str], None]) -> str:
         document.write(out / "bench.json", timing.to_json())
 
     tell(f"[6/6] write {page}")
-    return rows_table(write_report(documents, page, overwrite=overwrite)).to_text()
+    report = write_report(documents, page, overwrite=overwrite)
+    return "".join(f"{line}\n" for line in terminal_lines(report))

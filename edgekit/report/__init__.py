@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from edgekit.drift.drift import Drift
+from edgekit.drift.golden import Golden
 from edgekit.errors import UsageError
 from edgekit.files import atomic
 from edgekit.outputs import refuse_existing
 from edgekit.report.data import Report
+from edgekit.report.flips import golden_for
 from edgekit.report.history import History, history_lines, history_markdown, read_history
 from edgekit.report.html import history_html, to_html
 from edgekit.report.junit import to_junit
@@ -24,6 +26,7 @@ __all__ = [
     "Report",
     "ReportResult",
     "check_page",
+    "golden_for",
     "history_lines",
     "history_markdown",
     "merge",
@@ -45,8 +48,15 @@ def write_report(
     paths: Iterable[str | os.PathLike[str]],
     output: str | os.PathLike[str],
     overwrite: bool = False,
+    golden: str | os.PathLike[str] | None = None,
 ) -> Report:
     """Merge the documents at `paths` and write them as HTML or Markdown, by the ending of `output`.
+
+    Args:
+        paths: of JSON documents.
+        output: the page, ``.html`` or ``.md``.
+        overwrite: whether a page that is there is replaced.
+        golden: the golden file that files were compared with: HTML shows samples whose answer flipped.
 
     Returns:
         What was written.
@@ -59,7 +69,7 @@ def write_report(
     """
     check_page(output, overwrite)
     report = merge(paths)
-    write_page(report, output)
+    write_page(report, output, None if golden is None else golden_for(report, golden))
     return report
 
 
@@ -78,13 +88,15 @@ def check_page(output: str | os.PathLike[str], overwrite: bool = False) -> None:
     refuse_existing([output], overwrite)
 
 
-def write_page(report: Report, output: str | os.PathLike[str]) -> None:
-    """Write a report as HTML or Markdown, replacing what is at `output`.
+def write_page(
+    report: Report, output: str | os.PathLike[str], golden: Golden | None = None
+) -> None:
+    """Write a report as HTML or Markdown, replacing what is at `output`; as `write_report`.
 
     Raises:
         MissingDependencyError: HTML is asked for, and the ``report`` extra is not installed.
     """
-    _write(output, {".html": lambda: to_html(report), ".md": lambda: to_markdown(report)})
+    _write(output, {".html": lambda: to_html(report, golden), ".md": lambda: to_markdown(report)})
 
 
 def write_history(history: History, output: str | os.PathLike[str]) -> None:

@@ -21,6 +21,13 @@ D = TypeVar("D")
 
 # From the one that matters most: what several verdicts come to is the first that occurs.
 VERDICTS = FROM_GOOD_TO_BAD[::-1]
+VERDICT_WORDS: dict[str | None, str] = {
+    "fail": "Failed",
+    "inconclusive": "Inconclusive",
+    "pass": "Within budget",
+    "none": "Not judged",
+    None: "Not compared",
+}
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,9 @@ from edgekit import document
 from edgekit.errors import DocumentError, UsageError
 from edgekit.report import units
 from edgekit.report.charts import Curve, Line
-from edgekit.report.data import VERDICTS
+from edgekit.report.data import VERDICT_WORDS, VERDICTS
 from edgekit.report.merging import merge
 from edgekit.report.result import ReportedFile, ReportResult
-from edgekit.report.summary import VERDICT_WORDS
 from edgekit.report.table import Table
 
 _Number = Callable[[ReportedFile], "float | None"]

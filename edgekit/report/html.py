@@ -8,14 +8,15 @@ from importlib import resources
 from typing import Any
 
 import edgekit
+from edgekit.drift.golden import Golden
 from edgekit.errors import printable, require
 from edgekit.report import units
-from edgekit.report.data import Report
+from edgekit.report.data import VERDICT_WORDS, Report
 from edgekit.report.hashes import short
 from edgekit.report.history import History, history_summary
 from edgekit.report.next_step import next_step
 from edgekit.report.sections import Section, float_table, outputs_table, sections
-from edgekit.report.summary import VERDICT_WORDS, summary
+from edgekit.report.summary import summary
 from edgekit.report.toml import to_toml
 from edgekit.report.tradeoff import HEIGHT, letters
 
@@ -24,8 +25,12 @@ _BEFORE_UNIT = r"(?<=\d) (?=(?:KB|us|ms|s|pt)\b|%)"
 VERDICT_MARKS = {"fail": "✕", "inconclusive": "?", "pass": "✓", "none": "·", None: "·"}
 
 
-def to_html(report: Report) -> str:
+def to_html(report: Report, golden: Golden | None = None) -> str:
     """The whole page. Every text from the documents is escaped.
+
+    Args:
+        report: what was merged.
+        golden: what the files were compared with, for pictures of samples whose answer flipped.
 
     Raises:
         MissingDependencyError: jinja2 is not installed.
@@ -38,7 +43,7 @@ def to_html(report: Report) -> str:
         summary=whole_numbers(summary(report)),
         next_step=whole_numbers(next_step(report)),
         budget=report.budget.words,
-        sections=sections(report),
+        sections=sections(report, golden),
         named=letters(report),
     )
 

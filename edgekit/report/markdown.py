@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from edgekit.report import units
 from edgekit.report.charts import heat_table
 from edgekit.report.checks import checked_with, checks_table
-from edgekit.report.data import Report
+from edgekit.report.data import VERDICT_WORDS, Report
 from edgekit.report.evaluations import scores_table
 from edgekit.report.hashes import base_name
 from edgekit.report.inspections import inspection_lines
 from edgekit.report.machine import schemes_table
+from edgekit.report.next_step import next_step
 from edgekit.report.optimizing import treatments
-from edgekit.report.summary import VERDICT_WORDS, summary
+from edgekit.report.summary import summary
 from edgekit.report.table import Table, escape_markdown, rows_table
 from edgekit.report.training import epoch_table, training_scores
 from edgekit.report.tuning import counts, front_table
@@ -29,6 +30,8 @@ def to_markdown(report: Report) -> str:
         f"# {escape_markdown(title)}\n",
         f"**{VERDICT_WORDS[report.verdict]}.** {escape_markdown(summary(report))}\n",
     ]
+    if step := next_step(report):
+        parts.append(f"**Next:** {escape_markdown(step)}\n")
     if limits := report.budget.words:
         parts.append(f"Budget: {', '.join(limits)}.\n")
     parts += [f"{escape_markdown(note)}\n" for note in report.notes]

@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from edgekit.drift.golden import Golden
 from edgekit.manifest import FloatOp
 from edgekit.report import charts, tuning, units
 from edgekit.report.checks import checked_with, checks_table
 from edgekit.report.data import Report, Row
 from edgekit.report.evaluations import class_tables, scores_table
+from edgekit.report.flips import change_tables, flips_table, shown_flips
 from edgekit.report.hashes import base_name
+from edgekit.report.histograms import histograms
 from edgekit.report.inspections import inspection_lines
 from edgekit.report.machine import machine_facts, schemes_table
 from edgekit.report.optimizing import treatments
@@ -78,12 +81,17 @@ class Machine:
     schemes: Table | None
 
 
-def sections(report: Report) -> list[Section]:
-    """Those that have something to show, what matters most first."""
-    return [section for section in _all(report) if section.content]
+def sections(report: Report, golden: Golden | None = None) -> list[Section]:
+    """Those that have something to show, what matters most first.
+
+    Args:
+        report: what was merged.
+        golden: what the files were compared with, for pictures of its samples.
+    """
+    return [section for section in _all(report, golden) if section.content]
 
 
-def _all(report: Report) -> Iterator[Section]:
+def _all(report: Report, golden: Golden | None) -> Iterator[Section]:
     picture = tradeoff(report)
     yield Section("files", "Files", "", _files(report, picture is not None))
     yield Section(
@@ -109,6 +117,7 @@ def _all(report: Report) -> Iterator[Section]:
         "class with few samples moves far by a single answer.",
         charts.heat_table(report),
     )
+    yield from _answers(report, golden)
     yield Section(
         "steps",
         "What was done to the model",
@@ -128,6 +137,33 @@ def _all(report: Report) -> Iterator[Section]:
     yield Section("measurements", "Measurements", "", _measurements(report))
     yield Section("machines", "Machines", "", list(_machines(report)))
     yield Section("provenance", "Versions and hashes", "", _provenance(report))
+
+
+def _answers(report: Report, golden: Golden | None) -> Iterator[Section]:
+    flips = shown_flips(report, golden)
+    pictured = all(flip.picture for flip in flips)
+    hint = (
+        "Samples to which a file gives another class than the original, those of which the original was "
+        "surest first. The margin is how far a class is ahead of the next."
+    )
+    yield Section(
+        "flips",
+        "Flipped answers",
+        hint if pictured else f"{hint} With --golden the samples are shown.",
+        flips and {"flips": flips, "table": None if pictured else flips_table(flips)},
+    )
+    yield Section(
+        "changes",
+        "What changed into what",
+        "Classes that the original gave, and those that the file gives to the same samples.",
+        change_tables(report),
+    )
+    yield Section(
+        "histograms",
+        "Outputs and confidence",
+        "How often each value occurs: the area is the original, the line the file.",
+        histograms(report),
+    )
 
 
 def _about_the_model(report: Report) -> Iterator[Section]:

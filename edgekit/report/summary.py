@@ -8,14 +8,6 @@ from edgekit.report import units
 from edgekit.report.data import Report, Row
 from edgekit.report.next_step import is_judged
 
-VERDICT_WORDS: dict[str | None, str] = {
-    "fail": "Failed",
-    "inconclusive": "Inconclusive",
-    "pass": "Within budget",
-    "none": "Not judged",
-    None: "Not compared",
-}
-
 
 def summary(report: Report) -> str:
     """Two or three sentences: what holds, what does not, and what the smallest good file gives."""

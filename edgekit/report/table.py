@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from edgekit.errors import printable
 from edgekit.report import units
-from edgekit.report.data import Report, Row
+from edgekit.report.data import VERDICT_WORDS, Report, Row
 
-COLUMNS = ("file", "size", "accuracy", "drop", "agreement", "p50", "speed-up over Keras")
+COLUMNS = ("file", "verdict", "size", "accuracy", "drop", "agreement", "p50", "speed-up over Keras")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def rows_table(report: Report) -> Table:
     there alone.
     """
     rows = (*((report.reference,) if report.reference else ()), *report.rows)
-    table = Table(COLUMNS, tuple(map(_cells, rows)))
+    table = Table(COLUMNS, tuple(_cells(row, row is report.reference) for row in rows))
     if not any(row.recipe.get("optimized") for row in rows):
         return table
     packed = [units.size(row.compressed_size_bytes) for row in rows]
@@ -67,9 +67,10 @@ def escape_markdown(text: str) -> str:
     return re.sub(r"([\\`*_\[\]|~])", r"\\\1", text)
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: Row, original: bool) -> tuple[str, ...]:
     return (
         row.name,
+        "" if original else VERDICT_WORDS[row.verdict],
         units.size(row.size_bytes),
         units.percent(row.accuracy),
         units.points(row.drop),

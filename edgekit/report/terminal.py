@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from edgekit.errors import printable
 from edgekit.report import units
-from edgekit.report.data import Report, Row
+from edgekit.report.data import VERDICT_WORDS, Report, Row
 from edgekit.report.next_step import next_step
-from edgekit.report.summary import VERDICT_WORDS
 from edgekit.streams import Styled
 
 WIDTH = 80

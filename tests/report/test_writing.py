@@ -259,7 +259,7 @@ def test_markdown(documents: Documents, write: Write, tmp_path: Path) -> None:
     text = (tmp_path / "report.md").read_text("utf-8")
     assert text.startswith("# kws.keras\n\n**Failed.** 2 of 3 files")
     for line in (
-        "| kws.int8.tflite | 31.2 KB | 95.00 % | 0.28 pt | 99.12 % | 42.1 us | 26.5x |",
+        "| kws.int8.tflite | Within budget | 31.2 KB | 95.00 % | 0.28 pt | 99.12 % | 42.1 us | 26.5x |",
         "- **kws.int8.onnx**: Failed; It is above.",
         "| 2 | 250 | 0.00 | 1.12 | 5.08 |",
         "- **onnx int16x8**: ONNX has no such scheme",
