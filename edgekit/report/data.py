@@ -9,10 +9,12 @@ from edgekit.document.training import Training
 from edgekit.document.tuning import Tuning
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.candidate import Candidate, OutputDrift
+from edgekit.drift.figure import Figure
 from edgekit.drift.task import ClassDrift
 from edgekit.drift.verdict import VERDICTS as FROM_GOOD_TO_BAD
 from edgekit.inspection.inspection import Inspection
 from edgekit.manifest import ExportedFile, FloatOp, Skipped
+from edgekit.report.findings import ShownFinding
 from edgekit.runtime.checkup import Checkup
 from edgekit.runtime.host import HostState
 from edgekit.scoring.evaluation import Evaluation
@@ -140,6 +142,16 @@ class Row:
         return self.candidate.task.per_class if self.candidate else ()
 
     @property
+    def figures(self) -> tuple[Figure, ...]:
+        """Every number that a budget may limit."""
+        return self.candidate.figures if self.candidate else ()
+
+    @property
+    def accused(self) -> tuple[int, ...]:
+        """Classes whose accuracy fell by more than chance explains."""
+        return self.candidate.task.accused if self.candidate else ()
+
+    @property
     def outputs(self) -> tuple[OutputDrift, ...]:
         return self.candidate.outputs if self.candidate else ()
 
@@ -205,6 +217,7 @@ class Report:
         versions: of the packages that made the files.
         notes: what a reader must know of how the documents were merged.
         documents: names of the files read.
+        setup: what makes the comparison prove less than it seems.
     """
 
     rows: tuple[Row, ...]
@@ -222,6 +235,7 @@ class Report:
     tuning: Tuning | None = None
     evaluations: tuple[Labelled[Evaluation], ...] = ()
     inspections: tuple[Labelled[Inspection], ...] = ()
+    setup: tuple[ShownFinding, ...] = ()
     checkups: tuple[Labelled[Checkup], ...] = ()
 
     @property

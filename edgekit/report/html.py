@@ -12,6 +12,7 @@ from edgekit.drift.golden import Golden
 from edgekit.errors import printable, require
 from edgekit.report import units
 from edgekit.report.data import VERDICT_WORDS, Report
+from edgekit.report.figures import figures_table, groups_table
 from edgekit.report.hashes import short
 from edgekit.report.history import History, history_summary
 from edgekit.report.next_step import next_step
@@ -91,6 +92,8 @@ def render(page: str, **values: Any) -> str:
         short=short,
         toml=_toml,
         outputs=outputs_table,
+        figures=figures_table,
+        groups=groups_table,
         float_ops=float_table,
     )
     environment.globals.update(

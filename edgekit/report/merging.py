@@ -17,6 +17,7 @@ from edgekit.errors import DocumentError, UsageError
 from edgekit.inspection.inspection import Inspection
 from edgekit.manifest import ExportedFile, Manifest
 from edgekit.report.data import VERDICTS, D, Host, Labelled, Measurement, Report, Row
+from edgekit.report.findings import findings
 from edgekit.report.hashes import Original, Read, base_name, check_hashes, of_kind
 from edgekit.report.result import ReportResult
 from edgekit.report.slower import slower_in_int8
@@ -90,6 +91,7 @@ def _merged(documents: Sequence[Read]) -> Report:
         evaluations=_labelled(documents, Evaluation),
         inspections=_labelled(documents, Inspection),
         checkups=_labelled(documents, Checkup),
+        setup=findings(drifts),
     )
 
 

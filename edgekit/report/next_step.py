@@ -13,6 +13,10 @@ def next_step(report: Report) -> str:
     rows = report.rows
     if not rows:
         return ""
+    if any(finding.severity == "fail" for finding in report.setup):
+        return (
+            "Mend the set-up first: what is compared with it proves nothing, whatever its numbers."
+        )
     compared = [row for row in rows if row.verdict is not None]
     if not compared:
         return (

@@ -16,7 +16,7 @@ from edgekit.document.record import (
     Record,
     Text,
 )
-from edgekit.drift.candidate import Verdict
+from edgekit.drift.verdict import Verdict
 from edgekit.report.data import Report, Row
 from edgekit.report.next_step import next_step
 from edgekit.report.summary import summary

@@ -92,6 +92,13 @@ def sections(report: Report, golden: Golden | None = None) -> list[Section]:
 
 
 def _all(report: Report, golden: Golden | None) -> Iterator[Section]:
+    yield Section(
+        "setup",
+        "Check of the set-up",
+        "Whether the original, its samples and its labels are what they should be, before anything is "
+        "compared with them.",
+        report.setup,
+    )
     picture = tradeoff(report)
     yield Section("files", "Files", "", _files(report, picture is not None))
     yield Section(
