@@ -182,7 +182,8 @@ def whisker_chart(report: Report) -> WhiskerChart | None:
 
 def heat_table(report: Report) -> HeatTable | None:
     """The drop of each class in each file; None where no document tells it by class."""
-    files = tuple(row for row in report.rows if row.per_class)
+    files = tuple(row for row in report.rows if any(_seen(each.drop) for each in row.per_class))
+    unmoved_files = sum(bool(row.per_class) for row in report.rows) - len(files)
     drops: dict[str, dict[str, float]] = {}
     counts: dict[str, int] = {}
     for row in files:
@@ -216,7 +217,7 @@ def heat_table(report: Report) -> HeatTable | None:
             for name in names[:_MAX_CLASSES]
         ),
         left_out,
-        note=_not_shown(left_out, len(drops) - len(moved)),
+        note=_not_shown(left_out, len(drops) - len(moved), unmoved_files),
     )
 
 
@@ -225,13 +226,15 @@ def _seen(drop: float) -> bool:
     return round(100 * drop, 2) != 0
 
 
-def _not_shown(left_out: int, unmoved: int) -> str:
+def _not_shown(left_out: int, unmoved: int, files: int) -> str:
     parts = []
     if left_out:
         parts.append(f"{units.plural(left_out, 'class', 'classes')} that lost less")
     if unmoved:
         parts.append(f"{units.plural(unmoved, 'class', 'classes')} whose accuracy no file changed")
-    return f"Not shown: {' and '.join(parts)}." if parts else ""
+    if files:
+        parts.append(f"{units.plural(files, 'file')} in which no class changed")
+    return f"Not shown: {'; '.join(parts)}." if parts else ""
 
 
 def training_curves(training: Training | None) -> list[Curve]:

@@ -69,9 +69,9 @@ def _range(values: NDArray[np.float64], dtype: np.dtype[Any]) -> tuple[float, fl
     if dtype == np.uint8:
         return 0.0, 255.0
     low, high = float(values.min()), float(values.max())
+    # One that fills little of a usual range would be black: it has another.
     for known in ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)):
-        # A dark image within 0 to 255 has more than a few steps of 1.
-        if known[0] <= low and high <= known[1]:
+        if known[0] <= low and known[1] / 4 <= high <= known[1]:
             return known
     return low, high
 

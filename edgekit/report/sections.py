@@ -248,7 +248,7 @@ _COLUMNS: tuple[tuple[str, Callable[[Row], str], Callable[[Row], str]], ...] = (
     ("agreement", lambda row: units.percent(row.agreement), lambda _: ""),
     ("SQNR", lambda row: units.decibels(row.sqnr_db), lambda _: ""),
     ("p50", lambda row: units.duration(row.p50_ms), lambda _: ""),
-    ("vs Keras", lambda row: units.speedup(row.speedup), lambda _: ""),
+    ("speed-up", lambda row: units.speedup(row.speedup), lambda _: ""),
 )
 
 
@@ -315,7 +315,7 @@ def _measurements(report: Report) -> Table | None:
         )
         for run in report.measurements
     )
-    columns = ("file", "device", "backend", "threads", "p50", "p90", "p99", "memory", "vs Keras")
+    columns = ("file", "device", "backend", "threads", "p50", "p90", "p99", "memory", "speed-up")
     return without_empty(Table(columns, rows)) if rows else None
 
 

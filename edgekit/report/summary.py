@@ -92,7 +92,7 @@ def _speed(row: Row) -> list[str]:
         return []
     text = f"answers in {units.duration(row.p50_ms)}"
     if row.speedup is not None:
-        text += f", {units.speedup(row.speedup)} as fast as Keras"
+        text += f", {units.speedup(row.speedup)} as fast as the original"
     return [text]
 
 

@@ -9,7 +9,7 @@ from edgekit.errors import printable
 from edgekit.report import units
 from edgekit.report.data import VERDICT_WORDS, Report, Row
 
-COLUMNS = ("file", "verdict", "size", "accuracy", "drop", "agreement", "p50", "speed-up over Keras")
+COLUMNS = ("file", "verdict", "size", "accuracy", "drop", "agreement", "p50", "speed-up")
 
 
 @dataclass(frozen=True)

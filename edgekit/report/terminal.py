@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from edgekit.errors import printable
 from edgekit.report import units
@@ -16,7 +16,7 @@ _GAP = "  "
 _SHORTEST_NAME = 16
 _STYLES = {"pass": "pass", "fail": "fail", "inconclusive": "warning", "none": "", None: ""}
 # By how soon a column gives way where the line is full.
-_GIVING_WAY = ("vs Keras", "SQNR", "agreement", "interval", "p50", "accuracy")
+_GIVING_WAY = ("speed-up", "SQNR", "agreement", "interval", "p50", "accuracy")
 
 
 def terminal_lines(report: Report, advise: bool = True) -> list[str]:
@@ -61,7 +61,7 @@ def _table(report: Report) -> Iterator[str]:
             "agreement": [units.percent(row.agreement) for row in rows],
             "SQNR": [units.decibels(row.sqnr_db) for row in rows],
             "p50": [units.duration(row.p50_ms) for row in rows],
-            "vs Keras": [units.speedup(row.speedup) for row in rows],
+            "speed-up": [units.speedup(row.speedup) for row in rows],
         }.items()
         if any(cell != units.UNKNOWN for cell in column)
     }
@@ -97,14 +97,25 @@ def _verdict(row: Row, report: Report) -> str:
 
 
 def _notes(report: Report) -> Iterator[str]:
-    for row in report.rows:
-        for reason in row.reasons:
-            yield from _wrapped(f"{row.name}: {reason}", "  ", "")
-    for row in report.rows:
-        for warning in row.warnings:
-            yield from _wrapped(f"{row.name}: {warning}", "  warning: ", "warning")
+    grave = [row for row in report.rows if row.verdict in ("fail", "inconclusive")]
+    for said in _together((row.name, row.reasons) for row in grave):
+        yield from _wrapped(said, "  ", "")
+    for said in _together((row.name, row.warnings) for row in report.rows):
+        yield from _wrapped(said, "  warning: ", "warning")
     for note in report.notes:
         yield from _wrapped(note, "  note: ", "")
+
+
+def _together(rows: Iterable[tuple[str, Sequence[str]]]) -> Iterator[str]:
+    """Each sentence once, after the names of the files that it is about."""
+    about: dict[str, list[str]] = {}
+    for name, sentences in rows:
+        for sentence in sentences:
+            about.setdefault(sentence, []).append(name)
+    for sentence, names in about.items():
+        shown = ", ".join(names[:2])
+        more = f" and {len(names) - 2} more" if len(names) > 2 else ""
+        yield f"{shown}{more}: {sentence}"
 
 
 def _wrapped(text: str, mark: str, style: str) -> Iterator[str]:

@@ -140,7 +140,9 @@ def _interval(row: Row, name: str) -> tuple[float, float] | None:
     """Of the accuracy, from that of the drop: the original's is what the drop is counted from."""
     if name != "accuracy" or row.drop is None or row.drop_ci95 is None or row.accuracy is None:
         return None
-    return (row.accuracy + row.drop - row.drop_ci95[1], row.accuracy + row.drop - row.drop_ci95[0])
+    before = row.accuracy + row.drop
+    # No file answers more than all samples, or fewer than none.
+    return max(0.0, before - row.drop_ci95[1]), min(1.0, before - row.drop_ci95[0])
 
 
 def _heights(

@@ -69,6 +69,18 @@ def test_the_page_stands(page: Path, browser: Browser, view: str) -> None:
     assert browser.run(BEYOND) == []
 
 
+@pytest.mark.parametrize("view", ["desk", "phone", "paper"])
+def test_long_names_keep_the_page_in_its_width(
+    every: Documents, write: Write, tmp_path: Path, browser: Browser, view: str
+) -> None:
+    text = json.dumps(every).replace("kws.", "a_model_with_a_name_that_nobody_would_type_twice.")
+    write_report(write(json.loads(text)), tmp_path / "report.html")
+    width, dark, media = VIEWS[view]
+    browser.open(tmp_path / "report.html", width, dark=dark, media=media)
+    assert browser.run("document.documentElement.scrollWidth") <= width
+    assert browser.run(BEYOND) == []
+
+
 @pytest.mark.parametrize("view", ["desk", "phone", "dark", "paper"])
 def test_axe_finds_nothing(page: Path, browser: Browser, rules: str, view: str) -> None:
     width, dark, media = VIEWS[view]

@@ -270,7 +270,7 @@ def test_the_summary_names_what_failed_and_what_is_best(documents: Documents, wr
     assert summary(merge(write(documents))) == (
         "2 of 3 files stay within the budget; failed: kws.int8.onnx. The smallest within budget, "
         "kws.int8.tflite, is 31.2 KB (10.2x smaller than the original), loses 0.28 points of "
-        "accuracy (now 95.00 %) and answers in 42.1 us, 26.5x as fast as Keras."
+        "accuracy (now 95.00 %) and answers in 42.1 us, 26.5x as fast as the original."
     )
 
 

@@ -109,6 +109,7 @@ def test_colours_are_for_terminals_alone(documents: Documents, write: Write) -> 
 def test_names_steer_no_terminal_between_colours(
     documents: Documents, write: Write, key: str
 ) -> None:
+    documents["drift"]["candidates"][0]["verdict"] = "fail"
     documents["drift"]["candidates"][0][key] = ["\x1b]0;owned\x07 \u202e x"]
     documents["drift"]["candidates"][0]["artifact"]["path"] = "\x1b[5mkws.int8.tflite"
     documents = {"drift": documents["drift"]}
