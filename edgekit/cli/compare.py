@@ -211,7 +211,8 @@ def _slices(candidate: Candidate) -> list[str]:
             for f in own
             if f.value is not None
         ]
-        lines.append(f"{group}: {', '.join(said)}; {plural(own[0].count or 0, 'sample')}")
+        count = max(f.count or 0 for f in own)
+        lines.append(f"{group}: {', '.join(said)}; {plural(count, 'sample')}")
     return lines
 
 
