@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.document.record import Count, NotNegative, Positive, Record
-from edgekit.drift.answers import REGRESSION
 from edgekit.drift.golden import Golden
+from edgekit.drift.tasks.kinds import REGRESSION
 from edgekit.metrics import distances
 
 # A person looks at a few; a document should not grow with the samples.
