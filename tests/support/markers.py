@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +31,14 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--without-tensorflow"):
         # What Python takes for a package that is not there.
         sys.modules.update(dict.fromkeys(_PACKAGES))  # type: ignore[arg-type]
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The files of such a room are not even imported: what they import at their top is not there."""
+    if not config.getoption("--without-tensorflow") or collection_path.suffix != ".py":
+        return None
+    path = collection_path.relative_to(config.rootpath).as_posix()
+    return room_of(path) in _ROOMS or None
 
 
 def needs_tensorflow(item: pytest.Item) -> bool:

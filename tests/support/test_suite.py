@@ -23,9 +23,13 @@ def run(tmp_path: Path) -> Run:
     """Runs a suite of one file with some of the plugins of `support`; gives exit code and output."""
 
     def suite(
-        code: str, *plugins: str, words: tuple[str, ...] = (), **variables: str
+        code: str,
+        *plugins: str,
+        words: tuple[str, ...] = (),
+        room: str = "room",
+        **variables: str,
     ) -> tuple[int, str]:
-        folder = tmp_path / "tests" / "room"
+        folder = tmp_path / "tests" / room
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "test_it.py").write_text(code)
         (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = tensorflow\n")
@@ -144,6 +148,25 @@ def test_without_tensorflow_nothing_imports_it(run: Run) -> None:
     code, out = run(IMPORTS, "markers", words=("--without-tensorflow",))
     assert code == 0, out
     assert "1 passed, 1 deselected" in out
+
+
+TOP = """
+from support import needs
+
+keras = needs.package("keras")
+
+
+def test_it():
+    raise AssertionError
+"""
+
+
+def test_a_file_of_a_room_with_tensorflow_is_not_imported_without_it(run: Run) -> None:
+    run(WELL, "markers")
+    words = ("--without-tensorflow",)
+    code, out = run(TOP, "markers", words=words, room="models", EDGEKIT_REQUIRE="packages")
+    assert code == 0, out
+    assert "1 passed" in out
 
 
 CHILD = """
