@@ -9,19 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.calibration.probes import OnnxProbe, TfliteProbe, batches
+from edgekit.convert.check.layers import Layers, thinned
 from edgekit.convert.check.reference import Reference
 from edgekit.convert.refusals import known_layer
 from edgekit.errors import one_line, require
 from edgekit.formats.model_file import ModelFile
 from edgekit.formats.tflite_check import read_file
 from edgekit.metrics import fidelity
-from edgekit.samples import Samples
 
-# A few samples show where a file goes wrong.
-_SAMPLES = 8
 _FLATTENED = re.compile(r"_(De)?[qQ]uantizeLinear_Output$")
-
-Arrays = dict[str, NDArray[Any]]
 
 
 def first_lost(file: ModelFile, reference: Reference, least_db: float) -> str:
@@ -38,61 +34,57 @@ def first_lost(file: ModelFile, reference: Reference, least_db: float) -> str:
     """
     if not getattr(reference.source.model, "layers", None):
         return ""
-    samples = Samples({name: x[:_SAMPLES] for name, x in reference.samples.inputs.items()})
     # Layers, kernels and onnxruntime raise whatever they like; the message is given all the same, and
     # says what they raised.
     try:
-        expected = _of_layers(reference, samples)
-        found = _of_file(file, samples, list(expected))
+        expected = reference.layers
+        found = _of_file(file, expected)
     except Exception as error:
         return f"unknown: {type(error).__name__}: {one_line(error)}"
-    for layer, values in found.items():
-        ours = _alike(values, expected[layer])
-        noises = [fidelity.channel_noise(expected[layer], each) for each in ours]
+    for layer, ours in found.items():
+        noises = [fidelity.channel_noise(expected.values[layer], each) for each in ours]
         db = max(map(fidelity.ratio_db, noises), default=least_db)
         if db < least_db:
             return f"layer {layer!r} at {db:.1f} dB"
     return ""
 
 
-def _of_layers(reference: Reference, samples: Samples) -> Arrays:
-    """What each layer of a Functional or Sequential model gives, by its name."""
-    source = reference.source
-    tf = require("tensorflow", "export", "Checking a file")
-    keras = require(source.flavour, "export", "Checking a file")
-    tensors = {}
-    for layer in source.model.layers:
-        nodes = getattr(layer, "_inbound_nodes", ())
-        if len(nodes) == 1 and hasattr(layer.output, "shape"):
-            tensors[layer.name] = layer.output
-    inner = keras.Model(source.model.inputs, tensors)
-    given = [tf.constant(samples.inputs[spec.name], spec.dtype) for spec in source.inputs]
-    return {name: np.asarray(x) for name, x in inner(given, training=False).items()}
+def _of_file(file: ModelFile, layers: Layers) -> dict[str, list[NDArray[Any]]]:
+    """The last tensor that the file has of each layer, by the layer's name, in the file's order.
 
-
-def _of_file(file: ModelFile, samples: Samples, layers: list[str]) -> Arrays:
-    """The last tensor that the file has of each layer, by the layer's name, in the file's order."""
+    Each in every order of axes, the file's and with channels last, that has the model's shape.
+    """
     probe: Any
+    computed = _computed(file)
     if file.model.format == "tflite":
         probe = TfliteProbe(read_file(file.content))
     else:
         onnx = require("onnx", "export", "Checking a file")
-        probe = OnnxProbe(onnx.load_from_string(file.content), _computed(file))
-    parts: dict[str, list[NDArray[Any]]] = {}
+        probe = OnnxProbe(onnx.load_from_string(file.content), computed)
+    names = list(layers.shapes)
+    # By tensor: its layer, and what is kept of each batch.
+    parts: dict[str, tuple[str | None, list[list[NDArray[Any]]]]] = {}
 
     def look(name: str, values: NDArray[Any]) -> None:
-        parts.setdefault(name, []).append(np.array(values))
+        if name not in parts:
+            origin = re.sub(r"/t\d+_$", "", _FLATTENED.sub("", name).split(";")[0])
+            parts[name] = known_layer(origin, names), []
+        layer, kept = parts[name]
+        if layer is not None:
+            kept.append([thinned(each) for each in _alike(values, layers.shapes[layer])])
 
-    for batch in batches(samples, probe.batch):
+    for batch in batches(layers.samples, probe.batch):
         probe.run(batch, look)
-    order = {name: i for i, name in enumerate(_computed(file))}
-    found: Arrays = {}
+    order = {name: i for i, name in enumerate(computed)}
+    found: dict[str, list[NDArray[Any]]] = {}
     for name in sorted(parts, key=lambda name: order.get(_FLATTENED.sub("", name), -1)):
-        origin = re.sub(r"/t\d+_$", "", _FLATTENED.sub("", name).split(";")[0])
-        layer = known_layer(origin, layers)
+        layer, kept = parts[name]
         if layer is not None:
             found.pop(layer, None)
-            found[layer] = np.concatenate(parts[name])[: len(samples)]
+            whole = [
+                np.concatenate(each)[: len(layers.samples)] for each in zip(*kept, strict=True)
+            ]
+            found[layer] = [each for each in whole if len(each) == len(layers.samples)]
     return found
 
 
@@ -107,7 +99,7 @@ def _computed(file: ModelFile) -> list[str]:
     ]
 
 
-def _alike(values: NDArray[Any], expected: NDArray[Any]) -> list[NDArray[Any]]:
-    """The values in each order of axes, the file's and with channels last, that has the model's shape."""
+def _alike(values: NDArray[Any], expected: tuple[int, ...]) -> list[NDArray[Any]]:
+    """The values in each order of axes that has the model's shape for a sample."""
     moved = np.moveaxis(values, 1, -1) if values.ndim > 2 else values
-    return [each for each in (values, moved) if each.shape == expected.shape]
+    return [each for each in (values, moved) if each.shape[1:] == expected]

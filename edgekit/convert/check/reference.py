@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.calibration.probes import batches
 from edgekit.calibration.seeded import seeded
-from edgekit.errors import ExportError, one_line, require
+from edgekit.convert.check.asking import Asked, asked_model
+from edgekit.convert.check.layers import Layers, layers_asked
+from edgekit.errors import ExportError
+from edgekit.models.kernels import said
 from edgekit.models.source import SourceModel
 from edgekit.samples import Samples
 
 CALIBRATION, GENERATED, SEEDED = "calibration", "generated", "seeded"
 
-# Samples a check; as many at a time through the model.
-COUNT, _AT_A_TIME = 64, 32
+# Samples a check.
+COUNT = 64
 # What two processors' kernels may come to in the input, of a float32 that is near to 1.
 _NUDGE = 1 + 1e-7
 
@@ -72,23 +74,32 @@ class Reference:
         moved = {name: _nudged(x) for name, x in self.samples.inputs.items()}
         return self._asked(Samples(moved))
 
+    @cached_property
+    def layers(self) -> Layers:
+        """What the layers give for the first few samples.
+
+        Raises:
+            Exception: whatever Keras and the layers raise where they cannot be called one by one.
+        """
+        return layers_asked(self.source, self.samples)
+
+    @cached_property
+    def _model(self) -> Asked:
+        return asked_model(self.source)
+
     def _asked(self, samples: Samples) -> dict[str, NDArray[Any]]:
-        tf = require("tensorflow", "export", "Checking a file")
-        specs = {spec.name: spec for spec in self.source.inputs}
-        fixed = next((s.shape[0] for s in specs.values() if s.shape and s.shape[0]), None)
-        parts: dict[str, list[NDArray[Any]]] = {}
         try:
             with self.source.from_zero():
-                for batch in batches(samples, fixed or min(_AT_A_TIME, len(samples))):
-                    given = {n: tf.constant(x, dtype=specs[n].dtype) for n, x in batch.items()}
-                    for name, answer in self.source.call(given).items():
-                        parts.setdefault(name, []).append(np.asarray(answer))
+                parts = list(self._model.parts(samples))
         # A model raises whatever its layers do.
         except Exception as error:
             raise ExportError(
-                f"{self.source.path}: the model itself fails on samples of the check: {one_line(error)}"
+                f"{self.source.path}: the model itself fails on samples of the check: {said(error)}"
             ) from error
-        return {name: np.concatenate(all)[: len(samples)] for name, all in parts.items()}
+        return {
+            name: np.concatenate([part[name] for part in parts])[: len(samples)]
+            for name in parts[0]
+        }
 
 
 def _nudged(x: NDArray[Any]) -> NDArray[Any]:
