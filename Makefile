@@ -25,10 +25,10 @@ test: $(READY)
 test-slow: $(READY)
 	$(PYTEST) -m slow
 
-# What needs no TensorFlow and no patience.
+# What needs no TensorFlow, no processes of its own and no patience.
 test-quick: MINUTES := 1
 test-quick: $(READY)
-	$(PYTEST) --without-tensorflow -m "not slow"
+	$(PYTEST) --without-tensorflow -m "not slow and not processes"
 
 # The site of docs/: build/site/index.html. What is wrong with a link is an error.
 docs: $(READY)

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -82,21 +83,38 @@ def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imported(path: Path) -> Iterator[tuple[int, str]]:
+@cache
+def imported(path: Path) -> tuple[tuple[int, str], ...]:
     """Line and full name of everything a module imports anywhere in it.
 
     `import_module("name")` and `require("name", ...)` count; modules named by a variable do not.
     """
+    return tuple(name for name, is_text in _names(path) if not is_text)
+
+
+@cache
+def named(path: Path) -> tuple[tuple[int, str], ...]:
+    """As `imported`, and what it names of edgekit's as text, ``"edgekit.room.file:name"``."""
+    return tuple(name for name, _ in _names(path))
+
+
+@cache
+def _names(path: Path) -> tuple[tuple[tuple[int, str], bool], ...]:
+    return tuple(_walked(path))
+
+
+def _walked(path: Path) -> Iterator[tuple[tuple[int, str], bool]]:
+    """What a module imports or names, and whether as text."""
     package = ".".join(("edgekit", *path.relative_to(PACKAGE).parent.parts))
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield node.lineno, alias.name
+                yield (node.lineno, alias.name), False
         elif isinstance(node, ast.ImportFrom):
             name = "." * node.level + (node.module or "")
             module = importlib.util.resolve_name(name, package)
             for alias in node.names:
-                yield node.lineno, f"{module}.{alias.name}"
+                yield (node.lineno, f"{module}.{alias.name}"), False
         elif isinstance(node, ast.Call) and node.args:
             called = node.func
             name = called.id if isinstance(called, ast.Name) else getattr(called, "attr", "")
@@ -104,17 +122,12 @@ def imported(path: Path) -> Iterator[tuple[int, str]]:
             if name in ("import_module", "require", "__import__") and (
                 isinstance(first, ast.Constant) and isinstance(first.value, str)
             ):
-                yield node.lineno, first.value
-
-
-def named(path: Path) -> Iterator[tuple[int, str]]:
-    """As `imported`, and what it names of edgekit's as text, ``"edgekit.room.file:name"``."""
-    yield from imported(path)
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                yield (node.lineno, first.value), False
         if isinstance(node, ast.Constant) and re.fullmatch(MODULE_TEXT, str(node.value)):
-            yield node.lineno, str(node.value).partition(":")[0]
+            yield (node.lineno, str(node.value).partition(":")[0]), True
 
 
+@cache
 def module_file(name: str) -> Path | None:
     """The file of the module that `name`, of edgekit's, is or lies in; None for what is not edgekit's."""
     top, _, rest = name.partition(".")
@@ -157,8 +170,9 @@ def test_no_circle_of_files() -> None:
     # A file that imports none of those left, or that none of them imports, is in no circle with them.
     while free := [
         path
+        for taken in [set().union(*graph.values())]
         for path, files in graph.items()
-        if not files & set(graph) or not any(path in graph[other] for other in graph)
+        if files.isdisjoint(graph) or path not in taken
     ]:
         for path in free:
             del graph[path]
@@ -219,6 +233,7 @@ def test_the_blocker_blocks(tmp_path: Path) -> None:
     assert run(code, tmp_path) == "blocked\n"
 
 
+@pytest.mark.processes
 def test_a_device_needs_no_desktop(models: Path, tmp_path: Path) -> None:
     code = f"""
 import edgekit, numpy as np
@@ -232,6 +247,7 @@ check()
     assert run(code, tmp_path) == "(1, 5)\nedgekit.bench/1\n"
 
 
+@pytest.mark.processes
 def test_the_bench_command_needs_no_desktop(models: Path, tmp_path: Path) -> None:
     code = f"""
 from edgekit.cli import main

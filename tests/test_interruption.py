@@ -13,6 +13,8 @@ from support import children
 
 from edgekit.interruption import interrupted, interruptible
 
+pytestmark = pytest.mark.processes
+
 PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
 # Stands for an interpreter that is imported: Ctrl-C comes there, and C makes another error of it.
 MODULE = """

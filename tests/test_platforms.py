@@ -16,6 +16,8 @@ from support import needs
 
 import edgekit
 
+pytestmark = pytest.mark.processes
+
 LESS = """
 import builtins, io, os, signal, sys
 

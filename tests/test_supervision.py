@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from support import children, needs
 
+pytestmark = pytest.mark.processes
+
 CODE = """
 import os, signal, sys, time
 from edgekit.interruption import hear, interruptible

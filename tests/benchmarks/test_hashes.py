@@ -12,6 +12,8 @@ import pytest
 from edgekit.formats.metadata import Metadata
 from edgekit.formats.write_metadata import write_onnx, write_tflite
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "tests" / "models"
 # A brace stands in the block before the JSON does, for some lengths of it.

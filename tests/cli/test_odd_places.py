@@ -18,6 +18,8 @@ import edgekit
 from edgekit import document
 from edgekit.errors import TensorError
 
+pytestmark = pytest.mark.processes
+
 Command = Callable[..., Any]
 UNIX = needs.system("fork")
 

@@ -11,6 +11,8 @@ import pytest
 import edgekit
 from edgekit.cli import main
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def samples(models, tmp_path):

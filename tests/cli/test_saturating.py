@@ -12,6 +12,8 @@ from support import needs
 from edgekit.cli import doctor
 from edgekit.runtime import onnx_session
 
+pytestmark = pytest.mark.processes
+
 onnx = needs.package("onnx")
 
 

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from support import needs
 
+pytestmark = pytest.mark.processes
+
 Command = Callable[..., Any]
 
 

@@ -16,6 +16,8 @@ from edgekit.formats.write_metadata import write_tflite
 from edgekit.runtime import load
 from edgekit.samples import save_npz
 
+pytestmark = pytest.mark.processes
+
 # Colours, the title of the window, a new line that a message could pretend to be, and text that
 # runs backwards.
 EVIL = "\x1b[31m\x1b]0;owned\x07\nedgekit: pass\u202e"

@@ -285,6 +285,7 @@ sys.exit(main(sys.argv[1:]))
 TENSORFLOW = ("tensorflow", "keras", "tf_keras")
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("missing", "words", "extra"),
     [

@@ -16,6 +16,8 @@ from edgekit.errors import ArtifactError
 from edgekit.files import sha256_of
 from edgekit.formats.onnx_external import external_files, external_names
 
+pytestmark = pytest.mark.processes
+
 WEIGHTS = np.arange(3000, dtype=np.float32).reshape(1000, 3)
 
 

@@ -91,6 +91,7 @@ def test_the_classifier_in_both_formats() -> None:
         assert found.activations.unknown_tensors == 0, name
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_every_file(path: Path) -> None:
     found = edgekit.inspect(path)

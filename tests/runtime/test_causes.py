@@ -12,6 +12,8 @@ import edgekit
 from edgekit.errors import ArtifactError, UsageError
 from edgekit.runtime.causes import cause
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.mark.parametrize(
     ("text", "says"),

@@ -16,6 +16,8 @@ from support import traps
 import edgekit
 from edgekit.runtime.child import command, edgekit_command, run_in_child, search_path, started
 
+pytestmark = pytest.mark.processes
+
 HERE = "import os, sys, tempfile, time; made = tempfile.mkdtemp(); print(made, flush=True); "
 
 

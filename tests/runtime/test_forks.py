@@ -16,6 +16,8 @@ import edgekit
 from edgekit.errors import UsageError
 from edgekit.runtime.random_inputs import random_inputs
 
+pytestmark = pytest.mark.processes
+
 # Two forks beside a thread that never rests; a child that hangs is ended by its alarm.
 FORKS = """
 import os, signal, sys, threading, time

@@ -15,6 +15,8 @@ from support import needs
 
 from edgekit.runtime.host import HostState
 
+pytestmark = pytest.mark.processes
+
 MakeRoot = Callable[[dict[str, str]], Path]
 
 FIRMWARE = "sys/devices/platform/soc/soc:firmware/get_throttled"

@@ -27,7 +27,7 @@ from edgekit.runtime.random_inputs import random_inputs
 from edgekit.runtime.runner import Runner
 from edgekit.runtime.sandbox.state import Sandbox
 
-pytestmark = needs.system("memfd_create")
+pytestmark = [needs.system("memfd_create"), pytest.mark.processes]
 
 MODELS = Path(__file__).parents[1] / "models"
 FILES = [

@@ -20,6 +20,8 @@ from edgekit.runtime.sandbox.seccomp import filter_of
 from edgekit.runtime.sandbox.state import Sandbox
 from edgekit.runtime.sandbox.syscalls import MACHINES, SECCOMP, allowed, looked_at
 
+pytestmark = pytest.mark.processes
+
 LIMITS = Limits(20, 1 << 28)
 
 

@@ -18,6 +18,8 @@ from edgekit.runtime.benchmark import benchmark
 from edgekit.runtime.random_inputs import random_inputs
 from edgekit.runtime.tflite import spec_of
 
+pytestmark = pytest.mark.processes
+
 
 def onnx_of(path: Path, op: str, inputs: list[Any], outputs: list[Any], **attributes: Any) -> Path:
     """A file of one operator; inputs and outputs are (name, type, dims)."""

@@ -27,6 +27,8 @@ from edgekit.runtime.sandbox.run import Sandboxed
 from edgekit.runtime.sandbox.state import Sandbox
 from edgekit.runtime.verify import Limits, verify
 
+pytestmark = pytest.mark.processes
+
 HOSTILE = Path(__file__).parent / "hostile"
 FUZZER = Path(__file__).parents[2] / "benchmarks" / "fuzz_models.py"
 RAN: list[Any] = [[None, {"image": [1, 8, 8, 1]}]]
