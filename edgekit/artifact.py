@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import edgekit
-from edgekit.errors import UsageError, check_type
+from edgekit.errors import UsageError, check_type, wrong_ending
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,10 +73,7 @@ class Artifact:
         stem, ending = os.path.splitext(os.path.basename(file))
         kind = "savedmodel" if os.path.isdir(file) else formats.get(ending.lower())
         if kind is None:
-            raise UsageError(
-                f"{file}: received the ending {ending!r}, expected one of "
-                f"{', '.join(formats)} or a SavedModel folder."
-            )
+            raise wrong_ending(file, ending, formats, " or a SavedModel folder")
         if kind not in FORMATS:
             return cls(file, kind, "float32")
         word = stem.rsplit(".", 1)[-1]

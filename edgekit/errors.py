@@ -239,6 +239,23 @@ def one_line(error: BaseException, limit: int = 400) -> str:
     return f"{text[:half]} … {text[-half:]}"
 
 
+def placed(path: Any, error: BaseException) -> str:
+    """What an error of edgekit's own says, behind the name of the file that it is about; never twice."""
+    text, name = str(error), f"{path}: "
+    return text if text.startswith(printable(name)) else f"{name}{text}"
+
+
+def wrong_ending(path: Any, ending: str, expected: Iterable[str], more: str = "") -> UsageError:
+    """For a file whose name ends otherwise than what is read: ``"m.txt: received the ending '.txt', ..."``.
+
+    Args:
+        expected: the endings that are read.
+        more: what else is, such as ``" or a folder"``.
+    """
+    received = f"the ending {ending!r}" if ending else "no ending"
+    return UsageError(f"{path}: received {received}, expected one of {', '.join(expected)}{more}.")
+
+
 def require(module: str, extra: str, purpose: str) -> ModuleType:
     """Import `module`, or say which extra brings it.
 

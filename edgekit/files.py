@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgekit.errors import UsageError, check_type
-from edgekit.scratch import scratch_folder
+from edgekit.scratch import is_scratch, scratch_folder
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
@@ -78,8 +78,8 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
         OSError: it cannot be written to.
     """
     check_type("output", path, (str, os.PathLike), "a path to write to")
-    path = Path(path)
-    with contextlib.ExitStack() as stack:
+    asked = path = Path(path)
+    with _in_the_name_of(asked), contextlib.ExitStack() as stack:
         if is_stream(path):
             try:
                 folder, _ = stack.enter_context(scratch_folder())
@@ -97,6 +97,19 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
         with temporary.open("rb") as stream:
             os.fsync(stream.fileno())
         move(temporary, path)
+
+
+@contextlib.contextmanager
+def _in_the_name_of(path: Path) -> Iterator[None]:
+    """What cannot be written is what was asked for, whatever hidden name it has meanwhile."""
+    try:
+        yield
+    except OSError as error:
+        name = error.filename
+        hidden = isinstance(name, (str, bytes)) and is_scratch(os.fsdecode(name))
+        if name is None or hidden:
+            error.filename, error.filename2 = os.fspath(path), None
+        raise
 
 
 def move(new: Path, path: Path) -> None:
@@ -139,8 +152,9 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     Whoever looks at `path` sees a whole folder, as `replace_folder` leaves it.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with scratch_folder(path.parent) as (scratch, _):
+    with _in_the_name_of(path), contextlib.ExitStack() as stack:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch, _ = stack.enter_context(scratch_folder(path.parent))
         temporary = scratch / path.name
         temporary.mkdir()
         yield temporary

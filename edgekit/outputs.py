@@ -6,6 +6,7 @@ not be told that it exists: the part counts as nothing.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -70,6 +71,7 @@ def refuse_existing(
     Raises:
         OutputExistsError: one of `paths` exists and `overwrite` is false.
         UsageError: one of `paths` is no path, is a folder, or lies below a file.
+        PermissionError: the folder of one of them cannot be written to.
     """
     paths = list(paths)
     for path in paths:
@@ -81,6 +83,8 @@ def refuse_existing(
         parent = next(above for above in path.absolute().parents if above.exists())
         if not parent.is_dir():
             raise UsageError(f"{path}: {parent} is a file, expected a folder to write to.")
+        if not is_stream(path):
+            _require_writable(path)
         remove_abandoned(path.parent)
     current = _current.get()
     parts = current.parts(found) if current else set()
@@ -93,6 +97,14 @@ def refuse_existing(
         )
     if current:
         current.add(found)
+
+
+def _require_writable(path: Path) -> None:
+    """A file is written beside its place and moved there: the nearest folder that exists has to take it."""
+    real = Path(os.path.realpath(path))
+    folder = next(above for above in real.parents if above.exists())
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(path))
 
 
 def claim(paths: Iterable[Path]) -> None:

@@ -52,6 +52,11 @@ def scratch_folder(
             os.close(descriptor)
 
 
+def is_scratch(path: str) -> bool:
+    """Whether a path is that of a scratch folder, or of something in one."""
+    return any(part.startswith(_PREFIX) for part in Path(path).parts)
+
+
 def remove_abandoned(parent: Path) -> None:
     """Remove the scratch folders in `parent` whose processes were killed."""
     for left in parent.glob(f"{_PREFIX}*"):

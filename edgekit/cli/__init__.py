@@ -18,6 +18,7 @@ from typing import Any
 
 from edgekit import __version__
 from edgekit.cli.console import Console
+from edgekit.cli.own_inputs import refuse_own_inputs
 from edgekit.cli.parser import Parser
 from edgekit.cli.values import STDOUT, size
 from edgekit.errors import EdgekitError, UsageError, nearest, one_line, printable
@@ -79,6 +80,7 @@ def _run(args: argparse.Namespace, run: Callable[..., int], missing: Set[int]) -
             remove_abandoned(Path(tempfile.gettempdir()))
         with together(), unpacking(args.max_unpacked), warnings.catch_warnings():
             warnings.showwarning = console.warn
+            refuse_own_inputs(args)
             if getattr(args, "json", None) not in (None, STDOUT):
                 refuse_existing([args.json], args.overwrite)
             return run(args, console)
@@ -104,7 +106,10 @@ def _failure(error: BaseException) -> tuple[int, str]:
     if isinstance(error, EdgekitError):
         return error.exit_code, f"edgekit: {error}"
     if isinstance(error, OSError):
-        return 1, f"edgekit: {error.filename or 'system'}: {error.strerror or error}"
+        # Of a descriptor it is a number.
+        named = isinstance(error.filename, (str, bytes))
+        where = f"{os.fsdecode(error.filename)}: " if named else ""
+        return 1, f"edgekit: {where}{error.strerror or error}"
     # Of a library that finds no room for its code.
     if isinstance(error, MemoryError) or "failed to map segment" in str(error):
         return (

@@ -139,8 +139,13 @@ class Console:
     def _put(self, text: str) -> None:
         if 1 in self._missing:
             raise OSError(errno.EBADF, "is closed, expected where to write the result", "stdout")
-        self.out.write(text)
-        self.out.flush()
+        try:
+            self.out.write(text)
+            self.out.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, "stdout") from error
 
 
 def _shown(line: str, stream: TextIO) -> str:

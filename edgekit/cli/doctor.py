@@ -41,10 +41,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
     lines += [f"advice: {line}" for line in found.advice]
     lines += [
         "",
-        f"{'file':6} {'scheme':8} {'here':5} why (a ResNet-8 measured on CPUs like this one)",
+        f"{'file':6} {'scheme':12} {'here':5} why (a ResNet-8 measured on CPUs like this one)",
     ]
     lines += [
-        f"{row.format:6} {row.scheme:8} {row.verdict:5} {row.reason}" for row in found.schemes
+        f"{row.format:6} {row.scheme:12} {row.verdict:5} {row.reason}" for row in found.schemes
     ]
     console.result(found.to_json(), lines, args)
     return 0 if _tflite(host) else MissingDependencyError.exit_code

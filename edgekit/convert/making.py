@@ -20,6 +20,7 @@ from edgekit.calibration.methods import Method
 from edgekit.calibration.mixed import Plan
 from edgekit.calibration.ranges import Ranges
 from edgekit.convert.apart import float_tflite_apart
+from edgekit.convert.io_dtype import io_dtype, left_float
 from edgekit.convert.onnx.convert import dynamic_onnx, float_onnx, int8_onnx
 from edgekit.convert.onnx.float16 import float16_onnx
 from edgekit.convert.refusals import place
@@ -285,7 +286,11 @@ def _variant(
     if ranges is None:
         return fitted
     calibration = {**ranges.to_json(), "seed": recipe.seed}
-    notes = {"io_dtype": recipe.io_dtype, "calibration": calibration, **fitted.notes}
+    model = fitted.file.model
+    notes = {"io_dtype": io_dtype(model), "calibration": calibration, **fitted.notes}
+    # ONNX files are float there by design.
+    if file.format == "tflite" and (line := left_float(model, recipe.io_dtype)):
+        notes["fallbacks"] = [*notes.get("fallbacks", ()), line]
     return replace(fitted, notes=notes, warnings=(*ranges.warnings, *fitted.warnings, *named))
 
 

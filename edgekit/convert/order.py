@@ -16,6 +16,7 @@ from edgekit.convert.targets import Aim
 from edgekit.drift.golden import Golden, as_golden
 from edgekit.errors import DocumentError, UsageError, check_type
 from edgekit.manifest import earlier
+from edgekit.models.loading import keras_artifact
 from edgekit.models.objects import from_object
 from edgekit.models.source import SourceModel
 from edgekit.optimize.steps import suffix
@@ -125,7 +126,7 @@ class Order:
 
 def _model(model: Any, recipe: ExportRecipe) -> tuple[Artifact, SourceModel | None]:
     if isinstance(model, (str, os.PathLike)):
-        return Artifact.of(model), None
+        return keras_artifact(model), None
     source = model if isinstance(model, SourceModel) else from_object(model)
     if recipe.signature is not None:
         raise UsageError(

@@ -15,7 +15,7 @@ from typing import Any
 
 import edgekit
 from edgekit.document.record import Document, schema_named, tag
-from edgekit.errors import DocumentError, unprintable
+from edgekit.errors import DocumentError, placed, unprintable
 from edgekit.files import atomic, existing
 
 # What Python makes of bytes in names that are not UTF-8.
@@ -58,7 +58,7 @@ def load(path: str | os.PathLike[str]) -> Document:
     try:
         return cls.from_json(content)
     except DocumentError as error:
-        raise DocumentError(f"{path}: {error}") from error
+        raise DocumentError(placed(path, error)) from error
 
 
 def json_schema(kind: str) -> dict[str, Any]:

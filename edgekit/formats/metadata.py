@@ -23,6 +23,7 @@ from edgekit.errors import (
     TensorError,
     UsageError,
     nearest,
+    placed,
 )
 from edgekit.formats import tflite_schema as schema
 from edgekit.formats.flatbuffer import Bytes, Table
@@ -230,7 +231,7 @@ def read_tflite(path: str | os.PathLike[str]) -> Metadata | None:
     except (OSError, ValueError, OverflowError) as error:
         raise ArtifactError(f"{path}: cannot be read: {error}") from error
     except ArtifactError as error:
-        raise ArtifactError(f"{path}: {error}") from error
+        raise ArtifactError(placed(path, error)) from error
 
 
 def find_tflite(data: Bytes) -> bytes | None:

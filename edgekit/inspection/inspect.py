@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from edgekit.artifact import FORMATS, Artifact
-from edgekit.errors import ArtifactError, UsageError
+from edgekit.errors import ArtifactError, UsageError, placed
 from edgekit.files import compressed_size
 from edgekit.formats.graph import Model, Operator, Tensor
 from edgekit.formats.metadata import Metadata, find_tflite, from_onnx_map
@@ -40,6 +40,12 @@ SUMS = frozenset({"Gemm", "MatMul"})
 ANSWERS = frozenset({"Softmax", "Sigmoid"})
 # Operators that edgekit leaves in float although there are integer kernels.
 _LEFT_IN_FLOAT = {"DIV": "the integer kernel ends the inference at a divisor that rounds to zero"}
+# What a path is taken for that was not opened.
+_AS_KERAS = {
+    "keras": "the ending of a Keras model",
+    "hdf5": "the ending of a Keras model",
+    "savedmodel": "a folder",
+}
 _INTEGER_SCHEMES = ("int8", "int16x8")
 # Of ONNX: operators that take quantised integers themselves, in files that others made as well.
 _INTEGER_KERNELS = {"ConvInteger", "MatMulInteger"}
@@ -188,8 +194,8 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
     artifact = Artifact.of(path)
     if artifact.format not in FORMATS:
         raise UsageError(
-            f"{path}: received a Keras model, expected a .tflite or .onnx file. Export it first: "
-            "edgekit export."
+            f"{path}: received {_AS_KERAS[artifact.format]}, expected a .tflite or .onnx file. Export it "
+            "first: edgekit export."
         )
     try:
         content = artifact.path.read_bytes()
@@ -200,7 +206,7 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
         metadata = _metadata(content, artifact.format)
         sums = saturating(content) if artifact.format == "onnx" else ()
     except ArtifactError as error:
-        raise ArtifactError(f"{path}: {error}") from error
+        raise ArtifactError(placed(path, error)) from error
     # What was measured is told apart by what files declare, not by what can be inferred.
     found, shapes = _with_missing(obstacles_by_version(model), artifact), Shapes({})
     if artifact.format == "onnx":

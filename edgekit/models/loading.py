@@ -21,7 +21,9 @@ from edgekit.errors import (
     UsageError,
     one_line,
     require,
+    wrong_ending,
 )
+from edgekit.files import existing
 from edgekit.formats.metadata import Metadata
 from edgekit.models.budget import bounded
 from edgekit.models.float32 import (
@@ -41,6 +43,8 @@ from edgekit.models.untrusted import KerasFile, Known, Names, normalised, truste
 from edgekit.scratch import scratch_folder
 
 _PURPOSE = "Loading a Keras model"
+
+_ENDINGS = (".keras", ".h5", ".hdf5")
 
 # Layers that Keras' own networks (keras.applications) bring along, by module.
 NETWORK_LAYERS = (
@@ -81,7 +85,7 @@ def load(
         ArtifactError: no flavour can read it; says why.
         MissingDependencyError: TensorFlow is not installed.
     """
-    artifact = Artifact.of(path)
+    artifact = keras_artifact(path)
     if artifact.format == "savedmodel":
         loaded = load_saved_model(artifact.path, trust_code)
         source = from_saved_model(artifact.path, loaded, signature)
@@ -89,11 +93,6 @@ def load(
     if signature is not None:
         raise UsageError(
             f"{path}: received the signature {signature!r}, which only SavedModels have. Leave it out."
-        )
-    if artifact.format not in ("keras", "hdf5"):
-        raise UsageError(
-            f"{path}: received a {artifact.format} file, expected a Keras model: .keras, .h5 or a "
-            "SavedModel folder."
         )
     metadata = read(artifact.path) or Metadata()
     file = KerasFile.read(artifact.path, trusted=trust_code)
@@ -120,6 +119,18 @@ def load(
     raise ArtifactError(
         f"{path}: no flavour of Keras can load it. {' '.join(reasons)} {_advice(file)}"
     )
+
+
+def keras_artifact(path: str | os.PathLike[str]) -> Artifact:
+    """A Keras model's file, without opening it.
+
+    Raises:
+        UsageError: no path, nothing is there, or its ending is no Keras model's.
+    """
+    file = existing(path, "model file")
+    if not file.is_dir() and file.suffix.lower() not in _ENDINGS:
+        raise wrong_ending(file, file.suffix, _ENDINGS, " or a SavedModel folder")
+    return Artifact.of(path)
 
 
 def _loaders(file: KerasFile) -> tuple[tuple[str, str, _Loader], ...]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.artifact import Artifact
-from edgekit.errors import ArtifactError, UsageError, require
+from edgekit.errors import ArtifactError, UsageError, placed, require
 from edgekit.files import atomic
 from edgekit.formats.metadata import KEY, MAX_BYTES, Metadata
 from edgekit.models.archive import copy_with_member
@@ -56,7 +56,7 @@ def read(path: str | os.PathLike[str]) -> Metadata | None:
             "it anew."
         ) from error
     except ArtifactError as error:
-        raise ArtifactError(f"{path}: {error}") from error
+        raise ArtifactError(placed(path, error)) from error
 
 
 def write(path: str | os.PathLike[str], metadata: Metadata) -> None:

@@ -35,7 +35,7 @@ def findings(drifts: Sequence[Drift]) -> tuple[ShownFinding, ...]:
     found = []
     for drift in drifts:
         # Documents of older comparisons know no set-up.
-        setup = getattr(drift, "setup", None)
+        setup = drift.setup
         found += [
             ShownFinding(
                 base_name(each.file) if each.file else "",

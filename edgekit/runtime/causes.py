@@ -44,6 +44,11 @@ _CAUSES = (
     ),
 )
 
+# What onnxruntime puts in front: a number, and a path that stands before it already.
+_HEADING = re.compile(
+    r"^\[ONNXRuntimeError\] : \d+ : \w+ : (?:Load model from .*? failed: ?)?(?:Failed to load model[^.:]*[.:] ?)?"
+)
+
 
 def explained(error: Exception, ending: str) -> str:
     """What an interpreter says, on one line, and what to do.
@@ -52,7 +57,7 @@ def explained(error: Exception, ending: str) -> str:
         error: of the interpreter.
         ending: of the file, such as ``".onnx"``.
     """
-    text = one_line(error).rstrip(".")
+    text = _HEADING.sub("", one_line(error)).rstrip(".")
     advice = (
         cause(text) or f"Is it a whole {ending} file, and is the interpreter new enough for it?"
     )

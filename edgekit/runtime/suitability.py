@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from edgekit.artifact import FORMATS
+from edgekit.artifact import FORMATS, SCHEMES
 from edgekit.document.record import Record
 from edgekit.errors import pip_install
 from edgekit.runtime.host import HostState
@@ -21,8 +21,9 @@ _BACKENDS = {
     ),
     "onnx": (("onnxruntime", "onnxruntime"),),
 }
-# Those that were measured. Of the others, which store weights in integers alone, nothing is said.
-JUDGED = ("float32", "float16", "dynamic", "int8", "int16x8")
+JUDGED = SCHEMES
+# What edgekit makes as ONNX files too.
+_ONNX = ("float32", "float16", "dynamic", "int8")
 
 # What an inference of a ResNet-8 costs where float32 costs 1 (docs/measurements/schemes.md): in time
 # on x86, in instructions on Arm.
@@ -78,18 +79,26 @@ def suitability(host: HostState) -> list[Suitability]:
 
 def _judge(host: HostState, format: str, scheme: str) -> tuple[str | None, str, str]:
     """Backend, verdict and reason."""
-    if (format, scheme) == ("onnx", "int16x8"):
+    if format == "onnx" and scheme not in _ONNX:
         return None, "no", "edgekit makes no such file: onnxruntime's quantiser does not offer it"
     installed = (name for name, package in _BACKENDS[format] if package in host.interpreters)
     backend = next(installed, None)
     if backend is None:
         return None, "no", _missing(host, format)
+    if backend == "tflite-runtime" and scheme.startswith("int4"):
+        # edgekit/inspection/compatibility.json: int4 with a scale for each channel, or for blocks.
+        return (
+            None,
+            "no",
+            "tflite-runtime has no kernels for its 4-bit weights, ai-edge-litert does",
+        )
     if scheme == "float32":
         return backend, "works", "what the other schemes are held against"
     family = _family(host)
     cost = _COSTS.get((backend, family), {}).get(scheme)
     if cost is None:
-        return backend, "works", "how fast is not known for this CPU: edgekit bench tells"
+        where = "for this CPU" if scheme in _TFLITE else "of such files"
+        return backend, "works", f"how fast is not known {where}: edgekit bench tells"
     verdict = "fast" if cost <= _FAST else "works" if cost <= _WORKS else "slow"
     unit = "time" if family.startswith("x86") else "instructions"
     share = f"{cost:.2f} of" if cost <= _WORKS else f"{cost:.2g} times"

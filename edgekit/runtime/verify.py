@@ -128,7 +128,9 @@ def verify(
         if refusal.startswith(_GREEDY):
             advice = _TOO_MUCH
         at = "" if asked is None else f" with inputs of {_shown(asked[1])}"
-        raise ArtifactError(f"{path}: {refusal} (a trial on {backend} {version}{at}). {advice}")
+        raise ArtifactError(
+            f"{path}: {refusal.rstrip('.')} (a trial on {backend} {version}{at}). {advice}"
+        )
     if sha256_of(path) != sha256 or replace(artifact).sha256 != files.sha256:
         raise ArtifactError(f"{path}: changed while it was being verified. Load it again.")
     evidence = _evidence(done)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgekit.errors import SamplesError, UsageError
+from edgekit.errors import SamplesError, UsageError, placed, wrong_ending
 from edgekit.files import existing
 from edgekit.samples.arrays import read_npy, read_npz
 from edgekit.samples.idx import read_idx_pair
@@ -38,13 +38,18 @@ _UNREADABLE = (
 )
 
 
+_ENDINGS = (".npz", ".npy", ".csv", ".ts", ".png", ".jpg", ".wav")
+_MORE = ", an IDX file (*-ubyte or *-ubyte.gz), a folder or a recipe (.toml)"
+
+
 def read_samples(
     path: str | os.PathLike[str], *, target: str | None = None, label_pattern: str | None = None
 ) -> Samples:
     """Samples of one file or folder of data; see `load_samples`, which takes recipes too.
 
     Raises:
-        UsageError: nothing is there, or `target` or `label_pattern` do not go with it.
+        UsageError: nothing is there, its ending is not one of samples, or `target` or `label_pattern` do not
+            go with it.
         SamplesError: the file is not what its ending says, is empty, holds pickled objects
             or values that are not finite.
         MissingDependencyError: images without Pillow.
@@ -71,13 +76,10 @@ def read_samples(
         if "ubyte" in path.name or "idx" in path.name:
             return _labelled(*read_idx_pair(path))
     except SamplesError as error:
-        raise SamplesError(f"{path}: {error}") from error
+        raise SamplesError(placed(path, error)) from error
     except _UNREADABLE as error:
         raise SamplesError(f"{path}: cannot be read as samples ({error}).") from error
-    raise SamplesError(
-        f"{path}: received the ending {suffix!r}, expected .npz, .npy, .csv, .ts, .png, .jpg, .wav, an "
-        "IDX file (*-ubyte or *-ubyte.gz), a folder or a recipe (.toml)."
-    )
+    raise wrong_ending(path, suffix, _ENDINGS, _MORE)
 
 
 def _check_options(path: Path, suffix: str, target: str | None, label_pattern: str | None) -> None:

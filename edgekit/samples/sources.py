@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.errors import RecipeError, UsageError, check_type
+from edgekit.errors import RecipeError, UsageError, check_type, placed
 from edgekit.samples.lazy import LazyArray
 from edgekit.samples.reading import from_arrays, read_samples
 from edgekit.samples.samples import Samples
@@ -120,7 +120,7 @@ class Sources:
         try:
             return splits.part(part)
         except RecipeError as error:
-            raise RecipeError(f"{path}: {error}") from error
+            raise RecipeError(placed(path, error)) from error
 
     def _recipe_in(self, path: Path) -> Recipe:
         from edgekit.recipe import read_recipe

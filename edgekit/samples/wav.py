@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.errors import SamplesError
+from edgekit.errors import SamplesError, placed
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _KINDS = {
@@ -72,9 +72,9 @@ def wav_header(path: Path) -> Wav:
                     stream.seek(length, 1)
                 stream.seek(length % 2, 1)  # Chunks begin at even places.
     except OSError as error:
-        raise SamplesError(f"{path}: {error}") from error
+        raise SamplesError(placed(path, error)) from error
     except SamplesError as error:
-        raise SamplesError(f"{path}: {error}") from error
+        raise SamplesError(placed(path, error)) from error
     raise SamplesError(f"{path}: ends before its values (no 'data' chunk).")
 
 

@@ -30,7 +30,7 @@ from edgekit.drift.tasks.kinds import (
     REGRESSION,
     SEGMENTATION,
 )
-from edgekit.errors import SamplesError
+from edgekit.errors import SamplesError, UsageError
 from edgekit.metrics import distances, scores
 from edgekit.runtime.opening import RunnerLike, opened
 from edgekit.runtime.runner import Backend, Runner
@@ -105,15 +105,18 @@ def evaluate(model: RunnerLike, samples: SamplesLike) -> Evaluation:
             says, a batch at a time.
 
     Raises:
-        UsageError: one of them is none of these, or nothing is at a path.
-        SamplesError: no labels, labels that fit no output, or a class that the model does not have.
+        UsageError: one of them is none of these, nothing is at a path, or the samples have no labels.
+        SamplesError: labels that fit no output, or a class that the model does not have.
         TensorError: the samples do not fit the inputs, or an answer is not finite.
         ArtifactError: the model cannot be loaded or fails.
     """
     asked = Sources().samples(samples)
     labels = asked.labels
     if labels is None:
-        raise SamplesError("evaluate: the samples have no labels, expected one a sample.")
+        raise UsageError(
+            "evaluate: the samples have no labels, expected one a sample. Give labelled samples; edgekit "
+            "run stores the answers to others."
+        )
     with opened(model) as runner:
         if _rebuilds_its_input(runner) and _binary(labels):
             return _anomalies(runner, prepared(asked, runner.metadata, runner.inputs))

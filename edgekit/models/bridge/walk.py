@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from edgekit.errors import BridgeError, require
+from edgekit.errors import BridgeError, placed, require
 from edgekit.models.source import SourceModel
 
 # An operation, its positional and its keyword arguments, to its results.
@@ -30,7 +30,7 @@ def run(source: SourceModel, tensors: list[Any], leaf: Leaf) -> list[Any]:
     try:
         return _run(source.model, tensors, leaf)
     except BridgeError as error:
-        raise BridgeError(f"{source.path}: {error}") from error
+        raise BridgeError(placed(source.path, error)) from error
 
 
 def _run(model: Any, tensors: list[Any], leaf: Leaf) -> list[Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from edgekit.errors import BridgeError, require
+from edgekit.errors import BridgeError, placed, require
 from edgekit.models.bridge.walk import Leaf
 from edgekit.models.source import SourceModel
 
@@ -22,7 +22,7 @@ def run(source: SourceModel, tensors: list[Any], leaf: Leaf) -> list[Any]:
     try:
         return _run(source.model, tensors, leaf)
     except BridgeError as error:
-        raise BridgeError(f"{source.path}: {error}") from error
+        raise BridgeError(placed(source.path, error)) from error
 
 
 def _run(model: Any, tensors: list[Any], leaf: Leaf) -> list[Any]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from edgekit.errors import ArtifactError, UntrustedCodeError, one_line, require
+from edgekit.errors import ArtifactError, UntrustedCodeError, one_line, placed, require
 from edgekit.models.untrusted import limits, refusals, weights
 
 _CONFIG, _METADATA, _WEIGHTS, _ASSETS = (
@@ -165,10 +165,9 @@ def _damage(path: Path, what: str | None = None) -> Iterator[None]:
     try:
         yield
     except UntrustedCodeError as error:
-        raise UntrustedCodeError(f"{path}: {error}") from error
+        raise UntrustedCodeError(placed(path, error)) from error
     except ArtifactError as error:
-        text = str(error)
-        raise ArtifactError(text if text.startswith(f"{path}: ") else f"{path}: {text}") from error
+        raise ArtifactError(placed(path, error)) from error
     except _UNREADABLE as error:
         raise ArtifactError(
             f"{path}: {what} ({one_line(error)}). Save the model again, or copy it anew."
