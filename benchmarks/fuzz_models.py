@@ -9,7 +9,8 @@ process: it stands for the calling program, is not forked and lives on from muta
 supervised, so that its crash is counted, not suffered.
 
 Keras files (`--format keras`, `--format h5`) are loaded as `edgekit.models.load` does, untrusted, in such a
-process: bytes, configurations and HDF5 structures are mutated.
+process: bytes, configurations and HDF5 structures are mutated. So are SavedModels (`--format pb`), whose
+graph is mutated, and which are run as well.
 
 Prints how many mutants ended how; exits with 1 if a calling process crashed, hung or met an untyped
 error. `--only I` runs one mutant of a seed again. `--trust-structure` leaves the check of structure
@@ -19,6 +20,7 @@ out, to see what it is good for; `--python` tries other versions of the interpre
 from __future__ import annotations
 
 import argparse
+import atexit
 import fcntl
 import importlib
 import io
@@ -26,6 +28,7 @@ import json
 import os
 import random
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -42,6 +45,7 @@ from typing import Any
 
 import mutators
 import numpy as np
+import saved_mutators
 
 MODELS = Path(__file__).parent.parent / "tests" / "models"
 sys.path.append(str(MODELS.parent))
@@ -386,10 +390,12 @@ MUTATIONS: dict[str, list[Callable[[bytes, Rng, list[bytes]], bytes]]] = {
     ".json": [flip, truncate, splice, mutators.document, mutators.document, mutators.document],
     ".keras": [flip, splice, *[config_keras] * 6],
     ".h5": [flip, splice, *[config_h5] * 4, *[structure_h5] * 2],
+    ".pb": [flip, splice, *[saved_mutators.graph] * 8],
 }
 
 
-KERAS = {"keras": (".keras",), "h5": (".h5",)}
+# Files that TensorFlow makes and loads.
+KERAS = {"keras": (".keras",), "h5": (".h5",), "pb": (".pb",)}
 
 
 def make_keras(folder: Path) -> None:
@@ -408,6 +414,7 @@ def make_keras(folder: Path) -> None:
         model = library.Model(given, layers.Dense(2, kernel_initializer="he_normal")(y))
         for ending in (".keras", ".h5"):
             model.save(folder / f"{library.__name__}{ending}")
+    saved_mutators.make(folder / "saved")
 
 
 def serve_keras() -> None:
@@ -417,7 +424,10 @@ def serve_keras() -> None:
 
     def answer(path: str) -> dict[str, Any]:
         try:
-            load(path)
+            if path.endswith(".pb"):
+                saved_mutators.read(Path(path))()
+            else:
+                load(path)
         except EdgekitError as error:
             return {"refused": str(error)}
         except Exception as error:
@@ -685,9 +695,19 @@ def main() -> int:
             words = [args.python, __file__, "--role", "make", folder]
             subprocess.run(words, check=True, capture_output=True)
             files = {
-                ending: [(p.name, p.read_bytes()) for p in sorted(Path(folder).glob(f"*{ending}"))]
+                ending: [
+                    (p.name, p.read_bytes())
+                    for p in sorted(Path(folder).rglob(f"*{ending}"))
+                    if p.stem != "fingerprint"
+                ]
                 for ending in KERAS[args.format]
             }
+            if args.format == "pb":
+                kept = tempfile.mkdtemp(prefix="edgekit-fuzz-")
+                atexit.register(shutil.rmtree, kept, True)
+                os.environ[saved_mutators.SEED] = str(
+                    shutil.copytree(Path(folder, "saved"), f"{kept}/saved")
+                )
     else:
         files = {e: f for e, f in seeds().items() if args.format in (None, e[1:])}
     counts: dict[str, Counter[str]] = {}

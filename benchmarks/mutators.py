@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 from collections.abc import Callable
@@ -129,9 +130,13 @@ def golden(data: bytes, rng: Rng, _: list[bytes]) -> bytes:
 
 
 def made(models: Path, folder: Path) -> dict[str, list[tuple[str, bytes]]]:
-    """Golden files and documents of every kind that needs no TensorFlow, made in `folder`."""
+    """Golden files and documents of every kind, made in `folder`.
+
+    Those of commands that need TensorFlow are the tests' own, made by hand.
+    """
     import edgekit
     from edgekit import document
+    from edgekit.artifact import Artifact
     from edgekit.cli import main
     from edgekit.streams import quiet
 
@@ -150,12 +155,25 @@ def made(models: Path, folder: Path) -> dict[str, list[tuple[str, bytes]]]:
     with quiet():
         for each in words:
             main([*map(str, each), "--json", str(folder / f"{each[0]}.json")])
-    for path in folder.glob("*.json"):
-        document.load(path)
+    by_hand = _by_hand(models.parent / "document" / "conftest.py")
+    known = Artifact.of(file).recorded()
+    for made in (by_hand.manifest(known), by_hand.training(), by_hand.tuning(known)):
+        document.write(folder / f"{type(made).__name__.lower()}.json", made.to_json())
+    kinds = {type(document.load(path)).__name__ for path in folder.glob("*.json")}
+    assert kinds == set(document.KINDS.values()), kinds
     return {
         ".npz": [("g.npz", (folder / "g.npz").read_bytes())],
         ".json": [(path.name, path.read_bytes()) for path in sorted(folder.glob("*.json"))],
     }
+
+
+def _by_hand(path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location("documents_by_hand", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def read(path: Path) -> Callable[[], int]:

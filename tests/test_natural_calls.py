@@ -241,8 +241,8 @@ WRONG: list[tuple[str, Call, type[Exception], str]] = [
     (
         "load_samples: a model",
         lambda w: edgekit.load_samples(w.file),
-        SamplesError,
-        "received the ending '.tflite', expected .npz",
+        UsageError,
+        "received the ending '.tflite', expected one of .npz",
     ),
     (
         "load_samples: part",
@@ -291,7 +291,7 @@ WRONG: list[tuple[str, Call, type[Exception], str]] = [
     (
         "golden: swapped",
         lambda w: edgekit.Golden.of(w.path("s.npz"), w.file),
-        SamplesError,
+        UsageError,
         "received the ending '.tflite'",
     ),
     (
@@ -349,7 +349,7 @@ WRONG: list[tuple[str, Call, type[Exception], str]] = [
     (
         "evaluate: no labels",
         lambda w: edgekit.evaluate(w.file, w.image),
-        SamplesError,
+        UsageError,
         "the samples have no labels",
     ),
     (

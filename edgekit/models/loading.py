@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgekit.artifact import Artifact
+from edgekit.artifact import FORMATS, Artifact
 from edgekit.errors import (
     ArtifactError,
     MissingDependencyError,
@@ -94,6 +94,11 @@ def load(
         raise UsageError(
             f"{path}: received the signature {signature!r}, which only SavedModels have. Leave it out."
         )
+    if artifact.format not in ("keras", "hdf5"):
+        raise UsageError(
+            f"{path}: received a {artifact.format} file, expected a Keras model: {', '.join(_ENDINGS)} or a "
+            "SavedModel folder."
+        )
     metadata = read(artifact.path) or Metadata()
     file = KerasFile.read(artifact.path, trusted=trust_code)
     if "edgekit>" in json.dumps(file.config):
@@ -122,13 +127,13 @@ def load(
 
 
 def keras_artifact(path: str | os.PathLike[str]) -> Artifact:
-    """A Keras model's file, without opening it.
+    """A model's file that is to be loaded, without opening it; what it is instead, `load` says.
 
     Raises:
-        UsageError: no path, nothing is there, or its ending is no Keras model's.
+        UsageError: no path, nothing is there, or its ending is no model's.
     """
     file = existing(path, "model file")
-    if not file.is_dir() and file.suffix.lower() not in _ENDINGS:
+    if not file.is_dir() and file.suffix.lower() not in (*_ENDINGS, *FORMATS.values()):
         raise wrong_ending(file, file.suffix, _ENDINGS, " or a SavedModel folder")
     return Artifact.of(path)
 

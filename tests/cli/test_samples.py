@@ -77,5 +77,5 @@ def test_data_that_cannot_be_used_end_with_a_message(
     assert "class 'aa': the model has no such class" in fails(1, *evaluate, folder)
     (tmp_path / "empty").mkdir()
     assert "holds no images" in fails(1, *evaluate, tmp_path / "empty")
-    assert "have no labels" in fails(1, *evaluate, folder / "aa")
+    assert "have no labels" in fails(2, *evaluate, folder / "aa")
     assert "does not exist" in fails(2, *evaluate, tmp_path / "nowhere")

@@ -177,7 +177,7 @@ KNOWN = r"\(a trial on \S+ \S+\)\. It was not loaded\.$"
         (ended(-signal.SIGABRT, "what(): std::bad_alloc"), r"wanted more than \d+ MB of memory"),
         (answered({"refused": "MemoryError: "}), r"wanted more than \d+ MB of memory"),
         (answered({"refused": "no such op"}), f"was refused: no such op {LIMITS}"),
-        (answered({"refused": "unresolved custom op: X."}), f"was refused: .*X\\. {KNOWN}"),
+        (answered({"refused": "unresolved custom op: X."}), f"was refused: .*X {KNOWN}"),
         (ended(None), r".* The file is too much for this machine, or hostile"),
         (ended(0), "ended the interpreter with code 0: "),
         (ended(3, "late"), "ended the interpreter with code 3: late"),

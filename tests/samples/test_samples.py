@@ -250,7 +250,7 @@ def test_csv_that_is_none(tmp_path: Path, text: str, says: str) -> None:
 
 def test_unknown_endings_and_missing_files(tmp_path: Path) -> None:
     (tmp_path / "a.txt").touch()
-    with pytest.raises(SamplesError, match=r"ending '.txt', expected .npz"):
+    with pytest.raises(UsageError, match=r"ending '.txt', expected one of .npz"):
         load_samples(tmp_path / "a.txt")
     with pytest.raises(UsageError, match="does not exist"):
         load_samples(tmp_path / "a.npz")

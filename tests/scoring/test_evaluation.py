@@ -13,7 +13,7 @@ import pytest
 import edgekit
 from edgekit import document
 from edgekit.cli import main
-from edgekit.errors import SamplesError
+from edgekit.errors import SamplesError, UsageError
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_an_autoencoder_is_scored_by_its_reconstruction(tmp_path: Path) -> None:
 
 def test_labels_are_needed_and_must_fit(models: Path, labelled: edgekit.Samples) -> None:
     with edgekit.load(models / "classifier.int8.tflite") as runner:
-        with pytest.raises(SamplesError, match="no labels"):
+        with pytest.raises(UsageError, match="no labels"):
             edgekit.evaluate(runner, edgekit.Samples(labelled.inputs))
         odd = np.zeros((24, 7), np.float32)
         with pytest.raises(SamplesError, match=r"float32, \[24, 7\].*fit no output.*'digit'"):
