@@ -150,8 +150,8 @@ def test_a_full_disk_behind_stdout_has_a_name() -> None:
             "t.py: received the ending '.py', expected one of .keras, .h5, .hdf5 or a",
         ),
         (
-            "export m.tflite -o o",
-            "m.tflite: received the ending '.tflite', expected one of .keras, .h5",
+            "export m.tflite -o o --quantize float32",
+            "m.tflite: received a tflite file, expected a Keras model: .keras, .h5, .hdf5 or a Saved",
         ),
         (
             "evaluate m.tflite --samples t.xyz",
