@@ -9,7 +9,7 @@ The float32 files must answer as the model does: within 1e-4 of the output's ran
 and 1e-5 at the median, outputs matched by name, on random inputs. Of the other schemes the table says
 how far they are (SQNR), and every one that its own check at export found below 15 dB must say so in a
 warning. Every file that is not made must say why in words that
-`edgekit.convert.refusals` lists. Exits with 1 for a file beyond the limits, a reason that is not listed,
+tests/support/refusal_kinds.py lists. Exits with 1 for a file beyond the limits, a reason that is not listed,
 an error that edgekit did not mean, or a crash. `--float` leaves the quantised schemes out.
 """
 
@@ -32,6 +32,9 @@ from typing import Any
 
 import numpy as np
 import zoo
+
+# Where `support` lies.
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 SCHEMES = ("float32", "float16", "dynamic", "int8", "int16x8")
 MAX_LIMIT, MEDIAN_LIMIT = 1e-4, 1e-5
@@ -109,8 +112,9 @@ def reason_of(message: str, format: str, scheme: str) -> str:
 
 def examine(entry: zoo.Entry, schemes: list[str], folder: Path) -> Iterator[Row]:
     """A row for each file of one entry, made or not."""
+    from support.refusal_kinds import kind_of
+
     import edgekit
-    from edgekit.convert import refusals
     from edgekit.errors import ExportError
 
     model = entry.build()
@@ -141,7 +145,7 @@ def examine(entry: zoo.Entry, schemes: list[str], folder: Path) -> Iterator[Row]
         row = {"format": format, "scheme": scheme, **checked(entries[file.name], scheme)}
         yield row if "defect" in row else judge(file, row, expected, x)
     for row in skipped:
-        kind = refusals.kind_of(row["reason"])
+        kind = kind_of(row["reason"])
         yield {**row, "kind": kind} if kind else {**row, "defect": f"unlisted: {row['reason']}"}
 
 

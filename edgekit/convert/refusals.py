@@ -1,7 +1,7 @@
 """Refusals: what converters say when they cannot, in plain words that name the layer.
 
-Every reason that edgekit knows of is one of `KINDS`, recognised by its words; a reason of no kind is a
-converter's own message, which nobody has looked at yet.
+Every reason that edgekit knows of is of a kind that tests/support/refusal_kinds.py lists; a reason of no kind
+is a converter's own message, which nobody has looked at yet.
 """
 
 from __future__ import annotations
@@ -30,39 +30,10 @@ class Culprit:
     origin: str
 
 
-# The words by which a reason is known, by kind.
-KINDS: dict[str, str] = {
-    "TFLite lacks an operator, Flex has it": r"TFLite has no \w+ of its own",
-    "TFLite lacks an operator, Flex too": r"TFLite has no \w+, with Flex or without",
-    "ONNX lacks an operator": r"ONNX has no \w+",
-    "ONNX: no quantiser offers it": r"onnxruntime's quantiser does not make it",
-    "no weights to store so": r"this model has no weights that (onnxruntime|the quantiser)",
-    "blocks do not fit the weights": r"not divisible by block size",
-    "a state inside the model": r"changes a state of its own, or looks values up in a table",
-    "text inside the model": r"computes with text",
-    "a table inside the model": r"looks values up in a table",
-    "loops hide their ranges": r"ranges inside a loop",
-    "nothing to quantise": r"no tensor of it can be quantised|nothing in it was quantised",
-    "not all in integers": r"not all of it can be integers",
-    "a body hides what stays in float": r"inside a loop or a branch, where onnxruntime's converter",
-    "one name at both ends": r"an input and an output are both called",
-    "the converter died": r"TensorFlow's converter died of it",
-    "the interpreter died": r"itself died of it",
-    "scales too far apart": r"XNNPACK, the interpreter's fast kernels, takes no file",
-    "the interpreter lacks a kernel": r"the interpreter has no kernel for \w+ in \w+",
-    "it does not follow its model": r"was made, but does not answer as the model does",
-    "a kernel ends the inference": r"the kernel for \w+ in \w+ ends the first inference",
-}
-
 _FLEX_HELP = (
     "Another layer, or a fixed batch, may avoid it; --allow-flex puts TensorFlow's own operator in "
     "the file, which runs only where the Flex delegate is linked in."
 )
-
-
-def kind_of(reason: str) -> str | None:
-    """The kind, of `KINDS`, that a reason for a missing file is of; None if it is of none."""
-    return next((kind for kind, words in KINDS.items() if re.search(words, reason)), None)
 
 
 def layer_of(origin: str, layers: Sequence[str]) -> str:

@@ -283,7 +283,10 @@ def load_saved_model(path: Path, trust_code: bool) -> Any:
     if not trust_code:
         refuse_reaching(path)
     try:
-        return tf.saved_model.load(str(path))
+        loaded = tf.saved_model.load(str(path))
+        # What has none is no model of TensorFlow's own making.
+        dict(loaded.signatures)
+        return loaded
     except Exception as error:
         raise ArtifactError(
             f"{path}: cannot be loaded as a SavedModel: {one_line(error)}"

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.errors import ArtifactError, UsageError, require
+from edgekit.errors import ArtifactError, EdgekitError, UsageError, require
 from edgekit.formats.metadata import Metadata
 from edgekit.models.imports import import_files
 from edgekit.models.kernels import missing_kernel, said
@@ -76,9 +76,11 @@ class KerasRunner(Runner):
             results = self._function(*tensors)
         except errors.UnimplementedError as error:
             raise ArtifactError(f"{self.artifact.name}: {missing_kernel(error)}") from error
-        # Ids beyond a table, sizes that do not go together, too little memory; the others come of layers
-        # when they are traced.
-        except (errors.OpError, TypeError, ValueError) as error:
+        except (EdgekitError, MemoryError):
+            raise
+        # Ids beyond a table, sizes that do not go together, too little memory; when they are traced, layers
+        # and functions of damaged files raise whatever they like.
+        except Exception as error:
             raise self._failed(RuntimeError(said(error))) from error
         # numpy() shares memory with a tensor that nobody else holds.
         return [np.asarray(result) for result in results]

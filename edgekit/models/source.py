@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from edgekit.artifact import Artifact
-from edgekit.errors import ArtifactError, UsageError, nearest, require
+from edgekit.errors import ArtifactError, EdgekitError, UsageError, nearest, one_line, require
 from edgekit.formats.metadata import Metadata
 from edgekit.models.plain_graph import plain
 from edgekit.models.quantizers import is_quantized, quantizers_known
@@ -170,8 +170,21 @@ def from_saved_model(path: Path, loaded: Any, signature: str | None = None) -> S
 
     Raises:
         UsageError: it has no signature of that name; names those it has.
-        ArtifactError: it has no signature, or several of which none is the default.
+        ArtifactError: it has no signature, or several of which none is the default; or the one taken is
+            no function, or not of tensors.
     """
+    try:
+        return _from_saved_model(path, loaded, signature)
+    except EdgekitError:
+        raise
+    # TensorFlow loads objects of other kinds in a signature's place, and functions that cannot be read.
+    except Exception as error:
+        raise ArtifactError(
+            f"{path}: its signatures cannot be used: {type(error).__name__}: {one_line(error)}"
+        ) from error
+
+
+def _from_saved_model(path: Path, loaded: Any, signature: str | None) -> SourceModel:
     signatures = dict(loaded.signatures)
     if signature is not None and signature not in signatures:
         raise UsageError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,19 +31,6 @@ class Settings(Protocol):
     def seed(self) -> int: ...
 
 
-@dataclass(frozen=True)
-class FineTuned:
-    """What a fine-tuning came to.
-
-    Attributes:
-        losses: the mean loss of each epoch.
-        kept: which state of the model was kept; None without samples to judge by.
-    """
-
-    losses: list[float]
-    kept: Kept | None
-
-
 def steps_of(data: Samples, settings: Settings) -> int:
     """How many steps a fine-tuning takes; the last batch of an epoch may be smaller."""
     return math.ceil(len(data) / settings.batch_size) * settings.epochs
@@ -61,7 +47,7 @@ def fine_tune(
     held: Samples | None = None,
     rival: Any = None,
     progress: Callable[[str], None] | None = None,
-) -> FineTuned:
+) -> Kept | None:
     """Train `model` in place, with Adam and a learning rate that falls to zero along half a cosine.
 
     The loss follows from the task: cross-entropy for class labels, with probabilities or logits as
@@ -83,6 +69,9 @@ def fine_tune(
         rival: another model with the outputs of `model`, to be beaten on `held` in place of `model`
             before training.
         progress: called with a line of text for each epoch.
+
+    Returns:
+        Which state of the model was kept; None without `held`.
 
     Raises:
         UsageError: there is nothing to train on: no samples, or no labels and no teacher.
@@ -108,7 +97,7 @@ def fine_tune(
         before = _judge(model if rival is None else rival, *judging)()
         measure = "wrong" if aim.wrong else "loss"
         best = keep_best(keras, measure, before, _judge(model, *judging))
-    history = model.fit(
+    model.fit(
         _batches(source, data, aim, settings),
         epochs=settings.epochs,
         callbacks=[
@@ -120,8 +109,7 @@ def fine_tune(
         shuffle=False,
         verbose=0,
     )
-    losses = [float(loss) for loss in history.history["loss"]]
-    return FineTuned(losses, best.kept if best else None)
+    return best.kept if best else None
 
 
 def keras_of(model: Any) -> Any:

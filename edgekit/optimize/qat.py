@@ -145,7 +145,7 @@ def quantize_aware(
     if is_quantized(twin.model):
         copy = copied(twin).model
         model = tf_keras.Model(copy.inputs, list(copy.outputs), name=copy.name)
-        kept = fine_tune(model, source, data, recipe, **training).kept
+        kept = fine_tune(model, source, data, recipe, **training)
         if kept and not kept.epoch:
             return QuantizeAware(source, *_found(model), kept, again=True)
         return QuantizeAware(_as_source(source, model), *_found(model), kept, again=True)
@@ -175,7 +175,7 @@ def quantize_aware(
         )
     still = _scales(model) if preserve_clusters else []
     callbacks = [_hold(tf_keras, still)] if still else []
-    kept = fine_tune(model, source, data, recipe, callbacks=callbacks, **training).kept
+    kept = fine_tune(model, source, data, recipe, callbacks=callbacks, **training)
     if kept and not kept.epoch:
         return QuantizeAware(source, (), {}, kept)
     return QuantizeAware(_as_source(source, model), kernels, placement.in_float, kept)

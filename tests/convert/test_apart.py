@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.refusal_kinds import kind_of
 
 from edgekit.convert.apart import float_tflite_apart
-from edgekit.convert.refusals import kind_of
 from edgekit.convert.trace.freeze import Frozen
 from edgekit.convert.worker import Worker
 from edgekit.errors import ExportError

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.refusal_kinds import kind_of
 
 import edgekit
 from edgekit import document
-from edgekit.convert.refusals import kind_of
 from edgekit.errors import ExportError
 from edgekit.models.source import UNROLLED_STEPS
 from edgekit.recipe import ExportRecipe

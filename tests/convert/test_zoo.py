@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.refusal_kinds import kind_of
 
 import edgekit
 from edgekit import document
@@ -121,23 +122,23 @@ def test_refusals_name_the_layer_and_are_listed(
     the(zoo, name).build().save(path)
     with pytest.raises(ExportError, match=words) as caught:
         edgekit.export(path, out=tmp_path / "out", schemes=["float32"])
-    assert refusals.kind_of(str(caught.value))
+    assert kind_of(str(caught.value))
     assert not (tmp_path / "out").exists()
 
 
 def test_words_of_a_converter_that_nobody_knows_are_of_no_kind() -> None:
-    assert refusals.kind_of("TFLite cannot express it: something new") is None
+    assert kind_of("TFLite cannot express it: something new") is None
 
 
 @pytest.mark.parametrize("step", ["prepare", "invoke"])
 def test_a_kernel_that_does_not_take_a_file_is_named_with_its_place(step: str) -> None:
     said = f"x.cc:262 zero was not true.Node number 1 (DIV) failed to {step}."
     reason = refusals.load_reason(ValueError(said), "int8", ["m/a", "m/mean/truediv;m/mean"])
-    assert refusals.kind_of(reason)
+    assert kind_of(reason)
     assert "DIV in int8" in reason
     assert "operation 'm/mean/truediv'. Use float32" in reason
     # A float file has no other scheme to turn to: nobody has looked at why.
-    assert refusals.kind_of(refusals.load_reason(ValueError(said), "float32")) is None
+    assert kind_of(refusals.load_reason(ValueError(said), "float32")) is None
 
 
 def test_layers_share_a_bias_in_an_int8_onnx_file(zoo: Any, tmp_path: Path) -> None:

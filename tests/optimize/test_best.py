@@ -46,7 +46,7 @@ def test_a_training_that_spoils_leaves_the_model_as_it_was(
     before = source.model.get_weights()
     labels = halves.labels if measure == "wrong" else None
     data = Samples(halves.inputs, labels)
-    tuned = fine_tune(
+    kept = fine_tune(
         source.model,
         source,
         data,
@@ -54,10 +54,10 @@ def test_a_training_that_spoils_leaves_the_model_as_it_was(
         teacher=None if measure == "wrong" else Teacher(copied(small), 1.0),
         held=data,
     )
-    assert tuned.kept is not None
-    assert (tuned.kept.epoch, tuned.kept.measure) == (0, measure)
-    assert (tuned.kept.samples, tuned.kept.before < tuned.kept.after) == (256, True)
-    assert tuned.kept.figures.startswith("missed" if measure == "wrong" else "loss")
+    assert kept is not None
+    assert (kept.epoch, kept.measure) == (0, measure)
+    assert (kept.samples, kept.before < kept.after) == (256, True)
+    assert kept.figures.startswith("missed" if measure == "wrong" else "loss")
     for got, wanted in zip(source.model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(got, wanted)
 
@@ -86,7 +86,7 @@ def test_a_training_that_helps_must_beat_the_rival(small: SourceModel, halves: S
     layer.set_weights([-w for w in layer.get_weights()])
     before = small.model.get_weights()
     recipe = QatRecipe(epochs=3, batch_size=16, learning_rate=0.01)
-    kept = fine_tune(small.model, small, halves, recipe, held=halves, rival=rival).kept
+    kept = fine_tune(small.model, small, halves, recipe, held=halves, rival=rival)
     assert kept is not None
     assert kept.epoch == 0
     assert kept.before <= kept.after < 0.5

@@ -32,8 +32,16 @@ def dense(flavour: str, units: int, activation: str | None, seed: int = 0) -> So
 
 
 def tuned(source: SourceModel, labels: Any, teacher: Teacher | None = None) -> list[float]:
-    data = Samples({"x": X}, labels)
-    return fine_tune(source.model, source, data, SETTINGS, teacher=teacher).losses
+    return losses_of(source, Samples({"x": X}, labels), teacher)
+
+
+def losses_of(source: SourceModel, data: Samples, teacher: Teacher | None = None) -> list[float]:
+    """The mean loss of each epoch."""
+    losses: list[float] = []
+    callbacks = __import__(source.flavour).callbacks
+    told = callbacks.LambdaCallback(on_epoch_end=lambda _, logs: losses.append(float(logs["loss"])))
+    fine_tune(source.model, source, data, SETTINGS, teacher=teacher, callbacks=[told])
+    return losses
 
 
 @pytest.mark.parametrize("flavour", ["keras", "tf_keras"])
@@ -110,7 +118,7 @@ def test_samples_are_read_batch_by_batch() -> None:
     labels = (many[:, 0] > 0.5).astype(int)
     data = Samples({"x": MappedArray(many, twice, (3,), np.float32)}, labels)
     assert steps_of(data, SETTINGS) == 13 * SETTINGS.epochs
-    losses = fine_tune(source.model, source, data, SETTINGS).losses
+    losses = losses_of(source, data)
     assert losses[-1] < losses[0]
     # The first 64 tell whether scores are logits.
     assert max(read) <= 64

@@ -9,9 +9,9 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from support.refusal_kinds import kind_of
 
 from edgekit.convert.onnx.float16 import float16_onnx
-from edgekit.convert.refusals import kind_of
 from edgekit.errors import ExportError
 from edgekit.runtime.onnx_session import open_session
 
