@@ -56,7 +56,16 @@ class NameAttrList:
     NAME, ATTR = 1, 2
 
 
+class TensorShapeProto:
+    DIM = 2
+
+
+class Dim:
+    SIZE = 1
+
+
 class TensorProto:
+    TENSOR_SHAPE = 2
     STRING_VAL, RESOURCE_HANDLE_VAL, VARIANT_VAL = 8, 14, 15
 
 

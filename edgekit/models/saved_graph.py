@@ -81,6 +81,13 @@ class SavedGraph:
     objects: tuple[Message, ...]
     assets: tuple[tuple[str, str], ...]
 
+    @property
+    def every_node(self) -> Iterator[Node]:
+        """Those of the graph and of its functions."""
+        yield from self.nodes.values()
+        for function in self.functions.values():
+            yield from function.nodes.values()
+
 
 _Named = TypeVar("_Named", Node, Function)
 

@@ -6,12 +6,21 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
+from math import prod
 from pathlib import Path
 
 from edgekit.errors import ArtifactError, UntrustedCodeError
 from edgekit.formats.protobuf import fields
-from edgekit.formats.saved_model_schema import AttrValue, ConfigProto, SavedObject, TensorProto
+from edgekit.formats.saved_model_schema import (
+    AttrValue,
+    ConfigProto,
+    Dim,
+    SavedObject,
+    TensorProto,
+    TensorShapeProto,
+)
 from edgekit.models.saved_graph import Function, Node, SavedGraph, saved_graphs
+from edgekit.models.untrusted.limits import check_unpacked
 
 # What a SavedModel saves and restores its variables with; the paths are the first of their inputs.
 _SAVER = {"RestoreV2": 1, "SaveV2": 1, "ShardedFilename": 1, "MergeV2Checkpoints": 2}
@@ -51,7 +60,7 @@ def refuse_reaching(path: Path) -> None:
         path: of the folder.
 
     Raises:
-        UntrustedCodeError: names the operators or files.
+        UntrustedCodeError: names the operators or files, or its constants take far more memory than the file.
         ArtifactError: it is no SavedModel.
     """
     _refuse_links(path)
@@ -66,6 +75,9 @@ def refuse_reaching(path: Path) -> None:
             path, f"its graph holds {', '.join(ops)[:400]}, which reach beyond the model"
         )
     for graph in graphs:
+        # A constant may hold one value and be as large as it says.
+        declared = sum(map(_least_bytes, graph.every_node))
+        check_unpacked(f"{path}: its constants", declared, proto.stat().st_size)
         for _, name in graph.assets:
             if not name or Path(name).is_absolute() or ".." in Path(name).parts:
                 raise _refusal(path, f"its asset {name!r:.200} lies outside of it")
@@ -134,6 +146,22 @@ def _reaching(node: Node, graph: SavedGraph) -> Iterator[str]:
         for field in (TensorProto.RESOURCE_HANDLE_VAL, TensorProto.VARIANT_VAL)
     ):
         yield "Const that is a resource"
+
+
+def _least_bytes(node: Node) -> int:
+    """What a constant takes in memory at least, of whatever type it is."""
+    if node.op != "Const":
+        return 0
+    shapes = [
+        shape
+        for value in node.attributes.values()
+        for tensor in value.messages(AttrValue.TENSOR)
+        for shape in tensor.messages(TensorProto.TENSOR_SHAPE)
+    ]
+    return sum(
+        prod(dim.number(Dim.SIZE) for dim in shape.messages(TensorShapeProto.DIM))
+        for shape in shapes
+    )
 
 
 def _is_plain(config: bytes) -> bool:

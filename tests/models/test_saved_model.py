@@ -412,6 +412,26 @@ def test_functions_named_in_attributes_of_attributes(tmp_path: Path) -> None:
         load(edit(exported(tmp_path, lambda x: x), hide))
 
 
+@pytest.mark.parametrize("inside", [False, True], ids=["graph", "function"])
+@pytest.mark.parametrize("sizes", [(2**31 - 1,), (2**20, 2**20), (-1,)])
+def test_a_constant_that_says_to_be_large(
+    tmp_path: Path, inside: bool, sizes: tuple[int, ...]
+) -> None:
+    """One value stands for all of them; TensorFlow would make room for each."""
+
+    def grow(meta: Any) -> None:
+        functions = meta.graph_def.library.function
+        nodes = [n for f in functions for n in f.node_def] if inside else meta.graph_def.node
+        constant = next(node for node in nodes if node.op == "Const")
+        del constant.attr["value"].tensor.tensor_shape.dim[:]
+        for size in sizes:
+            constant.attr["value"].tensor.tensor_shape.dim.add().size = size
+
+    model = edit(exported(tmp_path, lambda x: x + 1), grow)
+    with pytest.raises(UntrustedCodeError, match=r"its constants: unpacks to [\d,]+ MB out of 0.0"):
+        refuse_reaching(model)
+
+
 def of_tensorflow_1(folder: Path, reach: Callable[[Any], Any] | None = None) -> Path:
     """A SavedModel without objects, whose graph itself is run."""
     import tensorflow as tf
