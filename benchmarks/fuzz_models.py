@@ -51,6 +51,8 @@ MODELS = Path(__file__).parent.parent / "tests" / "models"
 sys.path.append(str(MODELS.parent))
 TRIAL_SECONDS = 5
 HANG_SECONDS = 60
+# A process that has to import TensorFlow first.
+START_SECONDS = 300
 WORKERS = 2
 ABSURD = (0, 1, -1, 2, 3, 7, 255, 65536, 2**24, 2**30, 2**31 - 1, -(2**31), -2)
 
@@ -600,7 +602,9 @@ class Supervised:
         self._process: subprocess.Popen[bytes] | None = None
 
     def ask(self, path: Path) -> dict[str, Any]:
+        patience = HANG_SECONDS
         if self._process is None:
+            patience = START_SECONDS
             environment = dict(os.environ)
             if self._words[0] == "checks":
                 environment["MALLOC_PERTURB_"] = "165"
@@ -615,7 +619,7 @@ class Supervised:
         assert process.stdout is not None
         process.stdin.write(f"{path}\n".encode())
         process.stdin.flush()
-        if not select.select([process.stdout], [], [], HANG_SECONDS)[0]:
+        if not select.select([process.stdout], [], [], patience)[0]:
             self.close()
             return {"hung": True}
         line = process.stdout.readline()
