@@ -157,7 +157,9 @@ class Job:
         if calibrated and not order.recipe.qat:
             samples, remark = enough(tailored, samples, tell)
             remarks = (*remarks, *remark)
-            reference = replace(reference, calibration=samples, generated=bool(remark))
+            if remark:
+                # What the model was asked on the given samples is kept where they stay.
+                reference = replace(reference, calibration=samples, generated=True)
         given = files, tailored, samples, validation
         with closing(make(*given, order.recipe, order.aims, folder, verbose)) as contents:
             for file, made in contents:
