@@ -1,14 +1,14 @@
 """Asking: the model's own answers, as it computes them, in little memory.
 
 Called eagerly, a Keras model keeps what every layer gives until the last one is done: 44 MB a sample of a
-MobileNetV2. It is called as one graph, which lets go of a tensor when nobody reads it any more; no rewriting of
-graphs is allowed, so that the answers are those of the eager call to the bit.
+MobileNetV2. It is called as one graph, which lets go of a tensor when nobody reads it any more. TensorFlow may
+join operators in it, which moves the last bits; to forbid that is an option of the whole process that cannot be
+taken back, and that models saved later would carry along.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from math import prod
 from typing import Any
 
@@ -50,10 +50,9 @@ class Asked:
     def parts(self, samples: Samples) -> Iterator[Arrays]:
         """The answers to some samples at a time; the last ones are repeated to fill a batch."""
         tf = self._tf
-        with _as_written(tf):
-            for batch in batches(samples, self._fixed or min(self._most, len(samples))):
-                given = {n: tf.constant(batch[n], dtype) for n, dtype in self._dtypes.items()}
-                yield {name: np.asarray(x) for name, x in self._function(given).items()}
+        for batch in batches(samples, self._fixed or min(self._most, len(samples))):
+            given = {n: tf.constant(batch[n], dtype) for n, dtype in self._dtypes.items()}
+            yield {name: np.asarray(x) for name, x in self._function(given).items()}
 
 
 def asked_model(source: SourceModel) -> Asked:
@@ -74,15 +73,3 @@ def layer_bytes(source: SourceModel) -> list[int]:
             continue
         sizes.append(_FLOAT_BYTES * prod(n or 1 for n in shape))
     return sizes
-
-
-@contextmanager
-def _as_written(tf: Any) -> Iterator[None]:
-    """Let TensorFlow run graphs as they are."""
-    options, word = tf.config.optimizer, "disable_meta_optimizer"
-    before = options.get_experimental_options().get(word, False)
-    options.set_experimental_options({word: True})
-    try:
-        yield
-    finally:
-        options.set_experimental_options({word: before})
