@@ -5,7 +5,7 @@ Each step gives what its Keras or tf.signal twin gives, computed in float32 as t
 
 from edgekit.preprocess.audio import FixedLength, LogMel, Mfcc
 from edgekit.preprocess.chain import STEPS, Preprocessing
-from edgekit.preprocess.images import CenterCrop, Resize
+from edgekit.preprocess.images import CenterCrop, Letterbox, Resize
 from edgekit.preprocess.step import Step
 from edgekit.preprocess.values import Rescale, Standardize
 
@@ -13,6 +13,7 @@ __all__ = [
     "STEPS",
     "CenterCrop",
     "FixedLength",
+    "Letterbox",
     "LogMel",
     "Mfcc",
     "Preprocessing",

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from edgekit.config import from_table
 from edgekit.errors import RecipeError, TensorError, nearest
 from edgekit.preprocess.audio import FixedLength, LogMel, Mfcc
-from edgekit.preprocess.images import CenterCrop, Resize
-from edgekit.preprocess.step import Floats, Shape, Step, floats
+from edgekit.preprocess.images import CenterCrop, Letterbox, Resize
+from edgekit.preprocess.step import Floats, Points, Shape, Step, floats
 from edgekit.preprocess.values import Rescale, Standardize
 
 STEPS: dict[str, type[Step]] = {
-    cls.name: cls for cls in (Rescale, Standardize, Resize, CenterCrop, FixedLength, LogMel, Mfcc)
+    cls.name: cls
+    for cls in (Rescale, Standardize, Resize, Letterbox, CenterCrop, FixedLength, LogMel, Mfcc)
 }
 
 
@@ -89,6 +90,25 @@ class Preprocessing:
         for step in self.steps:
             input_shape = step.output_shape(input_shape)
         return input_shape
+
+    def points_back(self, points: Points, shape: tuple[int, ...]) -> Points:
+        """Where points of the result lie in the images that the steps were given.
+
+        Args:
+            points: (n, 2): x and y in pixels of the result, from the left upper corner's outer edge.
+            shape: of the raw images, (batch, height, width, channels).
+
+        Raises:
+            TensorError: a step cannot take the shape.
+        """
+        shapes: list[Shape] = [shape]
+        for step in self.steps:
+            shapes.append(step.output_shape(shapes[-1]))
+        for step, (_, height, width, _) in zip(
+            reversed(self.steps), reversed(shapes[:-1]), strict=True
+        ):
+            points = step.points_back(points, height or 0, width or 0)
+        return points
 
     def to_json(self) -> list[dict[str, Any]]:
         """``[{"step": "rescale", "scale": ..., "offset": ...}, ...]``, which `from_json` reads."""

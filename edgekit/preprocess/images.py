@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.errors import nearest
-from edgekit.preprocess.step import Floats, Shape, Step, floats, whole
+from edgekit.preprocess.step import Floats, Points, Shape, Step, finite, floats, whole
 
 # A description comes with a model file, and a file may ask for anything. This bounds its cost.
 _MAX_PIXELS = 1 << 24
@@ -64,6 +64,61 @@ class Resize(Step):
     def output_shape(self, input_shape: Shape) -> Shape:
         return _image_shape(self, input_shape, self.height, self.width)
 
+    def points_back(self, points: Points, height: int, width: int) -> Points:
+        result: Points = points * (width / self.width, height / self.height)
+        return result
+
+
+@dataclass(frozen=True)
+class Letterbox(Step):
+    """Resize images (batch, height, width, channels) as a whole, and fill up the rest on both sides.
+
+    The image is made as large as fits (bilinear, as `Resize`; sizes rounded to whole pixels) and put
+    in the middle; of an odd number of rows or columns to fill, the end gets one more.
+
+    Attributes:
+        height, width: of the result, in pixels.
+        fill: the value around the image, as it is before later steps.
+    """
+
+    height: int
+    width: int
+    fill: float = 114.0
+
+    name: ClassVar[str] = "letterbox"
+
+    def __post_init__(self) -> None:
+        _check_size(self, self.height, self.width)
+        self._check("fill", finite(self.fill), "a number")
+
+    def apply(self, x: NDArray[Any]) -> Floats:
+        self.output_shape(x.shape)
+        if 0 in x.shape[1:3]:
+            raise self._refuse(x.shape, "images with at least one pixel")
+        top, left, height, width = self._place(x.shape[1], x.shape[2])
+        shape = (len(x), self.height, self.width, x.shape[3])
+        result = np.full(shape, self.fill, np.float32)
+        inner = Resize(height, width).apply(x)
+        result[:, top : top + height, left : left + width] = inner
+        return result
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return _image_shape(self, input_shape, self.height, self.width)
+
+    def points_back(self, points: Points, height: int, width: int) -> Points:
+        top, left, inner_height, inner_width = self._place(height, width)
+        ratio = (width / inner_width, height / inner_height)
+        result: Points = (points - (left, top)) * ratio
+        return result
+
+    def _place(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """Of an image's pixels in the result: top, left, height and width."""
+        scale = min(self.height / height, self.width / width)
+        inner_height = min(max(round(height * scale), 1), self.height)
+        inner_width = min(max(round(width * scale), 1), self.width)
+        top, left = (self.height - inner_height) // 2, (self.width - inner_width) // 2
+        return top, left, inner_height, inner_width
+
 
 @dataclass(frozen=True)
 class CenterCrop(Step):
@@ -95,6 +150,10 @@ class CenterCrop(Step):
             if n is not None and n < wanted:
                 raise self._refuse(input_shape, f"at least {self.height} x {self.width} pixels")
         return shape
+
+    def points_back(self, points: Points, height: int, width: int) -> Points:
+        top, left = (height - self.height) // 2, (width - self.width) // 2
+        return points + np.asarray([left, top], np.float64)
 
 
 def _check_size(step: Step, height: int, width: int) -> None:

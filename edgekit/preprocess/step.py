@@ -13,6 +13,7 @@ from edgekit.errors import RecipeError, TensorError
 
 Shape = tuple[int | None, ...]
 Floats = NDArray[np.float32]
+Points = NDArray[np.float64]
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -38,6 +39,15 @@ class Step(ABC):
         Raises:
             TensorError: the step cannot take the shape.
         """
+
+    def points_back(self, points: Points, height: int, width: int) -> Points:  # noqa: ARG002
+        """Where points of the result lie in the image that the step was given.
+
+        Args:
+            points: (n, 2): x and y in pixels from the left upper corner's outer edge.
+            height, width: of that image.
+        """
+        return points
 
     def to_json(self) -> dict[str, Any]:
         return {"step": self.name, **asdict(self)}
