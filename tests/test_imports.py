@@ -36,6 +36,7 @@ ROOMS = [
     "artifact",
     "document",
     "preprocess",
+    "detection",
     "formats",
     "recipe",
     "manifest",
