@@ -21,6 +21,7 @@ import edgekit
 from edgekit import cli, errors
 from edgekit.cli import COMMANDS
 from edgekit.document import KINDS, json_schema
+from edgekit.detection import DECODERS, Decoder
 from edgekit.preprocess import STEPS, Preprocessing
 from edgekit.recipe import Dimension, Recipe
 
@@ -130,13 +131,21 @@ def recipes() -> Iterator[str]:
     for name, step in STEPS.items():
         yield heading(3, code(name), f"recipe-step-{name}")
         yield from keys(step)
+    yield heading(2, "Decoders", "recipe-decoders")
+    yield (
+        "`[export.decoder]` is a table with a key `kind` and the kind's own keys. It says how the "
+        "outputs of a detector become boxes."
+    )
+    for name, kind in DECODERS.items():
+        yield heading(3, code(name), f"recipe-decoder-{name}")
+        yield from keys(kind)
 
 
 def tables(cls: type = Recipe, where: str = "") -> Iterator[tuple[str, type]]:
     """Every table of a recipe by its TOML name, with the dataclass that it is read as."""
     for key, hint in typing.get_type_hints(cls).items():
         for kind in _parts(hint):
-            if not dataclasses.is_dataclass(kind) or kind is Preprocessing:
+            if not dataclasses.is_dataclass(kind) or kind in (Preprocessing, Decoder):
                 continue
             name = f"{where}.{key}" if where else key
             if kind is Dimension:

@@ -90,6 +90,7 @@ class Job:
                 data=self._data_hash,
                 preprocessing={k: v.to_json() for k, v in order.recipe.preprocessing.items()},
                 class_names=order.recipe.class_names,
+                decoder=order.recipe.decoder.to_json() if order.recipe.decoder else None,
                 versions=self.versions,
             )
         return Shelf(order.out, order.name, origin, order.overwrite, order.trust_code)
@@ -210,6 +211,7 @@ class Job:
         return Metadata(
             class_names=names,
             preprocessing=recipe.preprocessing or source.metadata.preprocessing,
+            decoder=recipe.decoder or source.metadata.decoder,
             source_sha256=self.order.origin.sha256,
             golden_sha256=self.golden_sha256,
             seen=source.metadata.seen,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit import document
+from edgekit.detection import Decoder, decoder_from_json
 from edgekit.errors import (
     ArtifactError,
     DocumentError,
@@ -53,6 +54,7 @@ class Metadata:
         preprocessing: for inputs by name, what turns raw data into what the file takes.
         source_sha256: of the model that the file was made of.
         golden_sha256: of the golden file that holds that model's answers.
+        decoder: how the outputs of a detector become boxes; None of every other model.
         recipe: how the file was made, as the manifest has it; JSON values only.
         seen: the samples that the model was trained with and the file was made with, in few numbers.
 
@@ -64,6 +66,7 @@ class Metadata:
     preprocessing: Mapping[str, Preprocessing] = field(default_factory=dict)
     source_sha256: str | None = None
     golden_sha256: str | None = None
+    decoder: Decoder | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
     seen: tuple[Seen, ...] = ()
 
@@ -83,6 +86,8 @@ class Metadata:
                     "are found in training samples. Give them, or name the step in the recipe of a "
                     "training."
                 )
+        if not isinstance(self.decoder, Decoder | None):
+            raise UsageError(f"decoder: received {self.decoder!r:.80}, expected a Decoder.")
         for key, value in (
             ("source_sha256", self.source_sha256),
             ("golden_sha256", self.golden_sha256),
@@ -100,7 +105,10 @@ class Metadata:
         return replace(self, seen=tuple(seen))
 
     def to_json(self) -> dict[str, Any]:
+        # Without one the key is left out, so that an edgekit that knows none can read the file.
+        decoder = {} if self.decoder is None else {"decoder": self.decoder.to_json()}
         content = {
+            **decoder,
             "schema": SCHEMA,
             "class_names": list(self.class_names),
             "preprocessing": {name: p.to_json() for name, p in self.preprocessing.items()},
@@ -126,7 +134,7 @@ class Metadata:
                 f"metadata: received schema {value.get('schema')!r:.80}, expected {SCHEMA!r}. "
                 "Another version of edgekit made the file: install that, or export again."
             )
-        known: dict[str, Any] = {**cls().to_json(), "seen": []}
+        known: dict[str, Any] = {**cls().to_json(), "seen": [], "decoder": None}
         for key in value:
             if key not in known:
                 raise ArtifactError(
@@ -147,6 +155,7 @@ class Metadata:
                 },
                 source_sha256=value.get("source_sha256"),
                 golden_sha256=value.get("golden_sha256"),
+                decoder=decoder_from_json(value["decoder"]) if value.get("decoder") else None,
                 recipe=value.get("recipe", {}),
                 seen=tuple(map(Seen.from_json, value.get("seen", ()))),
             )

@@ -8,6 +8,7 @@ from typing import Any
 
 from edgekit.artifact import FORMATS, SCHEMES
 from edgekit.config import check_types
+from edgekit.detection import Decoder
 from edgekit.errors import RecipeError
 from edgekit.preprocess import Preprocessing
 from edgekit.recipe.checks import check, check_names
@@ -67,6 +68,8 @@ class ExportRecipe:
         preprocessing: stored in the files, for `Runner.preprocess`: for inputs by name, the steps
             that turn raw data into what the model takes. In TOML, a list of tables each:
             ``[[export.preprocessing.image]]`` with a key ``step`` and the step's own.
+        decoder: stored in the files, for `Runner.detect`: how a detector's outputs become boxes. In
+            TOML, a table ``[export.decoder]`` with a key ``kind`` and the kind's own.
         prune: how the model is pruned before; None for not.
         cluster: how its weights are shared, after that; None for not.
         qat: how it is trained for int8, last of all; None for not.
@@ -93,6 +96,7 @@ class ExportRecipe:
     integer_only: bool = False
     class_names: tuple[str, ...] = ()
     preprocessing: Mapping[str, Preprocessing] = field(default_factory=dict)
+    decoder: Decoder | None = None
     prune: PruneRecipe | None = None
     cluster: ClusterRecipe | None = None
     qat: QatRecipe | None = None

@@ -14,6 +14,7 @@ from edgekit.runtime.arrange import require_mapping
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edgekit.detection import Detection
     from edgekit.runtime.inferring import Arrays, Inferring
 
 
@@ -66,3 +67,39 @@ def classify(runner: Inferring, x: NDArray[Any] | Arrays, top: int) -> list[tupl
     # Unsigned numbers have no negative ones.
     order = np.argsort(-scores[0].astype(np.float64), kind="stable")[:top]
     return [(names[i] if names else str(i), float(scores[0, i])) for i in order]
+
+
+def detect(runner: Inferring, image: NDArray[Any]) -> list[Detection]:
+    """`Runner.detect`."""
+    from edgekit.detection import Boxes, Detection
+
+    metadata = runner.metadata
+    if metadata.decoder is None:
+        raise UsageError(
+            "detect: the file holds no decoder, which says how its outputs become boxes. Export it "
+            "with a table [export.decoder] in the recipe."
+        )
+    if len(runner.inputs) != 1:
+        raise TensorError(f"detect: the file has {len(runner.inputs)} inputs, expected one image.")
+    image = np.asarray(image)
+    raw = image[None] if image.ndim == 3 else image
+    if raw.ndim != 4 or len(raw) != 1:
+        raise TensorError(
+            f"detect: received shape {list(image.shape)}, expected one image, [height, width, channels]."
+        )
+    (name,) = (spec.name for spec in runner.inputs)
+    prepared = runner.preprocess({name: raw})
+    seen = prepared[name].shape
+    (boxes,) = metadata.decoder.decode(runner.infer(prepared), seen[1], seen[2])
+    steps = metadata.for_inputs([name]).preprocessing.get(name)
+    if steps is not None:
+        corners = steps.points_back(boxes.corners.reshape(-1, 2), raw.shape).reshape(-1, 4)
+        boxes = Boxes(corners, boxes.scores, boxes.classes)
+    boxes = boxes.within(*raw.shape[1:3])
+    names = metadata.class_names
+    return [
+        Detection(names[k] if k < len(names) else str(k), score, tuple(corners), k)
+        for corners, score, k in zip(
+            boxes.corners.tolist(), boxes.scores.tolist(), boxes.classes.tolist(), strict=True
+        )
+    ]

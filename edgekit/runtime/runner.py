@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import Self
 
+    from edgekit.detection import Detection
     from edgekit.formats.metadata import Metadata
     from edgekit.runtime.evidence import Evidence
 
@@ -353,6 +354,24 @@ class Runner(ABC):
             weights in the files that are made of a model.
         """
         return None
+
+    def detect(self, image: NDArray[Any]) -> list[Detection]:
+        """The objects in one raw image, by the decoder that is stored in the file; numpy alone.
+
+        Args:
+            image: (height, width, channels), as the camera gives it; stored pre-processing is
+                applied, and undone on the boxes.
+
+        Returns:
+            Name, score and box of each, in pixels of `image`, the surest first.
+
+        Raises:
+            UsageError: the file holds no decoder.
+            TensorError: no single image, or outputs that the decoder does not read; else as `infer`.
+        """
+        from edgekit.runtime.raw_data import detect
+
+        return detect(self, image)
 
     @contextmanager
     def _carried(self) -> Iterator[None]:
