@@ -20,8 +20,8 @@ from typing import Any
 import edgekit
 from edgekit import cli, errors
 from edgekit.cli import COMMANDS
-from edgekit.document import KINDS, json_schema
 from edgekit.detection import DECODERS, Decoder
+from edgekit.document import KINDS, json_schema
 from edgekit.preprocess import STEPS, Preprocessing
 from edgekit.recipe import Dimension, Recipe
 

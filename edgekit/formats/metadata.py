@@ -146,6 +146,7 @@ class Metadata:
             if default is not None and type(given) is not type(default):
                 kind = "a list" if isinstance(default, list) else "an object"
                 raise ArtifactError(f"metadata: {key}: received {given!r:.80}, expected {kind}.")
+        decoder = value.get("decoder")
         try:
             return cls(
                 class_names=tuple(value.get("class_names", ())),
@@ -155,7 +156,7 @@ class Metadata:
                 },
                 source_sha256=value.get("source_sha256"),
                 golden_sha256=value.get("golden_sha256"),
-                decoder=decoder_from_json(value["decoder"]) if value.get("decoder") else None,
+                decoder=None if decoder is None else decoder_from_json(decoder),
                 recipe=value.get("recipe", {}),
                 seen=tuple(map(Seen.from_json, value.get("seen", ()))),
             )
