@@ -18,13 +18,13 @@ class Detection(NamedTuple):
         name: of its class; the class's number where names are not known.
         score: how sure the model is.
         box: left, top, right and bottom edge in pixels of the image.
-        index: of its class.
+        label: the number of its class.
     """
 
     name: str
     score: float
     box: tuple[float, float, float, float]
-    index: int
+    label: int
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,8 @@ def overlap(first: Numbers, second: Numbers) -> Numbers:
     high = np.minimum(first[:, None, 2:], second[None, :, 2:])
     shared = np.maximum(high - low, 0).prod(axis=2)
     total = _area(first)[:, None] + _area(second)[None, :] - shared
-    return np.divide(shared, total, out=np.zeros_like(shared), where=total > 0)
+    result: Numbers = np.divide(shared, total, out=np.zeros_like(shared), where=total > 0)
+    return result
 
 
 def suppress(boxes: Boxes, most_overlap: float, most: int, *, across_classes: bool) -> Boxes:

@@ -70,7 +70,7 @@ class Decoder(ABC):
         """
         parts = self._read(outputs)
         return [
-            self._boxes(*(part[i] for part in parts), height, width) for i in range(len(parts[0]))
+            self._boxes(coded, scores, height, width) for coded, scores in zip(*parts, strict=True)
         ]
 
     @abstractmethod

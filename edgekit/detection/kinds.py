@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.detection.boxes import Numbers
+from edgekit.detection.boxes import Boxes, Numbers
 from edgekit.detection.decoder import Decoder
 from edgekit.errors import TensorError
 
@@ -186,7 +186,7 @@ class Yolo(Decoder):
         scores = _activate(raw, self.activation)
         return scores[:, 1:] * scores[:, :1] if self.objectness else scores
 
-    def _boxes(self, coded: NDArray[Any], raw: NDArray[Any], height: int, width: int) -> Any:
+    def _boxes(self, coded: NDArray[Any], raw: NDArray[Any], height: int, width: int) -> Boxes:
         if self.strides:
             places = sum((height // s) * (width // s) for s in self.strides)
             if places != len(coded):
@@ -199,8 +199,8 @@ class Yolo(Decoder):
     def _corners(self, coded: Numbers, at: NDArray[np.intp], height: int, width: int) -> Numbers:
         if not self.strides:
             corners = _corners(coded, "cxcywh")
-            size = (width, height, width, height)
-            return corners * size if self.coding == "normalized" else corners
+            whole = (width, height, width, height)
+            return corners * whole if self.coding == "normalized" else corners
         cells = _cells(self.strides, height, width)[at]
         corner, stride = cells[:, :2], cells[:, 2:]
         if self.coding == "grid":

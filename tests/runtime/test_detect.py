@@ -52,7 +52,7 @@ def test_boxes_lie_in_the_raw_image(brightness: Path) -> None:
         assert runner.metadata.decoder == Yolo()
         found = runner.detect(image)
         assert runner.detect(image[None]) == found
-    assert [(d.name, d.index) for d in found] == [("hand", 0), ("foot", 1)]
+    assert [(d.name, d.label) for d in found] == [("hand", 0), ("foot", 1)]
     np.testing.assert_allclose([d.score for d in found], [0.9, 0.5], atol=1e-6)
     np.testing.assert_allclose([d.box for d in found], [(20, 12, 60, 28), (0, 0, 16, 8)])
 
