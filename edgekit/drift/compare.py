@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from edgekit.drift.budget import DriftBudget
 from edgekit.drift.candidate import Candidate, OutputDrift
 from edgekit.drift.drift import Drift, Failure
 from edgekit.drift.evidence import evidence
+from edgekit.drift.figure import Figure
 from edgekit.drift.file_figures import file_figures
 from edgekit.drift.golden import Golden, as_golden
 from edgekit.drift.matching import outputs_for, samples_for
@@ -23,6 +25,7 @@ from edgekit.drift.setup.asked import Asked
 from edgekit.drift.setup.check import check_setup
 from edgekit.drift.setup.verdict import with_setup
 from edgekit.drift.task import measure_task, reference_accuracy
+from edgekit.drift.tasks.detection import detection_figures
 from edgekit.drift.tasks.figures import task_figures
 from edgekit.errors import (
     DocumentError,
@@ -165,6 +168,7 @@ def _candidate(
     figures = [f for output in candidate.outputs for f in output.figures(len(golden.samples))]
     figures += [
         *task_figures(golden, task_answer, slices),
+        *_boxes(golden, runner, finite, names),
         *file_figures(runner.artifact, budget, bench),
     ]
     candidate = replace(candidate, figures=tuple(figures))
@@ -176,6 +180,30 @@ def _candidate(
         return replace(candidate, verdict="fail", reasons=said), asked
     verdict, reasons = budget.judge(candidate)
     return replace(candidate, verdict=verdict, reasons=tuple(reasons)), asked
+
+
+def _boxes(
+    golden: Golden,
+    runner: Runner,
+    answers: Mapping[str, NDArray[Any]],
+    names: Mapping[str, str],
+) -> list[Figure]:
+    """The boxes of a detector whose file says how to read them; nothing of every other file.
+
+    Args:
+        answers: the finite ones, by the reference's names.
+        names: the file's own name for each of the reference's outputs.
+    """
+    decoder, inputs = runner.metadata.decoder, list(golden.samples.inputs.values())
+    if decoder is None or len(inputs) != 1 or len(answers) < len(golden.outputs):
+        return []
+    _, height, width, *_ = inputs[0].shape
+    return detection_figures(
+        decoder,
+        {names[name]: x for name, x in golden.outputs.items()},
+        {names[name]: x for name, x in answers.items()},
+        (height, width),
+    )
 
 
 def _dead(candidate: Candidate, golden: Golden, budget: DriftBudget) -> tuple[list[str], list[str]]:
