@@ -16,6 +16,8 @@ from edgekit.metrics.fidelity import by_channel, channel_noise, dead_channels
 _LISTED = 100
 # Integers of eight bits have no more values than this.
 _MOST_VALUES = 256
+# What float32 leaves of whole steps.
+_WHOLE = 0.02
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,16 @@ class ChannelDrift(Record):
 def step_of(answer: NDArray[Any]) -> float:
     """The step of the integers that answers are made of: the smallest distance of two values.
 
-    0 for more than 256 values, which no integers of eight bits make, and for a single one.
+    0 unless all values are whole numbers of it apart, at most 255, as those of eight bits are: a few
+    float values have a smallest distance too.
     """
     values = np.unique(answer.astype(np.float64))
     if not 1 < len(values) <= _MOST_VALUES:
         return 0.0
-    return float(np.diff(values).min())
+    step = float(np.diff(values).min())
+    apart = (values - values[0]) / step
+    whole = np.abs(apart - np.round(apart)).max() <= _WHOLE and apart[-1] < _MOST_VALUES
+    return step if whole else 0.0
 
 
 def _clipped(reference: NDArray[Any], answer: NDArray[Any], step: float) -> float:

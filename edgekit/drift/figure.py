@@ -24,6 +24,8 @@ KINDS = {
     "accuracy": Kind("share", HIGHER, "accuracy"),
     "accuracy_drop": Kind("difference", LOWER, "accuracy drop"),
     "agreement": Kind("share", HIGHER, "agreement"),
+    "ece": Kind("share", LOWER, "calibration error"),
+    "ece_rise": Kind("difference", LOWER, "rise of the calibration error"),
     "flips": Kind("count", LOWER, "number of flips"),
     "sqnr_db": Kind("dB", HIGHER, "SQNR"),
     "worst_channel_db": Kind("dB", HIGHER, "SQNR of the worst channel"),

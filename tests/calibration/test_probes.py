@@ -136,9 +136,9 @@ def test_the_same_ranges_each_time(files: dict[str, bytes], samples: Samples) ->
 def test_a_model_without_real_tensors(tmp_path: Path) -> None:
     """Ranges of nothing: no int8 file, and the reason."""
     import keras
+    from support.refusal_kinds import kind_of
 
     import edgekit
-    from edgekit.convert.refusals import kind_of
 
     flags = keras.Input((4,), dtype="bool", name="flags")
     model = keras.Model(flags, keras.ops.logical_not(flags), name="whole")

@@ -80,11 +80,6 @@ CASES = {
     ),
     "taken json": (["bench", "good.tflite", "--json", "taken.npz"], 2, "--overwrite"),
     "scheme": (["export", "good.keras", "-o", "new", "--quantize", "int7"], 2, "'int8'?"),
-    "no calibration": (
-        ["export", "good.keras", "-o", "new", "--quantize", "int8"],
-        2,
-        "--calibration",
-    ),
     "sparsity": (
         ["export", "good.keras", "-o", "new", "--prune", "1.5", "--data", "good.npz"],
         2,

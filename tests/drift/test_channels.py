@@ -61,6 +61,18 @@ def test_the_step_is_found_from_the_values(step: float, count: int) -> None:
     assert step_of(values) == pytest.approx(step, rel=1e-6)
     assert step_of(np.random.default_rng(0).normal(size=500)) == 0
     assert step_of(np.zeros((5, 3))) == 0
+    # Few values, and no integers.
+    assert step_of(np.random.default_rng(0).normal(size=(20, 4))) == 0
+    assert step_of(np.array([0.0, 1.0, 2.5])) == 0
+
+
+@given(st.integers(0, 1000))
+def test_a_small_float_file_clips_nothing(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    reference = rng.normal(size=(50, 4))
+    answer = 0.99 * reference + rng.normal(0, 1e-3, reference.shape)
+    channels = ChannelDrift.of(reference, answer)
+    assert (channels.clipped, channels.step, channels.dead_count) == (0, 0, 0)
 
 
 def test_a_softmax_is_told_by_its_rows() -> None:

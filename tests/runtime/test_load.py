@@ -27,7 +27,9 @@ def test_a_missing_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["m.pt", "m", "m.tflite.gz"])
 def test_an_unknown_ending(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
-    with pytest.raises(UsageError, match=r"received the ending '.*', expected one of .tflite"):
+    with pytest.raises(
+        UsageError, match=r"received (no ending|the ending '.*'), expected one of .tflite"
+    ):
         edgekit.load(tmp_path / name)
 
 

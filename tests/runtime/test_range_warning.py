@@ -80,7 +80,7 @@ def test_commands_say_it_in_one_line(
     assert "warning" not in capfd.readouterr().err
     for words in (
         ["run", int8, "--samples", str(samples), "-o", str(tmp_path / "out.npz")],
-        ["compare", int8, "--golden", golden],
+        ["compare", int8, "--golden", golden, "--allow-setup"],
     ):
         assert main(words) == 0
         said = [line for line in capfd.readouterr().err.splitlines() if "clipped" in line]

@@ -9,7 +9,11 @@ from numpy.typing import NDArray
 
 from edgekit.drift.figure import Figure
 from edgekit.metrics import distances
+from edgekit.metrics.fidelity import sums_to_one
 from edgekit.metrics.intervals import Interval, paired_difference_ci95, share_ci95
+from edgekit.metrics.resampling import sums_ci95
+
+_BINS = 15
 
 
 def classification_figures(
@@ -35,12 +39,47 @@ def classification_figures(
     if labels is None:
         return figures
     figures += _accuracy(ref == labels, cand == labels, output, "")
+    if sums_to_one(every):
+        figures += _calibration(reference, candidate, labels, output)
     for label in np.unique(labels):
         own = labels == label
         group = f"class={label}"
         figures += _accuracy(ref[own] == label, cand[own] == label, output, group)
         figures.append(_share("agreement", ref[own] == cand[own], output, group))
     return figures
+
+
+def _calibration(
+    reference: NDArray[Any], candidate: NDArray[Any], labels: NDArray[Any], output: str
+) -> list[Figure]:
+    """How far the confidence in the first class is from how often it is right, in 15 bins.
+
+    Source: Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", ICML 2017.
+    """
+    parts = np.concatenate([_excess(x, labels) for x in (reference, candidate)], 1)
+    count = len(labels)
+
+    def errors(sums: NDArray[np.float64]) -> tuple[Any, Any]:
+        off = np.abs(sums) / count
+        return off[:, :_BINS].sum(1), off[:, _BINS:].sum(1)
+
+    first, second = (float(x[0]) for x in errors(parts.sum(0)[None]))
+    known: dict[str, Any] = {"output": output, "count": count}
+    own = sums_ci95(parts, lambda s: np.asarray(errors(s)[1]), 1)
+    rise = sums_ci95(parts, lambda s: np.asarray(errors(s)[1] - errors(s)[0]), 1)
+    return [
+        Figure.of("ece", second, reference=first, ci95=own, **known),
+        Figure.of("ece_rise", second - first, ci95=rise, **known),
+    ]
+
+
+def _excess(scores: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.float64]:
+    """Confidence less 1 where it is right, in the column of the confidence's bin; (samples, bins)."""
+    sure = scores.astype(np.float64).max(-1)
+    place = np.clip(np.ceil(sure * _BINS).astype(int) - 1, 0, _BINS - 1)
+    found: NDArray[np.float64] = np.zeros((len(scores), _BINS))
+    found[np.arange(len(scores)), place] = sure - (scores.argmax(-1) == labels)
+    return found
 
 
 def drop(ref: NDArray[np.bool_], cand: NDArray[np.bool_]) -> float:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from support.refusal_kinds import kind_of
 
 import edgekit
-from edgekit.convert.refusals import kind_of, load_reason
+from edgekit.convert.refusals import load_reason
 from edgekit.errors import ArtifactError
 from edgekit.samples import Samples
 

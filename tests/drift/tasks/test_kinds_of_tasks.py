@@ -177,6 +177,30 @@ def test_an_autoencoder_is_judged_by_what_it_cannot_make() -> None:
     assert drop.ci95[0] > 0.1
 
 
+def test_the_calibration_error_is_summed_bin_by_bin() -> None:
+    labels = RNG.integers(0, 4, 200)
+    logits = 3 * np.eye(4)[labels] + RNG.normal(0, 2, (200, 4))
+
+    def softmax(x: NDArray[Any]) -> NDArray[Any]:
+        return np.exp(x) / np.exp(x).sum(1, keepdims=True)
+
+    calm, sure = softmax(logits), softmax(3 * logits)
+    found = figures("classification", calm, sure, labels)
+
+    def error(scores: NDArray[Any]) -> float:
+        total = 0.0
+        for b in range(15):
+            own = [i for i in range(200) if b / 15 < scores[i].max() <= (b + 1) / 15]
+            right = sum(scores[i].argmax() == labels[i] for i in own)
+            total += abs(sum(float(scores[i].max()) for i in own) - right)
+        return total / 200
+
+    assert found["ece", ""].value == pytest.approx(error(sure))
+    assert found["ece", ""].reference == pytest.approx(error(calm))
+    assert found["ece_rise", ""].value == pytest.approx(error(sure) - error(calm))
+    assert ("ece", "") not in figures("classification", logits, logits, labels)
+
+
 @pytest.mark.parametrize(
     ("labels", "output", "is_task"),
     [
