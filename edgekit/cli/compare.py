@@ -258,11 +258,13 @@ def _check_outputs(args: argparse.Namespace) -> None:
         refuse_existing([args.junit], args.overwrite)
 
 
-# Figures that every file has, or that the first line shows.
+# Figures that the table shows, and those of the report alone.
 _SHOWN = {"accuracy", "accuracy_drop", "agreement", "flips", "sqnr_db", "worst_channel_db"}
 _SHOWN |= {
     "dead_channels",
     "clipped",
+    "ece",
+    "ece_rise",
     "max_abs",
     "output_rmse",
     "size_bytes",
@@ -273,6 +275,7 @@ _SHOWN |= {
 
 def _lines(drift: Drift) -> list[str]:
     from edgekit.report import of_drift, terminal_lines
+    from edgekit.report.data import VERDICT_WORDS
 
     found = drift.setup.of(None) if drift.setup else ()
     lines = [f"reference: {finding.severity}; {finding.sentence}" for finding in found]
@@ -280,5 +283,10 @@ def _lines(drift: Drift) -> list[str]:
     for name, candidate in zip(shown, drift.candidates, strict=True):
         more = [*figure_lines(candidate.figures, _SHOWN), *_slices(candidate)]
         lines += [f"{name}: {line}" for line in more]
-    lines += terminal_lines(of_drift(drift))
+    report = of_drift(drift)
+    if len(report.rows) < len(drift.candidates):
+        # Files of the same bytes, or of the original's own, share a row of the table.
+        pairs_shown = zip(shown, drift.candidates, strict=True)
+        lines += [f"{name}: {VERDICT_WORDS[c.verdict].lower()}" for name, c in pairs_shown]
+    lines += terminal_lines(report)
     return [*lines, *(f"{row.path}: failed; {row.reason}" for row in drift.failed)]

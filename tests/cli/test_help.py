@@ -56,8 +56,8 @@ def test_the_examples_work_one_after_the_other(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     digits.train.subset(200).save(tmp_path / "samples.npz")  # type: ignore[attr-defined]
-    # `compare` may find that a model trained on so little loses too much.
-    fine = {"compare": (0, 3)}
+    # `compare` may find that a model trained on so little loses too much, or that the samples are too few.
+    fine = {"compare": (0, 3, 5)}
     for name in [name for name in COMMANDS if name not in TRIED_ELSEWHERE]:
         for words in examples(name):
             code = main(words)

@@ -44,7 +44,7 @@ def test_run_bench_and_compare(models, samples, tmp_path, capfd):
     assert main(["run", str(int8), "--samples", str(samples), "-o", str(out)]) == 0
     assert main(["golden", str(original), "--samples", str(samples), "-o", str(golden)]) == 0
     capfd.readouterr()
-    limits = ["--min-sqnr-db", "5", "--junit", str(tmp_path / "drift.xml")]
+    limits = ["--min-sqnr-db", "5", "--allow-setup", "--junit", str(tmp_path / "drift.xml")]
     assert main(["compare", str(int8), "--golden", str(golden), *limits]) == 0
     drift = json.loads(capfd.readouterr().out)
     assert drift["candidates"][0]["verdict"] == "pass"

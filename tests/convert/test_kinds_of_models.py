@@ -200,7 +200,7 @@ def test_a_long_recurrent_model_is_a_loop_of_integers(flavour: str, tmp_path: Pa
     keras = importlib.import_module(flavour)
     keras.utils.set_random_seed(0)
     signal = keras.Input((UNROLLED_STEPS + 8, 4), name="signal")
-    hidden = keras.layers.GRU(16)(signal)
+    hidden = keras.layers.GRU(32)(signal)
     ending = {"keras": ".keras", "tf_keras": ".h5"}[flavour]
     path = save(keras.Model(signal, keras.layers.Dense(3)(hidden)), tmp_path / f"m{ending}")
     rng = np.random.default_rng(0)

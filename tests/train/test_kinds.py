@@ -233,6 +233,8 @@ def test_arrays_on_disk_train_as_arrays_in_memory_do(
     there = train(splits(labels), recipe, tmp_path / "there.keras")
     monkeypatch.setattr(feeding, "_KEPT_BYTES", 0)
     monkeypatch.setattr("edgekit.train.planning._BATCH", 32)
+    # Samples that the file's profile rests on.
+    monkeypatch.setattr("edgekit.samples.profile._COUNT", 32)
     disk = train(splits(labels, OnDisk(vectors())), recipe, tmp_path / "disk.keras")
     assert [{**row, "seconds": 0} for row in disk.history] == [
         {**row, "seconds": 0} for row in there.history
