@@ -159,6 +159,8 @@ def made(models: Path, folder: Path) -> dict[str, list[tuple[str, bytes]]]:
     known = Artifact.of(file).recorded()
     for made in (by_hand.manifest(known), by_hand.training(), by_hand.tuning(known)):
         document.write(folder / f"{type(made).__name__.lower()}.json", made.to_json())
+    with quiet():
+        main(["report", str(folder / "compare.json"), "--json", str(folder / "report.json")])
     kinds = {type(document.load(path)).__name__ for path in folder.glob("*.json")}
     assert kinds == set(document.KINDS.values()), kinds
     return {
