@@ -112,14 +112,7 @@ def made(cls: Any) -> Strategy:
     if cls is edgekit.DriftBudget:
         # A plain number above 0.2 is refused: see `edgekit.shares`.
         drop = st.none() | st.floats(0, 1).map(Share)
-        limit = st.builds(
-            Limit,
-            st.sampled_from(sorted(KINDS)),
-            st.floats(-1, 1),
-            st.none(),
-            st.none() | TEXT,
-            TEXT,
-        )
+        limit = st.builds(_limit, st.sampled_from(sorted(KINDS)), st.floats(0, 0.2), TEXT)
         rest = st.lists(limit, max_size=2).map(tuple)
         share, level = st.none() | st.floats(0, 1), st.none() | st.floats(-99, 99)
         return st.builds(cls, drop, share, level, rest)
@@ -145,6 +138,12 @@ def made(cls: Any) -> Strategy:
         parts["size_bytes"] = st.integers(0, 1 << 40)
         return st.fixed_dictionaries(parts).map(cls.of_json)
     return st.builds(cls, **parts)
+
+
+def _limit(figure: str, value: float, output: str) -> Limit:
+    """On the side where a figure gets worse."""
+    side = "at_least" if KINDS[figure].better == "higher" else "at_most"
+    return Limit(figure, output=output or None, **{side: value})
 
 
 def tunings() -> Strategy:

@@ -23,18 +23,8 @@ def test_the_demo_makes_all_it_promises(tmp_path):
     for name, kind in kinds.items():
         assert document.load(tmp_path / f"{name}.json").kind == kind
     rows = table.splitlines()
-    assert rows[0].split() == [
-        "file",
-        "size",
-        "packed",
-        "accuracy",
-        "drop",
-        "agreement",
-        "p50",
-        "speed-up",
-        "over",
-        "Keras",
-    ]
+    assert rows[0].split()[:2] == ["file", "verdict"]
+    assert {"size", "accuracy", "drop", "p50"} <= set(rows[0].split())
     assert len([row for row in rows if row.startswith("digits.")]) == 9
     assert any(line.startswith("[1/6]") for line in lines)
 
