@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JOBS ?= 2
 # The most that the tests may take, from start to end.
-MINUTES ?= 21
+MINUTES ?= 23
 # Each process begins with a part of the rooms, so that what tests share in one is made once.
 PYTEST = EDGEKIT_TEST_MINUTES=$(MINUTES) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 # make test COVERAGE=1: all tests, the slow ones too, with the lines of each room that they ran.

@@ -119,7 +119,9 @@ def test_the_backend_is_the_one_that_load_takes(models: Path) -> None:
         found = [name for name, *_ in backends._BACKENDS[format]]
         assert [name for name, _ in rows] == found[: len(rows)]
         assert {package for _, package in rows} <= set(INTERPRETERS)
-    here = {r.backend for r in suitability(HostState.read()) if r.format == "tflite"}
+    rows_here = [r for r in suitability(HostState.read()) if r.format == "tflite"]
+    # tflite-runtime has nothing that runs four bits.
+    here = {r.backend for r in rows_here if r.backend or not r.scheme.startswith("int4")}
     with edgekit.load(models / "classifier.float32.tflite") as runner:
         assert here == {runner.backend.name}
 
