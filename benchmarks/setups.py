@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.drift.answers import Answers
 from edgekit.drift.golden import Golden
 from edgekit.drift.reference import Reference
 from edgekit.drift.setup.asked import Asked
@@ -223,13 +224,11 @@ def judged(world: World, seed: int, x: Array, labels: Array) -> tuple[list[Any],
     answers = world.model(x)
     samples = Samples({"x": x}, labels)
     backend = Backend("numpy", np.__version__)
+    asked = Answers(samples, {"y": answers}, "classification", "y")
     golden = Golden(
-        samples,
-        {"y": answers},
-        "classification",
-        "y",
-        Reference("model.keras", "0" * 64, "keras", 1, backend),
-        setup=observe(runner, samples, samples, {"y": answers}, "y"),
+        **vars(asked),
+        reference=Reference("model.keras", "0" * 64, "keras", 1, backend),
+        setup=observe(runner, samples, asked),
     )
     spread = float(np.sqrt(np.square(answers - answers.mean(0)).mean()))
     noise = np.random.default_rng(seed + 4).normal(size=answers.shape) * spread

@@ -153,6 +153,7 @@ def _candidate(
         None if golden.task_output in unmeasured else answers.get(golden.task_output or "")
     )
     finite = {name: answer for name, answer in answers.items() if name not in unmeasured}
+    of_task = task_figures(golden, task_answer, slices)
     candidate = Candidate(
         artifact=runner.artifact.recorded(),
         backend=runner.backend,
@@ -162,12 +163,12 @@ def _candidate(
             else OutputDrift.of(name, golden.outputs[name], answer)
             for name, answer in answers.items()
         ),
-        task=measure_task(golden, task_answer),
+        task=measure_task(golden, task_answer, of_task),
         evidence=evidence(golden, finite),
     )
     figures = [f for output in candidate.outputs for f in output.figures(len(golden.samples))]
     figures += [
-        *task_figures(golden, task_answer, slices),
+        *of_task,
         *_boxes(golden, runner, finite, names),
         *file_figures(runner.artifact, budget, bench),
     ]

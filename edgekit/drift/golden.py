@@ -129,9 +129,8 @@ class Golden(Answers):
         reference = Reference(
             artifact.name, artifact.sha256, artifact.format, artifact.size_bytes, runner.backend
         )
-        asked = answers.samples, answers.outputs
-        found = observe(runner, samples, *asked, answers.task_output)
-        return cls(*asked, answers.task, answers.task_output, reference, setup=found)
+        found = observe(runner, samples, answers)
+        return cls(**vars(answers), reference=reference, setup=found)
 
     def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> Golden:
         """Write an ``.npz``; the same golden gives the same bytes.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -18,9 +19,9 @@ from edgekit.document.record import (
     Record,
     renamed,
 )
+from edgekit.drift.figure import Figure
 from edgekit.drift.golden import Golden
 from edgekit.drift.tasks.classification import apart, drop, drop_ci95
-from edgekit.drift.tasks.figures import task_figures
 from edgekit.drift.tasks.kinds import CLASSIFICATION, REGRESSION, TASKS, UNLABELLED
 from edgekit.metrics import distances
 from edgekit.metrics.intervals import holm, sign_test
@@ -89,12 +90,15 @@ def reference_accuracy(golden: Golden) -> float | None:
     return distances.accuracy(classes, golden.labels)
 
 
-def measure_task(golden: Golden, answer: NDArray[Any] | None) -> TaskDrift:
+def measure_task(
+    golden: Golden, answer: NDArray[Any] | None, figures: Iterable[Figure]
+) -> TaskDrift:
     """What `answer`, the candidate's for the golden's task output, comes to.
 
     Args:
         golden: the reference.
         answer: in the shape of the reference's; None if there is none to look at.
+        figures: what `edgekit.drift.tasks.figures.task_figures` gave for it.
 
     Raises:
         TensorError: a value of `answer` is not finite.
@@ -111,8 +115,8 @@ def measure_task(golden: Golden, answer: NDArray[Any] | None) -> TaskDrift:
             rmse_candidate=distances.rmse(labels, answer),
         )
     if kind not in (CLASSIFICATION, UNLABELLED):
-        named = {figure.name: figure.value for figure in task_figures(golden, answer)}
-        return TaskDrift(kind, name, agreement=named.get("agreement"))
+        whole = {figure.name: figure.value for figure in figures if not figure.group}
+        return TaskDrift(kind, name, agreement=whole.get("agreement"))
     threshold = distances.binary_threshold(output)
     ref = distances.predicted_classes(output, threshold)
     cand = distances.predicted_classes(answer, threshold)

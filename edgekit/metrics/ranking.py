@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.metrics.intervals import Interval
+from edgekit.metrics.resampling import unseen
 from edgekit.metrics.scores import roc_auc
 
 _Z = 1.959963984540054
@@ -84,5 +85,4 @@ def _below(values: NDArray[Any], of: NDArray[Any]) -> NDArray[np.float64]:
 
 def _half(parts: NDArray[np.float64]) -> float:
     spread = float(parts.std())
-    # What never differed proves no more than its samples: `edgekit.metrics.resampling`.
-    return _Z * spread / math.sqrt(len(parts)) if spread else 1 - 0.025 ** (1 / len(parts))
+    return _Z * spread / math.sqrt(len(parts)) if spread else unseen(len(parts))

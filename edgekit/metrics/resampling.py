@@ -8,6 +8,7 @@ Source: Efron, "Bootstrap Methods: Another Look at the Jackknife", Annals of Sta
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -35,8 +36,7 @@ def sums_ci95(
         parts: what each sample adds to each sum, shape (samples, sums).
         number: of sums, shape (draws, sums), to numbers, shape (draws,); NaN where they make none.
         most: how far off a sample unlike all of these could be, 1 for a share; 0 where nothing says.
-            Where every draw gives the same number, the interval goes on by that, times the largest share
-            of such samples that would not have shown: ``1 - 0.025^(1 / samples)``.
+            Where every draw gives the same number, the interval goes on by that, times `unseen`.
 
     Returns:
         The percentiles 2.5 and 97.5 of 1,000 draws, the same each time; None for fewer than two samples, or
@@ -44,19 +44,45 @@ def sums_ci95(
     """
     if len(parts) < 2:
         return None
-    values = number(_drawn(np.asarray(parts, np.float64)))
-    values = values[np.isfinite(values)]
-    if 2 * len(values) < _DRAWS:
+    return _ends(number(_drawn(np.asarray(parts, np.float64))), len(parts), most)
+
+
+def weighed_ci95(
+    count: int, number: Callable[[Floats], float], draws: int, most: float = 0.0
+) -> Interval | None:
+    """As `sums_ci95`, of a number that is made of no sums.
+
+    Args:
+        count: of the samples.
+        number: by how often each sample was drawn, shape (count,), to a number; NaN where they make none.
+        draws: how many.
+        most: as there.
+    """
+    if count < 2:
         return None
-    low, high = np.percentile(values, _ENDS)
-    unseen = most * (1 - _UNSEEN ** (1 / len(parts))) if low == high else 0.0
-    return float(low) - unseen, float(high) + unseen
+    rng = np.random.default_rng([count, 0])
+    weights = rng.multinomial(count, np.full(count, 1 / count), draws)
+    return _ends(np.array([number(each.astype(np.float64)) for each in weights]), count, most)
+
+
+def unseen(count: int) -> float:
+    """The largest share of samples unlike all of `count` that would not have shown: ``1 - 0.025^(1 / count)``."""
+    return 1 - math.pow(_UNSEEN, 1 / count)
 
 
 def mean_ci95(values: NDArray[Any], most: float = 0.0) -> Interval | None:
     """The 95 % interval of the mean of values, one a sample; as `sums_ci95`."""
     column = np.asarray(values, np.float64).reshape(len(values), -1)[:, :1]
     return sums_ci95(column, lambda sums: sums[:, 0] / len(column), most)
+
+
+def _ends(values: Floats, count: int, most: float) -> Interval | None:
+    finite = values[np.isfinite(values)]
+    if 2 * len(finite) < len(values):
+        return None
+    low, high = np.percentile(finite, _ENDS)
+    more = most * unseen(count) if low == high else 0.0
+    return float(low) - more, float(high) + more
 
 
 def _drawn(parts: Floats) -> Floats:

@@ -29,6 +29,7 @@ from edgekit.drift.tasks.kinds import (
     MULTI_LABEL,
     REGRESSION,
     SEGMENTATION,
+    is_anomaly,
 )
 from edgekit.errors import SamplesError, UsageError
 from edgekit.metrics import distances, scores
@@ -118,8 +119,12 @@ def evaluate(model: RunnerLike, samples: SamplesLike) -> Evaluation:
             "run stores the answers to others."
         )
     with opened(model) as runner:
-        if _rebuilds_its_input(runner) and _binary(labels):
-            return _anomalies(runner, prepared(asked, runner.metadata, runner.inputs))
+        if _rebuilds_its_input(runner):
+            samples = prepared(asked, runner.metadata, runner.inputs)
+            first = samples[:_BATCH].read()
+            (given,), (made,) = first.inputs.values(), runner.infer_batch(first.inputs).values()
+            if is_anomaly(labels, made, given):
+                return _anomalies(runner, samples)
         return _by_task(runner, asked, labels)
 
 
@@ -205,7 +210,3 @@ def _rebuilds_its_input(runner: Runner) -> bool:
     return (
         len(given.shape) > 1 and given.shape[1:] == made.shape[1:] and None not in given.shape[1:]
     )
-
-
-def _binary(labels: NDArray[Any]) -> bool:
-    return labels.size == len(labels) and bool(np.isin(labels, (0, 1)).all())

@@ -356,3 +356,24 @@ def test_inputs_of_other_names_are_matched_if_there_is_one_way(
         compare(of(2, 2), renamed(2, 2))
     (candidate,) = compare(of(2, 2), renamed(2, 2), names={"x": "b", "z": "a"}).candidates
     assert candidate.outputs[0].max_abs == 0
+
+
+def test_an_autoencoder_of_vectors_is_no_classifier(make_runner: MakeRunner) -> None:
+    """Zeros and ones of its samples are classes of nothing that it answers."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 4)).astype(np.float32)
+    labels = (np.arange(200) % 4 == 0).astype(int)
+    x[labels == 1] *= 8
+
+    def rebuilt(x: Floats) -> dict[str, Floats]:
+        return {"scores": np.clip(x, -3, 3)}
+
+    golden = Golden.of(make_runner(rebuilt), Samples({"x": x}, labels))
+    assert golden.task == "anomaly"
+    drift = compare(golden, make_runner(rebuilt))
+    assert (drift.verdict, drift.candidates[0].warnings) == ("none", ())
+    assert drift.setup is not None
+    assert drift.setup.findings == ()
+    named = {figure.name: figure for figure in drift.candidates[0].figures}
+    assert named["auc"].reference == named["auc"].value
+    assert named["auc_drop"].value == 0

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.drift.answers import Answers
 from edgekit.drift.figure import HIGHER, LOWER, Figure
 from edgekit.drift.setup.chances import Z95, Z999, at_least
 from edgekit.drift.setup.finding import CHANCE, FAIL, FEW, ONE_CLASS, TRAINED, WARNING, Finding
@@ -26,20 +27,19 @@ _MISSED = 14
 _FAR_BELOW = 0.05
 
 
-def accuracy_figure(output: NDArray[Any], labels: NDArray[Any] | None, name: str) -> Figure | None:
+def accuracy_figure(asked: Answers) -> Figure | None:
     """What the reference scores, with the 95 % interval of a share that is right for each sample.
 
     Args:
-        output: the reference's answers, samples first.
-        labels: as the task has them.
-        name: of the output.
+        asked: what the reference answers.
 
     Returns:
         None where nothing tells right from wrong.
     """
-    goodness = goodness_of(output, labels)
-    if goodness is None or labels is None:
+    told = _told(asked)
+    if told is None:
         return None
+    name, output, labels, goodness = told
     scores = goodness.of(output, labels)
     word = goodness.word.replace(" ", "_")
     value = float(scores.mean())
@@ -55,20 +55,30 @@ def accuracy_figure(output: NDArray[Any], labels: NDArray[Any] | None, name: str
     return Figure(word, "output", LOWER, error, ci95=ci, count=len(scores), output=name)
 
 
-def check_chance(output: NDArray[Any], labels: NDArray[Any] | None, name: str) -> list[Finding]:
+def check_chance(asked: Answers) -> list[Finding]:
     """Whether the reference is better than guessing, and whether the labels can show it.
 
     Guessing gives a class as often as the reference does, whatever the sample; of numbers, the labels'
     median.
     """
-    goodness = goodness_of(output, labels)
-    if goodness is None or labels is None:
+    told = _told(asked)
+    if told is None:
         return []
+    name, output, labels, goodness = told
     if goodness.classes is not None and labels.ndim == 1:
         return _classes(output, labels, goodness.classes, name)
     if not goodness.share:
         return _numbers(output, labels, goodness, name)
     return []
+
+
+def _told(asked: Answers) -> tuple[str, NDArray[Any], NDArray[Any], Goodness] | None:
+    """The task's output, its name, its labels and how they are held against each other; None for none."""
+    name, labels = asked.task_output, asked.labels
+    if name is None or labels is None:
+        return None
+    goodness = goodness_of(asked.task, asked.outputs[name], labels)
+    return None if goodness is None else (name, asked.outputs[name], labels, goodness)
 
 
 def _classes(output: NDArray[Any], labels: NDArray[Any], classes: int, name: str) -> list[Finding]:
@@ -174,14 +184,13 @@ def _numbers(
     ]
 
 
-def check_trained(
-    output: NDArray[Any], labels: NDArray[Any] | None, name: str, seen: tuple[Seen, ...]
-) -> list[Finding]:
+def check_trained(asked: Answers, seen: tuple[Seen, ...]) -> list[Finding]:
     """Whether the reference scores what its training recorded, as far as luck leaves it open."""
     recorded = next((each for each in seen if each.purpose == TRAINING and each.accuracy), None)
-    goodness = goodness_of(output, labels)
-    if recorded is None or recorded.accuracy is None or labels is None or goodness is None:
+    told = _told(asked)
+    if recorded is None or recorded.accuracy is None or told is None:
         return []
+    name, output, labels, goodness = told
     if goodness.classes is None or labels.ndim != 1:
         return []
     count, before = len(labels), recorded.accuracy

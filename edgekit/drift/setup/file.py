@@ -136,7 +136,7 @@ def _changes(golden: Golden, asked: Asked) -> Iterator[Finding]:
     if name is None or labels is None or name not in asked.answers:
         return
     output, count = golden.outputs[name], len(asked.at)
-    goodness = goodness_of(output, labels)
+    goodness = goodness_of(golden.task, output, labels)
     if goodness is None or goodness.classes is None or labels.ndim != 1:
         return
     threshold = distances.binary_threshold(output)

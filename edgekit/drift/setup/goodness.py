@@ -1,4 +1,4 @@
-"""Goodness: how well each single answer fits its label, whatever the task."""
+"""Goodness: how well each single answer fits its label, in each kind of task."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.drift.tasks.kinds import (
+    CLASSIFICATION,
+    IGNORED,
+    MULTI_LABEL,
+    REGRESSION,
+    SEGMENTATION,
+)
 from edgekit.metrics import distances
+from edgekit.metrics.segmentation import places
 
 Floats = NDArray[np.float64]
 
@@ -36,51 +44,48 @@ class Goodness:
     classes: int | None = None
 
 
-def goodness_of(output: NDArray[Any], labels: NDArray[Any] | None) -> Goodness | None:
-    """What fits an output and its labels by their shapes; None where nothing tells right from wrong.
-
-    Class numbers of (samples,) beside scores; class numbers of an output's shape without its last axis,
-    such as masks; zeros and ones of an output's shape, such as several labels a sample; numbers of an
-    output's shape.
+def goodness_of(task: str, output: NDArray[Any], labels: NDArray[Any] | None) -> Goodness | None:
+    """How well answers fit labels in a task; None where nothing tells right from wrong, sample by sample.
 
     Args:
+        task: of `edgekit.drift.tasks.kinds.TASKS`.
         output: the reference's answers.
         labels: as the task has them.
     """
     if labels is None or not output.size:
         return None
-    classes, whole = distances.class_count(output), labels.dtype.kind in "iub"
-    if whole and labels.ndim == 1 and classes is not None:
-        threshold = distances.binary_threshold(output)
+    threshold = distances.binary_threshold(output)
+    if task == CLASSIFICATION:
 
         def right(answers: NDArray[Any], wanted: NDArray[Any]) -> Floats:
-            found: Floats = (distances.predicted_classes(answers, threshold) == wanted).astype(
-                float
-            )
-            return found
+            return _rows(distances.predicted_classes(answers, threshold) == wanted)
 
-        return Goodness(ACCURACY, True, right, classes)
-    if whole and output.ndim >= 3 and labels.shape == output.shape[:-1] and output.shape[-1] > 1:
+        return Goodness(ACCURACY, True, right, distances.class_count(output))
+    if task == SEGMENTATION:
 
         def pixels(answers: NDArray[Any], wanted: NDArray[Any]) -> Floats:
-            return _rows(answers.argmax(-1) == wanted)
+            found = places(answers, threshold)
+            true = wanted.reshape(found.shape)
+            looked, hits = (_rows(x) for x in (true != IGNORED, found == true))
+            # What is left out is right nowhere, so that it only counts below the line.
+            shares: Floats = np.divide(hits, looked, out=np.ones_like(hits), where=looked > 0)
+            return shares
 
-        return Goodness(PIXELS, True, pixels, output.shape[-1])
-    if labels.shape != output.shape and labels.size != output.size:
-        return None
-    if whole and set(np.unique(labels).tolist()) <= {0, 1}:
-        threshold = distances.binary_threshold(output)
+        return Goodness(PIXELS, True, pixels, max(output.shape[-1], 2))
+    if task == MULTI_LABEL:
 
         def decisions(answers: NDArray[Any], wanted: NDArray[Any]) -> Floats:
-            return _rows((answers > threshold) == (wanted.reshape(answers.shape) > 0))
+            return _rows((answers > threshold) == (wanted > 0))
 
         return Goodness(DECISIONS, True, decisions)
+    if task == REGRESSION:
 
-    def near(answers: NDArray[Any], wanted: NDArray[Any]) -> Floats:
-        error = answers.astype(np.float64) - wanted.reshape(answers.shape)
-        return -_rows(np.abs(error))
+        def near(answers: NDArray[Any], wanted: NDArray[Any]) -> Floats:
+            error = answers.astype(np.float64) - wanted.reshape(answers.shape)
+            return -_rows(np.abs(error))
 
-    return Goodness(ERROR, False, near)
+        return Goodness(ERROR, False, near)
+    return None
 
 
 def _rows(x: NDArray[Any]) -> Floats:

@@ -29,17 +29,14 @@ def check_reference(golden: Golden) -> tuple[Finding, ...]:
     Sentences name the numbers and say what to do. What needed the original model was found out when the
     golden was made, and is in it.
     """
-    setup, labels = golden.setup, golden.labels
+    setup = golden.setup
     findings: list[Finding] = []
     if setup is not None and setup.probed is not None:
         findings += _slip(setup.probed, len(golden.samples.inputs), golden.task_output)
-    if golden.task_output is not None:
-        output = golden.outputs[golden.task_output]
-        findings += check_chance(output, labels, golden.task_output)
-        if setup is not None:
-            findings += check_trained(output, labels, golden.task_output, setup.seen)
+    findings += check_chance(golden)
     if setup is None:
         return tuple(findings)
+    findings += check_trained(golden, setup.seen)
     if setup.normalised is not None:
         findings += _statistics(setup.normalised)
     findings += check_looks(golden, (s for s in setup.seen if s.purpose == TRAINING), None)
@@ -54,10 +51,7 @@ def score_of(golden: Golden) -> str:
 
     ``"accuracy 95.2 % (95 % interval 92.7 to 97.1)"``
     """
-    if golden.task_output is None:
-        return ""
-    output = golden.outputs[golden.task_output]
-    figure = accuracy_figure(output, golden.labels, golden.task_output)
+    figure = accuracy_figure(golden)
     if figure is None or figure.value is None or figure.ci95 is None:
         return ""
     low, high = figure.ci95

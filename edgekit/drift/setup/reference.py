@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edgekit.artifact import Sha256
 from edgekit.document.record import NotNegative, Record, Text
+from edgekit.drift.answers import Answers
 from edgekit.drift.setup.goodness import goodness_of
 from edgekit.drift.setup.probes import LEAST, MOST, Case, Probed, probe
 from edgekit.drift.setup.resizing import other_methods
@@ -85,33 +86,21 @@ def samples_sha256(samples: Samples) -> str:
     return hash_of_arrays({**{f"input/{n}": x for n, x in samples.inputs.items()}, **labels})
 
 
-def observe(
-    runner: Runner,
-    raw: Samples,
-    samples: Samples,
-    outputs: Mapping[str, NDArray[Any]],
-    task_output: str | None,
-) -> ReferenceSetup:
+def observe(runner: Runner, raw: Samples, answers: Answers) -> ReferenceSetup:
     """Find out what only the original model can tell.
 
     Args:
         runner: the original model.
         raw: the samples before their preparation.
-        samples: as the model took them, with the labels that the task has.
-        outputs: what it answered.
-        task_output: the output that the labels belong to; None for none.
+        answers: what it answered, and the samples as it took them.
     """
     known = runner.metadata
-    output = outputs.get(task_output) if task_output is not None else None
-    picked = samples.subset(MOST).read()
     return ReferenceSetup(
-        samples_sha256=samples_sha256(samples),
+        samples_sha256=samples_sha256(answers.samples),
         preprocessing={name: steps.to_json() for name, steps in known.preprocessing.items()},
         seen=known.seen,
-        normalised=_normalised(runner, picked),
-        probed=None
-        if output is None or task_output is None
-        else _probed(runner, raw, samples, output, task_output),
+        normalised=_normalised(runner, answers.samples.subset(MOST).read()),
+        probed=_probed(runner, raw, answers),
     )
 
 
@@ -120,17 +109,16 @@ def _normalised(runner: Runner, samples: Samples) -> Normalised | None:
     return None if found is None else Normalised(*found)
 
 
-def _probed(
-    runner: Runner, raw: Samples, samples: Samples, output: NDArray[Any], name: str
-) -> Probed | None:
+def _probed(runner: Runner, raw: Samples, asked: Answers) -> Probed | None:
+    name, labels, samples = asked.task_output, asked.labels, asked.samples
     at = picked(len(samples))
-    labels = samples.labels
-    if labels is None or len(at) < LEAST:
+    if name is None or labels is None or len(at) < LEAST:
         return None
-    part, answers = samples[at].read(), output[at]
-    goodness = goodness_of(output, labels)
+    output = asked.outputs[name]
+    goodness = goodness_of(asked.task, output, labels)
     if goodness is None:
         return None
+    part, answers = samples[at].read(), output[at]
 
     def ask(inputs: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         return runner.infer_batch(inputs)[name]

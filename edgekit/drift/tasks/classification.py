@@ -23,7 +23,7 @@ def classification_figures(
     output: str,
     every: NDArray[Any],
 ) -> list[Figure]:
-    """Agreement and flips and, with labels, accuracy and what the candidate loses of it, also by class.
+    """Agreement and flips and, with labels, accuracy and what the candidate loses of it.
 
     Args:
         reference, candidate: as `edgekit.metrics.distances.class_count` takes them.
@@ -41,6 +41,17 @@ def classification_figures(
     figures += _accuracy(ref == labels, cand == labels, output, "")
     if sums_to_one(every):
         figures += _calibration(reference, candidate, labels, output)
+    return figures
+
+
+def class_figures(
+    reference: NDArray[Any], candidate: NDArray[Any], labels: NDArray[Any], output: str
+) -> list[Figure]:
+    """Accuracy, what the candidate loses of it, and agreement, class by class; as `classification_figures`."""
+    threshold = distances.binary_threshold(reference)
+    ref = distances.predicted_classes(reference, threshold)
+    cand = distances.predicted_classes(candidate, threshold)
+    figures = []
     for label in np.unique(labels):
         own = labels == label
         group = f"class={label}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,7 @@ from edgekit.detection import Decoder
 from edgekit.detection.boxes import Boxes, overlap
 from edgekit.drift.figure import Figure
 from edgekit.metrics.detection import found_by_class, mean_average_precision
-from edgekit.metrics.intervals import Interval
-from edgekit.metrics.resampling import sums_ci95
+from edgekit.metrics.resampling import sums_ci95, weighed_ci95
 
 Floats = NDArray[np.float64]
 
@@ -75,36 +75,16 @@ def _precision(
     if not counted:
         return []
     values = mean_average_precision(counted)
-    ends = _drawn(len(truth), lambda weights: mean_average_precision(counted, weights))
+
+    def at(place: int, weights: Floats) -> float:
+        return mean_average_precision(counted, weights)[place]
+
     return [
-        Figure.of(name, value, ci95=end, **known)
-        for name, value, end in zip(("map50", "map"), values, ends, strict=True)
+        Figure.of(
+            name, values[k], ci95=weighed_ci95(len(truth), partial(at, k), _DRAWS, 1), **known
+        )
+        for k, name in enumerate(("map50", "map"))
     ]
-
-
-def _drawn(
-    count: int, numbers: Callable[[Floats], tuple[float, float]]
-) -> tuple[Interval | None, Interval | None]:
-    """The intervals of two numbers, images being drawn anew; one that never changes goes on as a share does."""
-    if count < 2:
-        return None, None
-    rng = np.random.default_rng(count)
-    draws = np.array(
-        [
-            numbers(rng.multinomial(count, np.full(count, 1 / count)).astype(float))
-            for _ in range(_DRAWS)
-        ]
-    )
-    draws = draws[~np.isnan(draws).any(1)]
-    if 2 * len(draws) < _DRAWS:
-        return None, None
-    unseen = 1 - 0.025 ** (1 / count)
-    ends = []
-    for column in draws.T:
-        low, high = np.percentile(column, (2.5, 97.5))
-        more = unseen if low == high else 0.0
-        ends.append((float(low) - more, float(high) + more))
-    return ends[0], ends[1]
 
 
 def _pairs(first: Boxes, second: Boxes) -> tuple[float, float, float, float]:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from edgekit.drift.answers import Answers
 from edgekit.drift.figure import Figure
 from edgekit.drift.tasks.anomaly import anomaly_figures
-from edgekit.drift.tasks.classification import classification_figures
-from edgekit.drift.tasks.kinds import ANOMALY, MULTI_LABEL, REGRESSION, SEGMENTATION
+from edgekit.drift.tasks.classification import class_figures, classification_figures
+from edgekit.drift.tasks.kinds import ANOMALY, CLASSIFICATION, MULTI_LABEL, REGRESSION, SEGMENTATION
 from edgekit.drift.tasks.multi_label import multi_label_figures
 from edgekit.drift.tasks.regression import regression_figures
 from edgekit.drift.tasks.segmentation import segmentation_figures
@@ -42,6 +42,9 @@ def task_figures(
     if asked.task_output is None or answer is None:
         return []
     found = _measured(asked, answer, slice(None))
+    if asked.task == CLASSIFICATION and asked.labels is not None:
+        reference = asked.outputs[asked.task_output]
+        found += class_figures(reference, answer, asked.labels, asked.task_output)
     for group, own in (slices or {}).items():
         found += [replace(f, group=group) for f in _measured(asked, answer, own) if not f.group]
     return found

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.drift.figure import Figure
+from edgekit.metrics.distances import binary_threshold
 from edgekit.metrics.ranking import Auc, auc_of
 from edgekit.metrics.resampling import mean_ci95, sums_ci95
 from edgekit.metrics.segmentation import mean_ratio
@@ -25,7 +26,7 @@ def multi_label_figures(
         labels: 0 and 1, (samples, classes).
         output: the output's name.
     """
-    threshold = 0.5 if reference.min() >= 0 and reference.max() <= 1 else 0.0
+    threshold = binary_threshold(reference)
     ref, cand, true = reference > threshold, candidate > threshold, labels > 0
     known: dict[str, Any] = {"output": output, "count": len(true)}
     same = (ref == cand).mean(1)

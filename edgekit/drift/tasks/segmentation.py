@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edgekit.drift.figure import Figure
 from edgekit.drift.tasks.kinds import IGNORED
+from edgekit.metrics.distances import binary_threshold
 from edgekit.metrics.resampling import mean_ci95, sums_ci95
 from edgekit.metrics.segmentation import intersections_and_unions, mean_ratio, places, ratio
 
@@ -26,7 +27,7 @@ def segmentation_figures(
         labels: class numbers, (samples, ...), perhaps with a last axis of size 1; 255 is left out.
         output: the output's name.
     """
-    threshold = 0.5 if reference.min() >= 0 and reference.max() <= 1 else 0.0
+    threshold = binary_threshold(reference)
     ref, cand = places(reference, threshold), places(candidate, threshold)
     true = labels.reshape(ref.shape)
     known: dict[str, Any] = {"output": output, "count": len(true)}

@@ -33,7 +33,7 @@ class Counting:
 
 def case(pictures: Pictures, ask: Any, x: Array, labels: Array) -> Case:
     answers = pictures.scores(x)
-    goodness = goodness_of(answers, labels)
+    goodness = goodness_of("classification", answers, labels)
     assert goodness is not None
     return Case({"image": x}, labels, answers, ask, goodness)
 
@@ -74,7 +74,7 @@ def test_labels_by_lot_name_no_slip(seed: int, count: int, classes: int) -> None
     rng = np.random.default_rng(seed)
     answers = rng.random((count, classes))
     labels = rng.integers(0, classes, count)
-    goodness = goodness_of(answers, labels)
+    goodness = goodness_of("classification", answers, labels)
     assert goodness is not None
 
     def ask(inputs: dict[str, Array]) -> Array:
@@ -85,21 +85,25 @@ def test_labels_by_lot_name_no_slip(seed: int, count: int, classes: int) -> None
 
 
 @pytest.mark.parametrize(
-    ("output", "labels", "word"),
+    ("task", "output", "labels", "word"),
     [
-        ((8, 3), np.arange(8) % 3, "accuracy"),
-        ((8, 1), np.arange(8) % 2, "accuracy"),
-        ((8, 4, 4, 3), np.zeros((8, 4, 4), int), "pixels right"),
-        ((8, 5), np.ones((8, 5), int), "decisions right"),
-        ((8, 5), np.ones((8, 5)) / 2, "mean absolute error"),
-        ((8, 1), np.ones(8) / 2, "mean absolute error"),
-        ((8, 5), np.ones((8, 2)), None),
-        ((8, 5), None, None),
+        ("classification", (8, 3), np.arange(8) % 3, "accuracy"),
+        ("classification", (8, 1), np.arange(8) % 2, "accuracy"),
+        ("segmentation", (8, 4, 4, 3), np.zeros((8, 4, 4), int), "pixels right"),
+        ("segmentation", (8, 4, 4, 1), np.zeros((8, 4, 4, 1)), "pixels right"),
+        ("multi-label", (8, 5), np.ones((8, 5), int), "decisions right"),
+        ("regression", (8, 5), np.ones((8, 5)) / 2, "mean absolute error"),
+        ("regression", (8, 1), np.ones(8) / 2, "mean absolute error"),
+        # Zeros and ones of an autoencoder's samples are no classes of its output.
+        ("anomaly", (8, 5), np.arange(8) % 2, None),
+        ("unlabelled", (8, 5), None, None),
     ],
 )
-def test_what_tells_right_from_wrong(output: tuple[int, ...], labels: Any, word: str) -> None:
+def test_what_tells_right_from_wrong(
+    task: str, output: tuple[int, ...], labels: Any, word: str | None
+) -> None:
     answers = np.random.default_rng(0).random(output)
-    found = goodness_of(answers, labels)
+    found = goodness_of(task, answers, labels)
     assert (found and found.word) == word
     if found is not None:
         assert found.of(answers, labels).shape == (8,)
@@ -108,12 +112,15 @@ def test_what_tells_right_from_wrong(output: tuple[int, ...], labels: Any, word:
 def test_masks_and_decisions_are_counted_sample_by_sample() -> None:
     rng = np.random.default_rng(0)
     masks, scores = rng.integers(0, 3, (6, 4, 5)), rng.random((6, 4, 5, 3))
-    goodness = goodness_of(scores, masks)
+    goodness = goodness_of("segmentation", scores, masks)
     assert goodness is not None
     expected = [float((s.argmax(-1) == m).mean()) for s, m in zip(scores, masks, strict=True)]
     np.testing.assert_allclose(goodness.of(scores, masks), expected)
+    masks[:, :2] = 255
+    expected = [float((s.argmax(-1) == m)[2:].mean()) for s, m in zip(scores, masks, strict=True)]
+    np.testing.assert_allclose(goodness.of(scores, masks), expected)
     labels, shares = rng.integers(0, 2, (6, 5)), rng.random((6, 5))
-    goodness = goodness_of(shares, labels)
+    goodness = goodness_of("multi-label", shares, labels)
     assert goodness is not None
     np.testing.assert_allclose(goodness.of(shares, labels), ((shares > 0.5) == labels).mean(1))
 
