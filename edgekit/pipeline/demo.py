@@ -29,7 +29,7 @@ RECIPE = Recipe(
     training=TrainingRecipe(epochs=20, batch_size=32, learning_rate=0.003),
 )
 PRUNE = PruneRecipe(sparsity=0.5, epochs=10, learning_rate=0.001)
-BUDGET = DriftBudget(max_accuracy_drop=0.01)
+BUDGET = DriftBudget(max_accuracy_drop=0.02)
 FILES = (
     "float32.tflite",
     "float16.tflite",
