@@ -31,7 +31,7 @@ COMMANDS = """
 train --data t.npz --epochs 1 --model cnn -o m.keras --json t.json
 export m.keras --calibration t.npz --quantize float32,int8 --format tflite --format onnx -o out
 golden m.keras --samples t.npz -o g.npz
-compare out/m.int8.tflite --golden g.npz --json d.json --junit d.xml
+compare out/m.int8.tflite --golden g.npz --allow-setup --json d.json --junit d.xml
 bench out/m.int8.tflite --seconds 0.01 --json b.json
 run out/m.int8.onnx --samples t.npz -o o.npz
 report d.json b.json out/manifest.json t.json -o r.html
