@@ -14,6 +14,8 @@ class Lock:
     lowest: bool = False
     # Requirements that stand in for pyproject's own.
     overrides: tuple[str, ...] = ()
+    # The lock, made before, whose versions this one takes: what it installs stays when that one is installed.
+    within: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ def _tflite(version: str, python: str) -> Lock:
 
 LOCKS = (
     Lock("dev", ("dev",)),
+    Lock("demo", ("export", "report", "demo", "build"), within="dev"),
     Lock("newest", ("onnx", *_TESTS)),
     Lock("oldest", ("onnx", *_TESTS), lowest=True),
     _tflite("2.13.0", "3.10"),

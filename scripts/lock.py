@@ -17,6 +17,7 @@ def make(lock: Lock) -> None:
         words += ["--no-header", "--no-annotate", "--python-version", lock.python]
         words += ["--override", overrides.name]
         words += ["--resolution", "lowest-direct" if lock.lowest else "highest"]
+        words += ["--constraint", f"locks/{lock.within}.txt"] if lock.within else []
         words += [f"--extra={extra}" for extra in lock.extras]
         words += ["--output-file", f"locks/{lock.name}.txt", "pyproject.toml"]
         subprocess.run(words, cwd=ROOT, check=True)
