@@ -37,7 +37,7 @@ def plain_tfmot(once: Callable[..., Path]) -> Path:
                 tf_keras.Input((6, 6, 2), name="image"),
                 layers.Conv2D(4, 3, use_bias=False),
                 layers.BatchNormalization(),
-                layers.ReLU(),
+                layers.ReLU(name="re_lu"),
                 layers.Flatten(),
                 layers.Dense(3, name="scores"),
             ]

@@ -60,9 +60,9 @@ def test_parts_of_an_output_keep_scales_of_their_own(pedestrian: Any, format: st
     answers, entry = files[format]
 
     assert sqnr(answers, wanted).min() > 15
-    assert {op.op for op in entry.float_ops} <= {"CONCATENATION", "Concat", "Transpose"}
-    (line,) = entry.recipe["fallbacks"]
-    assert "channels differ too much for one scale" in line
+    # What only moves values stays with what gives them.
+    assert {op.op for op in entry.float_ops} <= {"CONCATENATION", "Concat", "Transpose", "Reshape"}
+    assert any("channels differ too much for one scale" in x for x in entry.recipe["fallbacks"])
 
 
 def test_inputs_of_other_scales_meet_inside(tmp_path: Path) -> None:
