@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.drift.asking import answers_to
 from edgekit.drift.tasks.kinds import (
     ANOMALY,
     CLASSIFICATION,
@@ -42,7 +43,8 @@ class Answers:
 
     Attributes:
         samples: inputs under the model's names, prepared as it takes them, and the labels.
-        outputs: the model's answers by output name, samples first; float values.
+        outputs: the model's answers by output name, samples first; float values. Large ones are lazy arrays,
+            which `edgekit.metrics.blocks` goes through.
         task: of `edgekit.drift.tasks.kinds.TASKS`.
         task_output: name of the output that the labels, or without labels the top-1 class, belong
             to; None where no output has a class.
@@ -53,7 +55,7 @@ class Answers:
     """
 
     samples: Samples
-    outputs: dict[str, NDArray[Any]]
+    outputs: dict[str, Any]
     task: str
     task_output: str | None
 
@@ -78,7 +80,8 @@ class Answers:
         if labels is None or self.task_output is None or self.task == UNLABELLED:
             return None
         if self.task == REGRESSION:
-            return labels.reshape(self.outputs[self.task_output].shape)
+            shape: tuple[int, ...] = self.outputs[self.task_output].shape
+            return labels.reshape(shape)
         return labels
 
     @property
@@ -124,7 +127,7 @@ def ask(runner: Runner, samples: Samples) -> Answers:
         ArtifactError: the model fails.
     """
     samples = prepared(samples, runner.metadata, runner.inputs)
-    outputs = runner.infer_batch(samples.inputs)
+    outputs = answers_to(runner, samples.inputs)
     task, task_output = _decide_task(samples, outputs)
     if task == REGRESSION and samples.labels is not None:
         samples = Samples(samples.inputs, samples.labels.astype(np.float64))
@@ -170,7 +173,7 @@ def _plain(samples: Samples, outputs: Mapping[str, NDArray[Any]]) -> tuple[str, 
 
 
 def _check_output(name: str, x: NDArray[Any], samples: int) -> None:
-    if x.dtype.kind not in "biuf" or x.ndim == 0 or len(x) != samples or not x.size:
+    if x.dtype.kind not in "biuf" or x.ndim == 0 or len(x) != samples or 0 in x.shape:
         raise TensorError(
             f"output {name!r} has dtype {x.dtype} and shape {list(x.shape)}, expected "
             f"numbers, with {samples} samples along the first axis."

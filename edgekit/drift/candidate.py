@@ -15,7 +15,7 @@ from edgekit.drift.evidence import Evidence
 from edgekit.drift.figure import Figure
 from edgekit.drift.task import TaskDrift
 from edgekit.drift.verdict import Verdict
-from edgekit.metrics import distances
+from edgekit.metrics.whole import Distances
 from edgekit.runtime.runner import Backend
 
 
@@ -74,13 +74,14 @@ class OutputDrift(Record):
     @classmethod
     def of(cls, name: str, reference: NDArray[Any], answer: NDArray[Any]) -> OutputDrift:
         """Measure `answer`, of the reference's shape and finite."""
+        found = Distances.of(reference, answer)
         return cls(
             name=name,
-            max_abs=distances.max_abs(reference, answer),
-            max_abs_rel=distances.relative_max_abs(reference, answer),
-            rmse=distances.rmse(reference, answer),
-            cosine=distances.cosine(reference, answer),
-            sqnr_db=distances.sqnr_db(reference, answer),
+            max_abs=found.max_abs,
+            max_abs_rel=found.relative_max_abs,
+            rmse=found.rmse,
+            cosine=found.cosine,
+            sqnr_db=found.sqnr_db,
             channels=ChannelDrift.of(reference, answer),
         )
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.document.record import Count, Fraction, NotNegative, Positive, Record
-from edgekit.metrics.fidelity import by_channel, channel_noise, dead_channels
+from edgekit.metrics.blocks import together
+from edgekit.metrics.fidelity import ChannelSums
 
 # A report shows a few.
 _LISTED = 100
@@ -49,16 +50,15 @@ class ChannelDrift(Record):
     def of(cls, reference: NDArray[Any], answer: NDArray[Any]) -> ChannelDrift:
         """Measure `answer`, finite and of the reference's shape, samples first."""
         step = step_of(answer)
-        noise = channel_noise(reference, answer, step)
-        dead = dead_channels(reference, answer, step)
+        sums = ChannelSums.of(reference, answer)
+        noise, dead = sums.noise(step), sums.dead(step)
         worst = int(np.argmax(noise))
         level = float(noise[worst])
-        channels = by_channel(answer)
         return cls(
             count=len(noise),
             worst=worst if level > 0 else None,
             worst_db=-10 * math.log10(level) if 0 < level < math.inf else None,
-            constant=int(np.count_nonzero((channels == channels[:1]).all(0))),
+            constant=int(np.count_nonzero(sums.constant)),
             dead=tuple(int(place) for place in dead[:_LISTED]),
             dead_count=len(dead),
             clipped=_clipped(reference, answer, step),
@@ -79,7 +79,11 @@ def step_of(answer: NDArray[Any]) -> float:
     0 unless all values are whole numbers of it apart, at most 255, as those of eight bits are: a few
     float values have a smallest distance too.
     """
-    values = np.unique(answer.astype(np.float64))
+    values: NDArray[np.float64] = np.zeros(0)
+    for (block,) in together(answer):
+        values = np.union1d(values, block.astype(np.float64))
+        if len(values) > _MOST_VALUES:
+            return 0.0
     if not 1 < len(values) <= _MOST_VALUES:
         return 0.0
     step = float(np.diff(values).min())
@@ -91,7 +95,12 @@ def step_of(answer: NDArray[Any]) -> float:
 def _clipped(reference: NDArray[Any], answer: NDArray[Any], step: float) -> float:
     if not step:
         return 0.0
-    ref = reference.astype(np.float64)
-    low, high = answer.min(), answer.max()
-    beyond = ((answer == high) & (ref > high + step)) | ((answer == low) & (ref < low - step))
-    return int(np.count_nonzero(beyond)) / int(beyond.size)
+    ends = [(x.min(), x.max()) for (x,) in together(answer)]
+    low, high = min(each[0] for each in ends), max(each[1] for each in ends)
+    count = total = 0
+    for first, own in together(reference, answer):
+        ref = first.astype(np.float64)
+        beyond = ((own == high) & (ref > high + step)) | ((own == low) & (ref < low - step))
+        count += int(np.count_nonzero(beyond))
+        total += beyond.size
+    return count / total

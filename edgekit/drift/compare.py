@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgekit.artifact import told_apart
 from edgekit.drift import columns
+from edgekit.drift.asking import answers_to
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.candidate import Candidate, OutputDrift
 from edgekit.drift.drift import Drift, Failure
@@ -135,7 +136,7 @@ def _candidate(
     _check_golden(golden, runner)
     names = outputs_for(golden, runner, renamed)
     samples = samples_for(golden, runner, renamed)
-    raw = runner.infer_batch(samples.inputs)
+    raw = answers_to(runner, samples.inputs)
     answers = {name: raw[names[name]] for name in golden.outputs}
     broken = []
     for name, answer in answers.items():

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from edgekit.document.record import Count, NotNegative, Positive, Record
 from edgekit.drift.golden import Golden
-from edgekit.drift.tasks.kinds import REGRESSION
+from edgekit.drift.tasks.kinds import CLASSIFICATION, UNLABELLED
 from edgekit.metrics import distances
+from edgekit.metrics.blocks import by_blocks, together
 
 # A person looks at a few; a document should not grow with the samples.
 _FLIPS, _CHANGES, _BINS = 24, 100, 20
@@ -83,16 +84,20 @@ class Histogram(Record):
             reference, candidate: not empty.
             ends: the range, which holds every value; None for that of the values.
         """
-        low, high = ends or (
-            float(min(reference.min(), candidate.min())),
-            float(max(reference.max(), candidate.max())),
-        )
+        if ends is None:
+            blocks = [
+                (x.min(), x.max()) for each in (reference, candidate) for (x,) in together(each)
+            ]
+            ends = float(min(low for low, _ in blocks)), float(max(high for _, high in blocks))
+        low, high = ends
         edges = np.linspace(low, high, _BINS + 1) if high > low else np.array([low, low])
         counts = (
-            tuple(int(n) for n in np.histogram(values.astype(np.float64), bins=edges)[0])
-            for values in (reference, candidate)
+            np.sum(
+                [np.histogram(x.astype(np.float64), bins=edges)[0] for (x,) in together(each)], 0
+            )
+            for each in (reference, candidate)
         )
-        return cls(low, high, *counts)
+        return cls(low, high, *(tuple(map(int, each)) for each in counts))
 
 
 @dataclass(frozen=True)
@@ -122,10 +127,10 @@ def evidence(golden: Golden, answers: Mapping[str, NDArray[Any]]) -> Evidence:
     outputs = {
         name: Histogram.of(golden.outputs[name], answer)
         for name, answer in answers.items()
-        if answer.size
+        if 0 not in answer.shape
     }
     name = golden.task_output
-    if name is None or name not in answers or golden.task == REGRESSION:
+    if name is None or name not in answers or golden.task not in (CLASSIFICATION, UNLABELLED):
         return Evidence((), (), None, outputs)
     reference, candidate = golden.outputs[name], answers[name]
     threshold = distances.binary_threshold(reference)
@@ -186,9 +191,12 @@ def _confidence(reference: NDArray[Any], candidate: NDArray[Any]) -> Histogram |
     scores = []
     for each in (reference, candidate):
         # Softmax in float32 reaches beyond 1 by a rounding.
-        if each.min() < 0 or each.max() > 1 + _ROUNDING:
+        if any(x.min() < 0 or x.max() > 1 + _ROUNDING for (x,) in together(each)):
             return None
-        flat = each.reshape(len(each), -1).clip(0, 1)
-        single = flat.shape[1] == 1
-        scores.append(np.maximum(flat, 1 - flat)[:, 0] if single else flat.max(axis=1))
+        scores.append(by_blocks(_sureness, each))
     return Histogram.of(scores[0], scores[1], ends=(0.0, 1.0))
+
+
+def _sureness(shares: NDArray[Any]) -> NDArray[Any]:
+    flat = shares.reshape(len(shares), -1).clip(0, 1)
+    return np.asarray(np.maximum(flat, 1 - flat) if flat.shape[1] == 1 else flat).max(axis=1)

@@ -32,6 +32,7 @@ from edgekit.runtime.opening import RunnerLike, opened
 from edgekit.runtime.runner import Runner
 from edgekit.samples import Samples, SamplesLike, Sources, save_npz
 from edgekit.samples.limits import check_npz, require_file
+from edgekit.samples.stored import unpacked
 
 _INPUT, _OUTPUT, _COLUMN = "input/", "output/", "column/"
 _LABELS, _META = "labels", "meta"
@@ -216,7 +217,7 @@ def as_golden(given: Golden | str | os.PathLike[str]) -> Golden:
     return given
 
 
-def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+def _read_arrays(path: Path) -> dict[str, Any]:
     # numpy takes whatever is neither an array nor an archive for a pickle.
     if not zipfile.is_zipfile(path):
         raise ValueError("it is no .npz archive: damaged, or of another format")
@@ -227,7 +228,13 @@ def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
             for name in archive.files
             if name in (_META, _LABELS) or name.startswith((_INPUT, _OUTPUT, _COLUMN))
         ]
-        return {name: archive[name] for name in wanted}
+        # Inputs and outputs of many samples wait in a temporary file.
+        return {
+            name: unpacked(archive.zip, name)
+            if name.startswith((_INPUT, _OUTPUT))
+            else archive[name]
+            for name in wanted
+        }
 
 
 def _read_meta(path: Path, arrays: Mapping[str, NDArray[Any]]) -> _Meta:
@@ -247,5 +254,5 @@ def _read_meta(path: Path, arrays: Mapping[str, NDArray[Any]]) -> _Meta:
         ) from error
 
 
-def _named(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+def _named(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {name[len(prefix) :]: x for name, x in arrays.items() if name.startswith(prefix)}

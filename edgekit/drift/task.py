@@ -22,7 +22,7 @@ from edgekit.document.record import (
 from edgekit.drift.figure import Figure
 from edgekit.drift.golden import Golden
 from edgekit.drift.tasks.classification import apart, drop, drop_ci95
-from edgekit.drift.tasks.kinds import CLASSIFICATION, REGRESSION, TASKS, UNLABELLED
+from edgekit.drift.tasks.kinds import CLASSIFICATION, TASKS, UNLABELLED
 from edgekit.metrics import distances
 from edgekit.metrics.intervals import holm, sign_test
 
@@ -107,16 +107,16 @@ def measure_task(
     if name is None or answer is None:
         return TaskDrift(kind, name)
     output, labels = golden.outputs[name], golden.labels
-    if kind == REGRESSION and labels is not None:
+    if kind not in (CLASSIFICATION, UNLABELLED):
+        whole = [figure for figure in figures if not figure.group]
+        values = {figure.name: figure.value for figure in whole}
         return TaskDrift(
             kind,
             name,
-            rmse_reference=distances.rmse(labels, output),
-            rmse_candidate=distances.rmse(labels, answer),
+            agreement=values.get("agreement"),
+            rmse_reference={figure.name: figure.reference for figure in whole}.get("rmse"),
+            rmse_candidate=values.get("rmse"),
         )
-    if kind not in (CLASSIFICATION, UNLABELLED):
-        whole = {figure.name: figure.value for figure in figures if not figure.group}
-        return TaskDrift(kind, name, agreement=whole.get("agreement"))
     threshold = distances.binary_threshold(output)
     ref = distances.predicted_classes(output, threshold)
     cand = distances.predicted_classes(answer, threshold)

@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.errors import TensorError
+from edgekit.metrics.blocks import by_blocks, together
 
 Floats = NDArray[np.float64]
 Classes = NDArray[np.int64]
-
-# The standard normal distribution's 97.5th percentile, as Bonett and Price round it.
 
 
 def max_abs(reference: NDArray[Any], candidate: NDArray[Any]) -> float:
@@ -110,7 +109,8 @@ def binary_threshold(reference: NDArray[Any]) -> float:
     Values that all lie within [0, 1] are taken for probabilities. Decide on the reference and
     apply to both: a candidate that drifts beyond 1 must not change the question.
     """
-    return 0.5 if bool(np.all((reference >= 0) & (reference <= 1))) else 0.0
+    shares = all(bool(np.all((x >= 0) & (x <= 1))) for (x,) in together(reference))
+    return 0.5 if shares else 0.0
 
 
 def predicted_classes(outputs: NDArray[Any], threshold: float = 0.5) -> Classes:
@@ -137,9 +137,8 @@ def predicted_classes(outputs: NDArray[Any], threshold: float = 0.5) -> Classes:
     if problem := non_finite(outputs):
         raise TensorError(f"top-1: {problem}, expected finite numbers.")
     if outputs.ndim == 2 and outputs.shape[1] > 1:
-        classes: Classes = np.argmax(outputs, axis=1).astype(np.int64)
-        return classes
-    return (outputs.reshape(-1) > threshold).astype(np.int64)
+        return by_blocks(lambda x: np.argmax(x, axis=1).astype(np.int64), outputs)
+    return by_blocks(lambda x: (x.reshape(-1) > threshold).astype(np.int64), outputs)
 
 
 def margins(outputs: NDArray[Any], threshold: float = 0.5) -> Floats:
@@ -152,12 +151,16 @@ def margins(outputs: NDArray[Any], threshold: float = 0.5) -> Floats:
     Returns:
         (samples,), in the outputs' unit.
     """
-    scores = outputs.reshape(len(outputs), -1).astype(np.float64)
-    if scores.shape[1] == 1:
-        return np.abs(scores[:, 0] - threshold)
-    two = np.partition(scores, -2, axis=1)[:, -2:]
-    best: Floats = two[:, 1] - two[:, 0]
-    return best
+
+    def ahead(block: NDArray[Any]) -> Floats:
+        scores = block.reshape(len(block), -1).astype(np.float64)
+        if scores.shape[1] == 1:
+            return np.abs(scores[:, 0] - threshold)
+        two = np.partition(scores, -2, axis=1)[:, -2:]
+        best: Floats = two[:, 1] - two[:, 0]
+        return best
+
+    return by_blocks(ahead, outputs)
 
 
 def accuracy(classes: NDArray[Any], labels: NDArray[Any]) -> float:
@@ -192,15 +195,21 @@ def flips(reference: NDArray[Any], candidate: NDArray[Any]) -> NDArray[np.intp]:
 
 def non_finite(x: NDArray[Any]) -> str:
     """``"3 of 40 values are not finite, the first (nan) at sample 2"``, or "" if all are finite."""
-    bad = ~np.isfinite(x)
-    if not bad.any():
+    if not x.ndim:
+        return "" if np.isfinite(x) else f"1 of 1 values is not finite, the first ({x}) at sample 0"
+    count = seen = total = 0
+    first = ""
+    for (block,) in together(x):
+        bad = ~np.isfinite(block)
+        if bad.any():
+            place = tuple(int(axis[0]) for axis in np.nonzero(bad))
+            first = first or f"the first ({block[place]}) at sample {seen + place[0]}"
+            count += int(np.count_nonzero(bad))
+        seen += len(block)
+        total += block.size
+    if not count:
         return ""
-    first = tuple(int(axis[0]) for axis in np.nonzero(bad))
-    count = int(np.count_nonzero(bad))
-    return (
-        f"{count} of {x.size} values {'is' if count == 1 else 'are'} not finite, "
-        f"the first ({x[first]}) at sample {first[0] if first else 0}"
-    )
+    return f"{count} of {total} values {'is' if count == 1 else 'are'} not finite, {first}"
 
 
 def _pair(reference: NDArray[Any], candidate: NDArray[Any]) -> tuple[Floats, Floats]:

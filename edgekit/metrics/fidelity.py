@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.metrics.blocks import together
 from edgekit.metrics.distances import Floats
 
 # A channel that moves by less than this share of its size is a constant; so much of that size is what its
@@ -32,6 +33,92 @@ def by_channel(x: NDArray[Any]) -> Floats:
     return flat.astype(np.float64)
 
 
+class ChannelSums:
+    """What is known of each channel of two outputs, which come some samples at a time.
+
+    Attributes:
+        places: how many values of each channel were seen.
+    """
+
+    def __init__(self) -> None:
+        self.places = 0
+        self._error: Floats = np.zeros(0)
+        self._size = self._mean = self._spread = self._error
+        self._ends: tuple[tuple[Floats, Floats], tuple[Floats, Floats]] | None = None
+        self._lost: NDArray[np.bool_] = np.zeros(0, bool)
+
+    @classmethod
+    def of(cls, reference: Any, candidate: Any) -> ChannelSums:
+        """Of two whole outputs of one shape, samples first; `candidate` may hold NaN."""
+        sums = cls()
+        for ref, cand in together(reference, candidate):
+            sums.add(ref, cand)
+        return sums
+
+    def add(self, reference: NDArray[Any], candidate: NDArray[Any]) -> None:
+        """More samples of both."""
+        ref, cand = by_channel(reference), by_channel(candidate)
+        if not len(ref):
+            return
+        with np.errstate(over="ignore", invalid="ignore"):
+            error, mean = np.square(ref - cand).mean(0), ref.mean(0)
+            spread, size = ref.var(0), np.abs(ref).max(0)
+            ends = (ref.min(0), ref.max(0)), (cand.min(0), cand.max(0))
+            lost: NDArray[np.bool_] = np.any(~np.isfinite(cand) & np.isfinite(ref), axis=0)
+            if self._ends is not None:
+                # Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample
+                # Variances", 1979.
+                share = len(ref) / (self.places + len(ref))
+                apart = mean - self._mean
+                spread = self._spread + share * (spread - self._spread)
+                spread += share * (1 - share) * np.square(apart)
+                mean = self._mean + share * apart
+                error = self._error + share * (error - self._error)
+                size = np.maximum(size, self._size)
+                lost = np.logical_or(lost, self._lost)
+                (low, high), (least, most) = self._ends
+                ends = (
+                    (np.minimum(low, ends[0][0]), np.maximum(high, ends[0][1])),
+                    (np.minimum(least, ends[1][0]), np.maximum(most, ends[1][1])),
+                )
+        self._error, self._mean, self._spread, self._size = error, mean, spread, size
+        self._ends, self._lost = ends, lost
+        self.places += len(ref)
+
+    @property
+    def constant(self) -> NDArray[np.bool_]:
+        """Which channels give one value in the candidate."""
+        if self._ends is None:
+            return self._lost
+        least, most = self._ends[1]
+        return np.asarray(least == most)
+
+    def noise(self, step: float) -> Floats:
+        """`channel_noise`."""
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            still = self._moves <= _STILL * self._size
+            signal = np.where(still, (_STILL_SIGNAL * self._size) ** 2, self._spread)
+            signal = np.maximum(signal, step**2)
+            noise = np.where(self._error == 0, 0.0, self._error / signal)
+        return np.where(np.isnan(noise), np.inf, noise)
+
+    def dead(self, step: float) -> NDArray[np.intp]:
+        """`dead_channels`."""
+        least = np.maximum(_TELLING_STEPS * step, _STILL * self._size)
+        with np.errstate(invalid="ignore"):
+            telling = self._moves > least
+            constant = self.constant & (self.places > 1)
+        return np.flatnonzero(self._lost | (telling & constant))
+
+    @property
+    def _moves(self) -> Floats:
+        if self._ends is None:
+            return self._error
+        low, high = self._ends[0]
+        moves: Floats = high - low
+        return moves
+
+
 def channel_noise(reference: NDArray[Any], candidate: NDArray[Any], step: float = 0.0) -> Floats:
     """Each channel's mean square error over the square of the larger of its spread and `step`.
 
@@ -45,15 +132,7 @@ def channel_noise(reference: NDArray[Any], candidate: NDArray[Any], step: float 
         Shape (channels,): 0 for equal channels, infinity for NaN and for an error where neither spread
         nor step is.
     """
-    ref, cand = by_channel(reference), by_channel(candidate)
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        error = np.square(ref - cand).mean(0)
-        size = np.abs(ref).max(0)
-        still = np.ptp(ref, axis=0) <= _STILL * size
-        signal = np.where(still, (_STILL_SIGNAL * size) ** 2, ref.var(0))
-        signal = np.maximum(signal, step**2)
-        noise = np.where(error == 0, 0.0, error / signal)
-    return np.where(np.isnan(noise), np.inf, noise)
+    return ChannelSums.of(reference, candidate).noise(step)
 
 
 def dead_channels(
@@ -70,15 +149,7 @@ def dead_channels(
     Returns:
         Their places on the last axis, ascending.
     """
-    ref, cand = by_channel(reference), by_channel(candidate)
-    if not len(ref):
-        return np.zeros(0, np.intp)
-    least = np.maximum(_TELLING_STEPS * step, _STILL * np.abs(ref).max(0))
-    lost = (~np.isfinite(cand) & np.isfinite(ref)).any(0)
-    with np.errstate(invalid="ignore"):
-        telling = np.ptp(ref, axis=0) > least
-        constant = (cand == cand[:1]).all(0) & (len(ref) > 1)
-    return np.flatnonzero(lost | (telling & constant))
+    return ChannelSums.of(reference, candidate).dead(step)
 
 
 def ratio_db(noise: Floats) -> float:
@@ -134,6 +205,9 @@ def decisions(outputs: NDArray[Any], kind: str) -> NDArray[Any]:
 
 def sums_to_one(reference: NDArray[Any]) -> bool:
     """Whether the rows are a softmax's: of several classes most are about 0 most of the time."""
-    if reference.ndim < 2 or reference.shape[-1] < 2 or reference.min() < 0:
+    if reference.ndim < 2 or reference.shape[-1] < 2:
         return False
-    return bool(np.abs(reference.astype(np.float64).sum(-1) - 1).max() < _SUM)
+    return all(
+        block.min() >= 0 and bool(np.abs(block.astype(np.float64).sum(-1) - 1).max() < _SUM)
+        for (block,) in together(reference)
+    )

@@ -80,7 +80,7 @@ class HostState(Record):
             kernel_machine=platform.machine(),
             system=f"{platform.system()} {platform.release()}",
             cpu=linux.cpu_name(root),
-            cores=_usable_cores(),
+            cores=usable_cores(),
             cpu_features=tuple(f for f in _FEATURES if f in features),
             governors=linux.governors(root),
             temperature_c=linux.temperature_c(root),
@@ -128,7 +128,7 @@ def peak_rss_bytes() -> int | None:
     return linux.kib(linux.fields(linux.ROOT / "proc/self/status").get("VmHWM"))
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
     """How many cores this process may use; how many there are, where the system does not tell."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

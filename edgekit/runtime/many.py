@@ -25,6 +25,14 @@ _MAX_WORKERS = 256
 
 def infer_batch(runner: Inferring, inputs: Arrays, workers: int) -> Results:
     """`Runner.infer_batch`."""
+    parts = list(infer_batches(runner, inputs, workers))
+    return {
+        spec.name: np.concatenate([part[spec.name] for part in parts]) for spec in runner.outputs
+    }
+
+
+def infer_batches(runner: Inferring, inputs: Arrays, workers: int) -> Iterator[Results]:
+    """`Runner.infer_batches`."""
     require_mapping(inputs, runner.inputs)
     if not runner.inputs:
         raise TensorError(
@@ -44,27 +52,33 @@ def infer_batch(runner: Inferring, inputs: Arrays, workers: int) -> Results:
         )
     total = next(iter(counts.values()))
     step = runner.inputs[0].shape[0] or min(total, _OPEN_BATCH)
+    # Reading lazy arrays costs something each time: several batches at once.
+    block = max(1, _OPEN_BATCH // step) * step
 
     def chunks() -> Iterator[Arrays]:
-        for start in range(0, total, step):
-            chunk = {name: np.asarray(x[start : start + step]) for name, x in inputs.items()}
-            short = step - min(step, total - start)
-            if short:
-                # A file with a fixed batch wants it full: the last sample fills it up.
-                chunk = {n: np.concatenate([x, x[-1:].repeat(short, 0)]) for n, x in chunk.items()}
-            yield chunk
+        for begin in range(0, total, block):
+            read = {name: np.asarray(x[begin : begin + block]) for name, x in inputs.items()}
+            for start in range(0, min(block, total - begin), step):
+                chunk = {name: x[start : start + step] for name, x in read.items()}
+                short = step - min(step, total - begin - start)
+                if short:
+                    # A file with a fixed batch wants it full: the last sample fills it up.
+                    chunk = {
+                        n: np.concatenate([x, x[-1:].repeat(short, 0)]) for n, x in chunk.items()
+                    }
+                yield chunk
 
-    parts = list(infer_all(runner, chunks(), workers))
-    for name, result in parts[0].items():
-        if not result.ndim or len(result) != step:
-            raise TensorError(
-                f"output {name!r}: has shape {list(result.shape)} for a batch of {step}, expected "
-                "the batch as its first axis. Run the samples one by one with infer()."
-            )
-    return {
-        spec.name: np.concatenate([part[spec.name] for part in parts])[:total]
-        for spec in runner.outputs
-    }
+    done = 0
+    for results in infer_all(runner, chunks(), workers):
+        for name, result in results.items():
+            if not result.ndim or len(result) != step:
+                raise TensorError(
+                    f"output {name!r}: has shape {list(result.shape)} for a batch of {step}, expected "
+                    "the batch as its first axis. Run the samples one by one with infer()."
+                )
+        left = total - done
+        yield results if left >= step else {name: x[:left] for name, x in results.items()}
+        done += step
 
 
 def infer_all(runner: Inferring, items: Iterable[Arrays], workers: int) -> Iterator[Results]:

@@ -246,6 +246,25 @@ class Runner(ABC):
 
         return infer_batch(self, inputs, workers)
 
+    def infer_batches(
+        self, inputs: Arrays, *, workers: int = 1
+    ) -> Iterator[dict[str, NDArray[Any]]]:
+        """As `infer_batch`, a batch at a time: nothing of all samples is held.
+
+        Args:
+            inputs, workers: as for `infer_batch`; inputs may be lazy arrays, which are read some samples
+                at a time.
+
+        Yields:
+            An array for each output by name, of the next samples in order.
+
+        Raises:
+            UsageError, TensorError, ArtifactError: as `infer_batch`.
+        """
+        from edgekit.runtime.many import infer_batches
+
+        return infer_batches(self, inputs, workers)
+
     def map(
         self, items: Iterable[Arrays], *, workers: int = 1
     ) -> Iterator[dict[str, NDArray[Any]]]:

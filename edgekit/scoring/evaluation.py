@@ -140,13 +140,16 @@ def _by_task(runner: Runner, samples: Samples, given: NDArray[Any]) -> Evaluatio
     answers = asked.outputs[name]
     known: dict[str, Any] = {"output": name, "count": len(labels)}
     if asked.task == REGRESSION:
+        answers = np.asarray(answers)
         known["mae"] = scores.mean_absolute_error(answers, labels)
         known["rmse"] = distances.rmse(labels, answers)
         known["figures"] = _own(asked, answers)
     elif asked.task in (SEGMENTATION, MULTI_LABEL):
         known["figures"] = _own(asked, answers)
     else:
-        known |= _classes(runner.metadata.class_names or samples.class_names, answers, labels)
+        known |= _classes(
+            runner.metadata.class_names or samples.class_names, np.asarray(answers), labels
+        )
     return Evaluation(runner.artifact.recorded(), runner.backend, asked.task, **known)
 
 

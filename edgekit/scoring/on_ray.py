@@ -89,6 +89,12 @@ class _Spread:
             raise ClusterError(f"evaluate: lost on the cluster: {one_line(error)}") from error
         return {each: np.concatenate([part[each] for part in parts]) for each in parts[0]}
 
+    def infer_batches(
+        self, inputs: Mapping[str, NDArray[Any]], *, workers: int = 1
+    ) -> Iterator[dict[str, NDArray[Any]]]:
+        """As `Runner.infer_batches`: all samples at once, as the cluster takes them."""
+        yield self.infer_batch(inputs, workers=workers)
+
 
 def answer(
     content: bytes,

@@ -53,6 +53,9 @@ class NumpyRunner(Runner):
     def _close(self) -> None:
         del self._model
 
+    def _twin(self) -> NumpyRunner:
+        return NumpyRunner(self.artifact.path, self._model, *self._shapes)
+
 
 @pytest.fixture(scope="module")
 def make_runner(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Runner]:

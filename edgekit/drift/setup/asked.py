@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from edgekit.runtime.runner import Runner
 from edgekit.tensor import TensorSpec
 
 # Values of all outputs that are looked at; of larger answers as few samples, but so many at least.
-_VALUES, _LEAST = 1 << 24, 32
+_VALUES, _LEAST = 1 << 22, 32
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class Asked:
             answers: by the reference's output names; all finite.
         """
         count = len(golden.samples)
-        size = sum(x.size for x in answers.values()) // count
+        size = sum(math.prod(x.shape[1:]) for x in answers.values())
         at = picked(count, max(_LEAST, _VALUES // max(1, size)))
-        some = answers if len(at) == count else {name: x[at] for name, x in answers.items()}
+        every = len(at) == count
+        some = {name: np.asarray(x if every else x[at]) for name, x in answers.items()}
         return cls(file, runner.metadata, runner.inputs, at, some)

@@ -15,6 +15,7 @@ from edgekit.drift.setup.finding import CHANCE, FAIL, FEW, ONE_CLASS, TRAINED, W
 from edgekit.drift.setup.goodness import Goodness, goodness_of
 from edgekit.formats.seen import TRAINING, Seen
 from edgekit.metrics import distances
+from edgekit.metrics.blocks import by_blocks
 from edgekit.metrics.intervals import share_ci95
 
 # How likely guessing may do as well for a reference to be clearly better, and for it to be in doubt.
@@ -40,7 +41,7 @@ def accuracy_figure(asked: Answers) -> Figure | None:
     if told is None:
         return None
     name, output, labels, goodness = told
-    scores = goodness.of(output, labels)
+    scores = by_blocks(goodness.of, output, labels)
     word = goodness.word.replace(" ", "_")
     value = float(scores.mean())
     if goodness.classes is not None and labels.ndim == 1:
@@ -159,13 +160,15 @@ def _numbers(
     wanted = labels.reshape(output.shape).astype(np.float64)
     guess = np.median(wanted, axis=0)
     # Both negative: what guessing loses beside the model.
-    ahead = goodness.of(output, labels) + np.abs(wanted - guess).reshape(len(wanted), -1).mean(1)
+    ahead = by_blocks(goodness.of, output, labels) + np.abs(wanted - guess).reshape(
+        len(wanted), -1
+    ).mean(1)
     if len(ahead) < 2:
         return []
     upper = float(ahead.mean()) + Z999 * float(ahead.std(ddof=1)) / math.sqrt(len(ahead))
     if upper >= 0:
         return []
-    error = -float(goodness.of(output, labels).mean())
+    error = -float(by_blocks(goodness.of, output, labels).mean())
     guessing = float(np.abs(wanted - guess).mean())
     return [
         Finding(
@@ -194,7 +197,7 @@ def check_trained(asked: Answers, seen: tuple[Seen, ...]) -> list[Finding]:
     if goodness.classes is None or labels.ndim != 1:
         return []
     count, before = len(labels), recorded.accuracy
-    now = float(goodness.of(output, labels).mean())
+    now = float(by_blocks(goodness.of, output, labels).mean())
     other = recorded.accuracy_count or count
     pooled = (now * count + before * other) / (count + other)
     # Two independent shares under one probability, and one count for a tie.

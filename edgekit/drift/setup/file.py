@@ -43,7 +43,7 @@ _CLIPPED, _USED = 0.01, 1 / 8
 
 def check_file(golden: Golden, asked: Asked) -> tuple[Finding, ...]:
     """What speaks against comparing this file with this golden; empty if nothing does."""
-    reference = {name: golden.outputs[name][asked.at] for name in asked.answers}
+    reference = {name: np.asarray(golden.outputs[name][asked.at]) for name in asked.answers}
     calibrated = tuple(_calibration(golden, asked, reference))
     broken = any(finding.severity == FAIL for finding in calibrated)
     return (
@@ -140,7 +140,7 @@ def _changes(golden: Golden, asked: Asked) -> Iterator[Finding]:
     if goodness is None or goodness.classes is None or labels.ndim != 1:
         return
     threshold = distances.binary_threshold(output)
-    ref = distances.predicted_classes(output[asked.at], threshold)
+    ref = distances.predicted_classes(np.asarray(output[asked.at]), threshold)
     own = distances.predicted_classes(asked.answers[name], threshold)
     before, after = ref == labels[asked.at], own == labels[asked.at]
     wins, losses = (int(np.count_nonzero(x)) for x in (after & ~before, before & ~after))

@@ -52,7 +52,7 @@ def goodness_of(task: str, output: NDArray[Any], labels: NDArray[Any] | None) ->
         output: the reference's answers.
         labels: as the task has them.
     """
-    if labels is None or not output.size:
+    if labels is None or 0 in output.shape:
         return None
     threshold = distances.binary_threshold(output)
     if task == CLASSIFICATION:

@@ -118,7 +118,7 @@ def _probed(runner: Runner, raw: Samples, asked: Answers) -> Probed | None:
     goodness = goodness_of(asked.task, output, labels)
     if goodness is None:
         return None
-    part, answers = samples[at].read(), output[at]
+    part, answers = samples[at].read(), np.asarray(output[at])
 
     def ask(inputs: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         return runner.infer_batch(inputs)[name]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from edgekit.drift.figure import Figure
 from edgekit.drift.tasks.multi_label import auc_figures
+from edgekit.metrics.blocks import by_blocks
 from edgekit.metrics.ranking import auc_of
 from edgekit.metrics.resampling import mean_ci95
 from edgekit.metrics.scores import reconstruction_errors
@@ -29,7 +30,7 @@ def anomaly_figures(
         output: the output's name.
     """
     known: dict[str, Any] = {"output": output, "count": len(labels)}
-    ref, cand = (reconstruction_errors(x, given) for x in (reference, candidate))
+    ref, cand = (by_blocks(reconstruction_errors, x, given) for x in (reference, candidate))
     truth = labels.reshape(-1) == 1
     figures = auc_figures(auc_of(ref, truth), auc_of(cand, truth), known)
     rise = mean_ci95(cand - ref)

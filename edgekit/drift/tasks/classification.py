@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edgekit.drift.figure import Figure
 from edgekit.metrics import distances
+from edgekit.metrics.blocks import by_blocks
 from edgekit.metrics.fidelity import sums_to_one
 from edgekit.metrics.intervals import Interval, paired_difference_ci95, share_ci95
 from edgekit.metrics.resampling import sums_ci95
@@ -67,7 +68,7 @@ def _calibration(
 
     Source: Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", ICML 2017.
     """
-    parts = np.concatenate([_excess(x, labels) for x in (reference, candidate)], 1)
+    parts = np.concatenate([by_blocks(_excess, x, labels) for x in (reference, candidate)], 1)
     count = len(labels)
 
     def errors(sums: NDArray[np.float64]) -> tuple[Any, Any]:

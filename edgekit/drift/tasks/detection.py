@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edgekit.detection import Decoder
 from edgekit.detection.boxes import Boxes, overlap
 from edgekit.drift.figure import Figure
+from edgekit.metrics.blocks import together
 from edgekit.metrics.detection import found_by_class, mean_average_precision
 from edgekit.metrics.resampling import sums_ci95, weighed_ci95
 
@@ -44,8 +45,7 @@ def detection_figures(
     Raises:
         TensorError: outputs that the decoder does not read.
     """
-    truth = decoder.decode(reference, *size)
-    found = decoder.decode(candidate, *size)
+    truth, found = (_decoded(decoder, outputs, size) for outputs in (reference, candidate))
     known: dict[str, Any] = {"count": len(truth)}
     rows = np.array([_pairs(a, b) for a, b in zip(truth, found, strict=True)])
     figures = []
@@ -66,6 +66,15 @@ def detection_figures(
             value = float(mean(total)[0])
             figures.append(Figure.of(name, value, ci95=sums_ci95(rows, mean), **known))
     return figures + _precision(truth, found, known)
+
+
+def _decoded(
+    decoder: Decoder, outputs: Mapping[str, NDArray[Any]], size: tuple[int, int]
+) -> list[Boxes]:
+    found: list[Boxes] = []
+    for block in together(*outputs.values()):
+        found += decoder.decode(dict(zip(outputs, block, strict=True)), *size)
+    return found
 
 
 def _precision(

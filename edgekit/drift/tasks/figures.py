@@ -58,7 +58,7 @@ def _measured(asked: Answers, answer: NDArray[Any], own: Any) -> list[Figure]:
     reference, candidate = asked.outputs[name][own], answer[own]
     if asked.task == ANOMALY and labels is not None:
         (given,) = asked.samples.inputs.values()
-        return anomaly_figures(reference, candidate, labels, np.asarray(given)[own], name)
+        return anomaly_figures(reference, candidate, labels, given[own], name)
     measure = _LABELLED.get(asked.task)
     if measure is not None and labels is not None:
         return measure(reference, candidate, labels, name)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.metrics.blocks import together
 from edgekit.metrics.fidelity import sums_to_one
 
 CLASSIFICATION, REGRESSION, SEGMENTATION, MULTI_LABEL, ANOMALY, UNLABELLED = TASKS = (
@@ -54,7 +56,9 @@ def is_multi_label(labels: NDArray[Any] | None, output: NDArray[Any]) -> bool:
 
 def _decisions(labels: NDArray[Any], output: NDArray[Any]) -> bool:
     """Whether labels are 0 and 1, and answers probabilities."""
-    return bool(np.isin(labels, (0, 1)).all() and output.min() >= 0 and output.max() <= 1)
+    return bool(np.isin(labels, (0, 1)).all()) and all(
+        bool(x.min() >= 0 and x.max() <= 1) for (x,) in together(output)
+    )
 
 
 def is_regression(labels: NDArray[Any] | None, output: NDArray[Any]) -> bool:
@@ -62,7 +66,9 @@ def is_regression(labels: NDArray[Any] | None, output: NDArray[Any]) -> bool:
     if labels is None or labels.dtype.kind != "f":
         return False
     return labels.shape == output.shape or (
-        labels.size == output.size == len(output) and labels.ndim <= 2 and output.ndim <= 2
+        labels.size == math.prod(output.shape) == len(output)
+        and labels.ndim <= 2
+        and output.ndim <= 2
     )
 
 

@@ -26,6 +26,8 @@ def multi_label_figures(
         labels: 0 and 1, (samples, classes).
         output: the output's name.
     """
+    # Ranks need all scores at once.
+    reference, candidate = np.asarray(reference), np.asarray(candidate)
     threshold = binary_threshold(reference)
     ref, cand, true = reference > threshold, candidate > threshold, labels > 0
     known: dict[str, Any] = {"output": output, "count": len(true)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from edgekit.drift.figure import Figure
 from edgekit.drift.tasks.kinds import IGNORED
+from edgekit.metrics.blocks import by_blocks
 from edgekit.metrics.distances import binary_threshold
 from edgekit.metrics.resampling import mean_ci95, sums_ci95
 from edgekit.metrics.segmentation import intersections_and_unions, mean_ratio, places, ratio
@@ -28,41 +30,51 @@ def segmentation_figures(
         output: the output's name.
     """
     threshold = binary_threshold(reference)
-    ref, cand = places(reference, threshold), places(candidate, threshold)
-    true = labels.reshape(ref.shape)
-    known: dict[str, Any] = {"output": output, "count": len(true)}
-    same = (ref == cand).reshape(len(true), -1).mean(1)
-    figures = [Figure.of("agreement", float(same.mean()), ci95=mean_ci95(same, 1), **known)]
-    looked = true != IGNORED
-    if not looked.any():
-        return figures
+    true = labels.reshape(reference.shape[:-1])
     classes = max(reference.shape[-1], 2)
-    right = [
-        ((x == true) & looked).reshape(len(true), -1).sum(1).astype(float) for x in (ref, cand)
-    ]
-    seen = looked.reshape(len(true), -1).sum(1).astype(float)
-    parts = np.stack([*right, seen], 1)
+    counted = by_blocks(partial(_counts, threshold, classes), reference, candidate, true)
+    known: dict[str, Any] = {"output": output, "count": len(true)}
+    same = counted[:, 0]
+    figures = [Figure.of("agreement", float(same.mean()), ci95=mean_ci95(same, 1), **known)]
+    right, seen = (counted[:, 1], counted[:, 2]), counted[:, 3]
+    if not seen.any():
+        return figures
+    parts = counted[:, 1:4]
     first, second = (float(each.sum() / seen.sum()) for each in right)
     own = sums_ci95(parts, lambda s: s[:, 1] / s[:, 2], 1)
     drop = sums_ci95(parts, lambda s: (s[:, 0] - s[:, 1]) / s[:, 2], 1)
     figures.append(Figure.of("pixel_accuracy", second, reference=first, ci95=own, **known))
     figures.append(Figure.of("pixel_accuracy_drop", first - second, ci95=drop, **known))
-    return figures + _unions(ref, cand, true, classes, known)
+    return figures + _unions(counted[:, 4:].reshape(len(true), 4, classes), classes, known)
 
 
-def _unions(
-    ref: NDArray[Any], cand: NDArray[Any], true: NDArray[Any], classes: int, known: dict[str, Any]
-) -> list[Figure]:
-    # (samples, four, classes): what the reference and the candidate share with the labels, and cover.
-    parts = np.stack(
-        [
-            part
-            for found in (ref, cand)
-            for part in intersections_and_unions(found, true, classes, IGNORED)
-        ],
-        1,
-    )
-    flat = parts.reshape(len(true), -1)
+def _counts(
+    threshold: float,
+    classes: int,
+    reference: NDArray[Any],
+    candidate: NDArray[Any],
+    true: NDArray[Any],
+) -> Floats:
+    """Of each sample: the share that agrees, places right of both, places looked at, and of both what they
+    share with the labels and cover, class by class; (samples, 4 + 4 classes)."""
+    ref, cand = places(reference, threshold), places(candidate, threshold)
+    looked = true != IGNORED
+    rows = [(ref == cand).reshape(len(true), -1).mean(1)]
+    rows += [_places(looked & (x == true)) for x in (ref, cand)]
+    unions = [
+        part for x in (ref, cand) for part in intersections_and_unions(x, true, classes, IGNORED)
+    ]
+    return np.concatenate([np.stack([*rows, _places(looked)], 1), *unions], 1)
+
+
+def _places(marked: NDArray[np.bool_]) -> Floats:
+    counts: Floats = marked.reshape(len(marked), -1).sum(1).astype(float)
+    return counts
+
+
+def _unions(parts: Floats, classes: int, known: dict[str, Any]) -> list[Figure]:
+    """Args: parts: (samples, four, classes): what the reference and the candidate share with the labels, and cover."""
+    flat = parts.reshape(len(parts), -1)
 
     def means(sums: Floats) -> tuple[Floats, Floats]:
         each = sums.reshape(-1, 4, classes)

@@ -134,5 +134,5 @@ def test_of_large_answers_some_are_looked_at(
     assert len(small.at) == 100
     large = {"map": np.broadcast_to(np.arange(100)[:, None], (100, 300_000))}
     some = Asked.of(golden, "f", runner, large)
-    assert len(some.at) == (1 << 24) // 300_000
+    assert len(some.at) == 32  # as few as are asked in any case
     np.testing.assert_array_equal(some.answers["map"][:, 0], some.at)
