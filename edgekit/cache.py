@@ -92,6 +92,7 @@ def hash_of(samples: Samples | None) -> str | None:
         return None
     digest = hashlib.sha256(json.dumps(samples.class_names).encode())
     arrays = [*sorted(samples.inputs.items()), ("", samples.labels)]
+    arrays += [(f"y/{name}", x) for name, x in sorted(samples.output_labels.items())]
     for name, array in arrays:
         if array is not None:
             digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())

@@ -34,6 +34,7 @@ ROOMS = [
     "config",
     "tensor",
     "artifact",
+    "tasks",
     "document",
     "preprocess",
     "detection",

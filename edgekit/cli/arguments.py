@@ -10,6 +10,7 @@ from edgekit.errors import UsageError
 from edgekit.runtime import load
 from edgekit.runtime.backends import BACKENDS
 from edgekit.runtime.runner import Runner
+from edgekit.tasks import CHOICES
 
 MODEL_HELP = ".keras or .h5 file, or SavedModel folder"
 FILE_HELP = ".tflite or .onnx file, or Keras model"
@@ -96,6 +97,18 @@ def add_signature(parser: argparse._ActionsContainer, use: str = "run") -> None:
         "--signature",
         metavar="NAME",
         help=f"signature to {use}, where the model has several (default: serving_default)",
+    )
+
+
+def add_task(parser: argparse.ArgumentParser) -> None:
+    """``--task``: what outputs are for, as `edgekit.tasks.parse_tasks` reads it."""
+    parser.add_argument(
+        "--task",
+        action="append",
+        default=[],
+        metavar="[OUTPUT=]TASK",
+        help=f"what the model, or one of its outputs, is for: {', '.join(CHOICES)}; may be repeated "
+        "(default: what the model says itself, or as labels and outputs look)",
     )
 
 

@@ -114,6 +114,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "too; may be repeated (default: those that a limit names)",
     )
     parser.add_argument(
+        "--threshold",
+        action="append",
+        default=[],
+        metavar="[OUTPUT=]SCORE",
+        help="score above which an answer is believed on the device: tells the share of decisions that change "
+        "there, and the F1 of a yes or no; may be repeated for outputs (default: none)",
+    )
+    parser.add_argument(
         "--allow-setup",
         action="store_true",
         help="only warn of a set-up that proves nothing, such as a reference no better than guessing, "
@@ -193,8 +201,20 @@ def _drift(
             bench=measured,
             slices=args.slice,
             allow_setup=args.allow_setup,
+            thresholds=_thresholds(args.threshold),
         )
     return replace(drift, failed=(*failed, *drift.failed))
+
+
+def _thresholds(given: list[str]) -> dict[str, float]:
+    found = {}
+    for text in given:
+        output, _, score = text.rpartition("=")
+        try:
+            found[output] = number(score)
+        except argparse.ArgumentTypeError as error:
+            raise UsageError(f"--threshold: {error}, such as 0.8 or scores=0.8.") from None
+    return found
 
 
 def _slices(candidate: Candidate) -> list[str]:

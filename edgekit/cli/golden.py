@@ -11,6 +11,7 @@ from edgekit.cli.arguments import (
     add_overwrite,
     add_samples,
     add_signature,
+    add_task,
     add_trust_code,
     add_verify,
 )
@@ -18,11 +19,11 @@ from edgekit.cli.console import Console
 from edgekit.drift.golden import Golden
 from edgekit.drift.setup.finding import WARNING
 from edgekit.drift.setup.judged import check_reference, score_of
-from edgekit.drift.tasks.kinds import UNLABELLED
 from edgekit.errors import UsageError
 from edgekit.outputs import refuse_existing
 from edgekit.runtime import load
 from edgekit.samples import load_samples
+from edgekit.tasks import UNLABELLED, parse_tasks
 
 EXAMPLE = "edgekit golden model.keras --samples samples.npz -o golden.npz"
 
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what else is known of each sample, to compare files on slices of them: a CSV file with a line "
         "of names, or an .npz, with a row for each sample (default: none)",
     )
+    add_task(parser)
     add_out(parser, "FILE.npz", "golden file to write")
     add_signature(parser)
     add_overwrite(parser)
@@ -46,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     refuse_existing([args.out], args.overwrite)
+    tasks = parse_tasks(args.task)
     samples = load_samples(args.samples)
     options = {"trust_code": args.trust_code, "verify": args.verify, "imports": args.imports}
     with load(args.model, **options) as loaded:
@@ -55,11 +58,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
                 f"{args.model}: has the signatures {', '.join(names)}. Name one: --signature."
             )
         runner = loaded.with_signature(args.signature) if args.signature else loaded
-        golden = Golden.of(runner, samples, args.columns)
+        golden = Golden.of(runner, samples, args.columns, tasks)
     golden.save(args.out, overwrite=args.overwrite)
     score = score_of(golden)
     told = f"; columns {', '.join(golden.columns)}" if golden.columns else ""
-    about = f"{golden.task}{score and f'; {score}'}{told}"
+    kinds = [golden.task, *(f"{name}: {kind}" for name, kind in golden.others.items())]
+    about = f"{', '.join(kinds)}{score and f'; {score}'}{told}"
     console.tell(f"{args.out}: {len(samples)} samples, {about}")
     for finding in check_reference(golden):
         word = "warning" if finding.severity == WARNING else "set-up"

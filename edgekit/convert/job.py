@@ -215,6 +215,7 @@ class Job:
             source_sha256=self.order.origin.sha256,
             golden_sha256=self.golden_sha256,
             seen=source.metadata.seen,
+            tasks=recipe.tasks or source.metadata.tasks,
         ).for_inputs([spec.name for spec in source.inputs])
 
 

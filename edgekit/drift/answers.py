@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.drift.asking import answers_to
-from edgekit.drift.tasks.kinds import (
-    ANOMALY,
-    CLASSIFICATION,
-    MULTI_LABEL,
-    REGRESSION,
-    SEGMENTATION,
-    TASKS,
-    UNLABELLED,
-    is_anomaly,
-    is_multi_label,
-    is_regression,
-    is_segmentation,
-)
+from edgekit.drift.tasks.choice import Chosen, choose, labels_fit
 from edgekit.errors import TensorError
 from edgekit.metrics.distances import class_count, non_finite
 from edgekit.runtime.runner import Runner
 from edgekit.samples import Samples
 from edgekit.samples.prepare import prepared
-
-_FITS = {
-    REGRESSION: is_regression,
-    SEGMENTATION: is_segmentation,
-    MULTI_LABEL: is_multi_label,
-}
+from edgekit.tasks import ANY_OUTPUT, CLASSIFICATION, REGRESSION, TASKS, UNLABELLED
 
 
 # Arrays have no single truth value, so two of them are compared by identity.
@@ -48,6 +30,7 @@ class Answers:
         task: of `edgekit.drift.tasks.kinds.TASKS`.
         task_output: name of the output that the labels, or without labels the top-1 class, belong
             to; None where no output has a class.
+        others: tasks of further outputs, by output; their labels are the samples' `output_labels`.
 
     Raises:
         TensorError: answers that are not finite numbers, one a sample, or do not make that task.
@@ -58,6 +41,7 @@ class Answers:
     outputs: dict[str, Any]
     task: str
     task_output: str | None
+    others: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
         if not self.outputs:
@@ -84,23 +68,24 @@ class Answers:
             return labels.reshape(shape)
         return labels
 
-    @property
-    def _given(self) -> tuple[Any, ...]:
-        return tuple(self.samples.inputs.values())
+    def each(self) -> tuple[Answers, ...]:
+        """The answers once for each task, as if it were the only one; the first is `task`."""
+        inputs, labels = self.samples.inputs, self.samples.output_labels
+        return (
+            self,
+            *(
+                Answers(Samples(inputs, labels.get(name)), self.outputs, kind, name)
+                for name, kind in self.others.items()
+            ),
+        )
 
     def _check_task(self, output: NDArray[Any]) -> None:
         classes, labels = class_count(output), self.samples.labels
-        if self.task in _FITS:
-            if not _FITS[self.task](labels, output):
+        if self.task not in (CLASSIFICATION, UNLABELLED):
+            if not labels_fit(self.task, labels, output, self.samples):
                 raise TensorError(
                     f"output {self.task_output!r} of shape {list(output.shape)} has no "
                     f"labels of that shape that make a {self.task}."
-                )
-        elif self.task == ANOMALY:
-            if len(self.samples.inputs) != 1 or not is_anomaly(labels, output, *self._given):
-                raise TensorError(
-                    f"output {self.task_output!r} of shape {list(output.shape)} is not its input made "
-                    "again, or has no labels 0 and 1, expected them for an anomaly."
                 )
         elif classes is None or (self.task == CLASSIFICATION and self.samples.class_labels is None):
             raise TensorError(
@@ -111,7 +96,7 @@ class Answers:
             self.samples.check_labels(classes)
 
 
-def ask(runner: Runner, samples: Samples) -> Answers:
+def ask(runner: Runner, samples: Samples, tasks: Mapping[str, str] | None = None) -> Answers:
     """Ask a model all samples, which are raw data: what it says of their preparation is done first.
 
     Class labels and an output of (samples, classes), (samples, 1) or (samples,) make a
@@ -119,57 +104,46 @@ def ask(runner: Runner, samples: Samples) -> Answers:
     for a single score, make a regression; a class for each place of an output, a segmentation; rows of 0
     and 1, several labels; 0 and 1 for an output that is its input made again, a search for anomalies;
     anything else is unlabelled. Of several outputs that fit,
-    the first is taken.
+    the first is taken. Labels of a single output (`Samples.output_labels`) make a task of that one.
+
+    Args:
+        runner: of the model.
+        samples: raw data.
+        tasks: what outputs are for, by output, in place of what the model says itself: of
+            `edgekit.tasks.CHOICES`; `ANY_OUTPUT` for the first one that it fits.
 
     Raises:
+        UsageError: there is no such task or output.
         TensorError: the samples do not fit the model's inputs, or an answer is not finite.
-        SamplesError: a label is a class that the model does not have.
+        SamplesError: a label is a class that the model does not have, or none of the task's.
         ArtifactError: the model fails.
     """
     samples = prepared(samples, runner.metadata, runner.inputs)
     outputs = answers_to(runner, samples.inputs)
-    task, task_output = _decide_task(samples, outputs)
-    if task == REGRESSION and samples.labels is not None:
-        samples = Samples(samples.inputs, samples.labels.astype(np.float64))
-    return Answers(samples, outputs, task, task_output)
+    known = {name: kind for name, kind in runner.metadata.tasks.items() if name in ("", *outputs)}
+    wanted = dict(tasks or {})
+    first, *more = choose(samples, outputs, wanted if ANY_OUTPUT in wanted else {**known, **wanted})
+    return Answers(
+        _labelled(samples, first, more),
+        outputs,
+        first.kind,
+        first.output,
+        others={each.output: each.kind for each in more if each.output is not None},
+    )
 
 
-def _decide_task(samples: Samples, outputs: Mapping[str, NDArray[Any]]) -> tuple[str, str | None]:
-    if (own := _plain(samples, outputs)) is not None:
-        return own
-    counts = {name: n for name, x in outputs.items() if (n := class_count(x)) is not None}
-    labels = samples.class_labels
-    if labels is not None and counts:
-        # An output with too few classes for the labels is another head of the model, if there is
-        # one with enough. If there is none, the labels are wrong, and the check says so.
-        enough = [name for name, n in counts.items() if n > labels.max()]
-        name = (enough or list(counts))[0]
-        single = outputs[name].ndim == 1 or outputs[name].shape[1] == 1
-        if single and (labels.min() < 0 or labels.max() > 1):
-            # Whole numbers beyond 0 and 1 against a single score: a quantity that happens to be whole.
-            return REGRESSION, name
-        samples.check_labels(counts[name])
-        return CLASSIFICATION, name
-    for name, x in outputs.items():
-        if is_regression(samples.labels, x):
-            return REGRESSION, name
-    # A single column may be a class or a quantity; without labels nothing says which.
-    scores = [name for name in counts if outputs[name].ndim == 2 and outputs[name].shape[1] > 1]
-    return UNLABELLED, scores[0] if scores else None
-
-
-def _plain(samples: Samples, outputs: Mapping[str, NDArray[Any]]) -> tuple[str, str] | None:
-    """The task that the labels' shape alone tells."""
-    given = list(samples.inputs.values())
-    if len(given) == len(outputs) == 1:
-        ((name, x),) = outputs.items()
-        if is_anomaly(samples.labels, x, given[0]):
-            return ANOMALY, name
-    for kind in (SEGMENTATION, MULTI_LABEL):
-        for name, x in outputs.items():
-            if _FITS[kind](samples.labels, x):
-                return kind, name
-    return None
+def _labelled(samples: Samples, first: Chosen, more: Sequence[Chosen]) -> Samples:
+    """With the labels of the tasks: of the first one as those of all samples."""
+    others = {
+        each.output: each.labels
+        for each in more
+        if each.output is not None and each.labels is not None
+    }
+    if first.labels is None and samples.labels is not None:
+        return replace(samples, output_labels=others)
+    if first.labels is samples.labels:
+        return replace(samples, output_labels=others)
+    return Samples(samples.inputs, first.labels, output_labels=others)
 
 
 def _check_output(name: str, x: NDArray[Any], samples: int) -> None:

@@ -13,11 +13,13 @@ from edgekit.drift.columns import CLASS
 from edgekit.drift.figure import MEASURED_BY_BENCH
 from edgekit.drift.golden import Golden
 from edgekit.drift.limit import Limit
-from edgekit.drift.tasks.kinds import ANOMALY, CLASSIFICATION, REGRESSION
 from edgekit.drift.verdict import Finding, judge, worst
 from edgekit.errors import UsageError
 from edgekit.shares import Share, per_cent_meant
+from edgekit.tasks import CLASSIFICATION, MULTI_LABEL, SEGMENTATION, UNLABELLED
 
+# Tasks whose decisions agree with the original's or not.
+_AGREEING = (CLASSIFICATION, MULTI_LABEL, SEGMENTATION, UNLABELLED)
 # A drop that nobody allows: above it, a number was meant in per cent.
 _MUCH = 0.2
 
@@ -103,9 +105,11 @@ class DriftBudget(Record):
             UsageError: a limit needs labels or an output with classes, and there are none; or an output
                 that the golden does not have.
         """
-        classified = golden.task_output is not None and golden.task not in (REGRESSION, ANOMALY)
+        each = golden.each()
+        classified = any(one.task_output and one.task in _AGREEING for one in each)
+        labelled = any(one.task == CLASSIFICATION for one in each)
         for limit in self.all_limits:
-            _require(limit.figure, golden.task == CLASSIFICATION, classified)
+            _require(limit.figure, labelled, classified)
             if limit.output not in (None, *golden.outputs):
                 raise UsageError(
                     f"limit of {limit.figure!r}: received output {limit.output!r}, expected one of "

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import replace
-from typing import Any
+from numbers import Real
+from threading import Event
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.artifact import told_apart
 from edgekit.drift import columns
-from edgekit.drift.asking import answers_to
+from edgekit.drift.asking import answers_to, one_ahead
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.candidate import Candidate, OutputDrift
 from edgekit.drift.drift import Drift, Failure
@@ -35,12 +39,14 @@ from edgekit.errors import (
     UsageError,
     check_progress,
     check_type,
+    nearest,
 )
 from edgekit.metrics import distances
 from edgekit.metrics.fidelity import sums_to_one
 from edgekit.runtime.bench import Bench
 from edgekit.runtime.opening import RunnerLike, opened, several
 from edgekit.runtime.runner import Runner
+from edgekit.tasks import ANY_OUTPUT, CLASSIFICATION, MULTI_LABEL, UNLABELLED
 
 
 def compare(
@@ -52,6 +58,7 @@ def compare(
     bench: Bench | None = None,
     slices: Iterable[str] = (),
     allow_setup: bool = False,
+    thresholds: Mapping[str, float] | float | None = None,
 ) -> Drift:
     """Ask each model the golden's samples and measure how its answers differ.
 
@@ -72,6 +79,8 @@ def compare(
         slices: columns of the golden; the task's figures are given for each of their values too, as they
             are for those that a limit names.
         allow_setup: let such a set-up be; it is warned of.
+        thresholds: the score above which an answer is believed on the device, by output or one for all: how many
+            decisions change there, and the F1 of a yes or no.
 
     Raises:
         UsageError: an argument is none of these, there is no model, or a limit cannot be judged with
@@ -85,25 +94,31 @@ def compare(
     budget = DriftBudget() if budget is None else budget
     check_type("budget", budget, DriftBudget, "an edgekit.DriftBudget")
     budget.check(golden)
+    limits = _thresholds(thresholds, golden)
     groups = columns.slices(golden.columns, (*slices, *budget.columns))
     given = several(models)
     if not given:
         raise UsageError("compare: received no model, expected at least one.")
     candidates, asked, failed, first = [], [], [], None
     shown = told_apart([_file(model) for model in given])
-    for number, model in enumerate(given, start=1):
-        if progress is not None:
-            progress(f"comparing {number}/{len(given)}: {shown[number - 1]}")
-        try:
-            with opened(model) as runner:
-                candidate, own = _candidate(golden, runner, budget, names or {}, bench, groups)
+
+    def work(model: RunnerLike, stop: Event) -> _Answered:
+        with opened(model) as runner:
+            return _Answered.of(golden, runner, names or {}, stop)
+
+    with closing(one_ahead(work, given)) as answered:
+        for number, found in enumerate(answered, start=1):
+            if progress is not None:
+                progress(f"comparing {number}/{len(given)}: {shown[number - 1]}")
+            try:
+                candidate, own = _candidate(golden, found(), budget, bench, groups, limits)
                 candidates.append(candidate)
                 asked.append(own)
-        except UsageError:
-            raise
-        except EdgekitError as error:
-            first = first or error
-            failed.append(Failure(_file(model), str(error)))
+            except UsageError:
+                raise
+            except EdgekitError as error:
+                first = first or error
+                failed.append(Failure(_file(given[number - 1]), str(error)))
     if first and not candidates:
         raise first
     reference = ComparedReference(
@@ -114,7 +129,30 @@ def compare(
     )
     setup = check_setup(golden, asked)
     judged = tuple(with_setup(candidate, setup, allow=allow_setup) for candidate in candidates)
-    return Drift(reference, budget, judged, tuple(failed), setup)
+    return Drift(reference, budget, judged, tuple(failed), setup, limits)
+
+
+def _thresholds(given: Mapping[str, float] | float | None, golden: Golden) -> dict[str, float]:
+    """By output, checked; `ANY_OUTPUT` for every other."""
+    if given is None:
+        return {}
+    found = dict(given) if isinstance(given, Mapping) else {ANY_OUTPUT: given}
+    for output, value in found.items():
+        if output not in (ANY_OUTPUT, *golden.outputs):
+            raise UsageError(
+                f"threshold: received output {output!r}, expected one of "
+                f"{', '.join(map(repr, golden.outputs))}.{nearest(output, golden.outputs)}"
+            )
+        check_type("threshold", value, Real, "a number")
+        if not math.isfinite(value):
+            raise UsageError(f"threshold: received {value!r}, expected a finite number.")
+    decided = (CLASSIFICATION, MULTI_LABEL, UNLABELLED)
+    if not any(each.task in decided and each.task_output for each in golden.each()):
+        raise UsageError(
+            "threshold: received one, and no output of the golden makes decisions by a score: its task is "
+            f"{golden.task}."
+        )
+    return {output: float(value) for output, value in found.items()}
 
 
 def _file(model: RunnerLike) -> str:
@@ -125,27 +163,54 @@ def _file(model: RunnerLike) -> str:
     return str(artifact.file if artifact else getattr(model, "name", type(model).__name__))
 
 
+class _Answered(NamedTuple):
+    """What a file answered.
+
+    Attributes:
+        runner: of the file, which may be closed by now.
+        names: the file's own name for each of the reference's outputs.
+        answers: by the reference's names, in the shapes of the reference's.
+    """
+
+    runner: Runner
+    names: Mapping[str, str]
+    answers: Mapping[str, Any]
+
+    @classmethod
+    def of(
+        cls, golden: Golden, runner: Runner, renamed: Mapping[str, str], stop: Event
+    ) -> _Answered:
+        """Ask the file all samples.
+
+        Raises:
+            DocumentError, TensorError, ArtifactError: as `compare`.
+        """
+        _check_golden(golden, runner)
+        names = outputs_for(golden, runner, renamed)
+        samples = samples_for(golden, runner, renamed)
+        raw = answers_to(runner, samples.inputs, stop)
+        answers = {name: raw[names[name]] for name in golden.outputs}
+        for name, answer in answers.items():
+            expected = golden.outputs[name].shape
+            if answer.shape != expected:
+                raise TensorError(
+                    f"{runner.artifact.name}: output {names[name]!r}: received shape "
+                    f"{list(answer.shape)}, expected {list(expected)}, that of the reference."
+                )
+        return cls(runner, names, answers)
+
+
 def _candidate(
     golden: Golden,
-    runner: Runner,
+    found: _Answered,
     budget: DriftBudget,
-    renamed: Mapping[str, str],
     bench: Bench | None,
     slices: Mapping[str, NDArray[np.bool_]],
+    thresholds: Mapping[str, float],
 ) -> tuple[Candidate, Asked]:
-    _check_golden(golden, runner)
-    names = outputs_for(golden, runner, renamed)
-    samples = samples_for(golden, runner, renamed)
-    raw = answers_to(runner, samples.inputs)
-    answers = {name: raw[names[name]] for name in golden.outputs}
+    runner, names, answers = found
     broken = []
     for name, answer in answers.items():
-        expected = golden.outputs[name].shape
-        if answer.shape != expected:
-            raise TensorError(
-                f"{runner.artifact.name}: output {names[name]!r}: received shape "
-                f"{list(answer.shape)}, expected {list(expected)}, that of the reference."
-            )
         if problem := distances.non_finite(answer):
             broken.append((name, f"Output {names[name]!r}: {problem}."))
     # What is not finite has no distance: such an output, and a task that reads it, stay unmeasured.
@@ -154,7 +219,16 @@ def _candidate(
         None if golden.task_output in unmeasured else answers.get(golden.task_output or "")
     )
     finite = {name: answer for name, answer in answers.items() if name not in unmeasured}
-    of_task = task_figures(golden, task_answer, slices)
+    of_task = [
+        figure
+        for each in golden.each()
+        for figure in task_figures(
+            each,
+            finite.get(each.task_output or ""),
+            slices,
+            thresholds.get(each.task_output or "", thresholds.get(ANY_OUTPUT)),
+        )
+    ]
     candidate = Candidate(
         artifact=runner.artifact.recorded(),
         backend=runner.backend,

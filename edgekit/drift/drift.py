@@ -35,6 +35,7 @@ class Drift(Document):
         failed: files that could not be judged, while others could.
         setup: what was found about the reference, its samples, and what each file has to do with them;
             None in documents of earlier versions.
+        thresholds: the scores above which answers are believed, by output; of the empty name for every other.
     """
 
     kind: ClassVar[str] = "drift"
@@ -45,6 +46,7 @@ class Drift(Document):
     candidates: Annotated[tuple[Candidate, ...], ("minItems", 1)]
     failed: tuple[Failure, ...] = field(default=(), metadata=LATER)
     setup: Setup | None = field(default=None, metadata=LATER)
+    thresholds: dict[str, float] = field(default_factory=dict, metadata=LATER)
 
     @property
     def verdict(self) -> Verdict:

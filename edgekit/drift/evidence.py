@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from edgekit.document.record import Count, NotNegative, Positive, Record
 from edgekit.drift.golden import Golden
-from edgekit.drift.tasks.kinds import CLASSIFICATION, UNLABELLED
 from edgekit.metrics import distances
 from edgekit.metrics.blocks import by_blocks, together
+from edgekit.tasks import CLASSIFICATION, UNLABELLED
 
 # A person looks at a few; a document should not grow with the samples.
 _FLIPS, _CHANGES, _BINS = 24, 100, 20
@@ -199,4 +199,6 @@ def _confidence(reference: NDArray[Any], candidate: NDArray[Any]) -> Histogram |
 
 def _sureness(shares: NDArray[Any]) -> NDArray[Any]:
     flat = shares.reshape(len(shares), -1).clip(0, 1)
-    return np.asarray(np.maximum(flat, 1 - flat) if flat.shape[1] == 1 else flat).max(axis=1)
+    if flat.shape[1] == 1:
+        flat = np.maximum(flat, 1 - flat)
+    return np.asarray(flat.max(axis=1))

@@ -33,8 +33,9 @@ from edgekit.runtime.runner import Runner
 from edgekit.samples import Samples, SamplesLike, Sources, save_npz
 from edgekit.samples.limits import check_npz, require_file
 from edgekit.samples.stored import unpacked
+from edgekit.tasks import ANY_OUTPUT
 
-_INPUT, _OUTPUT, _COLUMN = "input/", "output/", "column/"
+_INPUT, _OUTPUT, _COLUMN, _LABELS_OF = "input/", "output/", "column/", "labels/"
 _LABELS, _META = "labels", "meta"
 
 
@@ -48,6 +49,7 @@ class _Meta(Document):
     task: str
     task_output: str | None
     setup: ReferenceSetup | None = field(default=None, metadata=LATER)
+    others: dict[str, str] = field(default_factory=dict, metadata=LATER)
 
 
 # All that numpy, zipfile and the decompressors raise on a file that was cut, altered or forged:
@@ -97,14 +99,15 @@ class Golden(Answers):
         model: RunnerLike,
         samples: SamplesLike,
         columns: Mapping[str, Any] | str | os.PathLike[str] | None = None,
+        tasks: Mapping[str, str] | str | None = None,
     ) -> Golden:
         """Ask the original model all samples, which are raw data: what it says of their preparation
         is done first, and the golden holds its result.
 
         Class labels and an output of (samples, classes), (samples, 1) or (samples,) make a
         classification; float labels in the shape of an output, or whole numbers beyond 0 and 1
-        for a single score, make a regression; anything else is unlabelled. Of several outputs that
-        fit, the first is taken.
+        for a single score, make a regression; `edgekit.drift.answers.ask` names the others. Of several outputs that
+        fit, the first is taken. Labels ``y/<output>`` are those of a single output.
 
         Args:
             model: a path, a Keras model object, or a runner, which is not closed.
@@ -112,6 +115,8 @@ class Golden(Answers):
                 recipe its test samples.
             columns: what else is known of each sample, such as where it was taken: a CSV file with a
                 line of names, an ``.npz``, or lists by name.
+            tasks: what outputs are for, by output, of `edgekit.tasks.CHOICES`; one alone for the output that it
+                fits. By default as the model says itself, or as labels and outputs look.
 
         Raises:
             UsageError: one of them is none of these.
@@ -121,12 +126,13 @@ class Golden(Answers):
         """
         asked = Sources().samples(samples)
         known = {} if columns is None else as_columns(columns, len(asked))
+        wanted = {ANY_OUTPUT: tasks} if isinstance(tasks, str) else dict(tasks or {})
         with opened(model) as runner:
-            return replace(cls._asked(runner, asked), columns=known)
+            return replace(cls._asked(runner, asked, wanted), columns=known)
 
     @classmethod
-    def _asked(cls, runner: Runner, samples: Samples) -> Golden:
-        answers, artifact = ask(runner, samples), runner.artifact
+    def _asked(cls, runner: Runner, samples: Samples, tasks: Mapping[str, str]) -> Golden:
+        answers, artifact = ask(runner, samples, tasks), runner.artifact
         reference = Reference(
             artifact.name, artifact.sha256, artifact.format, artifact.size_bytes, runner.backend
         )
@@ -136,8 +142,8 @@ class Golden(Answers):
     def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> Golden:
         """Write an ``.npz``; the same golden gives the same bytes.
 
-        Arrays are ``input/<name>``, ``output/<name>``, ``column/<name>``, ``labels``, and ``meta``, which is JSON in
-        UTF-8 bytes.
+        Arrays are ``input/<name>``, ``output/<name>``, ``column/<name>``, ``labels``, ``labels/<output>``, and
+        ``meta``, which is JSON in UTF-8 bytes.
 
         Returns:
             The golden as one that lies in a file: with the file's `sha256`.
@@ -146,12 +152,13 @@ class Golden(Answers):
             OutputExistsError: `path` exists and `overwrite` is false.
         """
         refuse_existing([path], overwrite)
-        meta = _Meta(self.reference, self.task, self.task_output, self.setup)
+        meta = _Meta(self.reference, self.task, self.task_output, self.setup, dict(self.others))
         text = json.dumps(plain(meta.to_json()), ensure_ascii=False)
         arrays = {_META: np.frombuffer(text.encode("utf-8"), np.uint8)}
         arrays.update({_INPUT + name: x for name, x in self.samples.inputs.items()})
         arrays.update({_OUTPUT + name: x for name, x in self.outputs.items()})
         arrays.update({_COLUMN + name: x for name, x in self.columns.items()})
+        arrays.update({_LABELS_OF + name: x for name, x in self.samples.output_labels.items()})
         if self.samples.labels is not None:
             arrays[_LABELS] = self.samples.labels
         with atomic(path) as temporary:
@@ -182,7 +189,11 @@ class Golden(Answers):
             ) from error
         meta = _read_meta(path, arrays)
         try:
-            samples = Samples(_named(arrays, _INPUT), arrays.get(_LABELS))
+            samples = Samples(
+                _named(arrays, _INPUT),
+                arrays.get(_LABELS),
+                output_labels=_named(arrays, _LABELS_OF),
+            )
             outputs = _named(arrays, _OUTPUT)
             golden = cls(
                 samples,
@@ -193,6 +204,7 @@ class Golden(Answers):
                 sha256_of(path),
                 _named(arrays, _COLUMN),
                 meta.setup,
+                others=meta.others,
             )
         except (SamplesError, TensorError) as error:
             raise DocumentError(f"{path}: {error}") from error
@@ -226,7 +238,7 @@ def _read_arrays(path: Path) -> dict[str, Any]:
         wanted = [
             name
             for name in archive.files
-            if name in (_META, _LABELS) or name.startswith((_INPUT, _OUTPUT, _COLUMN))
+            if name in (_META, _LABELS) or name.startswith((_INPUT, _OUTPUT, _COLUMN, _LABELS_OF))
         ]
         # Inputs and outputs of many samples wait in a temporary file.
         return {

@@ -22,9 +22,9 @@ from edgekit.document.record import (
 from edgekit.drift.figure import Figure
 from edgekit.drift.golden import Golden
 from edgekit.drift.tasks.classification import apart, drop, drop_ci95
-from edgekit.drift.tasks.kinds import CLASSIFICATION, TASKS, UNLABELLED
 from edgekit.metrics import distances
 from edgekit.metrics.intervals import holm, sign_test
+from edgekit.tasks import CLASSIFICATION, TASKS, UNLABELLED
 
 # A report shows a few; a million indices would only make the document slow to read.
 _LISTED_FLIPS = 100
@@ -108,7 +108,7 @@ def measure_task(
         return TaskDrift(kind, name)
     output, labels = golden.outputs[name], golden.labels
     if kind not in (CLASSIFICATION, UNLABELLED):
-        whole = [figure for figure in figures if not figure.group]
+        whole = [figure for figure in figures if figure.output == name and not figure.group]
         values = {figure.name: figure.value for figure in whole}
         return TaskDrift(
             kind,

@@ -31,6 +31,7 @@ from edgekit.formats.flatbuffer import Bytes, Table
 from edgekit.formats.seen import Seen
 from edgekit.formats.tflite_file import buffer_place
 from edgekit.preprocess import Preprocessing
+from edgekit.tasks import check_tasks
 from edgekit.tensor import ANY_INPUT
 
 KEY = "edgekit"
@@ -57,6 +58,7 @@ class Metadata:
         decoder: how the outputs of a detector become boxes; None of every other model.
         recipe: how the file was made, as the manifest has it; JSON values only.
         seen: the samples that the model was trained with and the file was made with, in few numbers.
+        tasks: what outputs are for, by output; `edgekit.tasks.ANY_OUTPUT` for the one that it fits.
 
     Raises:
         UsageError: a value that cannot be one.
@@ -69,6 +71,7 @@ class Metadata:
     decoder: Decoder | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
     seen: tuple[Seen, ...] = ()
+    tasks: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for i, name in enumerate(self.class_names):
@@ -86,6 +89,7 @@ class Metadata:
                     "are found in training samples. Give them, or name the step in the recipe of a "
                     "training."
                 )
+        check_tasks(self.tasks)
         if not isinstance(self.decoder, Decoder | None):
             raise UsageError(f"decoder: received {self.decoder!r:.80}, expected a Decoder.")
         for key, value in (
@@ -117,6 +121,8 @@ class Metadata:
             "recipe": dict(self.recipe),
         }
         # Earlier versions refuse a key that they do not know.
+        if self.tasks:
+            content["tasks"] = dict(self.tasks)
         return {**content, "seen": [each.to_json() for each in self.seen]} if self.seen else content
 
     @classmethod
@@ -134,7 +140,7 @@ class Metadata:
                 f"metadata: received schema {value.get('schema')!r:.80}, expected {SCHEMA!r}. "
                 "Another version of edgekit made the file: install that, or export again."
             )
-        known: dict[str, Any] = {**cls().to_json(), "seen": [], "decoder": None}
+        known: dict[str, Any] = {**cls().to_json(), "seen": [], "decoder": None, "tasks": {}}
         for key in value:
             if key not in known:
                 raise ArtifactError(
@@ -159,6 +165,7 @@ class Metadata:
                 decoder=None if decoder is None else decoder_from_json(decoder),
                 recipe=value.get("recipe", {}),
                 seen=tuple(map(Seen.from_json, value.get("seen", ()))),
+                tasks=value.get("tasks", {}),
             )
         except (DocumentError, RecipeError, UsageError) as error:
             raise ArtifactError(f"metadata: {error}") from error

@@ -24,7 +24,9 @@ _DRAWS, _ENDS = 1000, (2.5, 97.5)
 # How rarely what has a larger share would not show.
 _UNSEEN = 0.025
 # Draws that are held at once, in numbers.
-_HELD = 1 << 22
+_HELD = 1 << 19
+# Draws of so many numbers in bytes are kept for the next one.
+_KEPT = 1 << 24
 
 
 def sums_ci95(
@@ -87,16 +89,22 @@ def _ends(values: Floats, count: int, most: float) -> Interval | None:
 
 def _drawn(parts: Floats) -> Floats:
     """The sums of each draw, shape (draws, sums)."""
-    step = max(1, _HELD // len(parts))
+    count = len(parts)
+    step = max(1, _HELD // count)
+    drawn = _kept if count * _DRAWS <= _KEPT else _weights
     rows = [
-        _weights(len(parts), first, min(step, _DRAWS - first)) @ parts
+        drawn(count, first, min(step, _DRAWS - first)).astype(np.float64) @ parts
         for first in range(0, _DRAWS, step)
     ]
     return np.concatenate(rows)
 
 
-@lru_cache(maxsize=4)
-def _weights(count: int, first: int, draws: int) -> Floats:
-    """How often each sample is drawn, shape (draws, count)."""
+def _weights(count: int, first: int, draws: int) -> NDArray[np.uint8]:
+    """How often each sample is drawn, shape (draws, count): 255 times would be a wonder."""
     rng = np.random.default_rng([count, first])
-    return rng.multinomial(count, np.full(count, 1 / count), draws).astype(np.float64)
+    drawn = (rng.integers(0, count, count, np.int32) for _ in range(draws))
+    return np.stack([np.bincount(each, minlength=count).astype(np.uint8) for each in drawn])
+
+
+# Numbers of the same samples are drawn one after the other.
+_kept = lru_cache(maxsize=64)(_weights)

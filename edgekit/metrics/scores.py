@@ -56,16 +56,24 @@ def precision_recall_f1(matrix: Counts) -> NDArray[np.float64]:
 
 
 def top_k_accuracy(scores: NDArray[Any], labels: NDArray[Any], k: int) -> float:
-    """Share of samples whose label is among the `k` highest scores; ties go to the lower class.
+    """Share of samples whose label is among the `k` highest scores; as `top_k_hits`."""
+    return int(np.count_nonzero(top_k_hits(scores, labels, k))) / len(labels)
+
+
+def top_k_hits(scores: NDArray[Any], labels: NDArray[Any], k: int) -> NDArray[np.bool_]:
+    """Whether each sample's label is among the `k` highest scores; ties go to the lower class.
 
     Args:
         scores: (samples, classes).
         labels: class numbers, (samples,).
+
+    Returns:
+        Shape (samples,).
     """
     own = np.take_along_axis(scores, labels.astype(np.int64)[:, None], axis=1)
     before = np.arange(scores.shape[1]) < labels[:, None]
     rank = np.count_nonzero((scores > own) | ((scores == own) & before), axis=1)
-    return int(np.count_nonzero(rank < k)) / len(labels)
+    return np.asarray(rank < k)
 
 
 def roc_auc(scores: NDArray[Any], positive: NDArray[Any]) -> float | None:

@@ -9,11 +9,12 @@ from typing import Any
 from edgekit.artifact import FORMATS, SCHEMES
 from edgekit.config import check_types
 from edgekit.detection import Decoder
-from edgekit.errors import RecipeError
+from edgekit.errors import RecipeError, UsageError
 from edgekit.preprocess import Preprocessing
 from edgekit.recipe.checks import check, check_names
 from edgekit.recipe.optimize import ClusterRecipe, PruneRecipe
 from edgekit.recipe.qat import DistillRecipe, QatRecipe
+from edgekit.tasks import check_tasks
 
 # How the range of an activation follows from the values seen of it.
 CALIBRATION_METHODS = ("min-max", "percentile", "entropy", "mse")
@@ -70,6 +71,8 @@ class ExportRecipe:
             ``[[export.preprocessing.image]]`` with a key ``step`` and the step's own.
         decoder: stored in the files, for `Runner.detect`: how a detector's outputs become boxes. In
             TOML, a table ``[export.decoder]`` with a key ``kind`` and the kind's own.
+        tasks: stored in the files: what outputs are for, of `edgekit.tasks.CHOICES`, by output; the empty name
+            stands for the output that it fits. In TOML, a table ``[export.tasks]``.
         prune: how the model is pruned before; None for not.
         cluster: how its weights are shared, after that; None for not.
         qat: how it is trained for int8, last of all; None for not.
@@ -97,6 +100,7 @@ class ExportRecipe:
     class_names: tuple[str, ...] = ()
     preprocessing: Mapping[str, Preprocessing] = field(default_factory=dict)
     decoder: Decoder | None = None
+    tasks: Mapping[str, str] = field(default_factory=dict)
     prune: PruneRecipe | None = None
     cluster: ClusterRecipe | None = None
     qat: QatRecipe | None = None
@@ -113,6 +117,10 @@ class ExportRecipe:
             ("quality", (self.quality,), QUALITIES),
         ):
             check_names(key, values, known)
+        try:
+            check_tasks(self.tasks)
+        except UsageError as error:
+            raise RecipeError(f"tasks: {error}") from error
         if self.files and (self.formats, self.schemes) != (None, None):
             raise RecipeError(
                 "files: received together with schemes or formats, expected either files, such as "

@@ -8,6 +8,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from edgekit.samples.arrays import read_npy, read_npz
 from edgekit.samples.idx import read_idx_pair
 from edgekit.samples.labels import understood
 from edgekit.samples.limits import require_file
-from edgekit.samples.samples import CLASS_NAMES, LABELS, Samples
+from edgekit.samples.samples import CLASS_NAMES, LABELS, LABELS_OF, Samples
 from edgekit.samples.table import read_csv
 from edgekit.tensor import ANY_INPUT
 
@@ -92,12 +93,22 @@ def _check_options(path: Path, suffix: str, target: str | None, label_pattern: s
 
 
 def from_arrays(arrays: Mapping[str, Any]) -> Samples:
-    """Samples of arrays by input name, with labels in any usual form as ``y`` and their ``class_names``.
+    """Samples of arrays by input name, with labels in any usual form as ``y`` and their ``class_names``, and
+    labels of single outputs as ``y/<output>``.
 
     Raises:
         SamplesError: as `Samples`.
     """
-    inputs = dict(arrays)
+    inputs = {name: x for name, x in arrays.items() if not name.startswith(LABELS_OF)}
+    own = {
+        name.removeprefix(LABELS_OF): understood(x)[0] if x.ndim else x
+        for name, x in arrays.items()
+        if name.startswith(LABELS_OF)
+    }
+    return replace(_from_inputs(inputs), output_labels=own)
+
+
+def _from_inputs(inputs: dict[str, Any]) -> Samples:
     labels = inputs.pop(LABELS, None)
     names = inputs.get(CLASS_NAMES)
     if labels is None or names is None or names.dtype.kind != "U" or names.ndim != 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -18,6 +18,8 @@ from edgekit.samples.lazy import LazyArray, pick
 from edgekit.tensor import ANY_INPUT, TensorSpec
 
 LABELS = "y"
+# In files, what the labels of a single output are called: ``y/<output>``.
+LABELS_OF = f"{LABELS}/"
 CLASS_NAMES = "class_names"
 
 
@@ -32,6 +34,7 @@ class Samples:
             asked for: go through `batches`, whose arrays are numpy's.
         labels: class numbers, quantities, or None. They are always in memory or mapped from a file.
         class_names: of the classes that the labels number; empty if unknown.
+        output_labels: labels of their own of single outputs, by the output's name; as `labels`.
 
     Raises:
         SamplesError: no input, no sample, unequal counts, names without class labels or too few of
@@ -42,13 +45,14 @@ class Samples:
     inputs: Mapping[str, Any]
     labels: NDArray[Any] | None = None
     class_names: tuple[str, ...] = ()
+    output_labels: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_type("inputs", self.inputs, Mapping, "arrays by input name: {'x': array}")
         check_type("class_names", self.class_names, (tuple, list), "a list of names")
         object.__setattr__(self, "class_names", tuple(self.class_names))
-        for name, x in [*self.inputs.items(), (LABELS, self.labels)]:
-            if x is not None and not hasattr(x, "dtype"):
+        for name, x in [*self.inputs.items(), *self._all_labels.items()]:
+            if not hasattr(x, "dtype"):
                 raise SamplesError(
                     f"array {name!r}: received {type(x).__name__}, expected an array: numpy.asarray(...)."
                 )
@@ -57,16 +61,15 @@ class Samples:
                 f"no inputs: expected an array for each, or one called {ANY_INPUT!r}."
             )
         counts = {name: len(x) if np.ndim(x) else 0 for name, x in self.inputs.items()}
-        if self.labels is not None:
-            counts[LABELS] = len(self.labels) if np.ndim(self.labels) else 0
+        for name, x in self._all_labels.items():
+            counts[name] = len(x) if np.ndim(x) else 0
         if len(set(counts.values())) != 1:
             raise SamplesError(f"received samples {counts}, expected as many in each array.")
         if not max(counts.values()):
             raise SamplesError("the data set is empty: expected at least one sample.")
-        for name, x in [*self.inputs.items(), (LABELS, self.labels)]:
-            if x is None:
-                continue
-            if x.dtype.kind not in "biufSU" or (name == LABELS and x.dtype.kind in "SU"):
+        for name, x in [*self.inputs.items(), *self._all_labels.items()]:
+            kinds = "biuf" if name in self._all_labels else "biufSU"
+            if x.dtype.kind not in kinds:
                 raise SamplesError(
                     f"array {name!r}: received dtype {x.dtype}, expected numbers or booleans."
                 )
@@ -106,6 +109,12 @@ class Samples:
 
         return cls(*read_dataset(dataset, batched))
 
+    @property
+    def _all_labels(self) -> dict[str, NDArray[Any]]:
+        """By the names that files have for them."""
+        found = {LABELS_OF + name: x for name, x in self.output_labels.items()}
+        return found if self.labels is None else {LABELS: self.labels, **found}
+
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
 
@@ -113,7 +122,8 @@ class Samples:
         """The samples that a slice, or an array of indices or booleans, picks."""
         labels = None if self.labels is None else self.labels[index]
         inputs = {name: pick(x, index) for name, x in self.inputs.items()}
-        return replace(self, inputs=inputs, labels=labels)
+        others = {name: x[index] for name, x in self.output_labels.items()}
+        return replace(self, inputs=inputs, labels=labels, output_labels=others)
 
     def batches(self, size: int) -> Iterator[Samples]:
         """The samples in order, `size` at a time, read; the last batch holds the rest."""
@@ -251,10 +261,9 @@ class Samples:
         return replace(self, labels=numbers[self.labels], class_names=tuple(names))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write an ``.npz``: an array an input, ``y`` for labels, ``class_names`` for their names."""
-        arrays = dict(self.inputs)
-        if self.labels is not None:
-            arrays[LABELS] = self.labels
+        """Write an ``.npz``: an array an input, ``y`` for labels, ``y/<output>`` for those of a single output,
+        ``class_names`` for their names."""
+        arrays = {**self.inputs, **self._all_labels}
         if self.class_names:
             arrays[CLASS_NAMES] = np.array(self.class_names)
         save_npz(path, arrays)

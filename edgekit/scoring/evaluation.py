@@ -23,20 +23,14 @@ from edgekit.document.record import (
 from edgekit.drift.answers import Answers, ask
 from edgekit.drift.figure import Figure
 from edgekit.drift.tasks.figures import task_figures
-from edgekit.drift.tasks.kinds import (
-    ANOMALY,
-    CLASSIFICATION,
-    MULTI_LABEL,
-    REGRESSION,
-    SEGMENTATION,
-    is_anomaly,
-)
+from edgekit.drift.tasks.kinds import is_anomaly
 from edgekit.errors import SamplesError, UsageError
 from edgekit.metrics import distances, scores
 from edgekit.runtime.opening import RunnerLike, opened
 from edgekit.runtime.runner import Backend, Runner
 from edgekit.samples import Samples, SamplesLike, Sources
 from edgekit.samples.prepare import prepared
+from edgekit.tasks import ANOMALY, CLASSIFICATION, MULTI_LABEL, REGRESSION, SEGMENTATION
 
 _TOP = 5
 _BATCH = 256

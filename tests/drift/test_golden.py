@@ -320,10 +320,10 @@ def test_arrays_of_a_later_version_are_ignored(saved: Path) -> None:
 
 
 def test_whole_numbers_against_a_single_score_may_be_a_quantity():
-    from edgekit.drift.answers import _decide_task
+    from edgekit.drift.tasks.choice import _decided
 
     x = np.zeros((3, 4), np.float32)
     samples = Samples({"x": x}, np.array([5, 0, 7]))
-    assert _decide_task(samples, {"v": np.zeros((3, 1), np.float32)}) == ("regression", "v")
+    assert _decided(samples, {"v": np.zeros((3, 1), np.float32)}) == ("regression", "v")
     samples = Samples({"x": x}, np.array([1, 0, 1]))
-    assert _decide_task(samples, {"v": np.zeros((3, 1), np.float32)}) == ("classification", "v")
+    assert _decided(samples, {"v": np.zeros((3, 1), np.float32)}) == ("classification", "v")

@@ -30,7 +30,7 @@ def _lazy(x: Array) -> Any:
 
 
 @pytest.fixture
-def in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+def _in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stored, "HELD", 64)
     monkeypatch.setattr(blocks, "_VALUES", 40)
 
@@ -44,9 +44,8 @@ def pair() -> tuple[Array, Array]:
     return reference, candidate
 
 
-def test_distances_in_pieces_are_those_of_the_whole(
-    pair: tuple[Array, Array], in_pieces: None
-) -> None:
+@pytest.mark.usefixtures("_in_pieces")
+def test_distances_in_pieces_are_those_of_the_whole(pair: tuple[Array, Array]) -> None:
     reference, candidate = pair
     drift = OutputDrift.of("o", _lazy(reference), _lazy(candidate))
     ref, cand = (x.astype(np.float64).reshape(-1) for x in pair)
@@ -91,7 +90,8 @@ def test_figures_in_pieces_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatc
         assert one.ci95 == pytest.approx(other.ci95)
 
 
-def test_what_is_not_finite_is_counted_over_all_pieces(in_pieces: None) -> None:
+@pytest.mark.usefixtures("_in_pieces")
+def test_what_is_not_finite_is_counted_over_all_pieces() -> None:
     x = np.zeros((100, 3), np.float32)
     x[70, 1], x[90, 2] = np.nan, np.inf
     said = distances.non_finite(_lazy(x))

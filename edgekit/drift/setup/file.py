@@ -28,6 +28,7 @@ from edgekit.drift.setup.judged import check_looks
 from edgekit.drift.setup.origin import centred_db, check_opposites, check_origin
 from edgekit.formats import seen as kinds
 from edgekit.metrics import distances
+from edgekit.metrics.blocks import together
 from edgekit.metrics.intervals import share_ci95
 from edgekit.tensor import float32_limits
 
@@ -89,12 +90,16 @@ def _clipped(golden: Golden, asked: Asked) -> Iterator[Finding]:
     low, high = (
         (float(end) - params.zero_point[0]) * params.scale[0] for end in float32_limits(spec.dtype)
     )
-    (x,) = golden.samples[asked.at].read().inputs.values()
+    (x,) = golden.samples[asked.at].inputs.values()
     if x.dtype.kind not in "biuf":
         return
-    step = params.scale[0]
-    outside = float(np.mean((x < low - step) | (x > high + step)))
-    used = (float(x.max()) - float(x.min())) / (high - low)
+    step, beyond, least, most = params.scale[0], list[float](), list[float](), list[float]()
+    for (block,) in together(x):
+        beyond += [float(np.count_nonzero((block < low - step) | (block > high + step)))]
+        least.append(float(block.min()))
+        most.append(float(block.max()))
+    outside = sum(beyond) / math.prod(x.shape)
+    used = (max(most) - min(least)) / (high - low)
     if outside <= _CLIPPED and used >= _USED:
         return
     words = (

@@ -9,15 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.drift.tasks.kinds import (
-    CLASSIFICATION,
-    IGNORED,
-    MULTI_LABEL,
-    REGRESSION,
-    SEGMENTATION,
-)
+from edgekit.drift.tasks.kinds import IGNORED
 from edgekit.metrics import distances
 from edgekit.metrics.segmentation import places
+from edgekit.tasks import CLASSIFICATION, MULTI_LABEL, REGRESSION, SEGMENTATION
 
 Floats = NDArray[np.float64]
 

@@ -33,7 +33,8 @@ def check_reference(golden: Golden) -> tuple[Finding, ...]:
     findings: list[Finding] = []
     if setup is not None and setup.probed is not None:
         findings += _slip(setup.probed, len(golden.samples.inputs), golden.task_output)
-    findings += check_chance(golden)
+    for each in golden.each():
+        findings += check_chance(each)
     if setup is None:
         return tuple(findings)
     findings += check_trained(golden, setup.seen)
@@ -51,7 +52,14 @@ def score_of(golden: Golden) -> str:
 
     ``"accuracy 95.2 % (95 % interval 92.7 to 97.1)"``
     """
-    figure = accuracy_figure(golden)
+    said = []
+    for each in golden.each():
+        words = _score_words(accuracy_figure(each))
+        said += [f"{each.task_output}: {words}" if golden.others else words] if words else []
+    return ", ".join(said)
+
+
+def _score_words(figure: Figure | None) -> str:
     if figure is None or figure.value is None or figure.ci95 is None:
         return ""
     low, high = figure.ci95

@@ -82,7 +82,9 @@ def hash_of_arrays(arrays: Mapping[str, Any]) -> str:
 
 def samples_sha256(samples: Samples) -> str:
     """Of inputs and labels."""
-    labels = {} if samples.labels is None else {"labels": samples.labels}
+    labels = {f"labels/{name}": x for name, x in samples.output_labels.items()}
+    if samples.labels is not None:
+        labels["labels"] = samples.labels
     return hash_of_arrays({**{f"input/{n}": x for n, x in samples.inputs.items()}, **labels})
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edgekit.drift.figure import Figure
-from edgekit.drift.tasks.multi_label import auc_figures
+from edgekit.drift.tasks.ranks import auc_figures
 from edgekit.metrics.blocks import by_blocks
 from edgekit.metrics.ranking import auc_of
 from edgekit.metrics.resampling import mean_ci95

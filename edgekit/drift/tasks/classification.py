@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.drift.figure import Figure
+from edgekit.drift.tasks.ranks import auc_figures
+from edgekit.drift.tasks.threshold import change_figures, decided, f1_figures
 from edgekit.metrics import distances
 from edgekit.metrics.blocks import by_blocks
 from edgekit.metrics.fidelity import sums_to_one
 from edgekit.metrics.intervals import Interval, paired_difference_ci95, share_ci95
+from edgekit.metrics.ranking import auc_of
 from edgekit.metrics.resampling import sums_ci95
+from edgekit.metrics.scores import top_k_hits
 
-_BINS = 15
+_BINS, _TOP = 15, 5
 
 
 def classification_figures(
@@ -23,6 +28,7 @@ def classification_figures(
     labels: NDArray[Any] | None,
     output: str,
     every: NDArray[Any],
+    asked: float | None = None,
 ) -> list[Figure]:
     """Agreement and flips and, with labels, accuracy and what the candidate loses of it.
 
@@ -31,18 +37,54 @@ def classification_figures(
         labels: class numbers, (samples,); None if unknown.
         output: the output's name.
         every: the reference's answers to all samples, which tell probabilities from logits.
+        asked: the threshold of the user's own; see `edgekit.drift.tasks.threshold`.
     """
     threshold = distances.binary_threshold(every)
     ref = distances.predicted_classes(reference, threshold)
     cand = distances.predicted_classes(candidate, threshold)
     figures = [_share("agreement", ref == cand, output)]
     figures.append(Figure.of("flips", float(np.count_nonzero(ref != cand)), output=output))
+    known: dict[str, Any] = {"output": output, "count": len(ref)}
+    if asked is not None:
+        first, second = (
+            by_blocks(partial(decided, threshold=asked), x) for x in (reference, candidate)
+        )
+        figures += change_figures(first, second, known)
     if labels is None:
         return figures
     figures += _accuracy(ref == labels, cand == labels, output, "")
+    classes = distances.class_count(reference) or 0
+    if classes > _TOP:
+        first, second = (
+            by_blocks(partial(top_k_hits, k=_TOP), x, labels) for x in (reference, candidate)
+        )
+        figures += _accuracy(first, second, output, "", "top5_accuracy")
+    if classes == 2:
+        figures += _of_two(reference, candidate, labels, asked, known)
     if sums_to_one(every):
         figures += _calibration(reference, candidate, labels, output)
     return figures
+
+
+def _of_two(
+    reference: NDArray[Any],
+    candidate: NDArray[Any],
+    labels: NDArray[Any],
+    asked: float | None,
+    known: dict[str, Any],
+) -> list[Figure]:
+    """F1 of class 1, at the user's threshold if there is one, and the area under the ROC curve of its score."""
+    first, second = (np.asarray(x).reshape(len(x), -1)[:, -1:] for x in (reference, candidate))
+    true = (labels == 1)[:, None]
+    if asked is None:
+        threshold = distances.binary_threshold(reference)
+        yes = [
+            distances.predicted_classes(x, threshold)[:, None] == 1 for x in (reference, candidate)
+        ]
+    else:
+        yes = [x > asked for x in (first, second)]
+    figures = f1_figures(yes[0], yes[1], true, known)
+    return figures + auc_figures(auc_of(first, true), auc_of(second, true), known)
 
 
 def class_figures(
@@ -111,15 +153,19 @@ def apart(ref: NDArray[np.bool_], cand: NDArray[np.bool_]) -> tuple[int, int]:
 
 
 def _accuracy(
-    ref: NDArray[np.bool_], cand: NDArray[np.bool_], output: str, group: str
+    ref: NDArray[np.bool_],
+    cand: NDArray[np.bool_],
+    output: str,
+    group: str,
+    name: str = "accuracy",
 ) -> list[Figure]:
     changed = int(np.count_nonzero(ref != cand))
     known: dict[str, Any] = {"count": len(ref), "output": output, "group": group}
     lost = Figure.of(
-        "accuracy_drop", drop(ref, cand), ci95=drop_ci95(ref, cand), changed=changed, **known
+        f"{name}_drop", drop(ref, cand), ci95=drop_ci95(ref, cand), changed=changed, **known
     )
     reference = int(np.count_nonzero(ref)) / len(ref)
-    return [_share("accuracy", cand, output, group, reference), lost]
+    return [_share(name, cand, output, group, reference), lost]
 
 
 def _share(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,29 @@ from edgekit.drift.answers import Answers
 from edgekit.drift.figure import Figure
 from edgekit.drift.tasks.anomaly import anomaly_figures
 from edgekit.drift.tasks.classification import class_figures, classification_figures
-from edgekit.drift.tasks.kinds import ANOMALY, CLASSIFICATION, MULTI_LABEL, REGRESSION, SEGMENTATION
+from edgekit.drift.tasks.embedding import embedding_figures
 from edgekit.drift.tasks.multi_label import multi_label_figures
 from edgekit.drift.tasks.regression import regression_figures
 from edgekit.drift.tasks.segmentation import segmentation_figures
+from edgekit.drift.tasks.sequence import sequence_figures
+from edgekit.tasks import (
+    ANOMALY,
+    CLASSIFICATION,
+    CTC,
+    DETECTION,
+    EMBEDDING,
+    MULTI_LABEL,
+    REGRESSION,
+    SEGMENTATION,
+    SEQUENCE,
+)
 
-_LABELLED = {
+_MEASURES: dict[str, Callable[[Any, Any, Any, str], list[Figure]]] = {
     REGRESSION: regression_figures,
     SEGMENTATION: segmentation_figures,
-    MULTI_LABEL: multi_label_figures,
+    EMBEDDING: embedding_figures,
+    SEQUENCE: sequence_figures,
+    CTC: partial(sequence_figures, ctc=True),
 }
 
 
@@ -29,6 +44,7 @@ def task_figures(
     asked: Answers,
     answer: NDArray[Any] | None,
     slices: Mapping[str, NDArray[np.bool_]] | None = None,
+    threshold: float | None = None,
 ) -> list[Figure]:
     """The numbers of a task that a budget may limit.
 
@@ -38,19 +54,27 @@ def task_figures(
             look at.
         slices: by group, such as ``"light=dark"``, which samples belong to it, shape (samples,); each
             has its own numbers beside those of all samples.
+        threshold: the score above which the user believes an answer; one half, or 0 of logits, if None.
     """
     if asked.task_output is None or answer is None:
         return []
-    found = _measured(asked, answer, slice(None))
+    if asked.task == DETECTION:
+        # Its boxes lie in several outputs.
+        return []
+    found = _measured(asked, answer, slice(None), threshold)
     if asked.task == CLASSIFICATION and asked.labels is not None:
         reference = asked.outputs[asked.task_output]
         found += class_figures(reference, answer, asked.labels, asked.task_output)
     for group, own in (slices or {}).items():
-        found += [replace(f, group=group) for f in _measured(asked, answer, own) if not f.group]
+        found += [
+            replace(f, group=group) for f in _measured(asked, answer, own, threshold) if not f.group
+        ]
     return found
 
 
-def _measured(asked: Answers, answer: NDArray[Any], own: Any) -> list[Figure]:
+def _measured(
+    asked: Answers, answer: NDArray[Any], own: Any, threshold: float | None
+) -> list[Figure]:
     """Of the samples that `own` picks."""
     name = asked.task_output
     assert name is not None
@@ -59,7 +83,11 @@ def _measured(asked: Answers, answer: NDArray[Any], own: Any) -> list[Figure]:
     if asked.task == ANOMALY and labels is not None:
         (given,) = asked.samples.inputs.values()
         return anomaly_figures(reference, candidate, labels, given[own], name)
-    measure = _LABELLED.get(asked.task)
-    if measure is not None and labels is not None:
+    if asked.task == MULTI_LABEL:
+        return multi_label_figures(reference, candidate, labels, name, threshold)
+    measure = _MEASURES.get(asked.task)
+    if measure is not None:
         return measure(reference, candidate, labels, name)
-    return classification_figures(reference, candidate, labels, name, asked.outputs[name])
+    return classification_figures(
+        reference, candidate, labels, name, asked.outputs[name], threshold
+    )

@@ -11,15 +11,6 @@ from numpy.typing import NDArray
 from edgekit.metrics.blocks import together
 from edgekit.metrics.fidelity import sums_to_one
 
-CLASSIFICATION, REGRESSION, SEGMENTATION, MULTI_LABEL, ANOMALY, UNLABELLED = TASKS = (
-    "classification",
-    "regression",
-    "segmentation",
-    "multi-label",
-    "anomaly",
-    "unlabelled",
-)
-
 # In masks of whole numbers: belongs to no class, and is looked at by nobody.
 IGNORED = 255
 
@@ -83,3 +74,19 @@ def is_anomaly(labels: NDArray[Any] | None, output: NDArray[Any], given: NDArray
         and tuple(given.shape) == output.shape
         and not sums_to_one(output)
     )
+
+
+def is_boxes(labels: NDArray[Any]) -> bool:
+    """Whether labels are boxes: (samples, boxes, 5 or 6), the sixth number 1 for a crowd."""
+    if labels.ndim != 3 or labels.shape[2] not in (5, 6) or labels.dtype.kind not in "iuf":
+        return False
+    real = labels[labels[..., 4] >= 0]
+    return bool((labels[..., 4] % 1 == 0).all() and (real[:, 2:4] >= real[:, :2]).all())
+
+
+def is_tokens(labels: NDArray[Any], output: NDArray[Any]) -> bool:
+    """Whether labels are rows of token numbers, -1 behind their ends."""
+    if labels.ndim != 2 or labels.dtype.kind not in "iu":
+        return False
+    known = output.ndim == 2 or labels.max(initial=0) < output.shape[-1]
+    return known and bool(labels.min(initial=0) >= -1)

@@ -19,18 +19,21 @@ Floats = NDArray[np.float64]
 
 
 def segmentation_figures(
-    reference: NDArray[Any], candidate: NDArray[Any], labels: NDArray[Any], output: str
+    reference: NDArray[Any], candidate: NDArray[Any], labels: NDArray[Any] | None, output: str
 ) -> list[Figure]:
     """Agreement of places, their accuracy, and the intersection over union, also of each class.
 
     Args:
         reference, candidate: scores, (samples, ..., classes); of one class above one half, or above 0 for
             logits, is class 1.
-        labels: class numbers, (samples, ...), perhaps with a last axis of size 1; 255 is left out.
+        labels: class numbers, (samples, ...), perhaps with a last axis of size 1; 255 is left out. None if
+            unknown.
         output: the output's name.
     """
     threshold = binary_threshold(reference)
-    true = labels.reshape(reference.shape[:-1])
+    shape = reference.shape[:-1]
+    unknown: NDArray[Any] = np.broadcast_to(np.uint8(IGNORED), shape)
+    true = unknown if labels is None else labels.reshape(shape)
     classes = max(reference.shape[-1], 2)
     counted = by_blocks(partial(_counts, threshold, classes), reference, candidate, true)
     known: dict[str, Any] = {"output": output, "count": len(true)}

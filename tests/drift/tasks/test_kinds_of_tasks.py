@@ -12,18 +12,11 @@ from numpy.typing import NDArray
 from edgekit.drift.answers import Answers
 from edgekit.drift.figure import Figure
 from edgekit.drift.tasks.figures import task_figures
-from edgekit.drift.tasks.kinds import (
-    ANOMALY,
-    MULTI_LABEL,
-    REGRESSION,
-    SEGMENTATION,
-    is_anomaly,
-    is_multi_label,
-    is_segmentation,
-)
+from edgekit.drift.tasks.kinds import is_anomaly, is_multi_label, is_segmentation
 from edgekit.errors import TensorError
 from edgekit.metrics.ranking import auc_of
 from edgekit.samples import Samples
+from edgekit.tasks import ANOMALY, MULTI_LABEL, REGRESSION, SEGMENTATION
 
 RNG = np.random.default_rng(11)
 
