@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 from typing import Any, TypeVar
@@ -59,7 +59,9 @@ def _workers(runner: Runner, inputs: Mapping[str, Any]) -> int:
     return max(1, usable_cores() // runner.options.threads)
 
 
-def one_ahead(work: Callable[[In, Event], Out], items: Sequence[In]) -> Iterator[Callable[[], Out]]:
+def one_ahead(
+    work: Callable[[In, Event], Out], items: Sequence[In]
+) -> Generator[Callable[[], Out], None, None]:
     """Work on each item in turn, in a thread of its own: on the next one while the caller uses the last.
 
     Args:

@@ -26,6 +26,10 @@ _FAR = 8.0
 _FINE = 1e-3
 
 
+# Logarithms of a probability that are far off, and those that are none.
+_DEEP, _EQUAL = 50.0, 1e-13
+
+
 @cache
 def paired_difference_ci95(only_first: int, only_second: int, count: int) -> Interval:
     """The interval of the difference of two shares that were counted on the same samples.
@@ -63,6 +67,7 @@ def paired_difference_ci95(only_first: int, only_second: int, count: int) -> Int
     )
 
 
+@cache
 def share_ci95(hits: int, count: int) -> Interval:
     """The interval of a share, `hits` of `count` samples.
 
@@ -214,14 +219,28 @@ def _largest_share(hits: int, count: int, tail: float = _END) -> float:
     """The largest share under which at most `hits` have more than the probability `tail`."""
     if hits == count:
         return 1.0
-    low, high = hits / count, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
+
+    def beyond(share: float) -> float:
         # As many misses, or more, of the other share.
-        if _tail(count - hits, count, 1 - middle) > tail:
-            low = middle
+        found = _tail(count - hits, count, 1 - share)
+        return math.log(found / tail) if found else -math.inf
+
+    # The Illinois way (Dowell and Jarratt, "A Modified Regula Falsi Method for Computing the Root of an
+    # Equation", BIT 11, 1971), and halves where a logarithm has no end.
+    low, high, above, below, last = hits / count, 1.0, beyond(hits / count), -math.inf, 0
+    for _ in range(200):
+        middle = (
+            (low * below - high * above) / (below - above) if below > -_DEEP else (low + high) / 2
+        )
+        found = beyond(middle)
+        if abs(found) < _EQUAL or not low < middle < high:
+            return middle
+        if found > 0:
+            low, above = middle, found
+            below, last = below / 2 if last > 0 else below, 1
         else:
-            high = middle
+            high, below = middle, found
+            above, last = above / 2 if last < 0 else above, -1
     return high
 
 

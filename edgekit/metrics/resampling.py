@@ -9,7 +9,7 @@ Source: Efron, "Bootstrap Methods: Another Look at the Jackknife", Annals of Sta
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -44,9 +44,17 @@ def sums_ci95(
         The percentiles 2.5 and 97.5 of 1,000 draws, the same each time; None for fewer than two samples, or
         where more than half of the draws make no number.
     """
+    return several_ci95(parts, [number], most)[0]
+
+
+def several_ci95(
+    parts: NDArray[Any], numbers: Sequence[Callable[[Floats], Floats]], most: float = 0.0
+) -> list[Interval | None]:
+    """`sums_ci95` of several numbers that are made of the same sums."""
     if len(parts) < 2:
-        return None
-    return _ends(number(_drawn(np.asarray(parts, np.float64))), len(parts), most)
+        return [None] * len(numbers)
+    drawn = _drawn(np.asarray(parts, np.float64))
+    return [_ends(number(drawn), len(parts), most) for number in numbers]
 
 
 def weighed_ci95(

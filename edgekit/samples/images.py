@@ -16,6 +16,8 @@ from edgekit.errors import SamplesError, require
 _FORMATS = ("PNG", "JPEG")
 _GREY = ("1", "L", "LA")
 _COLOUR = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
+# Whose pixels are one number of up to 8 bits.
+_MASKS = ("1", "L", "P")
 # The place in a photograph's data that says how the camera was held, and the ways that swap its sides.
 _ORIENTATION, _SIDEWAYS = 0x0112, (5, 6, 7, 8)
 # Of one image; a file of a few bytes may announce any size.
@@ -81,14 +83,45 @@ def read_image(path: Path, colour: bool) -> NDArray[np.uint8]:
     return pixels if colour else pixels[..., None]
 
 
-def _opened(path: Path) -> Any:
+def mask_size(path: Path) -> tuple[int, int]:
+    """Height and width of a mask, in pixels.
+
+    Raises:
+        SamplesError: as `read_mask`.
+    """
+    with _opened(path, _MASKS) as image:
+        width, height = image.size
+        return height, width
+
+
+def read_mask(path: Path) -> NDArray[np.uint8]:
+    """A mask's values: (height, width), 0 to 255; of an image with a palette the palette's numbers.
+
+    Raises:
+        SamplesError: no PNG, colours in the place of numbers, absurdly large, or damaged.
+        MissingDependencyError: Pillow is not installed.
+    """
+    with _opened(path, _MASKS) as image:
+        try:
+            values: NDArray[np.uint8] = np.asarray(image).astype(np.uint8)
+        except _UNREADABLE as error:
+            raise SamplesError(f"{path}: cannot be read as a mask ({error}).") from error
+    return values
+
+
+def _opened(path: Path, modes: tuple[str, ...] = ()) -> Any:
     module = require("PIL.Image", "images", "Reading images")
     try:
         image = module.open(path, formats=_FORMATS)
     except (*_UNREADABLE, module.DecompressionBombError) as error:
         raise SamplesError(f"{path}: cannot be read as an image ({error}).") from error
     trouble = None
-    if image.mode not in (*_GREY, *_COLOUR):
+    if modes and image.mode not in modes:
+        trouble = (
+            f"received pixels of the kind {image.mode!r}, expected a mask with one number a pixel: grey, or "
+            "with a palette"
+        )
+    elif image.mode not in (*_GREY, *_COLOUR):
         trouble = f"received pixels of the kind {image.mode!r}, expected 8 bits a value"
     elif image.size[0] * image.size[1] > _MAX_PIXELS:
         trouble = (

@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from edgekit.errors import SamplesError, UsageError, placed, wrong_ending
 from edgekit.files import existing
 from edgekit.samples.arrays import read_npy, read_npz
@@ -23,7 +25,7 @@ from edgekit.samples.table import read_csv
 from edgekit.tensor import ANY_INPUT
 
 # What numpy, zipfile, gzip and csv raise on damaged files; numpy parses headers as Python.
-_UNREADABLE = (
+UNREADABLE = (
     OSError,
     ValueError,
     EOFError,
@@ -78,7 +80,7 @@ def read_samples(
             return _labelled(*read_idx_pair(path))
     except SamplesError as error:
         raise SamplesError(placed(path, error)) from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise SamplesError(f"{path}: cannot be read as samples ({error}).") from error
     raise wrong_ending(path, suffix, _ENDINGS, _MORE)
 
@@ -100,12 +102,31 @@ def from_arrays(arrays: Mapping[str, Any]) -> Samples:
         SamplesError: as `Samples`.
     """
     inputs = {name: x for name, x in arrays.items() if not name.startswith(LABELS_OF)}
-    own = {
+    return replace(_from_inputs(inputs), output_labels=_own_labels(arrays))
+
+
+def labels_of(path: Path) -> tuple[NDArray[Any] | None, dict[str, NDArray[Any]]]:
+    """The labels that an ``.npz`` holds, and those of single outputs; as `from_arrays` takes them.
+
+    Raises:
+        SamplesError: it holds none.
+    """
+    arrays = read_npz(path)
+    own = _own_labels(arrays)
+    if LABELS not in arrays and not own:
+        raise SamplesError(
+            f"holds {', '.join(map(repr, arrays)) or 'nothing'}, expected labels 'y', or 'y/<output>'."
+        )
+    labels = arrays.get(LABELS)
+    return (None if labels is None else understood(labels)[0]), own
+
+
+def _own_labels(arrays: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    return {
         name.removeprefix(LABELS_OF): understood(x)[0] if x.ndim else x
         for name, x in arrays.items()
         if name.startswith(LABELS_OF)
     }
-    return replace(_from_inputs(inputs), output_labels=own)
 
 
 def _from_inputs(inputs: dict[str, Any]) -> Samples:

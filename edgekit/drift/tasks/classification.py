@@ -16,7 +16,7 @@ from edgekit.metrics.blocks import by_blocks
 from edgekit.metrics.fidelity import sums_to_one
 from edgekit.metrics.intervals import Interval, paired_difference_ci95, share_ci95
 from edgekit.metrics.ranking import auc_of
-from edgekit.metrics.resampling import sums_ci95
+from edgekit.metrics.resampling import several_ci95
 from edgekit.metrics.scores import top_k_hits
 
 _BINS, _TOP = 15, 5
@@ -119,8 +119,11 @@ def _calibration(
 
     first, second = (float(x[0]) for x in errors(parts.sum(0)[None]))
     known: dict[str, Any] = {"output": output, "count": count}
-    own = sums_ci95(parts, lambda s: np.asarray(errors(s)[1]), 1)
-    rise = sums_ci95(parts, lambda s: np.asarray(errors(s)[1] - errors(s)[0]), 1)
+    own, rise = several_ci95(
+        parts,
+        (lambda s: np.asarray(errors(s)[1]), lambda s: np.asarray(errors(s)[1] - errors(s)[0])),
+        1,
+    )
     return [
         Figure.of("ece", second, reference=first, ci95=own, **known),
         Figure.of("ece_rise", second - first, ci95=rise, **known),
