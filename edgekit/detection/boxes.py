@@ -72,6 +72,16 @@ def overlap(first: Numbers, second: Numbers) -> Numbers:
     return result
 
 
+def within(first: Numbers, second: Numbers) -> Numbers:
+    """The share of every box of one list that lies in every one of the other, as `overlap`."""
+    low = np.maximum(first[:, None, :2], second[None, :, :2])
+    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
+    shared = np.maximum(high - low, 0).prod(axis=2)
+    whole = np.broadcast_to(_area(first)[:, None], shared.shape)
+    result: Numbers = np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
+    return result
+
+
 def suppress(boxes: Boxes, most_overlap: float, most: int, *, across_classes: bool) -> Boxes:
     """Greedy non-maximum suppression: a box that overlaps a surer one of its class goes.
 

@@ -6,16 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.detection import Decoder
 from edgekit.drift.asking import answers_to
+from edgekit.drift.frames import frames_of, masks_as_seen
 from edgekit.drift.tasks.choice import Chosen, choose, labels_fit
-from edgekit.errors import TensorError
+from edgekit.errors import SamplesError, TensorError
+from edgekit.formats.metadata import Metadata
 from edgekit.metrics.distances import class_count, non_finite
 from edgekit.runtime.runner import Runner
 from edgekit.samples import Samples
 from edgekit.samples.prepare import prepared
-from edgekit.tasks import ANY_OUTPUT, CLASSIFICATION, REGRESSION, TASKS, UNLABELLED
+from edgekit.tasks import ANY_OUTPUT, CLASSIFICATION, DETECTION, REGRESSION, TASKS, UNLABELLED
 
 
 # Arrays have no single truth value, so two of them are compared by identity.
@@ -96,7 +100,12 @@ class Answers:
             self.samples.check_labels(classes)
 
 
-def ask(runner: Runner, samples: Samples, tasks: Mapping[str, str] | None = None) -> Answers:
+def ask(
+    runner: Runner,
+    samples: Samples,
+    tasks: Mapping[str, str] | None = None,
+    decoder: Decoder | None = None,
+) -> Answers:
     """Ask a model all samples, which are raw data: what it says of their preparation is done first.
 
     Class labels and an output of (samples, classes), (samples, 1) or (samples,) make a
@@ -111,6 +120,7 @@ def ask(runner: Runner, samples: Samples, tasks: Mapping[str, str] | None = None
         samples: raw data.
         tasks: what outputs are for, by output, in place of what the model says itself: of
             `edgekit.tasks.CHOICES`; `ANY_OUTPUT` for the first one that it fits.
+        decoder: reads boxes in the outputs, whose task then is a detection.
 
     Raises:
         UsageError: there is no such task or output.
@@ -118,10 +128,13 @@ def ask(runner: Runner, samples: Samples, tasks: Mapping[str, str] | None = None
         SamplesError: a label is a class that the model does not have, or none of the task's.
         ArtifactError: the model fails.
     """
-    samples = prepared(samples, runner.metadata, runner.inputs)
+    raw, samples = samples, prepared(samples, runner.metadata, runner.inputs)
     outputs = answers_to(runner, samples.inputs)
+    samples = _with_masks(raw, samples, outputs, runner.metadata)
     known = {name: kind for name, kind in runner.metadata.tasks.items() if name in ("", *outputs)}
     wanted = dict(tasks or {})
+    if decoder is not None and not wanted:
+        known |= {_boxes_output(decoder, outputs): DETECTION}
     first, *more = choose(samples, outputs, wanted if ANY_OUTPUT in wanted else {**known, **wanted})
     return Answers(
         _labelled(samples, first, more),
@@ -130,6 +143,36 @@ def ask(runner: Runner, samples: Samples, tasks: Mapping[str, str] | None = None
         first.output,
         others={each.output: each.kind for each in more if each.output is not None},
     )
+
+
+def _boxes_output(decoder: Decoder, outputs: Mapping[str, Any]) -> str:
+    """The output that a detection is said to be of: that of the boxes."""
+    named = getattr(decoder, "boxes", "") or getattr(decoder, "output", "")
+    return named if named in outputs else next(iter(outputs))
+
+
+def _with_masks(
+    raw: Samples, samples: Samples, outputs: Mapping[str, Any], metadata: Metadata
+) -> Samples:
+    """With masks of the raw images as the output sees them; with all other labels as they are."""
+    masks = samples.labels
+    if masks is None or masks.ndim != 3 or masks.dtype.kind not in "biu":
+        return samples
+    shapes = [tuple(x.shape[1:3]) for x in outputs.values() if x.ndim == 4]
+    if not shapes or (frames := frames_of(raw, metadata)) is None:
+        return samples
+    if tuple(masks.shape[1:]) not in shapes:
+        sizes = masks.shape[1:]
+        fits = frames[:, 4:] == (sizes if None not in sizes else [mask.shape for mask in masks])
+        if not np.all(fits):
+            raise SamplesError(
+                f"labels: received masks of other sizes than the images, the first at sample "
+                f"{int(np.flatnonzero(~np.all(fits, axis=1))[0])}, expected masks of the images' own sizes, or of "
+                f"the output's, {list(shapes[0])}."
+            )
+        (x,) = samples.inputs.values()
+        masks = masks_as_seen(masks, frames, tuple(x.shape[1:3]), shapes[0])
+    return replace(samples, labels=np.asarray(masks), class_names=())
 
 
 def _labelled(samples: Samples, first: Chosen, more: Sequence[Chosen]) -> Samples:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.artifact import told_apart
+from edgekit.detection import Boxes, Decoder
 from edgekit.drift import columns
 from edgekit.drift.asking import answers_to, one_ahead
 from edgekit.drift.budget import DriftBudget
@@ -30,7 +31,7 @@ from edgekit.drift.setup.asked import Asked
 from edgekit.drift.setup.check import check_setup
 from edgekit.drift.setup.verdict import with_setup
 from edgekit.drift.task import measure_task, reference_accuracy
-from edgekit.drift.tasks.detection import detection_figures
+from edgekit.drift.tasks.detection import decoded, detection_figures
 from edgekit.drift.tasks.figures import task_figures
 from edgekit.errors import (
     DocumentError,
@@ -46,7 +47,7 @@ from edgekit.metrics.fidelity import sums_to_one
 from edgekit.runtime.bench import Bench
 from edgekit.runtime.opening import RunnerLike, opened, several
 from edgekit.runtime.runner import Runner
-from edgekit.tasks import ANY_OUTPUT, CLASSIFICATION, MULTI_LABEL, UNLABELLED
+from edgekit.tasks import ANY_OUTPUT, CLASSIFICATION, DETECTION, MULTI_LABEL, UNLABELLED
 
 
 def compare(
@@ -244,7 +245,7 @@ def _candidate(
     figures = [f for output in candidate.outputs for f in output.figures(len(golden.samples))]
     figures += [
         *of_task,
-        *_boxes(golden, runner, finite, names),
+        *_boxes(golden, found, finite),
         *file_figures(runner.artifact, budget, bench),
     ]
     candidate = replace(candidate, figures=tuple(figures))
@@ -258,27 +259,32 @@ def _candidate(
     return replace(candidate, verdict=verdict, reasons=tuple(reasons)), asked
 
 
-def _boxes(
-    golden: Golden,
-    runner: Runner,
-    answers: Mapping[str, NDArray[Any]],
-    names: Mapping[str, str],
-) -> list[Figure]:
-    """The boxes of a detector whose file says how to read them; nothing of every other file.
+def _boxes(golden: Golden, found: _Answered, answers: Mapping[str, NDArray[Any]]) -> list[Figure]:
+    """The boxes of a detector, by the decoder of its file, else the golden's; nothing of every other file.
 
     Args:
         answers: the finite ones, by the reference's names.
-        names: the file's own name for each of the reference's outputs.
     """
-    decoder, inputs = runner.metadata.decoder, list(golden.samples.inputs.values())
-    if decoder is None or len(inputs) != 1 or len(answers) < len(golden.outputs):
+    own, theirs = found.runner.metadata.decoder, golden.decoder
+    inputs = list(golden.samples.inputs.values())
+    if not (own or theirs) or len(inputs) != 1 or len(answers) < len(golden.outputs):
         return []
-    _, height, width, *_ = inputs[0].shape
+    if inputs[0].ndim != 4:
+        return []
+
+    def read(outputs: Mapping[str, Any], decoder: Decoder | None) -> list[Boxes]:
+        if decoder is not None:
+            return decoded(decoder, outputs, golden.seen, golden.frames)
+        assert own is not None, "one of both has one"
+        named = {found.names[name]: x for name, x in outputs.items()}
+        return decoded(own, named, golden.seen, golden.frames)
+
+    labelled = golden.task == DETECTION
     return detection_figures(
-        decoder,
-        {names[name]: x for name, x in golden.outputs.items()},
-        {names[name]: x for name, x in answers.items()},
-        (height, width),
+        read(golden.outputs, theirs),
+        read(answers, None if own else theirs),
+        golden.labels if labelled else None,
+        golden.task_output if labelled else None,
     )
 
 

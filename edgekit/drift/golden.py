@@ -19,13 +19,16 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.detection import Boxes, Decoder, decoder_from_json
 from edgekit.document import plain
 from edgekit.document.record import LATER, Document
 from edgekit.drift.answers import Answers, ask
 from edgekit.drift.columns import Columns, as_columns, check_columns
+from edgekit.drift.frames import Frames, frames_of
 from edgekit.drift.reference import Reference
 from edgekit.drift.setup.reference import ReferenceSetup, observe, samples_sha256
-from edgekit.errors import DocumentError, SamplesError, TensorError, check_type
+from edgekit.drift.tasks.detection import decoded
+from edgekit.errors import DocumentError, RecipeError, SamplesError, TensorError, check_type
 from edgekit.files import atomic, existing, sha256_of
 from edgekit.outputs import refuse_existing
 from edgekit.runtime.opening import RunnerLike, opened
@@ -33,10 +36,11 @@ from edgekit.runtime.runner import Runner
 from edgekit.samples import Samples, SamplesLike, Sources, save_npz
 from edgekit.samples.limits import check_npz, require_file
 from edgekit.samples.stored import unpacked
+from edgekit.samples.targets import with_labels
 from edgekit.tasks import ANY_OUTPUT
 
 _INPUT, _OUTPUT, _COLUMN, _LABELS_OF = "input/", "output/", "column/", "labels/"
-_LABELS, _META = "labels", "meta"
+_LABELS, _META, _FRAMES = "labels", "meta", "frames"
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class _Meta(Document):
     task_output: str | None
     setup: ReferenceSetup | None = field(default=None, metadata=LATER)
     others: dict[str, str] = field(default_factory=dict, metadata=LATER)
+    decoder: dict[str, Any] | None = field(default=None, metadata=LATER)
 
 
 # All that numpy, zipfile and the decompressors raise on a file that was cut, altered or forged:
@@ -82,16 +87,41 @@ class Golden(Answers):
             slices of them too.
         setup: what was found out about the samples with the original model; None in files of earlier
             versions.
+        decoder: how the original's outputs become boxes; None of what is no detector.
+        frames: where the images that the model saw lie in the raw ones, as `edgekit.drift.frames` has them; None
+            where there is no decoder.
     """
 
     reference: Reference
     sha256: str | None = None
     columns: Columns = field(default_factory=dict)
     setup: ReferenceSetup | None = None
+    decoder: Decoder | None = None
+    frames: Frames | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_columns(self.columns, len(self.samples))
+        frames = self.frames
+        if frames is not None and frames.shape != (len(self.samples), 6):
+            raise SamplesError(
+                f"frames: received shape {list(frames.shape)}, expected {[len(self.samples), 6]}."
+            )
+
+    def boxes(self) -> list[Boxes]:
+        """What the original found in each raw image.
+
+        Raises:
+            TensorError: outputs that the decoder does not read.
+        """
+        assert self.decoder is not None, "asked of a detector only"
+        return decoded(self.decoder, self.outputs, self.seen, self.frames)
+
+    @property
+    def seen(self) -> tuple[int, int]:
+        """Height and width of the only input, in pixels."""
+        (x,) = self.samples.inputs.values()
+        return x.shape[1], x.shape[2]
 
     @classmethod
     def of(
@@ -100,6 +130,8 @@ class Golden(Answers):
         samples: SamplesLike,
         columns: Mapping[str, Any] | str | os.PathLike[str] | None = None,
         tasks: Mapping[str, str] | str | None = None,
+        labels: str | os.PathLike[str] | None = None,
+        decoder: Decoder | None = None,
     ) -> Golden:
         """Ask the original model all samples, which are raw data: what it says of their preparation
         is done first, and the golden holds its result.
@@ -117,6 +149,8 @@ class Golden(Answers):
                 line of names, an ``.npz``, or lists by name.
             tasks: what outputs are for, by output, of `edgekit.tasks.CHOICES`; one alone for the output that it
                 fits. By default as the model says itself, or as labels and outputs look.
+            labels: where labels lie that the samples do not have, as `edgekit.samples.with_labels` reads them.
+            decoder: how outputs become boxes, in place of what the model says itself.
 
         Raises:
             UsageError: one of them is none of these.
@@ -128,16 +162,34 @@ class Golden(Answers):
         known = {} if columns is None else as_columns(columns, len(asked))
         wanted = {ANY_OUTPUT: tasks} if isinstance(tasks, str) else dict(tasks or {})
         with opened(model) as runner:
-            return replace(cls._asked(runner, asked, wanted), columns=known)
+            if labels is not None:
+                asked = with_labels(asked, labels, runner.metadata.class_names)
+            decoder = decoder or runner.metadata.decoder
+            return replace(cls._asked(runner, asked, wanted, decoder), columns=known)
 
     @classmethod
-    def _asked(cls, runner: Runner, samples: Samples, tasks: Mapping[str, str]) -> Golden:
-        answers, artifact = ask(runner, samples, tasks), runner.artifact
+    def _asked(
+        cls, runner: Runner, samples: Samples, tasks: Mapping[str, str], decoder: Decoder | None
+    ) -> Golden:
+        answers, artifact = ask(runner, samples, tasks, decoder), runner.artifact
         reference = Reference(
             artifact.name, artifact.sha256, artifact.format, artifact.size_bytes, runner.backend
         )
         found = observe(runner, samples, answers)
-        return cls(**vars(answers), reference=reference, setup=found)
+        golden = cls(**vars(answers), reference=reference, setup=found)
+        if decoder is None:
+            return golden
+        frames = frames_of(samples, runner.metadata)
+        if frames is None:
+            raise TensorError(
+                "decoder: received inputs "
+                f"{ {name: list(x.shape) for name, x in samples.inputs.items()} }, expected one of images, "
+                "[samples, height, width, channels]."
+            )
+        golden = replace(golden, decoder=decoder, frames=frames)
+        # Whether it reads these outputs at all.
+        decoded(decoder, {name: x[:1] for name, x in golden.outputs.items()}, golden.seen)
+        return golden
 
     def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> Golden:
         """Write an ``.npz``; the same golden gives the same bytes.
@@ -152,13 +204,18 @@ class Golden(Answers):
             OutputExistsError: `path` exists and `overwrite` is false.
         """
         refuse_existing([path], overwrite)
-        meta = _Meta(self.reference, self.task, self.task_output, self.setup, dict(self.others))
+        decoder = None if self.decoder is None else self.decoder.to_json()
+        meta = _Meta(
+            self.reference, self.task, self.task_output, self.setup, dict(self.others), decoder
+        )
         text = json.dumps(plain(meta.to_json()), ensure_ascii=False)
-        arrays = {_META: np.frombuffer(text.encode("utf-8"), np.uint8)}
+        arrays: dict[str, Any] = {_META: np.frombuffer(text.encode("utf-8"), np.uint8)}
         arrays.update({_INPUT + name: x for name, x in self.samples.inputs.items()})
         arrays.update({_OUTPUT + name: x for name, x in self.outputs.items()})
         arrays.update({_COLUMN + name: x for name, x in self.columns.items()})
         arrays.update({_LABELS_OF + name: x for name, x in self.samples.output_labels.items()})
+        if self.frames is not None:
+            arrays[_FRAMES] = self.frames
         if self.samples.labels is not None:
             arrays[_LABELS] = self.samples.labels
         with atomic(path) as temporary:
@@ -204,9 +261,11 @@ class Golden(Answers):
                 sha256_of(path),
                 _named(arrays, _COLUMN),
                 meta.setup,
+                None if meta.decoder is None else decoder_from_json(meta.decoder),
+                arrays.get(_FRAMES),
                 others=meta.others,
             )
-        except (SamplesError, TensorError) as error:
+        except (RecipeError, SamplesError, TensorError) as error:
             raise DocumentError(f"{path}: {error}") from error
         if meta.setup is not None and meta.setup.samples_sha256 != samples_sha256(samples):
             raise DocumentError(
@@ -233,12 +292,13 @@ def _read_arrays(path: Path) -> dict[str, Any]:
     # numpy takes whatever is neither an array nor an archive for a pickle.
     if not zipfile.is_zipfile(path):
         raise ValueError("it is no .npz archive: damaged, or of another format")
-    check_npz(path, (_META, _LABELS, _INPUT, _OUTPUT, _COLUMN))
+    check_npz(path, (_META, _FRAMES, _LABELS, _INPUT, _OUTPUT, _COLUMN))
     with np.load(path, allow_pickle=False) as archive:
         wanted = [
             name
             for name in archive.files
-            if name in (_META, _LABELS) or name.startswith((_INPUT, _OUTPUT, _COLUMN, _LABELS_OF))
+            if name in (_META, _LABELS, _FRAMES)
+            or name.startswith((_INPUT, _OUTPUT, _COLUMN, _LABELS_OF))
         ]
         # Inputs and outputs of many samples wait in a temporary file.
         return {

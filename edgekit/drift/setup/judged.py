@@ -16,11 +16,15 @@ from edgekit.drift.setup.overlap import check_overlap
 from edgekit.drift.setup.probes import Probed
 from edgekit.drift.setup.reference import Normalised
 from edgekit.drift.setup.slips import SLIPS
+from edgekit.drift.tasks.detection import precision_figure
 from edgekit.formats.seen import TRAINING, InputProfile, Seen
 from edgekit.samples.profile import drawn_of, hashes_of
+from edgekit.tasks import DETECTION
 
 # What the layers' statistics may differ by: they lag behind in short trainings.
 _TIMES, _SHIFT = 8.0, 8.0
+# A detector whose mean average precision is surely below this finds nothing, on so many samples at least.
+_NOTHING, _LEAST = 0.02, 14
 
 
 def check_reference(golden: Golden) -> tuple[Finding, ...]:
@@ -35,6 +39,7 @@ def check_reference(golden: Golden) -> tuple[Finding, ...]:
         findings += _slip(setup.probed, len(golden.samples.inputs), golden.task_output)
     for each in golden.each():
         findings += check_chance(each)
+    findings += _found_nothing(_detected(golden))
     if setup is None:
         return tuple(findings)
     findings += check_trained(golden, setup.seen)
@@ -54,9 +59,37 @@ def score_of(golden: Golden) -> str:
     """
     said = []
     for each in golden.each():
-        words = _score_words(accuracy_figure(each))
+        words = _score_words(_detected(golden) if each is golden else None)
+        words = words or _score_words(accuracy_figure(each))
         said += [f"{each.task_output}: {words}" if golden.others else words] if words else []
     return ", ".join(said)
+
+
+def _detected(golden: Golden) -> Figure | None:
+    """The mean average precision of a detector's own boxes against labels."""
+    labels, output = golden.labels, golden.task_output
+    if golden.task != DETECTION or golden.decoder is None or labels is None or output is None:
+        return None
+    return precision_figure(golden.boxes(), labels, output)
+
+
+def _found_nothing(figure: Figure | None) -> list[Finding]:
+    """A detector that finds next to none of the labelled boxes."""
+    if figure is None or figure.value is None or figure.ci95 is None:
+        return []
+    if figure.ci95[1] >= _NOTHING or (figure.count or 0) < _LEAST:
+        return []
+    return [
+        Finding(
+            CHANCE,
+            FAIL,
+            f"The reference finds next to none of the labelled boxes: its mAP at 0.5 is {100 * figure.value:.1f} % of "
+            f"{figure.count} samples. Nothing can be proved with it. Check that boxes are left, top, right and bottom "
+            "in pixels of the raw images, that labels number the classes as the model does, and that the "
+            "decoder is the model's.",
+            (figure,),
+        )
+    ]
 
 
 def _score_words(figure: Figure | None) -> str:
