@@ -21,9 +21,10 @@ from edgekit.drift.setup.finding import WARNING
 from edgekit.drift.setup.judged import check_reference, score_of
 from edgekit.errors import UsageError
 from edgekit.outputs import refuse_existing
+from edgekit.recipe import ExportRecipe, read_recipe
 from edgekit.runtime import load
 from edgekit.samples import load_samples
-from edgekit.tasks import UNLABELLED, parse_tasks
+from edgekit.tasks import ANY_OUTPUT, UNLABELLED, parse_tasks
 
 EXAMPLE = "edgekit golden model.keras --samples samples.npz -o golden.npz"
 
@@ -37,7 +38,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what else is known of each sample, to compare files on slices of them: a CSV file with a line "
         "of names, or an .npz, with a row for each sample (default: none)",
     )
+    parser.add_argument(
+        "--labels",
+        metavar="LABELS",
+        help="labels that lie apart from the samples: a folder of PNG masks called like the images, COCO's "
+        "annotations (.json), or an .npz with 'y' or 'y/<output>' (default: those of the samples)",
+    )
     add_task(parser)
+    parser.add_argument(
+        "--recipe",
+        metavar="RECIPE.toml",
+        help="recipe whose [export.tasks] and [export.decoder] say what the outputs are (default: what the "
+        "model says itself)",
+    )
     add_out(parser, "FILE.npz", "golden file to write")
     add_signature(parser)
     add_overwrite(parser)
@@ -48,7 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     refuse_existing([args.out], args.overwrite)
-    tasks = parse_tasks(args.task)
+    asked = parse_tasks(args.task)
+    recipe = read_recipe(args.recipe).export if args.recipe else ExportRecipe()
+    tasks = asked if ANY_OUTPUT in asked else {**recipe.tasks, **asked}
     samples = load_samples(args.samples)
     options = {"trust_code": args.trust_code, "verify": args.verify, "imports": args.imports}
     with load(args.model, **options) as loaded:
@@ -58,7 +73,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
                 f"{args.model}: has the signatures {', '.join(names)}. Name one: --signature."
             )
         runner = loaded.with_signature(args.signature) if args.signature else loaded
-        golden = Golden.of(runner, samples, args.columns, tasks)
+        golden = Golden.of(
+            runner, samples, args.columns, tasks, labels=args.labels, decoder=recipe.decoder
+        )
     golden.save(args.out, overwrite=args.overwrite)
     score = score_of(golden)
     told = f"; columns {', '.join(golden.columns)}" if golden.columns else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -47,6 +48,15 @@ class Boxes:
     def __getitem__(self, chosen: Any) -> Boxes:
         """Those at the indices, or where the mask is true."""
         return Boxes(self.corners[chosen], self.scores[chosen], self.classes[chosen])
+
+    def named(self, class_names: Sequence[str]) -> list[Detection]:
+        """One by one, with the classes' names where they are known."""
+        return [
+            Detection(class_names[k] if k < len(class_names) else str(k), score, tuple(corners), k)
+            for corners, score, k in zip(
+                self.corners.tolist(), self.scores.tolist(), self.classes.tolist(), strict=True
+            )
+        ]
 
     def within(self, height: float, width: float) -> Boxes:
         """Cut at the image's edges; those of which nothing is left are left out."""

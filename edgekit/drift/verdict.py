@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 
 from edgekit.drift.figure import Figure
 from edgekit.drift.limit import Limit
-from edgekit.drift.words import name_of, range_of, value_of
+from edgekit.drift.words import digits_apart, digits_of, name_of, range_of, value_of
 from edgekit.metrics.intervals import Interval, paired_difference_ci95, share_ci95
 
 NONE, PASS, INCONCLUSIVE, FAIL = VERDICTS = ("none", "pass", "inconclusive", "fail")
@@ -38,16 +38,19 @@ def judge(limit: Limit, figure: Figure) -> Finding:
     settle it. A number without an interval is exact; one that was not measured fails.
     """
     what, value = _subject(figure), figure.value
-    allowed = f"the limit of {value_of(limit.value, figure.unit)}"
+    unit = figure.unit
+    known = [x for x in (value, *(figure.ci95 or ())) if x is not None]
+    more = digits_apart(known, limit.value, unit)
+    allowed = f"the limit of {value_of(limit.value, unit, max(more, digits_of(limit.value, unit)))}"
     if value is None:
         return Finding(FAIL, f"{what} could not be measured: answers are not finite.")
-    shown = f"{what} of {value_of(value, figure.unit)}"
+    shown = f"{what} of {value_of(value, unit, more)}"
     side = "above" if limit.at_most is not None else "below"
     if figure.ci95 is None:
         if _holds(limit, value):
             return Finding(PASS, f"{shown} is within {allowed}.")
         return Finding(FAIL, f"{shown} is {side} {allowed}.")
-    ends = range_of(figure.ci95, figure.unit)
+    ends = range_of(figure.ci95, unit, more)
     holds = [_holds(limit, end) for end in figure.ci95]
     if all(holds):
         return Finding(PASS, f"{shown} and its whole 95 % interval, {ends}, are within {allowed}.")

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from edgekit.config import check_types, read_toml
 from edgekit.document.tuning import OBJECTIVES
@@ -54,6 +55,7 @@ class Recipe:
     """All of it, a TOML table each; ``train``, ``tune`` and ``export --recipe`` read their parts.
 
     Attributes:
+        budget: limits for ``edgekit compare --budget``, which reads and checks them; nothing else does.
         preprocessing: for inputs by name (``x`` stands for the only one), the steps that turn raw
             samples into what the model takes; they travel with it. In TOML, a list of tables each:
             ``[[preprocessing.audio]]`` with a key ``step`` and the step's own. A ``standardize``
@@ -67,6 +69,7 @@ class Recipe:
     augmentation: tuple[AugmentationRecipe, ...] = ()
     export: ExportRecipe = field(default_factory=ExportRecipe)
     tune: TuneRecipe | None = None
+    budget: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_types(self)

@@ -71,7 +71,7 @@ def classify(runner: Inferring, x: NDArray[Any] | Arrays, top: int) -> list[tupl
 
 def detect(runner: Inferring, image: NDArray[Any]) -> list[Detection]:
     """`Runner.detect`."""
-    from edgekit.detection import Boxes, Detection
+    from edgekit.detection import Boxes
 
     metadata = runner.metadata
     if metadata.decoder is None:
@@ -96,10 +96,4 @@ def detect(runner: Inferring, image: NDArray[Any]) -> list[Detection]:
         corners = steps.points_back(boxes.corners.reshape(-1, 2), raw.shape).reshape(-1, 4)
         boxes = Boxes(corners, boxes.scores, boxes.classes)
     boxes = boxes.within(*raw.shape[1:3])
-    names = metadata.class_names
-    return [
-        Detection(names[k] if k < len(names) else str(k), score, tuple(corners), k)
-        for corners, score, k in zip(
-            boxes.corners.tolist(), boxes.scores.tolist(), boxes.classes.tolist(), strict=True
-        )
-    ]
+    return boxes.named(metadata.class_names)

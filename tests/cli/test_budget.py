@@ -84,7 +84,12 @@ def test_slices_are_shown(file: Path, golden: Path, command: Any) -> None:
     groups = {f["group"] for f in done.json()["candidates"][0]["figures"]}
     assert {"light=dark", "light=bright"} <= groups
     (line,) = (each for each in done.err.splitlines() if "light=dark: " in each)
-    for said in ("agreement 100 %", "accuracy 100 %", "accuracy drop 0 pt (-", "; 10 samples"):
+    for said in (
+        "agreement 100.00 %",
+        "accuracy 100.00 %",
+        "accuracy drop 0.00 pt (-",
+        "; 10 samples",
+    ):
         assert said in line
 
 

@@ -13,6 +13,6 @@ def test_a_line_a_figure_of_all_samples() -> None:
         Figure.of("size_bytes", 10.0),
     ]
     assert figure_lines(figures, {"size_bytes"}) == [
-        "mean IoU 78.12 %, 77.4 to 78.9 %; the original's 79 %",
-        "drop of the mean IoU 0.88 pt, 0.1 to 2 pt",
+        "mean IoU 78.12 %, 77.40 to 78.90 %; the original's 79.00 %",
+        "drop of the mean IoU 0.88 pt, 0.10 to 2.00 pt",
     ]

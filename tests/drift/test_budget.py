@@ -48,15 +48,19 @@ def candidate(
     ("limits", "verdict", "said"),
     [
         ({}, "none", []),
-        ({"max_accuracy_drop": 0.01}, "pass", ["0.5 pt", "-0.1 to 0.9 pt", "limit of 1 pt"]),
-        ({"max_accuracy_drop": 0.009}, "pass", ["limit of 0.9 pt"]),
-        ({"max_accuracy_drop": 0.005}, "inconclusive", ["900 samples cannot settle", "to 0.9 pt"]),
-        ({"max_accuracy_drop": 0.0}, "inconclusive", ["contains the limit of 0 pt"]),
-        ({"min_agreement": 0.985}, "pass", ["98.5 to 99.5 %"]),
-        ({"min_agreement": 0.991}, "inconclusive", ["contains the limit of 99.1 %"]),
-        ({"min_agreement": 0.996}, "fail", ["98.5 to 99.5 %, are below the limit of 99.6 %"]),
-        ({"min_sqnr_db": 30.0}, "pass", ["output 'out1'", "30 dB"]),
-        ({"min_sqnr_db": 35.0}, "fail", ["(output 'out1') of 30 dB is below the limit of 35 dB"]),
+        ({"max_accuracy_drop": 0.01}, "pass", ["0.50 pt", "-0.10 to 0.90 pt", "limit of 1.00 pt"]),
+        ({"max_accuracy_drop": 0.009}, "pass", ["limit of 0.90 pt"]),
+        ({"max_accuracy_drop": 0.005}, "inconclusive", ["900 samples cannot settle", "to 0.90 pt"]),
+        ({"max_accuracy_drop": 0.0}, "inconclusive", ["contains the limit of 0.00 pt"]),
+        ({"min_agreement": 0.985}, "pass", ["98.50 to 99.50 %"]),
+        ({"min_agreement": 0.991}, "inconclusive", ["contains the limit of 99.10 %"]),
+        ({"min_agreement": 0.996}, "fail", ["98.50 to 99.50 %, are below the limit of 99.60 %"]),
+        ({"min_sqnr_db": 30.0}, "pass", ["output 'out1'", "30.0 dB"]),
+        (
+            {"min_sqnr_db": 35.0},
+            "fail",
+            ["(output 'out1') of 30.0 dB is below the limit of 35.0 dB"],
+        ),
     ],
 )
 def test_each_limit_leads_to_its_verdict(
@@ -145,7 +149,7 @@ def test_the_limits_in_words() -> None:
     assert DriftBudget(0.01, 0.99125, 20).words == [
         "accuracy drop at most 1.00 pt",
         "agreement at least 99.125 %",
-        "SQNR at least 20 dB",
+        "SQNR at least 20.0 dB",
     ]
 
 

@@ -89,6 +89,6 @@ def test_in_words() -> None:
     assert (
         Limit.parse("accuracy_drop[class=3]<=2%").words == "accuracy drop (class 3) at most 2.00 pt"
     )
-    assert Limit.parse("sqnr_db[scores]>=30").words == "SQNR (scores) at least 30 dB"
+    assert Limit.parse("sqnr_db[scores]>=30").words == "SQNR (scores) at least 30.0 dB"
     assert Limit("size_bytes", at_most=300_000).words == "size at most 300,000 bytes"
     assert Limit("agreement", at_least=Share(0.5)).words == "agreement at least 50.00 %"

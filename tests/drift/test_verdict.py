@@ -99,4 +99,21 @@ def test_a_value_on_its_limit_is_settled_by_none() -> None:
     limit = Limit("accuracy_drop", at_most=0.01)
     figure = drop(10, 0, 1000)
     assert samples_to_settle(limit, figure) is None
-    assert judge(limit, figure).reason.endswith("contains the limit of 1 pt.")
+    assert judge(limit, figure).reason.endswith("contains the limit of 1.00 pt.")
+
+
+def test_sentences_have_two_digits_or_as_many_as_tell_a_number_from_its_limit() -> None:
+    drop = Limit("accuracy_drop", at_most=0.01)
+    figure = Figure.of("accuracy_drop", 0.0123456, ci95=(0.0112345, 0.0234567), count=500)
+    said = judge(drop, figure).reason
+    assert (
+        "of 1.23 pt and its whole 95 % interval, 1.12 to 2.35 pt, are above the limit of 1.00 pt"
+        in said
+    )
+    near = Figure.of("accuracy_drop", 0.02, ci95=(0.010001, 0.03), count=500)
+    said = judge(drop, near).reason
+    assert "2.0000 pt and its whole 95 % interval, 1.0001 to 3.0000 pt" in said
+    level = judge(Limit("sqnr_db", at_least=20), Figure.of("sqnr_db", 31.4159)).reason
+    assert level == "The SQNR of 31.4 dB is within the limit of 20.0 dB."
+    fine = judge(Limit("accuracy_drop", at_most=0.00125), Figure.of("accuracy_drop", -1e-9)).reason
+    assert fine == "The accuracy drop of 0.00 pt is within the limit of 0.125 pt."
