@@ -36,8 +36,7 @@ def tokens_of(scores: NDArray[Any], *, ctc: bool = False) -> Tokens:
 
 def lengths_of(rows: Tokens) -> Tokens:
     """How many tokens each row has before the first `PADDING`; (rows,)."""
-    ends = rows < 0
-    found: Tokens = np.where(ends.any(1), ends.argmax(1), rows.shape[1])
+    found: Tokens = np.cumprod(rows >= 0, axis=1, dtype=np.int64).sum(1)
     return found
 
 

@@ -59,7 +59,7 @@ def choose(
         if kind is None and labels is not None:
             found += _guessed(samples, labels, {name: x})
         elif kind is not None:
-            if labels is None:
+            if labels is None and kind != tasks.NONE:
                 labels, left = left, None
             found.append(_fitted(kind, name, x, labels, samples))
     free = {name: x for name, x in outputs.items() if name not in {each.output for each in found}}
