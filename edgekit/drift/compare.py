@@ -138,6 +138,8 @@ def _thresholds(given: Mapping[str, float] | float | None, golden: Golden) -> di
     if given is None:
         return {}
     found = dict(given) if isinstance(given, Mapping) else {ANY_OUTPUT: given}
+    if not found:
+        return {}
     for output, value in found.items():
         if output not in (ANY_OUTPUT, *golden.outputs):
             raise UsageError(

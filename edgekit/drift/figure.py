@@ -128,6 +128,9 @@ class Figure(Record):
     def of(cls, name: str, value: float | None, **known: Any) -> Figure:
         """A figure of a known name, with its unit and the way that is better."""
         kind = KINDS[name]
+        if kind.unit == "share" and (ends := known.get("ci95")) is not None:
+            # An interval that goes on for what was not seen ends where shares do.
+            known["ci95"] = max(0.0, ends[0]), min(1.0, ends[1])
         return cls(name, kind.unit, kind.better, value, **known)
 
     @classmethod

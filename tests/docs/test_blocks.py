@@ -34,6 +34,7 @@ BLOCK = re.compile(
 )
 # Where a page takes long: fewer trials and epochs of the same.
 SHORTER = {
+    "docs/how-to/detect-objects.md": {"epochs=10": "epochs=5"},
     "docs/how-to/prepare-data.md": {"epochs = 15": "epochs = 2"},
     "docs/how-to/train.md": {"epochs = 12": "epochs = 4"},
     "docs/how-to/tune.md": {"trials = 24": "trials = 2", "epochs = 10": "epochs = 1"},
