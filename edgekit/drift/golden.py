@@ -149,7 +149,7 @@ class Golden(Answers):
                 line of names, an ``.npz``, or lists by name.
             tasks: what outputs are for, by output, of `edgekit.tasks.CHOICES`; one alone for the output that it
                 fits. By default as the model says itself, or as labels and outputs look.
-            labels: where labels lie that the samples do not have, as `edgekit.samples.with_labels` reads them.
+            labels: where labels lie that the samples do not have, as `edgekit.samples.targets.with_labels` reads them.
             decoder: how outputs become boxes, in place of what the model says itself.
 
         Raises:
