@@ -30,10 +30,14 @@ from edgekit.runtime.opening import RunnerLike, opened
 from edgekit.runtime.runner import Backend, Runner
 from edgekit.samples import Samples, SamplesLike, Sources
 from edgekit.samples.prepare import prepared
-from edgekit.tasks import ANOMALY, CLASSIFICATION, MULTI_LABEL, REGRESSION, SEGMENTATION
+from edgekit.tasks import ANOMALY, CLASSIFICATION, REGRESSION, TASKS, UNLABELLED
 
 _TOP = 5
 _BATCH = 256
+
+
+# Those that labels say anything of.
+_SCORED = tuple(task for task in TASKS if task != UNLABELLED)
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class Evaluation(Document):
 
     artifact: Artifact
     backend: Backend
-    task: Annotated[str, ("enum", (CLASSIFICATION, REGRESSION, SEGMENTATION, MULTI_LABEL, ANOMALY))]
+    task: Annotated[str, ("enum", _SCORED)]
     output: str
     count: Positive
     accuracy: Fraction | None = None
@@ -138,7 +142,7 @@ def _by_task(runner: Runner, samples: Samples, given: NDArray[Any]) -> Evaluatio
         known["mae"] = scores.mean_absolute_error(answers, labels)
         known["rmse"] = distances.rmse(labels, answers)
         known["figures"] = _own(asked, answers)
-    elif asked.task in (SEGMENTATION, MULTI_LABEL):
+    elif asked.task != CLASSIFICATION:
         known["figures"] = _own(asked, answers)
     else:
         known |= _classes(
@@ -150,8 +154,8 @@ def _by_task(runner: Runner, samples: Samples, given: NDArray[Any]) -> Evaluatio
 def _own(asked: Answers, answers: NDArray[Any]) -> tuple[Figure, ...]:
     """The figures of answers by themselves."""
     found = task_figures(asked, answers)
-    beside = ("agreement", *(f.name for f in found if f.name.endswith(("_drop", "_rise"))))
-    return tuple(replace(f, reference=None) for f in found if f.name not in beside)
+    # The others say how two models differ.
+    return tuple(replace(f, reference=None) for f in found if f.reference is not None)
 
 
 def _classes(known: tuple[str, ...], answers: NDArray[Any], labels: NDArray[Any]) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from edgekit.drift.golden import Golden
 from edgekit.drift.limit import Limit
 from edgekit.drift.setup.judged import check_reference, score_of
 from edgekit.errors import SamplesError, TensorError, UsageError
+from edgekit.formats.metadata import Metadata
+from edgekit.preprocess import Preprocessing, Resize
 from edgekit.samples import Samples
 
 Array = NDArray[Any]
@@ -253,3 +255,64 @@ def test_a_decoder_that_reads_other_outputs_is_refused(detectors: Any) -> None:
         Golden.of(original, Samples({"image": images}), decoder=other)
     with pytest.raises(SamplesError, match="left, top, right, bottom"):
         Golden.of(original, Samples({"image": images}, np.zeros(40, int)), decoder=DECODER)
+
+
+# Masks:
+
+
+@pytest.mark.parametrize("given", ["raw", "seen"])
+def test_masks_of_the_raw_images_are_judged_where_the_output_has_places(
+    make_runner: Any, given: str
+) -> None:
+    images = RNG.integers(0, 255, (30, 16, 24, 1)).astype(np.uint8)
+    masks = (images[..., 0] > 120).astype(np.uint8)
+    steps = Preprocessing((Resize(8, 12, "nearest"),))
+    seen = steps.apply(images)
+
+    def model(least: float) -> Any:
+        def answer(image: Array) -> dict[str, Array]:
+            return {"mask": np.concatenate([image <= least, image > least], -1).astype(float)}
+
+        return answer
+
+    inputs, outputs = {"image": (None, 8, 12, 1)}, {"mask": (None, 8, 12, 2)}
+    original = make_runner(model(120), inputs, outputs, "unet.keras")
+    vars(original)["metadata"] = Metadata(preprocessing={"image": steps})
+    labels = masks if given == "raw" else steps.apply(masks[..., None])[..., 0].astype(int)
+    golden = Golden.of(original, Samples({"image": images}, labels))
+    assert (golden.task, golden.task_output) == ("segmentation", "mask")
+    assert golden.labels is not None
+    np.testing.assert_array_equal(golden.labels, seen[..., 0] > 120)
+    (candidate,) = compare(golden, make_runner(model(140), inputs, outputs)).candidates
+    found, true = seen[..., 0] > 140, seen[..., 0] > 120
+    ious = [
+        (np.logical_and(found == k, true == k)).sum() / np.logical_or(found == k, true == k).sum()
+        for k in (False, True)
+    ]
+    iou = figure(candidate, "miou", "mask")
+    assert (iou.reference, iou.value) == pytest.approx((1, np.mean(ious)))
+    assert candidate.evidence is not None
+    assert candidate.evidence.flips == ()
+
+
+def test_masks_of_other_sizes_are_refused(make_runner: Any) -> None:
+    inputs, outputs = {"image": (None, 8, 12, 1)}, {"mask": (None, 8, 12, 2)}
+    runner = make_runner(
+        lambda image: {"mask": np.concatenate([image, 1 - image], -1)}, inputs, outputs, "u.keras"
+    )
+    samples = Samples({"image": RNG.random((5, 8, 12, 1))}, np.zeros((5, 9, 9), np.uint8))
+    with pytest.raises(SamplesError, match="masks of other sizes than the images"):
+        Golden.of(runner, samples)
+
+
+def test_without_labels_masks_and_decisions_agree_or_do_not(make_runner: Any) -> None:
+    x = RNG.random((12, 6)).astype(np.float32)
+    outputs = {"hot": (None, 6)}
+    given = {"x": (None, 6)}
+    original = make_runner(lambda x: {"hot": x}, given, outputs, "hot.keras")
+    file = make_runner(lambda x: {"hot": x * 0.9}, given, outputs)
+    golden = Golden.of(original, Samples({"x": x}), tasks="multi-label")
+    (candidate,) = compare(golden, file, thresholds=0.7).candidates
+    agreement = ((x > 0.7) == (x * np.float32(0.9) > 0.7)).mean()
+    assert figure(candidate, "agreement", "hot").value == pytest.approx(agreement)
+    assert figure(candidate, "decision_changes", "hot").value == pytest.approx(1 - agreement)

@@ -406,3 +406,13 @@ def test_reading_does_not_read_the_weights(tmp_path: Path) -> None:
     with path.open("r+b") as stream:
         stream.truncate(1 << 30 if sys.maxsize > 1 << 32 else 1 << 26)
     assert read_tflite(path) == EXAMPLE
+
+
+def test_tasks_of_outputs_stay() -> None:
+    known = Metadata(tasks={"mask": "segmentation", "": "none"})
+    assert Metadata.from_bytes(known.to_bytes()) == known
+    # A file without them is as files of earlier versions are.
+    assert "tasks" not in Metadata().to_json()
+    content = {**Metadata().to_json(), "tasks": {"mask": "segmentatoin"}}
+    with pytest.raises(ArtifactError, match="Did you mean 'segmentation'"):
+        Metadata.from_json(content)
