@@ -27,8 +27,8 @@ from edgekit.calibration.methods import MIN_MAX
 from edgekit.convert.onnx import convert
 from edgekit.formats.onnx_own_weights import own_weights
 from edgekit.formats.onnx_saturation import saturating
-from edgekit.runtime.benchmark import interleave
 from edgekit.runtime.onnx_session import sums_saturate
+from edgekit.runtime.turns import interleave
 from edgekit.samples import Samples
 
 NAMES = ("ds_cnn", "resnet8", "mobilenet_v1", "mlp")

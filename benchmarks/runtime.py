@@ -24,9 +24,9 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 import edgekit
-from edgekit.runtime.benchmark import interleave
 from edgekit.runtime.latency import Latency
 from edgekit.runtime.random_inputs import random_inputs
+from edgekit.runtime.turns import interleave
 
 Calls = dict[str, Callable[[], Any]]
 

@@ -18,8 +18,8 @@ import numpy as np
 
 import edgekit
 from edgekit.models import load as load_model
-from edgekit.runtime.benchmark import interleave
 from edgekit.runtime.latency import Latency
+from edgekit.runtime.turns import interleave
 from edgekit.samples import Samples, load_samples
 from edgekit.tensor import dequantize, quantize
 

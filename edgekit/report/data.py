@@ -17,6 +17,7 @@ from edgekit.manifest import ExportedFile, FloatOp, Skipped
 from edgekit.report.findings import ShownFinding
 from edgekit.runtime.checkup import Checkup
 from edgekit.runtime.host import HostState
+from edgekit.runtime.relative import Relative
 from edgekit.scoring.evaluation import Evaluation
 
 D = TypeVar("D")
@@ -53,6 +54,7 @@ class Measurement:
         device: where it was taken.
         speedup: p50 of the original Keras model, with as many threads in the same document, over
             this one's; None without such a run.
+        relative: how fast it is beside the first file of its document; None for that one.
     """
 
     document: str
@@ -66,6 +68,7 @@ class Measurement:
     p99_ms: float
     peak_rss_bytes: int | None
     speedup: float | None
+    relative: Relative | None = None
 
 
 @dataclass(frozen=True)

@@ -174,6 +174,7 @@ def _measurements(read: Read, bench: Bench, original: str | None) -> list[Measur
                 p99_ms=latency.p99_ms,
                 peak_rss_bytes=run.peak_rss_bytes,
                 speedup=keras / latency.p50_ms if keras and latency.p50_ms else None,
+                relative=run.relative,
             )
         )
     return rows

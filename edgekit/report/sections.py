@@ -312,10 +312,14 @@ def _measurements(report: Report) -> Table | None:
             *map(units.duration, (run.p50_ms, run.p90_ms, run.p99_ms)),
             units.memory(run.peak_rss_bytes),
             units.speedup(run.speedup),
+            units.relative(run.relative),
         )
         for run in report.measurements
     )
-    columns = ("file", "device", "backend", "threads", "p50", "p90", "p99", "memory", "speed-up")
+    columns = (
+        *("file", "device", "backend", "threads", "p50", "p90", "p99", "memory", "speed-up"),
+        "time by the first file's",
+    )
     return without_empty(Table(columns, rows)) if rows else None
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgekit.runtime.relative import Relative
 
 UNKNOWN = "–"
 
@@ -55,6 +59,11 @@ def duration(ms: float | None) -> str:
 def speedup(ratio: float | None) -> str:
     """How many times as fast: ``"26.5x"``."""
     return _text(ratio, lambda value: f"{value:.1f}x")
+
+
+def relative(found: Relative | None) -> str:
+    """A time by another's, with its verdict: ``"1.23, slower"``."""
+    return UNKNOWN if found is None else f"{found.ratio:.3g}, {found}"
 
 
 def decibels(value: float | None) -> str:

@@ -14,9 +14,11 @@ from edgekit.document.record import (
     NotNegative,
     Positive,
     Record,
+    Text,
 )
 from edgekit.runtime.host import HostState
 from edgekit.runtime.latency import Latency
+from edgekit.runtime.relative import Relative
 from edgekit.runtime.runner import Backend
 
 
@@ -29,11 +31,16 @@ class Run(Record):
         backend: what ran it.
         delegate: what runs operators in the interpreter's stead; None is the backend's default.
         exact: whether onnxruntime's exact mode ran it, which it needs on this processor.
-        load_ms: of `edgekit.load` in a process of its own, the backend's import included.
-        first_ms: of the first inference there.
+        load_ms: of opening the file in a fresh process, the backend's import included; the median.
+        first_ms: of the first inference there; the median.
         latency: of single inferences.
         throughput_per_s: samples a second, one inference after the other.
-        peak_rss_bytes: the most memory that the process of its own held at once.
+        peak_rss_bytes: the most memory that a process of its own held at once.
+        loads_ms: `load_ms` in each process.
+        medians_ms: the median duration in each process.
+        steady_rss_bytes: the memory that such a process held after its inferences.
+        relative: how fast it is beside the first file; None for that one.
+        open_shapes: what inputs were given whose axes, other than the batch, the file leaves open.
         samples_ns: the duration of every timed `infer`, in the order taken; empty where the document
             was read.
     """
@@ -48,7 +55,20 @@ class Run(Record):
     throughput_per_s: NotNegative | None
     peak_rss_bytes: Count | None
     exact: bool = field(default=False, metadata=LATER)
+    loads_ms: tuple[NotNegative, ...] = field(default=(), metadata=LATER)
+    medians_ms: tuple[NotNegative, ...] = field(default=(), metadata=LATER)
+    steady_rss_bytes: Count | None = field(default=None, metadata=LATER)
+    relative: Relative | None = field(default=None, metadata=LATER)
+    open_shapes: dict[str, tuple[Positive, ...]] = field(default_factory=dict, metadata=LATER)
     samples_ns: tuple[int, ...] = field(default=(), compare=False, repr=False, metadata=UNWRITTEN)
+
+
+@dataclass(frozen=True)
+class Failure(Record):
+    """A file that could not be timed, and why."""
+
+    file: Text
+    reason: Text
 
 
 @dataclass(frozen=True)
@@ -59,6 +79,8 @@ class Bench(Document):
         host: the machine, when the measurements began.
         noise: what may make measurements unreliable, in words.
         runs: in the order asked for.
+        disturbed: what disturbed the machine meanwhile, in words; then no verdict is given.
+        failures: files that could not be timed.
     """
 
     kind: ClassVar[str] = "bench"
@@ -66,3 +88,5 @@ class Bench(Document):
     host: HostState
     noise: tuple[str, ...]
     runs: Annotated[tuple[Run, ...], ("minItems", 1)]
+    disturbed: tuple[str, ...] = field(default=(), metadata=LATER)
+    failures: tuple[Failure, ...] = field(default=(), metadata=LATER)

@@ -116,6 +116,49 @@ def load_1min(root: Path) -> float | None:
     return float(found[0]) if found else None
 
 
+def processor_ticks(root: Path) -> tuple[int, int] | None:
+    """Clock ticks, since the system started and of all cores: busy, and stolen by a hypervisor's other guests.
+
+    Guests' own time is part of user time, as proc(5) has it.
+    """
+    words = (text(root / "proc/stat") or "").partition("\n")[0].split()
+    values = [number(word) for word in words[1:9]]
+    if len(values) < 8 or words[0] != "cpu" or None in values:
+        return None
+    user, nice, system, _, _, irq, softirq, steal = (value or 0 for value in values)
+    return user + nice + system + irq + softirq, steal
+
+
+def throttled_periods(root: Path) -> int | None:
+    """How often a control group's quota has kept this process waiting; None where none has a quota."""
+    found = [
+        number(dict(_pairs(folder / "cpu.stat")).get("nr_throttled"))
+        for folder in _groups(root, "cpu")
+    ]
+    known = [count for count in found if count is not None]
+    return sum(known) if known else None
+
+
+def quota_cores(root: Path) -> float | None:
+    """How many cores' time the tightest control group leaves this process; None where none has a quota."""
+    cores = []
+    for folder in _groups(root, "cpu"):
+        words = (text(folder / "cpu.max") or "").split()
+        if not words:
+            words = [text(folder / f"cpu.cfs_{name}_us") or "" for name in ("quota", "period")]
+        quota, period = number(words[0]), number(words[-1])
+        if quota is not None and quota > 0 and period and len(words) == 2:
+            cores.append(quota / period)
+    return min(cores, default=None)
+
+
+def clock_mhz(root: Path) -> float | None:
+    """The clock of the fastest core now; None where the kernel does not say."""
+    found = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_cur_freq")
+    khz = [value for value in (number(text(path)) for path in found) if value]
+    return max(khz) / 1000 if khz else None
+
+
 def memory(root: Path) -> tuple[int | None, int | None, int | None]:
     """Bytes: of the machine, still free for this process, and the limit of its control groups.
 
@@ -129,9 +172,7 @@ def memory(root: Path) -> tuple[int | None, int | None, int | None]:
         if size is None or size < 0:
             continue
         limits.append(size)
-        stat = text(folder / "memory.stat") or ""
-        pages = dict(line.split(" ", 1) for line in stat.splitlines() if " " in line)
-        cached = number(pages.get(droppable))
+        cached = number(dict(_pairs(folder / "memory.stat")).get(droppable))
         taken = (number(text(folder / usage)) or 0) - (cached or 0)
         left = max(0, size - max(0, taken))
         if available is not None:
@@ -163,21 +204,36 @@ def _core(block: dict[str, str]) -> str | None:
     return None if part is None else f"part {part:#x} of maker {maker or 0:#x}"
 
 
+def _pairs(path: Path) -> Iterator[tuple[str, str]]:
+    """``key value`` lines."""
+    for line in (text(path) or "").splitlines():
+        key, separator, value = line.partition(" ")
+        if separator:
+            yield key, value
+
+
 def _memory_groups(root: Path) -> Iterator[tuple[Path, str, str, str]]:
     """Folders of this process's memory control groups up to the root, and their files' names."""
+    for folder in _groups(root, "memory"):
+        if folder.is_relative_to(root / "sys/fs/cgroup/memory"):
+            yield folder, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
+        else:
+            yield folder, "memory.max", "memory.current", "inactive_file"
+
+
+def _groups(root: Path, controller: str) -> Iterator[Path]:
+    """Folders of this process's control groups for a controller, up to the root."""
     for line in (text(root / "proc/self/cgroup") or "").splitlines():
         _, _, rest = line.partition(":")
         controllers, _, name = rest.partition(":")
         parts = [part for part in name.split("/") if part]
         if ".." in parts or len(parts) > 64:
             continue
-        if not controllers:
-            base = root / "sys/fs/cgroup"
-            names = ("memory.max", "memory.current", "inactive_file")
-        elif "memory" in controllers.split(","):
-            base = root / "sys/fs/cgroup/memory"
-            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-        else:
+        base = root / "sys/fs/cgroup"
+        if controller in controllers.split(","):
+            # Version 1 has a tree for each, often under the names of all that share it.
+            base = base / controller
+        elif controllers:
             continue
         for depth in range(len(parts), -1, -1):
-            yield (base.joinpath(*parts[:depth]), *names)
+            yield base.joinpath(*parts[:depth])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.errors import EdgekitError, TensorError
+from edgekit.errors import EdgekitError, TensorError, UsageError, nearest
 from edgekit.runtime.runner import Runner
 from edgekit.runtime.shapes import OPEN_SIZES
 from edgekit.tensor import TensorSpec
@@ -53,11 +53,21 @@ def run_first(
     raise failed
 
 
-def random_inputs(runner: Runner, seed: int = 0) -> Inputs:
+def random_inputs(
+    runner: Runner, seed: int = 0, shapes: Mapping[str, Sequence[int]] | None = None
+) -> Inputs:
     """One batch of random values for each input: uniform in the quantised range, or in [0, 1).
 
     Axes other than the batch that a file leaves open get a size that it takes, for which it is run.
+
+    Args:
+        shapes: of inputs by name; others get theirs.
+
+    Raises:
+        UsageError: the file has no input of such a name, or not of that shape.
     """
+    if shapes:
+        return _shaped(runner, seed, shapes)
     if any(None in spec.shape[1:] for spec in runner.inputs):
         return run_first(runner, lambda size: _random(runner, seed, size), runner.infer)
     return _random(runner, seed, 1)
@@ -66,6 +76,30 @@ def random_inputs(runner: Runner, seed: int = 0) -> Inputs:
 def _random(runner: Runner, seed: int, size: int) -> Inputs:
     rng = np.random.default_rng(seed)
     return {spec.name: _values(rng, spec, spec.concrete_shape(size=size)) for spec in runner.inputs}
+
+
+def _shaped(runner: Runner, seed: int, shapes: Mapping[str, Sequence[int]]) -> Inputs:
+    names = [spec.name for spec in runner.inputs]
+    for name in shapes:
+        if name not in names:
+            raise UsageError(
+                f"shape of {name!r}: {runner.artifact.name} has no such input, expected one of "
+                f"{', '.join(names) or 'none: it has no inputs'}.{nearest(name, names)}"
+            )
+    rng = np.random.default_rng(seed)
+    inputs = {}
+    for spec in runner.inputs:
+        shape = tuple(shapes.get(spec.name, spec.concrete_shape()))
+        fits = len(shape) == len(spec.shape) and all(
+            fixed in (None, size) for fixed, size in zip(spec.shape, shape, strict=True)
+        )
+        if not fits or 0 in shape:
+            raise UsageError(
+                f"shape of {spec.name!r}: received {list(shape)}, expected {list(spec.shape)} with sizes in "
+                "place of None."
+            )
+        inputs[spec.name] = _values(rng, spec, shape)
+    return inputs
 
 
 def _values(rng: np.random.Generator, spec: TensorSpec, shape: tuple[int, ...]) -> NDArray[Any]:

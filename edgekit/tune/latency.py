@@ -9,9 +9,9 @@ from pathlib import Path
 from edgekit.files import atomic
 from edgekit.locks import locked
 from edgekit.runtime import load
-from edgekit.runtime.benchmark import interleave
 from edgekit.runtime.latency import Latency
 from edgekit.runtime.random_inputs import random_inputs
+from edgekit.runtime.turns import interleave
 
 _SECONDS = 0.5
 

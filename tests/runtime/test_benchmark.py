@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-import gc
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,9 @@ from support import needs
 import edgekit
 from edgekit.document import dumps, json_schema
 from edgekit.errors import ArtifactError, TensorError, UsageError
+from edgekit.runtime import measuring
 from edgekit.runtime.bench import Bench
+from edgekit.runtime.contestant import Contestant, Entry
 from edgekit.runtime.latency import Latency
 from edgekit.runtime.random_inputs import random_inputs
 from edgekit.runtime.runner import Runner
@@ -31,7 +33,7 @@ def runners(models: Path) -> Iterator[list[Runner]]:
 
 @pytest.fixture(scope="module")
 def result(runners: list[Runner]) -> Bench:
-    return edgekit.benchmark(runners, seconds=0.05)
+    return edgekit.benchmark(runners, seconds=0.05, processes=2)
 
 
 def test_runs_come_in_order_with_their_raw_durations(result: Bench, runners: list[Runner]) -> None:
@@ -67,37 +69,75 @@ def test_the_document_keeps_its_schema(result: Bench) -> None:
     jsonschema.validate(json.loads(dumps(result.to_json())), json_schema("bench"))
 
 
-def test_runners_take_turns(runners: list[Runner], monkeypatch: pytest.MonkeyPatch) -> None:
-    turns: list[int] = []
-    collecting: list[bool] = []
+def test_others_are_held_against_the_first_file(result: Bench) -> None:
+    first, second = result.runs
+    assert first.relative is None
+    assert second.relative is not None
+    assert second.relative.to == first.artifact.file
+    assert len(first.medians_ms) == len(second.medians_ms) == len(first.loads_ms) == 2
+    assert second.relative.low is not None
 
-    def spied(position: int, runner: Runner) -> None:
-        infer = runner.infer
 
-        def infer_and_note(inputs: dict) -> dict:
-            turns.append(position)
-            collecting.append(gc.isenabled())
-            return infer(inputs)
+def test_each_file_has_processes_of_its_own(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+    known = measuring.contestant
+    monkeypatch.setattr(
+        measuring,
+        "contestant",
+        lambda entry: started.append(entry.artifact.name) or known(entry),
+    )
+    edgekit.benchmark([models / name for name in FILES], seconds=0.01, processes=3)
+    assert sorted(started) == sorted([*FILES] * 3)
 
-        monkeypatch.setattr(runner, "infer", infer_and_note)
 
-    for position, runner in enumerate(runners):
-        spied(position, runner)
-    done = edgekit.benchmark(runners, seconds=0.2, warmup=1)
-    timed = turns[len(runners) :]
-    changes = np.count_nonzero(np.diff(timed))
-    assert changes >= 4
-    assert not any(collecting[len(runners) :])
-    assert gc.isenabled()
-    for position, run in enumerate(done.runs):
-        # One call of each block brings the caches back and is not timed.
-        assert len(run.samples_ns) < timed.count(position)
+def test_as_many_at_once_as_there_is_memory_for(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive, most = [0], [0]
+    known = measuring.contestant
+
+    @contextmanager
+    def counted(entry: Entry) -> Iterator[Contestant]:
+        with known(entry) as seated:
+            alive[0] += 1
+            most[0] = max(most[0], alive[0])
+            yield seated
+            alive[0] -= 1
+
+    monkeypatch.setattr(measuring, "contestant", counted)
+    monkeypatch.setattr(measuring.linux, "memory", lambda _: (1 << 29, 1 << 20, None))
+    files = [models / name for name in (*FILES, "classifier.dynamic.tflite")]
+    done = edgekit.benchmark(files, seconds=0.01, processes=2)
+    # The first, and one beside it.
+    assert most == [2]
+    assert [len(run.medians_ms) for run in done.runs] == [4, 2, 2]
+    assert all(run.relative is not None for run in done.runs[1:])
+
+
+def test_time_is_kept_however_fast_a_file_is(models: Path) -> None:
+    done = edgekit.benchmark(models / FILES[1], seconds=0.6, processes=2)
+    assert sum(done.runs[0].samples_ns) >= 0.6e9
+
+
+def test_one_that_fails_is_a_row_and_the_others_are_timed(models: Path, tmp_path: Path) -> None:
+    path = tmp_path / "m.int8.tflite"
+    shutil.copy(models / "classifier.int8.tflite", path)
+    with edgekit.load(path) as gone:
+        path.unlink()
+        done = edgekit.benchmark(
+            [gone, models / FILES[0], models / FILES[1]], seconds=0.01, processes=2
+        )
+    assert [failure.file for failure in done.failures] == [str(path)]
+    assert [run.artifact.name for run in done.runs] == list(FILES)
+    # What was to be held against it is held against the next.
+    assert done.runs[0].relative is None
+    assert done.runs[1].relative is not None
 
 
 def test_progress_is_told(runners: list[Runner]) -> None:
     lines: list[str] = []
     edgekit.benchmark(runners[:1], seconds=0.01, progress=lines.append)
-    assert FILES[0] in lines[0]
+    assert lines[0] == "timing 1 files in turns: 1 of 5"
 
 
 @pytest.mark.parametrize("seconds", [0, -1])
@@ -121,7 +161,7 @@ def test_a_file_that_went_away(models: Path, tmp_path: Path) -> None:
     shutil.copy(models / "classifier.int8.tflite", path)
     with edgekit.load(path) as runner:
         path.unlink()
-        with pytest.raises(ArtifactError, match=r"m\.int8\.tflite: a fresh process"):
+        with pytest.raises(ArtifactError, match=r"m\.int8\.tflite"):
             edgekit.benchmark([runner], seconds=0.01)
 
 
