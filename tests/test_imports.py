@@ -53,6 +53,7 @@ ROOMS = [
     "report",
     "models",
     "calibration",
+    "solver",
     "optimize",
     "convert",
     "train",
