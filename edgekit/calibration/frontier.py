@@ -6,7 +6,7 @@ what later operators read is kept. Operators that were not reached yet may chang
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,3 +94,10 @@ class Frontier:
     def values(self, key: Key) -> list[NDArray[Any]]:
         """Of one tensor, those of each batch."""
         return [values[key] for values in self._values]
+
+    def at(
+        self, batch: int, changes: Mapping[Key, Callable[[NDArray[Any]], NDArray[Any]]]
+    ) -> dict[Key, NDArray[Any]]:
+        """All values of one batch that are read later, some of them changed."""
+        values = dict(self._values[batch])
+        return values | {key: change(values[key]) for key, change in changes.items()}

@@ -86,10 +86,12 @@ class Left:
     Attributes:
         operator: of the float file.
         reason: why.
+        wholly: whether its weights are floats too where it is given integers.
     """
 
     operator: Operator
     reason: str
+    wholly: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,15 @@ class Plan:
             for tensor in graph.inputs
             if all(reader.tensor in self.left for reader in readers.get(tensor.key, []))
         }
+
+
+def left_of(graph: Graph, reasons: Mapping[str, str]) -> dict[str, Left]:
+    """The operators of a float file that stay in float, by the names of their first outputs, and why."""
+    return {
+        o.tensor: Left(o, reasons[o.tensor], wholly=True)
+        for o in graph.operators
+        if o.tensor in reasons
+    }
 
 
 # Makes the integer file with what a plan leaves in float.

@@ -61,8 +61,9 @@ def _bias(graph: Any, sums: str) -> tuple[Any, Any] | None:
     (gemm,) = (node for node in graph.node if sums in node.output)
     if gemm.op_type != "Gemm" or len(gemm.input) < 3:
         return None
-    (bridge,) = (node for node in graph.node if gemm.input[2] in node.output)
+    bridge = next((node for node in graph.node if gemm.input[2] in node.output), None)
     reading = [node for node in graph.node for name in node.input if name == gemm.input[2]]
-    if bridge.op_type != "DequantizeLinear" or len(reading) > 1:
+    # A layer that was left in float has its bias in float too.
+    if bridge is None or bridge.op_type != "DequantizeLinear" or len(reading) > 1:
         return None
     return constants[bridge.input[0]], constants[bridge.input[1]]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from edgekit.calibration.learned import Learned
 from edgekit.calibration.masks import masked_scores
 from edgekit.calibration.methods import MIN_MAX, Interval, Method
-from edgekit.calibration.mixed import Plan
+from edgekit.calibration.mixed import Plan, left_of
 from edgekit.calibration.observe import observe
 from edgekit.calibration.probes import OnnxProbe
 from edgekit.calibration.ranges import Ranges
@@ -88,20 +89,38 @@ def float_onnx(frozen: Frozen) -> bytes:
     return content
 
 
-def int8_onnx(
+@dataclass(frozen=True)
+class Quantized:
+    """A float file and what onnxruntime's quantiser made of it.
+
+    Attributes:
+        proto: the QDQ ModelProto; copied before it is changed.
+        plain: the float ModelProto, batch normalisation folded.
+        ranges: of activations.
+        learned: whether the model was trained with them.
+    """
+
+    proto: Any
+    plain: Any
+    ranges: Ranges
+    learned: bool = False
+
+    def finish(self, proto: Any, samples: Samples, seed: int) -> None:
+        """What is done to every file made of it, in place."""
+        dequantize_late(proto)
+        kept = keep_outputs_float(proto.graph, self.plain.graph)
+        correct_biases(proto, self.plain, kept, samples, seed)
+
+
+def quantized_onnx(
     float_file: bytes,
     samples: Samples,
     method: Method = MIN_MAX,
     seed: int = 0,
     validation: Samples | None = None,
     learned: Learned | None = None,
-    quality: str = "default",
-) -> tuple[bytes, Ranges, Plan, Fit | None]:
-    """The QDQ int8 file, unsigned activations and signed per-channel weights, its ranges, what is in float, the fit.
-
-    That pairing has fast kernels on x86 and Arm; with signed activations the file is slower than
-    float on x86 (docs/explanation/quantisation.md). Inputs and outputs stay float32, and so do the sums of a dense
-    layer that an output is made of (`edgekit.convert.onnx.unrounded_outputs`), unless their ranges were learned.
+) -> Quantized:
+    """The QDQ graph, unsigned activations and signed per-channel weights, from which int8 files are made.
 
     Args:
         float_file: as `float_onnx` gives it, of a fixed batch.
@@ -109,8 +128,7 @@ def int8_onnx(
         method: how the range of an activation follows from what was seen.
         seed: of the halves whose ranges are compared.
         validation: samples to hold against the ranges.
-        learned: ranges that the model was trained with; weights are not fitted then.
-        quality: of `edgekit.recipe.QUALITIES`.
+        learned: ranges that the model was trained with.
 
     Raises:
         ExportError: the quantiser cannot treat this model.
@@ -152,21 +170,56 @@ def int8_onnx(
             },
         )
         quantizer.quantize_model()
-        proto, plan, about = quantizer.model.model, Plan({}), None
+        proto = quantizer.model.model
         read_as_before(proto, plain, exact)
         make_pair_safe(proto, plain, samples, seed)
-        if learned is None:
-            # A model that was trained with its integers answers with them: its ranges cut too.
-
-            def finish(given: Any) -> None:
-                dequantize_late(given)
-                correct_biases(
-                    given, plain, keep_outputs_float(given.graph, plain.graph), samples, seed
-                )
-
-            proto, plan = mixed_onnx(plain, proto, finish, samples, seed)
-            proto, about = fitted_onnx(proto, plain, samples, seed, quality)
     # onnxruntime raises whatever it stumbles over.
+    except Exception as error:
+        raise ExportError(quantizer_reason("int8", error)) from error
+    return Quantized(proto, plain, ranges, learned is not None)
+
+
+def int8_of(
+    quantized: Quantized,
+    samples: Samples,
+    seed: int = 0,
+    quality: str = "default",
+    left: Mapping[str, str] | None = None,
+) -> tuple[bytes, Plan, Fit | None]:
+    """The int8 file, what is in float, the fit.
+
+    Unsigned activations and signed weights have fast kernels on x86 and Arm; with signed activations the
+    file is slower than float on x86 (docs/explanation/quantisation.md). Inputs and outputs stay float32, and
+    so do the sums of a dense layer that an output is made of (`edgekit.convert.onnx.unrounded_outputs`),
+    unless their ranges were learned: weights are not fitted then either.
+
+    Args:
+        quantized: as `quantized_onnx` gives it.
+        samples: those that it was given.
+        seed: of the choice of samples, where there are many.
+        quality: of `edgekit.recipe.QUALITIES`.
+        left: operators that stay in float in any case, by the names of their first outputs, and why.
+
+    Raises:
+        ExportError: the quantiser cannot treat this model.
+    """
+    plain, plan, about = quantized.plain, Plan({}), None
+    try:
+        if quantized.learned:
+            # A model that was trained with its integers answers with them: its ranges cut too.
+            proto = type(quantized.proto)()
+            proto.CopyFrom(quantized.proto)
+        else:
+            model = read_onnx(plain.SerializeToString())
+            proto, plan = mixed_onnx(
+                plain,
+                quantized.proto,
+                lambda given: quantized.finish(given, samples, seed),
+                samples,
+                seed,
+                left_of(model.graphs[model.main], left or {}),
+            )
+            proto, about = fitted_onnx(proto, plain, samples, seed, quality)
     except Exception as error:
         raise ExportError(quantizer_reason("int8", error)) from error
     store_recurrent_weights(proto)
@@ -174,7 +227,22 @@ def int8_onnx(
     # The quantiser appends its nodes at the end; ONNX wants each behind those that it reads from.
     make_canonical(proto)
     content: bytes = proto.SerializeToString(deterministic=True)
-    return content, ranges, plan, about
+    return content, plan, about
+
+
+def int8_onnx(
+    float_file: bytes,
+    samples: Samples,
+    method: Method = MIN_MAX,
+    seed: int = 0,
+    validation: Samples | None = None,
+    learned: Learned | None = None,
+    quality: str = "default",
+) -> tuple[bytes, Ranges, Plan, Fit | None]:
+    """As `quantized_onnx`, then `int8_of`: the file, its ranges, what is in float, the fit."""
+    quantized = quantized_onnx(float_file, samples, method, seed, validation, learned)
+    content, plan, about = int8_of(quantized, samples, seed, quality)
+    return content, quantized.ranges, plan, about
 
 
 def _unsigned(lowest: float, seen: Interval) -> float:

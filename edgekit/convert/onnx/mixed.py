@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from edgekit.calibration.mixed import Attempt, Plan, settle
+from edgekit.calibration.mixed import Attempt, Left, Plan, settle
 from edgekit.calibration.probes import OnnxProbe
 from edgekit.convert.onnx.unrounded_outputs import keep_float, rounded
 from edgekit.errors import require
-from edgekit.formats.graph import Operator
+from edgekit.formats.graph import Graph, Operator
 from edgekit.formats.onnx import read_onnx
 from edgekit.samples import Samples
 
@@ -20,7 +20,12 @@ _LAYERS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
 
 def mixed_onnx(
-    plain: Any, quantized: Any, finish: Callable[[Any], None], samples: Samples, seed: int
+    plain: Any,
+    quantized: Any,
+    finish: Callable[[Any], None],
+    samples: Samples,
+    seed: int,
+    left: Mapping[str, Left] | None = None,
 ) -> tuple[Any, Plan]:
     """The QDQ file with as much in float as its outputs need, and what that is.
 
@@ -30,34 +35,50 @@ def mixed_onnx(
         finish: does to a copy of it, in place, what is done to every file.
         samples: to measure on, under the file's input names.
         seed: of the choice of samples, where there are many.
+        left: what stays in float in any case, by the name of each operator's first output.
     """
     model = read_onnx(plain.SerializeToString())
     graph = model.graphs[model.main]
     state = require("onnxruntime.capi.onnxruntime_pybind11_state", "export", "Quantising")
+    own = left or {}
 
     def make(plan: Plan) -> Attempt:
-        proto = type(quantized)()
-        proto.CopyFrom(quantized)
-        inner = plan.inner(graph)
-        for each in plan.left.values():
-            restore_constants(proto.graph, plain.graph, each.operator, inner)
-        keep_float(proto.graph, plain.graph, inner)
-        finish(proto)
-        return _opened(proto)
+        return opened(with_left(plain, quantized, graph, Plan({**own, **plan.left}), finish))
 
     try:
         attempt, plan = settle(graph, OnnxProbe(plain), make, samples, seed, _AXES)
     # Where the quantiser's names clash inside loops, onnxruntime takes the graph only under the names
     # that it has in the file.
     except state.Fail:
-        proto = type(quantized)()
-        proto.CopyFrom(quantized)
-        finish(proto)
-        return proto, Plan({})
-    return attempt.made, plan
+        return with_left(plain, quantized, graph, Plan(own), finish), Plan(own)
+    return attempt.made, Plan({**own, **plan.left})
 
 
-def restore_constants(graph: Any, plain: Any, operator: Operator, inner: Collection[str]) -> None:
+def with_left(
+    plain: Any, quantized: Any, graph: Graph, plan: Plan, finish: Callable[[Any], None]
+) -> Any:
+    """A copy of a QDQ file with what a plan leaves in float.
+
+    Args:
+        plain: the float ModelProto.
+        quantized: the one that the quantiser made of it.
+        graph: of the float file.
+        plan: what stays in float.
+        finish: does in place what is done to every file.
+    """
+    proto = type(quantized)()
+    proto.CopyFrom(quantized)
+    inner = plan.inner(graph)
+    for each in plan.left.values():
+        restore_constants(proto.graph, plain.graph, each.operator, inner, each.wholly)
+    keep_float(proto.graph, plain.graph, inner)
+    finish(proto)
+    return proto
+
+
+def restore_constants(
+    graph: Any, plain: Any, operator: Operator, inner: Collection[str], wholly: bool = False
+) -> None:
     """Let an operator of a QDQ graph read its constants in float again, in place.
 
     Args:
@@ -65,9 +86,10 @@ def restore_constants(graph: Any, plain: Any, operator: Operator, inner: Collect
         plain: of the float file, which holds them.
         operator: of the float file.
         inner: the tensors that nothing rounds.
+        wholly: layers too that are given integers, whose kernels could take integers as weights.
     """
     takes_integers = not any(tensor and tensor.name in inner for tensor in operator.inputs)
-    if operator.op in _LAYERS and takes_integers:
+    if operator.op in _LAYERS and takes_integers and not wholly:
         return
     (theirs,) = (node for node in plain.node if operator.tensor in node.output)
     node = next((node for node in graph.node if node.name == theirs.name), None)
@@ -75,16 +97,21 @@ def restore_constants(graph: Any, plain: Any, operator: Operator, inner: Collect
         # A Relu or a Clip that the quantiser took out; it comes back with its constants.
         return
     held = {tensor.name for tensor in graph.initializer}
+    made = {name for each in graph.node for name in each.output}
     for place, name in enumerate(theirs.input):
         constant = next((tensor for tensor in plain.initializer if tensor.name == name), None)
         if constant is not None:
-            node.input[place] = name
-            if name not in held:
+            # The quantiser lets the floats that a rounded bias stands for have the bias's name.
+            own = f"{name}/float" if name in made else name
+            node.input[place] = own
+            if own not in held:
                 graph.initializer.add().CopyFrom(constant)
-                held.add(name)
+                graph.initializer[-1].name = own
+                held.add(own)
 
 
-def _opened(proto: Any) -> Attempt:
+def opened(proto: Any) -> Attempt:
+    """A QDQ file, and how to look into it."""
     numpy_helper = require("onnx.numpy_helper", "export", "Quantising an ONNX file")
     constants = {tensor.name: tensor for tensor in proto.graph.initializer}
     pairs = rounded(proto.graph)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,23 @@ class OnnxPath:
             if node.op_type == "QuantizeLinear":
                 sizes[node.output[0]] = sizes.get(node.input[0], 0) // 4
         return sizes
+
+    def op(self, step: int) -> str:
+        """The name of a step's operator."""
+        name: str = self._own[step].op_type
+        return name
+
+    def bind(
+        self,
+        steps: range,
+        takes: Sequence[Key],
+        gives: Sequence[Key],
+        values: Sequence[NDArray[Any]],
+    ) -> Callable[[], object]:
+        """A call that runs some steps on these values (`edgekit.calibration.timing`)."""
+        feed = dict(zip(map(str, takes), values, strict=True))
+        outputs = [str(key) for key in gives]
+        return partial(self._session(steps, feed, outputs).run, outputs, feed)
 
     def _open(self, steps: range, takes: Sequence[Key], gives: Sequence[Key]) -> Part:
         sessions: list[Any] = []

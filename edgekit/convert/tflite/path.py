@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,13 +54,33 @@ class TflitePath:
         }
         self.path = Path(steps, frozenset(graph.outputs), sizes, self._open)
 
-    def _open(self, steps: range, takes: Sequence[Key], gives: Sequence[Key]) -> Part:
+    def bind(
+        self,
+        steps: range,
+        takes: Sequence[Key],
+        gives: Sequence[Key],
+        values: Sequence[NDArray[Any]],
+    ) -> Callable[[], object]:
+        """A call that runs some steps on values that are set already (`edgekit.calibration.timing`)."""
+        interpreter, inputs, _ = self._interpreter(steps, takes, gives)
+        for index, value in zip(inputs, values, strict=True):
+            interpreter.set_tensor(index, value)
+        found: Callable[[], object] = interpreter.invoke
+        return found
+
+    def _interpreter(
+        self, steps: range, takes: Sequence[Key], gives: Sequence[Key]
+    ) -> tuple[Any, list[int], list[int]]:
         module = require("ai_edge_litert.interpreter", "export", "Fitting a TFLite file")
         places = sorted({place for i in steps for place in self._parts[i]})
         inputs, outputs = ([int(str(key)) for key in keys] for keys in (takes, gives))
         content = part_of(self._file.content, places, inputs, outputs)
         interpreter = module.Interpreter(model_content=content, num_threads=1)
         interpreter.allocate_tensors()
+        return interpreter, inputs, outputs
+
+    def _open(self, steps: range, takes: Sequence[Key], gives: Sequence[Key]) -> Part:
+        interpreter, inputs, outputs = self._interpreter(steps, takes, gives)
 
         def run(values: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
             for index, value in zip(inputs, values, strict=True):
