@@ -12,6 +12,8 @@ EdgekitError                1  the work failed: unreadable file, failed conversi
 ├── DocumentError              a JSON document that is not what it should be
 ├── BridgeError                a model that cannot be carried over to the other flavour of Keras
 ├── ExportError                a model that cannot be converted
+│   └── BudgetError         3  no file was found that meets a budget
+│       └── UndecidedError  5  the samples are too few to tell of any
 ├── ChildError                 a process of edgekit's own that died
 ├── ClusterError               other machines that cannot be reached, or were lost
 ├── TrainingError              a training that cannot go on
@@ -29,7 +31,8 @@ from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
-# A command that ran well and whose verdict is `fail`, or `inconclusive`, raises nothing, and ends with this.
+# A command that ran well and whose verdict is `fail`, or `inconclusive`, raises nothing, and ends with this. A
+# search for a file that meets a budget has nothing to give where there is none, and raises.
 BUDGET_EXCEEDED, INCONCLUSIVE = 3, 5
 
 # TensorFlow reads it when it is first imported. Without its oneDNN kernels, which it takes by itself
@@ -99,6 +102,18 @@ class BridgeError(EdgekitError):
 
 class ExportError(EdgekitError):
     """A model that cannot be converted; names what stands in the way."""
+
+
+class BudgetError(ExportError):
+    """No file was found that meets the budget; names the best."""
+
+    exit_code = BUDGET_EXCEEDED
+
+
+class UndecidedError(BudgetError):
+    """The samples are too few to tell whether a file meets the budget."""
+
+    exit_code = INCONCLUSIVE
 
 
 class ChildError(EdgekitError):

@@ -104,6 +104,64 @@ class Fit(TypedDict, total=False):
     reason: str
 
 
+class TriedFile(TypedDict, total=False):
+    """A file that a search made and judged.
+
+    Attributes:
+        name: what it was called while it was searched.
+        scheme: of `edgekit.artifact.SCHEMES`; ``int8`` with operators in float too.
+        left_in_float: operators that the search left in float, by their first outputs.
+        size_bytes: of the file.
+        compressed_size_bytes: packed by xz.
+        p50_ms: its median latency on the machine of the search; None where it was not timed.
+        predicted_db: how well the outputs of a mixed file were predicted to follow, in decibel.
+        searched_db: how well its outputs follow the original's on the samples of the search.
+        verdict: of the samples that judge.
+        reasons: a sentence for each limit that led to it.
+        accuracy, drop, drop_ci95, agreement, sqnr_db: on those samples.
+        chosen: whether it is the file that was written.
+    """
+
+    name: str
+    scheme: str
+    left_in_float: list[str]
+    size_bytes: Count
+    compressed_size_bytes: Count
+    p50_ms: float | None
+    predicted_db: float | None
+    searched_db: float | None
+    verdict: str
+    reasons: list[str]
+    accuracy: Fraction | None
+    drop: float | None
+    drop_ci95: list[float] | None
+    agreement: Fraction | None
+    sqnr_db: float | None
+    chosen: bool
+
+
+class SearchRecord(TypedDict, total=False):
+    """How the smallest or fastest file was found that meets a budget.
+
+    Attributes:
+        minimise: ``size``, ``packed`` or ``latency``.
+        budget: its limits, in words.
+        searched: samples that were searched with.
+        judged: others, which verdicts rest on.
+        costs: where the times of kernels come from that the search reckoned with.
+        tried: every file that was made, the most exact on the samples of the search first.
+        unmade: of files that were not, by name, the reason.
+    """
+
+    minimise: Annotated[str, ("enum", ("size", "packed", "latency"))]
+    budget: list[str]
+    searched: Count
+    judged: Count
+    costs: str
+    tried: list[TriedFile]
+    unmade: dict[str, str]
+
+
 class FileRecipe(TypedDict, total=False):
     """How a file was made.
 
@@ -112,6 +170,7 @@ class FileRecipe(TypedDict, total=False):
     """
 
     fit: Fit
+    search: SearchRecord
 
     optimized: list[str]
     prune: Pruned

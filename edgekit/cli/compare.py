@@ -14,17 +14,16 @@ from pathlib import Path
 from edgekit import document
 from edgekit.artifact import told_apart
 from edgekit.cli.arguments import FILE_HELP, add_json, add_runner, load_runner, pairs
+from edgekit.cli.budget import add_budget, budget_of
 from edgekit.cli.console import Console
 from edgekit.cli.figures import figure_lines
-from edgekit.cli.values import STDOUT, json_path, number, share
+from edgekit.cli.values import STDOUT, json_path
 from edgekit.drift.budget import DriftBudget
-from edgekit.drift.budget_table import BudgetTable, read_budget
 from edgekit.drift.candidate import Candidate
 from edgekit.drift.columns import CLASS
 from edgekit.drift.compare import compare
 from edgekit.drift.drift import Drift, Failure
 from edgekit.drift.golden import Golden
-from edgekit.drift.limit import Limit
 from edgekit.drift.words import name_of, range_of, value_of
 from edgekit.errors import (
     BUDGET_EXCEEDED,
@@ -50,50 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="samples and the original model's answers, as 'edgekit golden' stores them",
     )
-    budget = parser.add_argument_group("budget")
-    budget.add_argument(
-        "--max-accuracy-drop",
-        type=share,
-        metavar="SHARE",
-        help="accuracy that a file may lose: 1%% or 0.01 is one percentage point "
-        "(default: no limit)",
-    )
-    budget.add_argument(
-        "--min-accuracy",
-        type=share,
-        metavar="SHARE",
-        help="accuracy that a file has to reach by itself: 90%% or 0.9 (default: no limit)",
-    )
-    budget.add_argument(
-        "--min-agreement",
-        type=share,
-        metavar="SHARE",
-        help="share of the samples for which a file has to give the original's class: 99%% or 0.99 "
-        "(default: no limit)",
-    )
-    budget.add_argument(
-        "--min-sqnr-db",
-        type=number,
-        metavar="DB",
-        help="signal-to-quantisation-noise ratio that every output has to reach, in dB "
-        "(default: no limit)",
-    )
-    budget.add_argument(
-        "--limit",
-        type=_limit,
-        action="append",
-        default=[],
-        metavar="FIGURE<=VALUE",
-        help="limit on any figure, of one output, class or file: 'accuracy>=90%%', "
-        "'accuracy_drop[class=*]<=5%%', 'sqnr_db[scores]>=30', 'size_bytes<=300000', 'p50_ms<=5'; may be "
-        "repeated (default: none)",
-    )
-    budget.add_argument(
-        "--budget",
-        metavar="FILE.toml",
-        help="a TOML file whose table [budget] holds limits: max_accuracy_drop, min_accuracy, min_agreement, "
-        "min_sqnr_db, and a list 'limits' of what --limit takes; options come before it (default: none)",
-    )
+    budget = add_budget(parser, "budget")
     budget.add_argument(
         "--bench",
         metavar="BENCH.json",
@@ -146,7 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    budget = _budget(args)
+    budget = budget_of(args)
     _check_outputs(args)
     if budget.words:
         console.tell(f"budget: {', '.join(budget.words)}")
@@ -234,28 +190,6 @@ def _slices(candidate: Candidate) -> list[str]:
         count = max(f.count or 0 for f in own)
         lines.append(f"{group}: {', '.join(said)}; {plural(count, 'sample')}")
     return lines
-
-
-def _budget(args: argparse.Namespace) -> DriftBudget:
-    """What the options and the TOML file say; of a limit that both name, the option counts."""
-    stored = read_budget(args.budget) if args.budget else BudgetTable()
-    named = {
-        name: getattr(stored, name) if getattr(args, name) is None else getattr(args, name)
-        for name in ("max_accuracy_drop", "min_accuracy", "min_agreement", "min_sqnr_db")
-    }
-    least = named.pop("min_accuracy")
-    own = () if least is None else (Limit("accuracy", at_least=least),)
-    return DriftBudget(**named, limits=(*own, *args.limit, *stored.parsed))
-
-
-def _limit(text: str) -> Limit:
-    """``accuracy_drop[class=3]<=2%``: a figure and the most or the least that it may be."""
-    try:
-        return Limit.parse(text)
-    except UsageError as error:
-        raise argparse.ArgumentTypeError(
-            str(error).removeprefix("limit: ").removesuffix(".")
-        ) from None
 
 
 def _bench(path: str | None) -> Bench | None:

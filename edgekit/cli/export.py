@@ -6,8 +6,15 @@ import argparse
 from pathlib import Path
 
 from edgekit.cli.arguments import MODEL_HELP, add_import, add_json, add_out, add_trust_code
+from edgekit.cli.budget import budget_of, has_budget
 from edgekit.cli.console import Console
-from edgekit.cli.export_recipe import add_calibration, add_files, add_optimizing, recipe_of
+from edgekit.cli.export_recipe import (
+    add_calibration,
+    add_files,
+    add_optimizing,
+    add_search,
+    recipe_of,
+)
 from edgekit.files import existing
 from edgekit.manifest import MANIFEST_NAME, ExportedFile
 from edgekit.recipe import Recipe
@@ -23,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_files(parser)
     add_calibration(parser)
     add_optimizing(parser)
+    add_search(parser)
     parser.add_argument(
         "--golden",
         metavar="FILE",
@@ -49,18 +57,24 @@ def run(args: argparse.Namespace, console: Console) -> int:
     existing(args.model, "model file")
     from edgekit.convert import request
     from edgekit.convert.material import Given
+    from edgekit.convert.search.goal import goal_of
     from edgekit.samples import Sources
 
     sources = Sources()
+    recipe = recipe_of(args, sources.recipe(args.recipe) if args.recipe else Recipe())
+    budget = budget_of(args) if has_budget(args) else None
+    if budget is not None:
+        console.tell(f"budget: {', '.join(budget.words)}")
     asked = request.Request(
         args.model,
         args.out,
-        recipe_of(args, sources.recipe(args.recipe) if args.recipe else Recipe()),
+        recipe,
         Given(args.calibration, args.validation, args.data),
         args.golden,
         args.overwrite,
         args.trust_code,
         args.cache,
+        goal_of(recipe, budget, samples=args.samples),
     )
     made = request.run(asked, sources, verbose=args.verbose > 1, progress=console.tell)
     lines = [_line(file) for file in made.manifest.files]

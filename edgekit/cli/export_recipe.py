@@ -8,9 +8,11 @@ from typing import Any
 
 from edgekit.artifact import FORMATS, SCHEMES
 from edgekit.cli.arguments import add_signature
+from edgekit.cli.budget import add_budget, has_budget
 from edgekit.cli.values import names, shape, share, whole_number
 from edgekit.recipe import (
     CALIBRATION_METHODS,
+    MINIMISED,
     QUALITIES,
     ClusterRecipe,
     DistillRecipe,
@@ -165,6 +167,28 @@ def add_optimizing(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_search(parser: argparse.ArgumentParser) -> None:
+    group = add_budget(
+        parser, "one file a format, the smallest or fastest that meets an accuracy budget"
+    )
+    group.add_argument(
+        "--minimise",
+        choices=MINIMISED,
+        help=f"what of the file is made as small as the budget allows (default: {MINIMISED[0]})",
+    )
+    group.add_argument(
+        "--samples",
+        metavar="SAMPLES",
+        help="labelled raw samples to search with; most of them judge, and serve for nothing else "
+        "(default: the test samples of --recipe)",
+    )
+    group.add_argument(
+        "--time-operators",
+        action="store_true",
+        help="time each operator on this machine, in place of the table of edgekit's own",
+    )
+
+
 def recipe_of(args: argparse.Namespace, read: Recipe) -> Recipe:
     """What the recipe file says, with what the options say in its place."""
     recipe = read.export
@@ -183,13 +207,15 @@ def recipe_of(args: argparse.Namespace, read: Recipe) -> Recipe:
         "allow_flex": args.allow_flex or None,
         "allow_inaccurate": args.allow_inaccurate or None,
         "integer_only": args.integer_only or None,
+        "minimise": args.minimise,
+        "time_operators": args.time_operators or None,
     }
     recipe = replace(recipe, **_given(plain), **_given(_optimizing(args, recipe)))
     return replace(read, export=recipe)
 
 
 def _schemes(args: argparse.Namespace) -> list[str] | None:
-    samples = args.recipe or args.calibration or args.qat
+    samples = args.recipe or args.calibration or args.qat or args.minimise or has_budget(args)
     if args.quantize or args.file or samples:
         found: list[str] | None = args.quantize
         return found

@@ -11,6 +11,8 @@ from edgekit.convert.material import Given
 from edgekit.convert.produce import Progress
 from edgekit.convert.request import Request, run
 from edgekit.convert.result import ExportResult
+from edgekit.convert.search.goal import goal_of
+from edgekit.drift.budget import DriftBudget
 from edgekit.drift.golden import Golden
 from edgekit.errors import check_progress
 from edgekit.models.source import SourceModel
@@ -31,6 +33,9 @@ def export(
     data: SamplesLike | None = None,
     golden: Golden | str | os.PathLike[str] | None = None,
     recipe: Recipe | ExportRecipe | str | os.PathLike[str] | None = None,
+    budget: DriftBudget | None = None,
+    minimise: str | None = None,
+    samples: SamplesLike | None = None,
     overwrite: bool = False,
     trust_code: bool = False,
     cache: bool = True,
@@ -78,6 +83,12 @@ def export(
             then rejects any other golden file.
         recipe: everything else that can be chosen, also as the path of a TOML file. What `files`,
             `schemes` and `formats` do not say is as it says: see `ExportRecipe.choose`.
+        budget: make of each format the one file that is shown to meet it, at the least of `minimise`, in
+            place of `files` and `schemes`; if None, the recipe's table where that says what to minimise.
+        minimise: ``"size"``, ``"packed"`` (the file packed by xz) or ``"latency"``; what the recipe says, or
+            the size, if None.
+        samples: labelled, to search for that file with; most of them judge it and serve for nothing else.
+            If None, the test samples of what `recipe` names as its own data.
         overwrite: replace files that exist.
         trust_code: let code that the model file holds run.
         cache: take what was made before from the cache, and keep there what is made.
@@ -94,6 +105,7 @@ def export(
         RecipeError: `recipe` asks for pruning, and does not say how much.
         ArtifactError: the model cannot be loaded.
         ExportError: nothing could be made, or a file made does not load.
+        BudgetError: no file meets the budget, or (`UndecidedError`) the samples are too few to tell.
         ChildError: a process that converts died.
         SamplesError: samples that cannot be used.
         TensorError: the samples do not fit the model's inputs.
@@ -115,5 +127,6 @@ def export(
         overwrite,
         trust_code,
         cache,
+        goal_of(whole, budget, minimise, samples),
     )
     return run(request, sources, verbose=verbose, progress=progress)

@@ -15,9 +15,9 @@ from edgekit.convert.check.cause import first_lost
 from edgekit.convert.check.judge import judge
 from edgekit.convert.check.reference import Reference
 from edgekit.convert.check.run import run
-from edgekit.convert.making import Made, Wanted
 from edgekit.convert.refusals import inaccurate_reason, load_reason
 from edgekit.convert.tflite import flex
+from edgekit.convert.variant import Made, Wanted
 from edgekit.document.encode import encode
 from edgekit.document.record import Record
 from edgekit.errors import ArtifactError, ExportError

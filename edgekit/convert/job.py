@@ -16,10 +16,11 @@ from edgekit.calibration.generated import enough
 from edgekit.convert.check.plausible import implausible
 from edgekit.convert.check.reference import Reference
 from edgekit.convert.finish import Result, finished
-from edgekit.convert.making import FITTED, Wanted, make
+from edgekit.convert.making import Search, make
 from edgekit.convert.material import Material
 from edgekit.convert.order import Order
 from edgekit.convert.scheme_name import INTEGER_SCHEMES
+from edgekit.convert.variant import FITTED, Wanted
 from edgekit.errors import UsageError
 from edgekit.files import existing, sha256_of
 from edgekit.formats.metadata import Metadata
@@ -132,9 +133,17 @@ class Job:
         }
 
     def run(
-        self, files: Sequence[Wanted], folder: Path, verbose: bool, tell: Callable[[str], None]
+        self,
+        files: Sequence[Wanted],
+        folder: Path,
+        verbose: bool,
+        tell: Callable[[str], None],
+        search: Search | None = None,
     ) -> Generator[tuple[Wanted, Result], None, None]:
-        """Make `files` in `folder`; gives each when it is done, in no order."""
+        """Make `files` in `folder`, then those that `search` names; gives each when it is done, in no order.
+
+        The samples of `search` are raw data.
+        """
         order = self.order
         import_files(order.recipe.imports)
         source = order.source or load(
@@ -161,8 +170,11 @@ class Job:
             if remark:
                 # What the model was asked on the given samples is kept where they stay.
                 reference = replace(reference, calibration=samples, generated=True)
+        if search is not None:
+            search = replace(search, samples=prepared(search.samples, about, source.inputs))
         given = files, tailored, samples, validation
-        with closing(make(*given, order.recipe, order.aims, folder, verbose)) as contents:
+        recipe, aims = order.recipe, order.aims
+        with closing(make(*given, recipe, aims, folder, verbose, search)) as contents:
             for file, made in contents:
                 if not isinstance(made, str) and file.scheme in INTEGER_SCHEMES:
                     made = replace(made, warnings=(*made.warnings, *remarks))

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.artifact import FORMATS, OBJECT, Artifact
-from edgekit.convert.making import Wanted
 from edgekit.convert.scheme_name import INTEGER_SCHEMES
 from edgekit.convert.targets import Aim
+from edgekit.convert.variant import Wanted
 from edgekit.drift.golden import Golden, as_golden
 from edgekit.errors import DocumentError, UsageError, check_type
 from edgekit.manifest import earlier

@@ -11,7 +11,8 @@ from time import perf_counter
 from edgekit.cache import Cache
 from edgekit.convert.finish import Result
 from edgekit.convert.job import Job
-from edgekit.convert.making import Wanted
+from edgekit.convert.making import Search
+from edgekit.convert.variant import Wanted
 from edgekit.errors import ExportError
 from edgekit.manifest import ExportedFile, Skipped
 from edgekit.models.objects import unchanged
@@ -38,7 +39,7 @@ def produce(
         ExportError: nothing could be made.
         EdgekitError: as `edgekit.export`.
     """
-    say = _Speaker(progress)
+    say = Speaker(progress)
     cache = job.cache
     keys = job.keys() if cache else {}
     results: dict[Wanted, Result] = {}
@@ -47,8 +48,8 @@ def produce(
         say.of(file, result, "as made before")
     missing = [file for file in job.order.files if file not in results]
     start = perf_counter()
-    with closing(_made(job, missing, folder, verbose, say.line)) as made:
-        for file, result in made:
+    with closing(made(job, missing, folder, verbose, say.line)) as files:
+        for file, result in files:
             results[file] = result
             say.of(file, result, f"after {perf_counter() - start:.1f} s")
             if cache:
@@ -72,7 +73,7 @@ def skipped_of(results: Mapping[Wanted, Result]) -> tuple[Skipped, ...]:
     )
 
 
-class _Speaker:
+class Speaker:
     """Tells what becomes of each file. What is true of several is said of the first."""
 
     def __init__(self, progress: Progress | None) -> None:
@@ -113,17 +114,22 @@ def _taken(
         yield file, result
 
 
-def _made(
-    job: Job, files: Sequence[Wanted], folder: Path, verbose: bool, tell: Progress
+def made(
+    job: Job,
+    files: Sequence[Wanted],
+    folder: Path,
+    verbose: bool,
+    tell: Progress,
+    search: Search | None = None,
 ) -> Generator[tuple[Wanted, Result], None, None]:
-    """The files that have to be made, when each is done."""
+    """The files that have to be made, then those that `search` names, when each is done."""
     if not files:
         return
     with ExitStack() as stack:
         stack.enter_context(quiet(verbose))
         if job.order.source is not None:
             stack.enter_context(unchanged(job.order.source))
-        yield from stack.enter_context(closing(job.run(files, folder, verbose, tell)))
+        yield from stack.enter_context(closing(job.run(files, folder, verbose, tell, search)))
 
 
 def _require_some(job: Job, results: Mapping[Wanted, Result]) -> None:

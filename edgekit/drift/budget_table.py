@@ -6,9 +6,13 @@ import os
 from dataclasses import dataclass
 
 from edgekit.config import from_table, read_table
+from edgekit.drift.budget import DriftBudget
 from edgekit.drift.limit import Limit
 from edgekit.errors import RecipeError, UsageError
 from edgekit.shares import Share
+
+# The limits with names of their own.
+NAMED = ("max_accuracy_drop", "min_accuracy", "min_agreement", "min_sqnr_db")
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,20 @@ class BudgetTable:
     @property
     def parsed(self) -> tuple[Limit, ...]:
         return tuple(map(Limit.parse, self.limits))
+
+    def limits_of(self, **others: float | None) -> DriftBudget:
+        """The table as a budget.
+
+        Args:
+            others: values of the named limits in place of the table's, where not None.
+        """
+        named = {
+            name: getattr(self, name) if others.get(name) is None else others[name]
+            for name in NAMED
+        }
+        least = named.pop("min_accuracy")
+        own = () if least is None else (Limit("accuracy", at_least=least),)
+        return DriftBudget(**named, limits=(*own, *self.parsed))
 
 
 def read_budget(path: str | os.PathLike[str]) -> BudgetTable:

@@ -13,9 +13,10 @@ from edgekit.document.tuning import OBJECTIVES
 from edgekit.errors import RecipeError
 from edgekit.preprocess import Preprocessing
 from edgekit.recipe.augmentation import AUGMENTATIONS, AugmentationRecipe
+from edgekit.recipe.budget import BudgetRecipe
 from edgekit.recipe.class_weights import ClassWeights
 from edgekit.recipe.data import DataRecipe
-from edgekit.recipe.export import CALIBRATION_METHODS, QUALITIES, ExportRecipe
+from edgekit.recipe.export import CALIBRATION_METHODS, MINIMISED, QUALITIES, ExportRecipe
 from edgekit.recipe.model import ModelRecipe
 from edgekit.recipe.optimize import ClusterRecipe, PruneRecipe
 from edgekit.recipe.qat import DistillRecipe, QatRecipe
@@ -28,11 +29,13 @@ __all__ = [
     "CALIBRATION_METHODS",
     "LOSSES",
     "METRICS",
+    "MINIMISED",
     "OBJECTIVES",
     "OPTIMIZERS",
     "QUALITIES",
     "SCHEDULES",
     "AugmentationRecipe",
+    "BudgetRecipe",
     "ClassWeights",
     "ClusterRecipe",
     "DataRecipe",
@@ -60,6 +63,7 @@ class Recipe:
             samples into what the model takes; they travel with it. In TOML, a list of tables each:
             ``[[preprocessing.audio]]`` with a key ``step`` and the step's own. A ``standardize``
             without mean and variance finds them in the training samples.
+        budget: what the file has to meet that `export.minimise` asks for.
     """
 
     data: DataRecipe | None = None
@@ -69,7 +73,7 @@ class Recipe:
     augmentation: tuple[AugmentationRecipe, ...] = ()
     export: ExportRecipe = field(default_factory=ExportRecipe)
     tune: TuneRecipe | None = None
-    budget: Mapping[str, Any] = field(default_factory=dict)
+    budget: BudgetRecipe | None = None
 
     def __post_init__(self) -> None:
         check_types(self)

@@ -22,6 +22,9 @@ CALIBRATION_METHODS = ("min-max", "percentile", "entropy", "mse")
 # How much is done for the answers of files with weights in integers.
 QUALITIES = ("fast", "default", "best")
 
+# What is made as small as a budget allows: bytes of the file, of the file packed by xz, or its latency.
+MINIMISED = ("size", "packed", "latency")
+
 # For a size that the files leave open.
 DYNAMIC = "dynamic"
 
@@ -69,6 +72,10 @@ class ExportRecipe:
         preprocessing: stored in the files, for `Runner.preprocess`: for inputs by name, the steps
             that turn raw data into what the model takes. In TOML, a list of tables each:
             ``[[export.preprocessing.image]]`` with a key ``step`` and the step's own.
+        minimise: make of each format the one file that meets the recipe's ``[budget]`` at the least of this, of
+            `MINIMISED`, in place of `schemes`; None for the files that are named.
+        time_operators: time each operator on this machine for that search, in place of the table that comes
+            with edgekit.
         decoder: stored in the files, for `Runner.detect`: how a detector's outputs become boxes. In
             TOML, a table ``[export.decoder]`` with a key ``kind`` and the kind's own.
         tasks: stored in the files: what outputs are for, of `edgekit.tasks.CHOICES`, by output; the empty name
@@ -101,6 +108,8 @@ class ExportRecipe:
     preprocessing: Mapping[str, Preprocessing] = field(default_factory=dict)
     decoder: Decoder | None = None
     tasks: Mapping[str, str] = field(default_factory=dict)
+    minimise: str | None = None
+    time_operators: bool = False
     prune: PruneRecipe | None = None
     cluster: ClusterRecipe | None = None
     qat: QatRecipe | None = None
@@ -115,6 +124,7 @@ class ExportRecipe:
             ("io_dtype", (self.io_dtype,), ("int8", "uint8", "float32")),
             ("calibration_method", (self.calibration_method,), CALIBRATION_METHODS),
             ("quality", (self.quality,), QUALITIES),
+            ("minimise", None if self.minimise is None else (self.minimise,), MINIMISED),
         ):
             check_names(key, values, known)
         try:

@@ -1,0 +1,1 @@
+"""Search: the smallest or fastest file that meets an accuracy budget."""
