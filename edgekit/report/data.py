@@ -164,6 +164,11 @@ class Row:
         return self.exported.recipe if self.exported else {}
 
     @property
+    def steps(self) -> dict[str, Any]:
+        """The recipe without the search, which has a section of its own."""
+        return {key: value for key, value in self.recipe.items() if key != "search"}
+
+    @property
     def ops(self) -> dict[str, dict[str, int]]:
         return self.exported.ops if self.exported else {}
 

@@ -14,6 +14,7 @@ from edgekit.report.inspections import inspection_lines
 from edgekit.report.machine import schemes_table
 from edgekit.report.next_step import next_step
 from edgekit.report.optimizing import treatments
+from edgekit.report.searching import searches
 from edgekit.report.summary import summary
 from edgekit.report.table import Table, escape_markdown, rows_table
 from edgekit.report.training import epoch_table, training_scores
@@ -39,6 +40,7 @@ def to_markdown(report: Report) -> str:
     for heading, lines in (
         ("Verdicts", _verdicts(report)),
         ("Which classes paid", _classes(report)),
+        ("What the search tried", _searches(report)),
         ("What was done to the model", _treatments(report)),
         ("Warnings", _warnings(report)),
         ("Checked at export", _checks(report)),
@@ -78,6 +80,12 @@ def _classes(report: Report) -> Iterator[str]:
     ).to_markdown()
     if left_out := len(heat.rows) - len(shown) + heat.left_out:
         yield f"\n{left_out} classes that lost less are not shown.\n"
+
+
+def _searches(report: Report) -> Iterator[str]:
+    for search in searches(report):
+        yield f"### {escape_markdown(search.title)}\n\n{escape_markdown(search.text)}\n\n"
+        yield f"{search.table.to_markdown()}\n"
 
 
 def _treatments(report: Report) -> Iterator[str]:

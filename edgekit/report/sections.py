@@ -18,6 +18,7 @@ from edgekit.report.histograms import histograms
 from edgekit.report.inspections import inspection_lines
 from edgekit.report.machine import machine_facts, schemes_table
 from edgekit.report.optimizing import treatments
+from edgekit.report.searching import searches
 from edgekit.report.table import Table
 from edgekit.report.tradeoff import letters, tradeoff
 from edgekit.report.training import training_scores
@@ -108,6 +109,13 @@ def _all(report: Report, golden: Golden | None) -> Iterator[Section]:
         "no other beats in everything shown; the ring is the original, and an upright line the 95 % "
         "interval. Costs are on logarithmic scales.",
         picture,
+    )
+    yield Section(
+        "search",
+        "What the search tried",
+        "Every file that was made to find the smallest or fastest that meets the budget; up and to the left is "
+        "better, and the filled dot is the one that was chosen.",
+        searches(report),
     )
     yield Section("sizes", "Size and speed", "", None if picture else _bars(report))
     yield Section(

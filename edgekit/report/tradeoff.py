@@ -193,7 +193,7 @@ def _panel(
 ) -> Panel:
     shown = [row for row in rows if cost(row) is not None]
     costs = [cost(row) or 1.0 for row in (*shown, *([original] if original else ())) if cost(row)]
-    across, ticks = _logarithmic(costs, text)
+    across, ticks = logarithmic(costs, text)
     places = [(across(cost(row) or 1.0), at(_measured(row, name) or 0.0)) for row in shown]
     own = original is not None and cost(original) is not None
     beside = (
@@ -215,7 +215,7 @@ def _panel(
             text=f"{row.name}: {units.percent(_measured(row, name))} {name}, {text(cost(row))}",
         )
 
-    offsets = _dodged(places, beside)
+    offsets = dodged(places, beside)
     return Panel(
         title,
         tuple(
@@ -227,9 +227,10 @@ def _panel(
     )
 
 
-def _logarithmic(
+def logarithmic(
     values: Sequence[float], text: Callable[[float | None], str]
 ) -> tuple[Callable[[float], float], tuple[Tick, ...]]:
+    """A logarithmic scale for these costs: places in percent from the left, and its ticks."""
     low, high = math.log10(min(values)), math.log10(max(values))
     pad = 0.1 * (high - low) or 0.3
     low, high = low - pad, high + pad
@@ -248,7 +249,7 @@ def _logarithmic(
     return at, tuple(Tick(at(step), re.sub(r"\.0+(?= )", "", text(step))) for step in steps)
 
 
-def _dodged(
+def dodged(
     places: Sequence[tuple[float, float]], beside: Sequence[tuple[float, float]]
 ) -> list[tuple[float, float]]:
     """Where each badge goes, in pixels from its dot: the nearest place clear of dots and badges."""
