@@ -66,7 +66,7 @@ def test_every_file_that_was_tried_is_a_row_and_a_dot(documents: Documents, writ
         "2",
         "300.0 KB",
     )
-    assert search.table.rows[2][1] == "Over budget"
+    assert search.table.rows[2][1] == "Failed"
     assert search.picture is not None
     (panel,) = search.picture.panels
     assert [dot.letter for dot in panel.dots] == ["A", "B", "C"]
