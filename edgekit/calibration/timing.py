@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.calibration.frontier import Frontier, Key, Path
-from edgekit.runtime.benchmark import interleave
+from edgekit.runtime.turns import interleave
 
 # For each operator in each file; a turn takes longer.
 _BUDGET_NS = 5_000_000

@@ -17,7 +17,7 @@ from edgekit.cli.arguments import FILE_HELP, add_json, add_runner, load_runner, 
 from edgekit.cli.budget import add_budget, budget_of
 from edgekit.cli.console import Console
 from edgekit.cli.figures import figure_lines
-from edgekit.cli.values import STDOUT, json_path
+from edgekit.cli.values import STDOUT, json_path, number
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.candidate import Candidate
 from edgekit.drift.columns import CLASS

@@ -58,12 +58,11 @@ class Recipe:
     """All of it, a TOML table each; ``train``, ``tune`` and ``export --recipe`` read their parts.
 
     Attributes:
-        budget: limits for ``edgekit compare --budget``, which reads and checks them; nothing else does.
         preprocessing: for inputs by name (``x`` stands for the only one), the steps that turn raw
             samples into what the model takes; they travel with it. In TOML, a list of tables each:
             ``[[preprocessing.audio]]`` with a key ``step`` and the step's own. A ``standardize``
             without mean and variance finds them in the training samples.
-        budget: what the file has to meet that `export.minimise` asks for.
+        budget: what the file has to meet that `export.minimise` asks for; ``edgekit compare --budget`` reads it too.
     """
 
     data: DataRecipe | None = None
