@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from edgekit.convert.export import export
     from edgekit.convert.result import ExportResult
     from edgekit.device import DeviceProfile
+    from edgekit.document.diff import Diff
     from edgekit.document.training import Training
     from edgekit.document.tuning import Tuning
     from edgekit.drift.budget import DriftBudget
@@ -50,6 +51,7 @@ _HOMES = {
     "Bench": "edgekit.runtime.bench",
     "Checkup": "edgekit.runtime.checkup",
     "DeviceProfile": "edgekit.device",
+    "Diff": "edgekit.document.diff",
     "Drift": "edgekit.drift.drift",
     "DriftBudget": "edgekit.drift.budget",
     "EdgekitError": "edgekit.errors",
@@ -94,6 +96,7 @@ __all__ = [
     "Bench",
     "Checkup",
     "DeviceProfile",
+    "Diff",
     "Drift",
     "DriftBudget",
     "EdgekitError",

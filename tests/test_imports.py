@@ -56,6 +56,7 @@ ROOMS = [
     "solver",
     "optimize",
     "convert",
+    "diagnose",
     "train",
     "tune",
     "pipeline",
@@ -73,7 +74,7 @@ DESKTOP_ONLY = {
     "tf2onnx",
     "onnx",
 }
-DESKTOP_ROOMS = {"models", "calibration", "optimize", "convert", "train"}
+DESKTOP_ROOMS = {"models", "calibration", "optimize", "convert", "diagnose", "train"}
 # onnx, where it is installed, finds shapes that a file does not declare: in a child, of that file.
 ALLOWED = {("inspection", "onnx")}
 

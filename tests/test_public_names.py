@@ -12,6 +12,7 @@ PUBLIC = [
     "Bench",
     "Checkup",
     "DeviceProfile",
+    "Diff",
     "Drift",
     "DriftBudget",
     "EdgekitError",

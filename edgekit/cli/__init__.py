@@ -39,6 +39,7 @@ COMMANDS = {
     "inspect": "show what a model file contains, costs and runs on",
     "bench": "compare the speed of model files on this machine",
     "compare": "compare the answers of model files with the original model's",
+    "diff": "show how two model files differ",
     "report": "merge JSON results into one page",
     "devices": "list the known boards, or identify this one",
     "doctor": "show what this machine offers, and what disturbs measurements on it",

@@ -7,6 +7,7 @@ samples are too few to tell (verdict 'inconclusive'), and 1 if one could not be 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -35,10 +36,14 @@ from edgekit.errors import (
 from edgekit.outputs import refuse_existing
 from edgekit.report.units import plural
 from edgekit.runtime.bench import Bench
+from edgekit.runtime.runner import Runner
 
 EXAMPLE = """\
 edgekit compare build/model.float32.tflite build/model.int8.tflite \\
     --golden golden.npz --max-accuracy-drop 1% --json build/drift.json"""
+
+# What --layers means without a value: one of the files themselves.
+_AMONG_THEM = ""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -97,6 +102,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the files' own name for an input or output of the original model; may be repeated "
         "(default: the same names, or the only way that shapes leave)",
     )
+    layers = parser.add_argument_group("layer by layer")
+    layers.add_argument(
+        "--layers",
+        nargs="?",
+        const=_AMONG_THEM,
+        metavar="FLOAT",
+        help="hold every operator of the files against a float file of the same format: the error as accumulated "
+        "and as caused by the operator itself (without FLOAT: the float32 one of the files; default: no)",
+    )
+    layers.add_argument(
+        "--node-data",
+        type=json_path,
+        metavar="FILE",
+        help="with --layers and one other file: write each operator's error for Google's Model Explorer to "
+        "FILE (default: none)",
+    )
     add_runner(parser)
     add_json(parser)
 
@@ -116,7 +137,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
             console.write(to_junit(drift, args.allow_inconclusive))
         else:
             write_junit(drift, args.junit, args.allow_inconclusive)
-    console.result(drift.to_json(), _lines(drift), args, stdout=args.junit != STDOUT)
+    console.result(
+        drift.to_json(), _lines(drift), args, stdout=STDOUT not in (args.junit, args.node_data)
+    )
     if drift.failed:
         return EdgekitError.exit_code
     codes = {
@@ -159,6 +182,8 @@ def _drift(
             allow_setup=args.allow_setup,
             thresholds=_thresholds(args.threshold),
         )
+        if args.layers is not None:
+            drift = _with_layers(args, golden, drift, runners, stack, console)
     return replace(drift, failed=(*failed, *drift.failed))
 
 
@@ -171,6 +196,50 @@ def _thresholds(given: list[str]) -> dict[str, float]:
         except argparse.ArgumentTypeError as error:
             raise UsageError(f"--threshold: {error}, such as 0.8 or scores=0.8.") from None
     return found
+
+
+def _with_layers(
+    args: argparse.Namespace,
+    golden: Golden,
+    drift: Drift,
+    runners: Sequence[Runner],
+    stack: ExitStack,
+    console: Console,
+) -> Drift:
+    """What was compared, with every operator of a file held against the float file of its format."""
+    from edgekit.diagnose.comparing import compared_layers
+    from edgekit.diagnose.model_explorer import node_data
+
+    if args.layers == _AMONG_THEM:
+        plain = [r for r in runners if r.artifact.scheme == "float32"]
+        if not plain:
+            raise UsageError(
+                "--layers: none of the files is called float32, expected one, or the float file's path: --layers FLOAT."
+            )
+    else:
+        plain = [stack.enter_context(load_runner(args, args.layers))]
+    names = pairs("--map", args.map)
+    candidates, data = [], []
+    by_sha = {runner.artifact.sha256: runner for runner in runners}
+    for candidate in drift.candidates:
+        runner = by_sha.get(candidate.artifact.sha256)
+        theirs = next((r for r in plain if r.artifact.format == candidate.artifact.format), None)
+        if runner is not None and theirs is not None and runner is not theirs:
+            console.tell(f"layer by layer: {candidate.artifact.file}")
+            layers = compared_layers(golden, runner, theirs, names)
+            candidate = replace(candidate, layers=layers)
+            data.append(node_data(layers))
+        candidates.append(candidate)
+    if args.node_data:
+        if len(data) != 1:
+            raise UsageError(
+                f"--node-data: {len(data)} files were held against the float file, expected one."
+            )
+        if args.node_data == STDOUT:
+            console.write(document.dumps(data[0]))
+        else:
+            document.write(args.node_data, data[0])
+    return replace(drift, candidates=tuple(candidates))
 
 
 def _slices(candidate: Candidate) -> list[str]:
@@ -202,6 +271,15 @@ def _bench(path: str | None) -> Bench | None:
 
 
 def _check_outputs(args: argparse.Namespace) -> None:
+    if args.node_data:
+        if args.layers is None:
+            raise UsageError("--node-data: needs --layers, which measures what is written.")
+        if args.node_data == STDOUT and STDOUT in (args.json, args.junit):
+            raise UsageError(
+                "--node-data and another option: received '-' for both, expected one result for stdout."
+            )
+        if args.node_data != STDOUT:
+            refuse_existing([args.node_data], args.overwrite)
     if not args.junit:
         return
     if args.json and Path(args.json).absolute() == Path(args.junit).absolute():
@@ -230,6 +308,7 @@ _SHOWN |= {
 def _lines(drift: Drift) -> list[str]:
     from edgekit.report import of_drift, terminal_lines
     from edgekit.report.data import VERDICT_WORDS
+    from edgekit.report.layers import layer_lines
 
     found = drift.setup.of(None) if drift.setup else ()
     lines = [f"reference: {finding.severity}; {finding.sentence}" for finding in found]
@@ -237,6 +316,8 @@ def _lines(drift: Drift) -> list[str]:
     for name, candidate in zip(shown, drift.candidates, strict=True):
         more = [*figure_lines(candidate.figures, _SHOWN), *_slices(candidate)]
         lines += [f"{name}: {line}" for line in more]
+        if candidate.layers is not None:
+            lines += layer_lines(candidate.layers)
     report = of_drift(drift)
     if len(report.rows) < len(drift.candidates):
         # Files of the same bytes, or of the original's own, share a row of the table.

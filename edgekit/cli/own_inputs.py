@@ -13,7 +13,7 @@ from edgekit.errors import UsageError
 from edgekit.files import is_stream
 
 # The options that name what is written.
-_OUTPUTS = ("out", "json", "junit")
+_OUTPUTS = ("out", "json", "junit", "node_data")
 
 
 def refuse_own_inputs(args: argparse.Namespace) -> None:
@@ -25,7 +25,7 @@ def refuse_own_inputs(args: argparse.Namespace) -> None:
         UsageError: a file to write is one of them, or two files to write are one.
     """
     outputs = [
-        (f"--{name}", Path(value))
+        (f"--{name.replace('_', '-')}", Path(value))
         for name in _OUTPUTS
         if isinstance(value := getattr(args, name, None), str) and value != STDOUT
     ]

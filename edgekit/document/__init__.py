@@ -34,6 +34,7 @@ KINDS = {
     "inspection": "Inspection",
     "tuning": "Tuning",
     "report": "ReportResult",
+    "diff": "Diff",
 }
 
 

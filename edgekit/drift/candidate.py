@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from numpy.typing import NDArray
 
 from edgekit.artifact import Artifact
+from edgekit.document.layer_errors import LayerErrors
 from edgekit.document.record import LATER, NotNegative, Record
 from edgekit.drift.channels import ChannelDrift
 from edgekit.drift.evidence import Evidence
@@ -109,6 +110,7 @@ class Candidate(Record):
         reasons: a sentence for each limit that led to the verdict.
         warnings: what makes the comparison less than it seems.
         evidence: what a person looks at; None of documents that are older than it.
+        layers: operator by operator beside the float file; None where that was not asked for.
     """
 
     artifact: Artifact
@@ -120,6 +122,7 @@ class Candidate(Record):
     warnings: tuple[str, ...] = ()
     figures: tuple[Figure, ...] = field(default=(), metadata=LATER)
     evidence: Evidence | None = field(default=None, metadata=LATER)
+    layers: LayerErrors | None = field(default=None, metadata=LATER)
 
     @property
     def accuracy(self) -> float | None:

@@ -255,7 +255,7 @@ def training_curves(training: Training | None) -> list[Curve]:
         if lines:
             text = units.percent if key == "accuracy" else units.significant
             title = key.replace("_", " ").capitalize()
-            curves.append(_curve(title, lines, len(history), best, text))
+            curves.append(curve_of(title, lines, len(history), best, text))
     return curves
 
 
@@ -276,7 +276,7 @@ def measures(history: Sequence[dict[str, Any]]) -> list[str]:
     return [name for name in names if name not in ("epoch", "seconds") and numbers(name)]
 
 
-def _curve(
+def curve_of(
     title: str,
     lines: dict[str, list[tuple[int, float]]],
     epochs: int,

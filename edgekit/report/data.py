@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from edgekit.document.diff import Diff
 from edgekit.document.training import Training
 from edgekit.document.tuning import Tuning
 from edgekit.drift.budget import DriftBudget
@@ -245,6 +246,7 @@ class Report:
     inspections: tuple[Labelled[Inspection], ...] = ()
     setup: tuple[ShownFinding, ...] = ()
     checkups: tuple[Labelled[Checkup], ...] = ()
+    diffs: tuple[Labelled[Diff], ...] = ()
 
     @property
     def host(self) -> HostState | None:

@@ -8,9 +8,11 @@ from edgekit.report import units
 from edgekit.report.charts import heat_table
 from edgekit.report.checks import checked_with, checks_table
 from edgekit.report.data import VERDICT_WORDS, Report
+from edgekit.report.diffs import diff_summary, diff_table
 from edgekit.report.evaluations import scores_table
 from edgekit.report.hashes import base_name
 from edgekit.report.inspections import inspection_lines
+from edgekit.report.layers import layers_summary, layers_table
 from edgekit.report.machine import schemes_table
 from edgekit.report.next_step import next_step
 from edgekit.report.optimizing import treatments
@@ -48,6 +50,8 @@ def to_markdown(report: Report) -> str:
         ("Skipped files", _skipped(report)),
         ("Evaluations", _evaluations(report)),
         ("Inspections", _inspections(report)),
+        ("Layer by layer", _layers(report)),
+        ("Differences of files", _diffs(report)),
         ("Training", _training(report)),
         ("Tuning", _tuning(report)),
         ("Measured on", _hosts(report)),
@@ -163,6 +167,23 @@ def _inspections(report: Report) -> Iterator[str]:
         yield f"### {escape_markdown(base_name(row.document.artifact.file))}\n\n"
         yield from (_item(about, text) for about, text in inspection_lines(row.document))
         yield "\n"
+
+
+def _layers(report: Report) -> Iterator[str]:
+    for row in report.rows:
+        if row.candidate and (errors := row.candidate.layers):
+            yield f"### {escape_markdown(row.name)}\n\n"
+            yield from (f"- {escape_markdown(line)}\n" for line in layers_summary(errors))
+            yield f"\n{layers_table(errors).to_markdown()}\n"
+
+
+def _diffs(report: Report) -> Iterator[str]:
+    for found in (row.document for row in report.diffs):
+        names = " and ".join(base_name(file.file) for file in (found.first, found.second))
+        yield f"### {escape_markdown(names)}\n\n"
+        yield from (f"- {escape_markdown(line)}\n" for line in diff_summary(found))
+        if table := diff_table(found):
+            yield f"\n{table.to_markdown()}\n"
 
 
 def _hashes(report: Report) -> Iterator[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edgekit import document
 from edgekit.artifact import FORMATS, SCHEMES, Artifact, told_apart
+from edgekit.document.diff import Diff
 from edgekit.document.training import TrainedModel, Training
 from edgekit.document.tuning import Tuning
 from edgekit.drift.budget import DriftBudget
@@ -91,6 +92,7 @@ def _merged(documents: Sequence[Read]) -> Report:
         evaluations=_labelled(documents, Evaluation),
         inspections=_labelled(documents, Inspection),
         checkups=_labelled(documents, Checkup),
+        diffs=_labelled(documents, Diff),
         setup=findings(drifts),
     )
 
@@ -100,7 +102,7 @@ def _read(paths: Iterable[str | os.PathLike[str]]) -> list[Read]:
     if not unique:
         raise UsageError(
             "report: received no documents, expected at least one JSON file that another command "
-            "wrote: bench, compare, doctor, evaluate, export, inspect, train or tune."
+            "wrote: bench, compare, diff, doctor, evaluate, export, inspect, train or tune."
         )
     documents: list[Read] = []
     for path in unique.values():

@@ -11,11 +11,13 @@ from edgekit.manifest import FloatOp
 from edgekit.report import charts, tuning, units
 from edgekit.report.checks import checked_with, checks_table
 from edgekit.report.data import Report, Row
+from edgekit.report.diffs import diff_summary, diff_table
 from edgekit.report.evaluations import class_tables, scores_table
 from edgekit.report.flips import change_tables, flips_table, shown_flips
 from edgekit.report.hashes import base_name
 from edgekit.report.histograms import histograms
 from edgekit.report.inspections import inspection_lines
+from edgekit.report.layers import layers_curve, layers_summary, layers_table
 from edgekit.report.machine import machine_facts, schemes_table
 from edgekit.report.optimizing import treatments
 from edgekit.report.searching import searches
@@ -196,6 +198,36 @@ def _about_the_model(report: Report) -> Iterator[Section]:
         [
             (base_name(row.document.artifact.file), list(inspection_lines(row.document)))
             for row in report.inspections
+        ],
+    )
+    yield Section(
+        "layers",
+        "Layer by layer",
+        "Each operator beside the float file's: the error with all that came before (sum), and what the operator "
+        "causes by itself (own): by its weights, and by the grid that it rounds to.",
+        [
+            {
+                "name": row.name,
+                "lines": list(layers_summary(row.candidate.layers)),
+                "curve": layers_curve(row.candidate.layers),
+                "table": layers_table(row.candidate.layers),
+            }
+            for row in report.rows
+            if row.candidate and row.candidate.layers
+        ],
+    )
+    yield Section(
+        "layers-diffs",
+        "Differences of files",
+        "What each pair of files consists of, and what it answers.",
+        [
+            {
+                "name": " and ".join(base_name(file.file) for file in (found.first, found.second)),
+                "lines": list(diff_summary(found)),
+                "curve": None,
+                "table": diff_table(found),
+            }
+            for found in (row.document for row in report.diffs)
         ],
     )
     if training := report.training:

@@ -24,6 +24,7 @@ class OnnxPath:
     it: tensors are kept as integers.
 
     Attributes:
+        nodes: of the graph, each after those it reads from.
         path: the steps; tensors go by their names.
         numbers: of each node that is a step, by the name of its first output, the step's number.
     """
@@ -34,14 +35,14 @@ class OnnxPath:
         """
         self._proto = proto
         graph = proto.graph
-        self._nodes = ordered(graph)
-        self._made = {name: node for node in self._nodes for name in node.output if name}
+        self.nodes = ordered(graph)
+        self._made = {name: node for node in self.nodes for name in node.output if name}
         self._constants = {tensor.name for tensor in graph.initializer}
         self._attached: set[str] = set()
         steps: list[Step] = []
         self.numbers: dict[str, int] = {}
         self._own: list[Any] = []
-        for node in self._nodes:
+        for node in self.nodes:
             reads = [name for name in needs(node) if name]
             constant = all(name in self._constants for name in reads)
             if constant or node.op_type == "DequantizeLinear":
@@ -71,7 +72,7 @@ class OnnxPath:
             for value in (*graph.input, *graph.value_info, *graph.output)
         }
         sizes: dict[Key, int] = {name: 4 * int(np.prod(shape)) for name, shape in shapes.items()}
-        for node in self._nodes:
+        for node in self.nodes:
             if node.op_type == "QuantizeLinear":
                 sizes[node.output[0]] = sizes.get(node.input[0], 0) // 4
         return sizes
@@ -120,7 +121,7 @@ class OnnxPath:
             if name in self._attached and (node := self._made[name]).output[0] not in chosen:
                 chosen.add(node.output[0])
                 waiting += needs(node)
-        nodes = [node for node in self._nodes if node.output[0] in chosen]
+        nodes = [node for node in self.nodes if node.output[0] in chosen]
         read = {name for node in nodes for name in needs(node)}
         part = type(self._proto)()
         part.ir_version = self._proto.ir_version

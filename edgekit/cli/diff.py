@@ -1,0 +1,38 @@
+"""Show how two model files differ: operators, shapes, scales, weights layer by layer, and answers.
+
+Both are .tflite or .onnx files, also one of each. With --samples both are asked and their answers are
+compared. Nothing is judged: the exit code is 0 whether they differ or not.
+"""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import ExitStack
+
+from edgekit.cli.arguments import add_json, add_runner, add_samples, load_runner
+from edgekit.cli.console import Console
+from edgekit.report.diffs import diff_lines
+from edgekit.samples import load_samples
+
+EXAMPLE = "edgekit diff build/model.int8.tflite other/model.int8.tflite --samples test.npz"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("first", metavar="A", help=".tflite or .onnx file")
+    parser.add_argument("second", metavar="B", help="the file to hold against it")
+    add_samples(parser, "raw samples that both are asked", otherwise="none")
+    add_runner(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    from edgekit.diagnose.diff import diff
+
+    samples = None if args.samples is None else load_samples(args.samples)
+    with ExitStack() as stack:
+        first, second = (
+            stack.enter_context(load_runner(args, path)) for path in (args.first, args.second)
+        )
+        found = diff(first, second, samples)
+    console.result(found.to_json(), diff_lines(found), args)
+    return 0
