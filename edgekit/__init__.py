@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from edgekit.convert.export import export
     from edgekit.convert.result import ExportResult
     from edgekit.device import DeviceProfile
+    from edgekit.document.diagnosis import Diagnosis
     from edgekit.document.diff import Diff
+    from edgekit.document.healing import Healing
     from edgekit.document.training import Training
     from edgekit.document.tuning import Tuning
     from edgekit.drift.budget import DriftBudget
@@ -51,6 +53,7 @@ _HOMES = {
     "Bench": "edgekit.runtime.bench",
     "Checkup": "edgekit.runtime.checkup",
     "DeviceProfile": "edgekit.device",
+    "Diagnosis": "edgekit.document.diagnosis",
     "Diff": "edgekit.document.diff",
     "Drift": "edgekit.drift.drift",
     "DriftBudget": "edgekit.drift.budget",
@@ -59,6 +62,7 @@ _HOMES = {
     "ExportRecipe": "edgekit.recipe",
     "ExportResult": "edgekit.convert.result",
     "Golden": "edgekit.drift.golden",
+    "Healing": "edgekit.document.healing",
     "HostState": "edgekit.runtime.host",
     "Inspection": "edgekit.inspection.inspection",
     "Latency": "edgekit.runtime.latency",
@@ -96,6 +100,7 @@ __all__ = [
     "Bench",
     "Checkup",
     "DeviceProfile",
+    "Diagnosis",
     "Diff",
     "Drift",
     "DriftBudget",
@@ -104,6 +109,7 @@ __all__ = [
     "ExportRecipe",
     "ExportResult",
     "Golden",
+    "Healing",
     "HostState",
     "Inspection",
     "Latency",

@@ -11,7 +11,7 @@ from edgekit.convert.refusals import known_layer
 _OPERATOR = re.compile(
     r"^(?:Relu6?|BiasAdd|Conv2D|convolution|depthwise|separable_conv2d|MatMul|Softmax|Sigmoid|Tanh|add|Add(?:V2)?|mul|Mul|"
     r"Mean|Max(?:Pool(?:2d|2D)?)?|AvgPool|Reshape|concat|Squeeze|Pad|FusedBatchNorm\w*|batchnorm.*|clip_by_value.*|"
-    r"ResizeNearestNeighbor|ResizeBilinear|transpose|sub|truediv|[a-z]?\d*_?)(?:_\d+)?(?::\d+)?$"
+    r"ResizeNearestNeighbor|ResizeBilinear|transpose|sub|truediv|[a-z]?\d*_?)(?:_?\d+)?(?::\d+)?$"
 )
 _CALL = re.compile(r"(?:Stateful)?PartitionedCall(?:_\d+)?:\d+|Identity(?:_\d+)?(?::0)?")
 

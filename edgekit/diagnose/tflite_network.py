@@ -101,7 +101,9 @@ class TfliteNetwork:
             )
         self.nodes: Sequence[Node] = nodes
         self.grids: Mapping[str, Sequence[Grid]] = grids
-        self.inputs: Mapping[str, str] = {n: self._values[_index(t.key)] for n, t in model.inputs.items()}
+        self.inputs: Mapping[str, str] = {
+            n: self._values[_index(t.key)] for n, t in model.inputs.items()
+        }
         self.outputs: Mapping[str, str] = {
             n: self._values[_index(t.key)]
             for n, t in model.outputs.items()
@@ -113,6 +115,7 @@ class TfliteNetwork:
         self.batch = int((first.shape or (1,))[0])
         self._shown = self._first_tensors()
         self._parts: dict[Any, Any] = {}
+        self._changed: tuple[Mapping[int, Array], Any] | None = None
 
     def run(self, inputs: Values) -> Values:
         tensors = self.file.graphs[0].tensors
@@ -155,9 +158,12 @@ class TfliteNetwork:
     ) -> Any:
         steps, number = self._steps, self._steps.numbers[self._place[node.at]]
         if constants:
-            return _patched(self.file, node, constants).path.open(
-                range(number, number + 1), reads, outputs
-            )
+            # Asked for one inference after the other with the same ones.
+            if self._changed is None or self._changed[0] is not constants:
+                path = _patched(self.file, node, constants).path
+                part = path.open(range(number, number + 1), reads, outputs)
+                self._changed = constants, part
+            return self._changed[1]
         if node.at not in self._parts:
             self._parts[node.at] = steps.path.open(range(number, number + 1), reads, outputs)
         return self._parts[node.at]

@@ -35,6 +35,8 @@ KINDS = {
     "tuning": "Tuning",
     "report": "ReportResult",
     "diff": "Diff",
+    "diagnosis": "Diagnosis",
+    "healing": "Healing",
 }
 
 

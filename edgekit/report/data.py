@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from edgekit.document.diagnosis import Diagnosis
 from edgekit.document.diff import Diff
+from edgekit.document.healing import Healing
 from edgekit.document.training import Training
 from edgekit.document.tuning import Tuning
 from edgekit.drift.budget import DriftBudget
@@ -247,6 +249,8 @@ class Report:
     setup: tuple[ShownFinding, ...] = ()
     checkups: tuple[Labelled[Checkup], ...] = ()
     diffs: tuple[Labelled[Diff], ...] = ()
+    diagnoses: tuple[Labelled[Diagnosis], ...] = ()
+    healings: tuple[Labelled[Healing], ...] = ()
 
     @property
     def host(self) -> HostState | None:

@@ -8,6 +8,7 @@ from edgekit.report import units
 from edgekit.report.charts import heat_table
 from edgekit.report.checks import checked_with, checks_table
 from edgekit.report.data import VERDICT_WORDS, Report
+from edgekit.report.diagnoses import diagnosis_summary, healing_summary
 from edgekit.report.diffs import diff_summary, diff_table
 from edgekit.report.evaluations import scores_table
 from edgekit.report.hashes import base_name
@@ -50,6 +51,7 @@ def to_markdown(report: Report) -> str:
         ("Skipped files", _skipped(report)),
         ("Evaluations", _evaluations(report)),
         ("Inspections", _inspections(report)),
+        ("Diagnoses", _diagnoses(report)),
         ("Layer by layer", _layers(report)),
         ("Differences of files", _diffs(report)),
         ("Training", _training(report)),
@@ -167,6 +169,19 @@ def _inspections(report: Report) -> Iterator[str]:
         yield f"### {escape_markdown(base_name(row.document.artifact.file))}\n\n"
         yield from (_item(about, text) for about, text in inspection_lines(row.document))
         yield "\n"
+
+
+def _diagnoses(report: Report) -> Iterator[str]:
+    for row in report.diagnoses:
+        yield f"### {escape_markdown(base_name(row.document.file.file))}\n\n"
+        yield from (
+            f"- {escape_markdown(line.strip())}\n" for line in diagnosis_summary(row.document)
+        )
+        if row.document.layers:
+            yield f"\n{layers_table(row.document.layers).to_markdown()}\n"
+    for healing in (row.document for row in report.healings):
+        yield f"### {escape_markdown(base_name(healing.file.file))}, healed\n\n"
+        yield from (f"- {escape_markdown(line)}\n" for line in healing_summary(healing))
 
 
 def _layers(report: Report) -> Iterator[str]:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from edgekit import document
 from edgekit.artifact import FORMATS, SCHEMES, Artifact, told_apart
+from edgekit.document.diagnosis import Diagnosis
 from edgekit.document.diff import Diff
+from edgekit.document.healing import Healing
 from edgekit.document.training import TrainedModel, Training
 from edgekit.document.tuning import Tuning
 from edgekit.drift.budget import DriftBudget
@@ -93,6 +95,8 @@ def _merged(documents: Sequence[Read]) -> Report:
         inspections=_labelled(documents, Inspection),
         checkups=_labelled(documents, Checkup),
         diffs=_labelled(documents, Diff),
+        diagnoses=_labelled(documents, Diagnosis),
+        healings=_labelled(documents, Healing),
         setup=findings(drifts),
     )
 
@@ -102,7 +106,7 @@ def _read(paths: Iterable[str | os.PathLike[str]]) -> list[Read]:
     if not unique:
         raise UsageError(
             "report: received no documents, expected at least one JSON file that another command "
-            "wrote: bench, compare, diff, doctor, evaluate, export, inspect, train or tune."
+            "wrote: bench, compare, diagnose, diff, doctor, evaluate, export, heal, inspect, train or tune."
         )
     documents: list[Read] = []
     for path in unique.values():

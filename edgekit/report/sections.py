@@ -11,6 +11,7 @@ from edgekit.manifest import FloatOp
 from edgekit.report import charts, tuning, units
 from edgekit.report.checks import checked_with, checks_table
 from edgekit.report.data import Report, Row
+from edgekit.report.diagnoses import diagnosis_summary, healing_summary
 from edgekit.report.diffs import diff_summary, diff_table
 from edgekit.report.evaluations import class_tables, scores_table
 from edgekit.report.flips import change_tables, flips_table, shown_flips
@@ -198,6 +199,35 @@ def _about_the_model(report: Report) -> Iterator[Section]:
         [
             (base_name(row.document.artifact.file), list(inspection_lines(row.document)))
             for row in report.inspections
+        ],
+    )
+    yield Section(
+        "layers-diagnoses",
+        "Diagnoses",
+        "What is wrong with each file, why, and what mends it. A cause is named if it makes a good part of the loss when it "
+        "is put into the float file alone.",
+        [
+            {
+                "name": base_name(found.file.file),
+                "lines": list(diagnosis_summary(found)),
+                "curve": layers_curve(found.layers) if found.layers else None,
+                "table": layers_table(found.layers) if found.layers else None,
+            }
+            for found in (row.document for row in report.diagnoses)
+        ],
+    )
+    yield Section(
+        "layers-healings",
+        "Healed files",
+        "What was tried to mend each file, on calibration samples, and both files on samples that chose nothing.",
+        [
+            {
+                "name": base_name(found.file.file),
+                "lines": list(healing_summary(found)),
+                "curve": None,
+                "table": None,
+            }
+            for found in (row.document for row in report.healings)
         ],
     )
     yield Section(

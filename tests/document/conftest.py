@@ -13,6 +13,10 @@ import pytest
 from edgekit import document
 from edgekit.artifact import Artifact
 from edgekit.document import Document
+from edgekit.document.diagnosis import Cause, Diagnosis
+from edgekit.document.diff import Diff, LayerDiff, OperatorCount, OutputDiff
+from edgekit.document.healing import Healing, Measured, Remedy
+from edgekit.document.layer_errors import LayerError, LayerErrors
 from edgekit.document.training import SplitSizes, TrainedModel, Training
 from edgekit.document.tuning import Between, Objective, OneOf, Trial, Tuning
 from edgekit.drift.budget import DriftBudget
@@ -122,6 +126,45 @@ def tuning(file: Artifact) -> Tuning:
     return Tuning((Objective.of("accuracy"),), search, 0, (best, failed), (0,))
 
 
+def diff(file: Artifact) -> Diff:
+    rows = (
+        LayerDiff("ADD", "m/add/Add", "m/add/Add", "int8", "int8", False, "none", None, None, None),
+        LayerDiff("CONV_2D", "a", "b", "int8", "float32", True, "different", 0.5, 12.0, 0.0),
+    )
+    counts = (OperatorCount("ADD", "int8", 1, 2),)
+    outputs = (OutputDiff("scores", False, 0.1, 20.5, 0.9),)
+    ends = ("input 'x' is in the first file alone",)
+    return Diff(file, file, False, ends, counts, rows, ("c",), (), 12, outputs)
+
+
+def diagnosis(file: Artifact) -> Diagnosis:
+    cause = Cause(
+        "range_too_narrow",
+        "fault",
+        "conv",
+        "m/conv/Relu",
+        "The range is too narrow.",
+        "Calibrate anew.",
+        0.9,
+        {"clipped": 0.25},
+    )
+    layer = LayerError(
+        0, "CONV_2D", "m/conv/Relu", "conv", "int8", 40, False, 9.5, 9.5, 40.0, 9.6, 0.25, 1.5, 3.0
+    )
+    layers = LayerErrors("m.int8.tflite", "m.tflite", 8, (layer,), ("x",), 9.0, None, 9.0)
+    return Diagnosis(file, "m.tflite", 8, "faulty", 9.0, 0.75, (cause,), layers)
+
+
+def healing(file: Artifact) -> Healing:
+    remedies = (
+        Remedy("ranges estimated again", True, 9.0, 30.0),
+        Remedy("made anew", False, 30.0, None, "no ranges"),
+    )
+    before = Measured(9.0, 0.75, 0.5, 0.25, 900, 0.5)
+    after = Measured(30.0, 1.0, None, None, 900, None)
+    return Healing("m.tflite", file, file, 40, 20, remedies, before, after)
+
+
 @pytest.fixture(scope="session")
 def inspection(models: Path) -> Inspection:
     """It takes a child process."""
@@ -155,6 +198,9 @@ def objects(inspection: Inspection, tmp_path: Path) -> dict[str, Document]:
         "inspection": inspection,
         "tuning": tuning(file),
         "report": ReportResult.of(of_drift(drift(file))),
+        "diff": diff(file),
+        "diagnosis": diagnosis(file),
+        "healing": healing(file),
     }
 
 

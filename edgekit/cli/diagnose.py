@@ -1,0 +1,98 @@
+"""Find out what is wrong with a .tflite or .onnx file: the cause in words, the layer, and the cure.
+
+With the float file of the same model, or the Keras model itself, every operator is held against it, and a
+fault is named only if it makes a good part of the loss when it is put into the float file alone. The exit
+code is 0 for a healthy file, 3 if a fault was found, and 5 if much is lost and no cause was found.
+"""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import ExitStack
+
+from edgekit.cli.arguments import MODEL_HELP, add_json, add_runner, load_runner, pairs
+from edgekit.cli.console import Console
+from edgekit.document.diagnosis import FAULTY, UNEXPLAINED
+from edgekit.drift.golden import Golden
+from edgekit.errors import BUDGET_EXCEEDED, INCONCLUSIVE, ArtifactError, UsageError
+from edgekit.report.diagnoses import diagnosis_lines
+from edgekit.runtime.runner import Runner
+from edgekit.scratch import scratch_folder
+
+EXAMPLE = "edgekit diagnose build/model.int8.tflite --golden golden.npz --float build/model.float32.tflite"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help=".tflite or .onnx file")
+    parser.add_argument(
+        "--golden",
+        required=True,
+        metavar="FILE",
+        help="samples and the original model's answers, as 'edgekit golden' stores them",
+    )
+    plain = parser.add_mutually_exclusive_group()
+    plain.add_argument(
+        "--float",
+        dest="plain",
+        metavar="FLOAT",
+        help="float file of the same model, in the same format (default: none)",
+    )
+    plain.add_argument(
+        "--model",
+        metavar="MODEL",
+        help=f"the original model, of which a float file is made: {MODEL_HELP} (default: none)",
+    )
+    parser.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="ORIGINAL=NAME",
+        help="the files' own name for an input or output of the original model; may be repeated "
+        "(default: the same names, or the only way that shapes leave)",
+    )
+    add_runner(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    from edgekit.diagnose.diagnose import diagnose
+
+    golden = Golden.load(args.golden)
+    with ExitStack() as stack:
+        file = stack.enter_context(load_runner(args, args.file))
+        plain = None
+        if args.plain is not None:
+            plain = stack.enter_context(load_runner(args, args.plain))
+        elif args.model is not None:
+            plain = _converted(args, file, stack, console)
+        found = diagnose(golden, file, plain, pairs("--map", args.map))
+    console.result(found.to_json(), diagnosis_lines(found), args)
+    return {FAULTY: BUDGET_EXCEEDED, UNEXPLAINED: INCONCLUSIVE}.get(found.verdict, 0)
+
+
+def _converted(
+    args: argparse.Namespace, file: Runner, stack: ExitStack, console: Console
+) -> Runner:
+    """The float file of a Keras model."""
+    from edgekit.convert.export import export
+
+    if file.artifact.format not in ("tflite", "onnx"):
+        raise UsageError(
+            f"{args.file}: received a Keras model, expected a .tflite or .onnx file. Export it first: edgekit export."
+        )
+    console.tell(f"making a float file of {args.model}")
+    folder, _ = stack.enter_context(scratch_folder())
+    result = export(
+        args.model,
+        out=folder / "float",
+        schemes=("float32",),
+        formats=(file.artifact.format,),
+        trust_code=args.trust_code,
+    )
+    made = list(result.files)
+    if not made:
+        raise ArtifactError(
+            f"{args.model}: no float file could be made of it. Export it with 'edgekit export' to learn why, and "
+            "name the file with --float."
+        )
+    return stack.enter_context(load_runner(args, made[0].file))
