@@ -205,8 +205,9 @@ def weights_per_tensor(world: World, rng: Rng) -> Broken | None:
     if place is None:
         return None
     _one_scale(editor, place, plain, name)
-    kinds = ("weights_per_tensor", "different_scales")
-    return Broken(plain, editor.content, kinds, name, curable=True)
+    # What the layer gives is as uneven as its weights.
+    kinds = ("weights_per_tensor", "different_scales", "outlier_channel")
+    return Broken(plain, editor.content, kinds, name)
 
 
 def different_scales(world: World, rng: Rng) -> Broken | None:

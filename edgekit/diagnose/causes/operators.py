@@ -11,7 +11,7 @@ from edgekit.diagnose.effects import Effects
 from edgekit.diagnose.layers import rounding_noise
 from edgekit.diagnose.matching import Pair
 from edgekit.diagnose.names import layer_name
-from edgekit.diagnose.network import Array, Network, Node
+from edgekit.diagnose.network import WEIGHTED, Array, Network, Node
 from edgekit.document.diagnosis import FAULT, NOTE, Cause
 
 # What an integer operator may lose over what its inputs, weights and output grid lose already.
@@ -114,7 +114,8 @@ def float_operators(network: Network) -> Iterator[Cause]:
         return
     before = _reached(network, integer, forward=True)
     behind = _reached(network, integer, forward=False)
-    for node in floats:
+    # Those that have integer kernels come first.
+    for node in sorted(floats, key=lambda node: node.op not in WEIGHTED):
         if node.at not in before or node.at not in behind:
             continue
         yield Cause(
