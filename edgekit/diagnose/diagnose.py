@@ -30,6 +30,8 @@ from edgekit.runtime.runner import Runner
 
 # What is lost where a file without a cause is called unexplained: 12 dB, or one answer in ten.
 _LOST, _KEPT = 0.063, 0.9
+# What a float file may lose beside its own model's answers, and on how many samples that is looked at.
+_FLOAT, _ASKED = 1e-2, 64
 
 
 def diagnose(
@@ -75,7 +77,10 @@ def diagnose(
     if plain is not None:
         both = side_by_side(golden, file, plain, known, layers)
         errors = layer_errors(both, file.artifact.file, plain.artifact.file)
-        if slip is None:
+        other = _of_another(golden, plain, known)
+        if slip is None and other is not None:
+            causes.append(other)
+        elif slip is None:
             effects = Effects.of(both)
             causes += _beside(effects)
             found = kernel_path(opened.network, opened.content, both.file, effects.total)
@@ -98,6 +103,29 @@ def diagnose(
         agreement=agreement,
         causes=tuple(causes),
         layers=errors,
+    )
+
+
+def _of_another(golden: Golden, plain: Runner, known: Mapping[str, str]) -> Cause | None:
+    """Whether the float file itself does not follow the golden file: then both files may be another model's."""
+    outputs = outputs_for(golden, plain, known)
+    some = slice(0, _ASKED)
+    given = samples_for(golden, plain, known)[some].read()
+    answers = plain.infer_batch(given.inputs)
+    lost = max(_noise(golden.outputs[name][some], answers[own]) for name, own in outputs.items())
+    if lost < _FLOAT:
+        return None
+    return Cause(
+        "another_model",
+        "fault",
+        "",
+        "",
+        f"The float file does not follow the golden file's answers either ({-10 * np.log10(min(lost, 1e12)):.1f} dB): both "
+        "files are another model's, or take their inputs in another way than the golden file's model.",
+        "Give the float file of the model that the golden file was made of, or make the golden file of this model: edgekit "
+        "golden.",
+        None,
+        {"noise": float(min(lost, 1e12))},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -218,3 +219,14 @@ def test_lines_keep_to_80_columns_and_the_document_comes_back(
     found = diagnosed(tflite.plain, broken(), images)
     assert max(map(len, diagnosis_lines(found))) <= 80
     assert Diagnosis.from_json(found.to_json()) == found
+
+
+def test_a_golden_file_of_another_model_is_told(tflite: Files, images: Any) -> None:
+    rng = np.random.default_rng(3)
+    with edgekit.load(tflite.plain) as plain, edgekit.load(tflite.int8) as file:
+        golden = Golden.of(plain, Samples(images))
+        other = rng.dirichlet(np.ones(5), 24).astype(np.float32)
+        changed = replace(golden, outputs={"digit": other}, setup=None)
+        found = diagnose(changed, file, plain)
+    assert [cause.kind for cause in found.faults] == ["another_model"]
+    assert "float file does not follow" in found.faults[0].sentence

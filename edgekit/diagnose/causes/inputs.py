@@ -17,7 +17,7 @@ from edgekit.drift.setup.slips import input_slips
 Ask = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 
 # Only files that lost this much are asked with slips taken back; and it has to leave a fraction of that.
-_LOST, _LEFT = 0.05, 0.2
+_LOST, _LEFT = 1e-3, 0.2
 _MOST = 128
 _KINDS = {
     "channels_reversed": "input_swapped",

@@ -22,19 +22,32 @@ from edgekit.document.diagnosis import FAULT, Cause
 _SUSPECT = 4.0
 # A channel is far from the others if it is so many times the median.
 _FAR = 8.0
+# Samples that are so many times as large as the input's range were scaled once too often, or not at all.
+_SLIPS, _NEAR = (255.0, 127.5, 1 / 127.5, 1 / 255), 1.15
 # What one grid for all channels has to cost, of the outputs' variance and of what was lost, and how little a
 # grid a channel would.
 _COSTLY, _MOST, _CURED = 3e-3, 0.3, 0.125
 # A softmax gives steps of 1/256 by its specification: only what hides answers is a fault.
 _HIDDEN = 0.03
 _PROBABILITIES = ("SOFTMAX", "LOGISTIC")
-_ADDS = ("ADD", "SUB")
+_SHARES = " It shares its scale with the parts of a concatenation."
 _CONCAT = "CONCATENATION"
 _CALIBRATE = "Calibrate anew on samples like those that the file will get, or estimate the range again: edgekit heal."
 
 
 def causes_of_ranges(effects: Effects) -> Iterator[Cause]:
-    """Each value whose grid is to blame."""
+    """Each value whose grid is to blame; of parts that share one with their concatenation, that alone."""
+    found = list(_all_causes(effects))
+    joined = any(
+        c.kind in ("different_scales", "outlier_channel") and _SHARES not in c.sentence
+        for c in found
+    )
+    for cause in found:
+        if not (joined and _SHARES in cause.sentence):
+            yield cause
+
+
+def _all_causes(effects: Effects) -> Iterator[Cause]:
     both = effects.both
     makers = {value: node for node in both.file.network.nodes for value in node.gives}
     for value, grids in both.file.network.grids.items():
@@ -103,7 +116,8 @@ def _cause(
         )
         cure = _CALIBRATE
     else:
-        kind = "softmax_resolution" if op in _PROBABILITIES else "range_too_wide"
+        shared = _shared(effects, value, grid)
+        kind = "softmax_resolution" if op in _PROBABILITIES and not shared else "range_too_wide"
         text = (
             f"The range of {where} is too wide: its integers reach from {low:.4g} to {high:.4g}, the values go from "
             f"{lowest:.4g} to {highest:.4g} and use {100 * share:.2g} % of them."
@@ -111,14 +125,16 @@ def _cause(
         cure = _CALIBRATE
         if kind == "softmax_resolution":
             cure = "Leave the softmax or sigmoid and what it gives in float, or compare what goes into it."
-        elif _shared(effects, value, grid):
+        elif shared:
             kind = "different_scales"
-            text += " It shares its scale with the parts of a concatenation."
+            text += _SHARES
             cure = "Give the parts of the concatenation outputs of their own, scale them alike, or leave it in float."
     if maker is None:
         times = max(highest, -lowest) / max(high, -low, 1e-30)
         text += f" The samples are {times:.3g} times as large as the range."
         cure = "Calibrate on samples that are prepared as those that the file gets. " + _CALIBRATE
+        if any(1 / _NEAR < times / usual < _NEAR for usual in _SLIPS):
+            kind = "input_scaled"
     return Cause(
         kind,
         FAULT,
