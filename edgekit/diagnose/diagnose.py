@@ -26,6 +26,7 @@ from edgekit.drift.golden import Golden
 from edgekit.drift.matching import outputs_for, samples_for
 from edgekit.errors import TensorError
 from edgekit.metrics import distances
+from edgekit.metrics.fidelity import sums_to_one
 from edgekit.runtime.runner import Runner
 
 # What is lost where a file without a cause is called unexplained: 12 dB, or one answer in ten.
@@ -146,7 +147,7 @@ def _dead_outputs(golden: Golden, answers: Mapping[str, Array]) -> Iterator[Caus
     """Channels of outputs that died, where nothing tells in which layer."""
     for name, answer in answers.items():
         channels = ChannelDrift.of(golden.outputs[name], answer)
-        if channels.dead_count and not _sums_to_one(golden.outputs[name]):
+        if channels.dead_count and not sums_to_one(golden.outputs[name]):
             yield Cause(
                 "dead_channels",
                 "fault",
@@ -158,12 +159,6 @@ def _dead_outputs(golden: Golden, answers: Mapping[str, Array]) -> Iterator[Caus
                 None,
                 {"dead": float(channels.dead_count), "channels": float(channels.count)},
             )
-
-
-def _sums_to_one(x: Array) -> bool:
-    from edgekit.metrics.fidelity import sums_to_one
-
-    return sums_to_one(x)
 
 
 def _ordered(causes: Sequence[Cause]) -> list[Cause]:

@@ -22,6 +22,8 @@ from edgekit.metrics.fidelity import sums_to_one
 # A fault has to make this share of what was lost, so many times what a well-made file would have there, and
 # this much of the outputs' variance.
 SHARE, TIMES, LEAST = 0.1, 4.0, 5e-4
+# What may be left of the loss by weights where one layer's are repaired that are to blame.
+_REPAIRED = 0.9
 # Channels that move less than this share of the largest are still.
 _STILL = 1e-6
 
@@ -73,6 +75,22 @@ class Effects:
     def of_constants(self, at: int, constants: Mapping[int, Array]) -> float:
         """With other constants in one of the float file's operators."""
         return self._walked({}, {at: constants}) if constants else 0.0
+
+    def is_repaired(self, at: int) -> bool:
+        """Whether the float file with all of the file's weights loses less if one operator keeps its own.
+
+        Weights and biases that were fitted make up for what earlier layers lost: alone they are an error, and
+        without them more is lost.
+        """
+        both = self.both
+        constants = {
+            pair.plain.at: found
+            for pair in both.matched.pairs
+            if pair.plain.weights is not None and (found := both.constants(pair))
+        }
+        everything = self._walked({}, constants)
+        without = self._walked({}, {n: c for n, c in constants.items() if n != at})
+        return without < _REPAIRED * everything
 
     def of_grids(self, value: str, grids: Sequence[Grid]) -> float:
         """With one of the file's values rounded to grids."""

@@ -6,7 +6,7 @@ turn floats into integers, and back, are no nodes of a network: they are the gri
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -173,10 +173,3 @@ def channel_axis(node: Node, format: str) -> int:
     if format == "onnx" and node.op == "TRANSPOSE_CONV":
         return 1
     return weights.values.ndim - 1 if format == "tflite" and node.op == _DEPTHWISE else 0
-
-
-def elements(network: Network) -> Iterator[tuple[str, Grid]]:
-    """Each value and each of its grids."""
-    for value, grids in network.grids.items():
-        for grid in grids:
-            yield value, grid

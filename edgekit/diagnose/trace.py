@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-import numpy as np
-
 from edgekit.calibration.probes import batches
 from edgekit.diagnose.network import Array, Network, Values
 from edgekit.errors import ArtifactError, one_line
@@ -32,10 +30,6 @@ class Trace:
     def values(self, name: str) -> list[Array]:
         """Of one value, an array for each inference."""
         return [batch[name] for batch in self.batches]
-
-    def whole(self, name: str) -> Array:
-        """Of one value, all inferences along the first axis."""
-        return np.concatenate([np.atleast_1d(x) for x in self.values(name)])
 
     def has(self, names: Collection[str]) -> bool:
         return all(name in self.batches[0] for name in names)

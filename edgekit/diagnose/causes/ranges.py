@@ -20,6 +20,9 @@ from edgekit.document.diagnosis import FAULT, Cause
 
 # By how much the noise of a grid has to exceed that of a fitting one to be asked what it does.
 _SUSPECT = 4.0
+# How far values reach beyond a range, as a share of it, and how many of them do, that was estimated from the wrong
+# samples and not from few.
+_BEYOND, _CLIPPED = 0.45, 0.1
 # A channel is far from the others if it is so many times the median.
 _FAR = 8.0
 # Samples that are so many times as large as the input's range were scaled once too often, or not at all.
@@ -74,7 +77,7 @@ def _range(
         if own is None or ideal is None or own < _SUSPECT * ideal:
             continue
         effect, least = effects.of_grids(value, [grid]), effects.of_grids(value, [fitting])
-        if not effects.blames(effect, least):
+        if not effects.blames(effect, least) or _few_samples(reference, grid, fitting):
             continue
         op = maker.op if maker else ""
         if op in _PROBABILITIES and effect < _HIDDEN:
@@ -147,6 +150,14 @@ def _cause(
     )
 
 
+def _few_samples(reference: Sequence[Array], grid: Grid, fitting: Grid) -> bool:
+    """Whether a range is only as much too narrow as a calibration with few samples leaves it."""
+    low, high = grid.ends
+    lowest, highest = fitting.ends
+    beyond = (max(highest - high, 0.0) + max(low - lowest, 0.0)) / (high - low)
+    return 0 < beyond < _BEYOND and clipped(reference, grid) < _CLIPPED and _cuts(reference, grid)
+
+
 def _cuts(reference: Sequence[Array], grid: Grid) -> bool:
     """Whether cutting, and not rounding, makes the error."""
     low, high = grid.ends
@@ -167,11 +178,12 @@ def _channels(
     if reference[0].ndim < 2 or (maker is not None and maker.op in _PROBABILITIES):
         return None
     sizes = channel_ranges(reference, format)
-    middle = float(np.median(sizes[sizes > 0])) if (sizes > 0).any() else 0.0
-    apart = sizes.max() >= _FAR * middle or middle >= _FAR * max(sizes.min(), 1e-12)
-    if len(sizes) < 2 or not middle or not apart:
+    moving = sizes[sizes > 0]
+    middle = float(np.median(moving)) if moving.size else 0.0
+    if moving.size < 2 or (moving.max() < _FAR * middle and middle < _FAR * moving.min()):
         return None
-    grid = grids[0]
+    # One that fits: what it clips is another cause.
+    grid = fitting_grid(reference, grids[0])
     finer = rounded_by_channel(reference, grid, format)
     if channels_noise(reference, [grid.rounded(x) for x in reference], format) < 8 * channels_noise(
         reference, finer, format

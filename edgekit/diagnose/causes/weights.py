@@ -78,7 +78,7 @@ def causes_of_weights(effects: Effects) -> Iterator[Cause]:
             continue
         effect = effects.of_constants(pair.plain.at, changed)
         ideal = effects.of_constants(pair.plain.at, rounded_weights(effects, pair))
-        if effects.blames(effect, ideal):
+        if effects.blames(effect, ideal) and effects.is_repaired(pair.plain.at):
             yield _cause(effects, pair, changed, effect)
 
 

@@ -142,7 +142,7 @@ def _judged(
     wanted = _answers(plain, samples)
     given = [_answers(file, samples), _renamed(_answers(other, samples), wanted)]
     lost = [_lost(wanted, answers) for answers in given]
-    times = _times(file, other, samples)
+    times = [run.latency.p50_ms for run in benchmark([file, other], seconds=_SECONDS).runs]
     rows = [
         _measured(wanted, answers, level, runner, time, samples)
         for answers, level, runner, time in zip(given, lost, (file, other), times, strict=True)
@@ -170,12 +170,6 @@ def _measured(
             drop = distances.accuracy(theirs, labels) - accuracy
     size = Path(runner.artifact).stat().st_size
     return Measured(decibels(lost), agreement, accuracy, drop, size, time)
-
-
-def _times(first: Runner, second: Runner, samples: Samples) -> tuple[float | None, float | None]:
-    del samples
-    runs = benchmark([first, second], seconds=_SECONDS).runs
-    return runs[0].latency.p50_ms, runs[1].latency.p50_ms
 
 
 def _answers(runner: Runner, samples: Samples) -> dict[str, Array]:
