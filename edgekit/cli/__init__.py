@@ -40,7 +40,7 @@ COMMANDS = {
     "bench": "compare the speed of model files on this machine",
     "compare": "compare the answers of model files with the original model's",
     "diff": "show how two model files differ",
-    "diagnose": "find out what is wrong with a model file, in which layer, and what mends it",
+    "diagnose": "find out what is wrong with a model file, and in which layer",
     "heal": "mend a quantised file with the float file of the same model",
     "report": "merge JSON results into one page",
     "devices": "list the known boards, or identify this one",

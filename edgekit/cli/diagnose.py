@@ -19,7 +19,9 @@ from edgekit.report.diagnoses import diagnosis_lines
 from edgekit.runtime.runner import Runner
 from edgekit.scratch import scratch_folder
 
-EXAMPLE = "edgekit diagnose build/model.int8.tflite --golden golden.npz --float build/model.float32.tflite"
+EXAMPLE = """\
+edgekit diagnose build/model.int8.tflite --golden golden.npz \\
+    --float build/model.float32.tflite"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

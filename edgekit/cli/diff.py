@@ -14,7 +14,7 @@ from edgekit.cli.console import Console
 from edgekit.report.diffs import diff_lines
 from edgekit.samples import load_samples
 
-EXAMPLE = "edgekit diff build/model.int8.tflite other/model.int8.tflite --samples test.npz"
+EXAMPLE = "edgekit diff old.int8.tflite new.int8.tflite --samples test.npz"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

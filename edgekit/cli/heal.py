@@ -18,8 +18,8 @@ from edgekit.report.diagnoses import healing_lines
 from edgekit.samples import load_samples
 
 EXAMPLE = """\
-edgekit heal model.float32.tflite model.int8.tflite --calibration calibration.npz \\
-    --samples test.npz -o better.int8.tflite"""
+edgekit heal model.float32.tflite model.int8.tflite \\
+    --calibration calibration.npz --samples test.npz -o better.int8.tflite"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

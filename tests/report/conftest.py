@@ -354,6 +354,117 @@ def _tuning() -> dict[str, Any]:
     }
 
 
+def _diff() -> dict[str, Any]:
+    return {
+        "schema": "edgekit.diff/1",
+        "first": artifact("kws.float32.tflite"),
+        "second": artifact("kws.int8.tflite"),
+        "same_bytes": False,
+        "ends": ["input 'x' is in the first file alone"],
+        "operators": [{"op": "CONV_2D", "dtype": "int8", "first": 0, "second": 2}],
+        "layers": [
+            {
+                "op": "CONV_2D",
+                "first": "conv/Relu",
+                "second": "conv/Relu",
+                "first_dtype": "float32",
+                "second_dtype": "int8",
+                "grid": False,
+                "weights": "different",
+                "weights_max_abs": 0.01,
+                "weights_sqnr_db": 40.5,
+                "bias_max_abs": None,
+            }
+        ],
+        "only_first": [],
+        "only_second": [],
+        "samples": 40,
+        "outputs": [
+            {"name": "scores", "equal": False, "max_abs": 0.1, "sqnr_db": 30.0, "agreement": 0.95}
+        ],
+    }
+
+
+def _diagnosis() -> dict[str, Any]:
+    layer = {
+        "op": "CONV_2D",
+        "dtype": "int8",
+        "values": 40,
+        "equal": False,
+        "weights_db": 40.0,
+        "rounding_db": 9.0,
+        "clipped": 0.25,
+        "used": 1.5,
+        "max_abs": 3.0,
+    }
+    rows = [
+        {**layer, "number": n, "tensor": f"conv_{n}/Relu", "layer": f"conv_{n}"} for n in range(3)
+    ]
+    return {
+        "schema": "edgekit.diagnosis/1",
+        "file": artifact("kws.int8.tflite"),
+        "reference": "kws.float32.tflite",
+        "samples": 40,
+        "verdict": "faulty",
+        "output_db": 9.0,
+        "agreement": 0.75,
+        "causes": [
+            {
+                "kind": "range_too_narrow",
+                "severity": "fault",
+                "layer": "conv_1",
+                "tensor": "conv_1/Relu",
+                "sentence": "The range is too narrow: 25 % of the values are clipped.",
+                "cure": "Calibrate anew.",
+                "share": 0.9,
+                "numbers": {"clipped": 0.25},
+            }
+        ],
+        "layers": {
+            "file": "kws.int8.tflite",
+            "reference": "kws.float32.tflite",
+            "samples": 40,
+            "layers": [
+                {**row, "accumulated_db": 30.0 - n, "own_db": 40.0} for n, row in enumerate(rows)
+            ],
+            "unmatched": [],
+            "output_db": 9.0,
+            "weights_only_db": 30.0,
+            "activations_only_db": 9.5,
+        },
+    }
+
+
+def _healing() -> dict[str, Any]:
+    measured = {
+        "output_db": 9.0,
+        "agreement": 0.75,
+        "accuracy": None,
+        "drop": None,
+        "size_bytes": SIZES["kws.int8.tflite"],
+        "p50_ms": 0.5,
+    }
+    return {
+        "schema": "edgekit.healing/1",
+        "reference": "kws.float32.tflite",
+        "file": artifact("kws.int8.tflite"),
+        "healed": artifact("kws.int8.tflite"),
+        "calibration": 80,
+        "samples": 40,
+        "remedies": [
+            {
+                "name": "ranges estimated again",
+                "kept": True,
+                "before_db": 9.0,
+                "after_db": 30.0,
+                "reason": "",
+            }
+        ],
+        "before": measured,
+        "after": {**measured, "output_db": 30.0},
+    }
+
+
 @pytest.fixture
 def documents() -> Documents:
     """Valid documents that belong together, for a test to change."""
@@ -368,6 +479,9 @@ def every(documents: Documents) -> Documents:
     return {
         **documents,
         **deepcopy({"evaluation": _evaluation(), "inspection": _inspection(), "host": _host()}),
+        "diff": _diff(),
+        "diagnosis": _diagnosis(),
+        "healing": _healing(),
     }
 
 
