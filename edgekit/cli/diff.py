@@ -14,7 +14,9 @@ from edgekit.cli.console import Console
 from edgekit.report.diffs import diff_lines
 from edgekit.samples import load_samples
 
-EXAMPLE = "edgekit diff old.int8.tflite new.int8.tflite --samples test.npz"
+EXAMPLE = """\
+edgekit diff build/model.float32.tflite build/model.int8.tflite \\
+    --samples samples.npz"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

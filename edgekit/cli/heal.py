@@ -19,7 +19,7 @@ from edgekit.samples import load_samples
 
 EXAMPLE = """\
 edgekit heal model.float32.tflite model.int8.tflite \\
-    --calibration calibration.npz --samples test.npz -o better.int8.tflite"""
+    --calibration calibration.npz --samples test.npz -o build/better.tflite"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

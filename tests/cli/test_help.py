@@ -10,8 +10,8 @@ import pytest
 
 from edgekit.cli import COMMANDS, command, main
 
-# They take minutes, and have tests of their own.
-TRIED_ELSEWHERE = ("tune", "demo")
+# They take minutes or files that others made, and have tests of their own.
+TRIED_ELSEWHERE = ("tune", "heal", "demo")
 
 
 def examples(name: str) -> list[list[str]]:
@@ -57,7 +57,7 @@ def test_the_examples_work_one_after_the_other(
     monkeypatch.chdir(tmp_path)
     digits.train.subset(200).save(tmp_path / "samples.npz")  # type: ignore[attr-defined]
     # `compare` may find that a model trained on so little loses too much, or that the samples are too few.
-    fine = {"compare": (0, 3, 5)}
+    fine = {"compare": (0, 3, 5), "diagnose": (0, 3, 5)}
     for name in [name for name in COMMANDS if name not in TRIED_ELSEWHERE]:
         for words in examples(name):
             code = main(words)

@@ -22,7 +22,7 @@ from edgekit.document.diagnosis import FAULT, Cause
 _SUSPECT = 4.0
 # How far values reach beyond a range, as a share of it, and how many of them do, that was estimated from the wrong
 # samples and not from few.
-_BEYOND, _CLIPPED = 0.45, 0.1
+_BEYOND, _CLIPPED = 0.6, 0.12
 # A channel is far from the others if it is so many times the median.
 _FAR = 8.0
 # Samples that are so many times as large as the input's range were scaled once too often, or not at all.
