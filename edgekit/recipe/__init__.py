@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from edgekit.config import check_types, read_toml
 from edgekit.document.tuning import OBJECTIVES
