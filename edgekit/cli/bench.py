@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-slowdown",
         type=share,
         metavar="SHARE",
-        help=f"the most that a file may have become slower (default: {_SLOWDOWN:.0%})",
+        help=f"the most that a file may have become slower (default: {_SLOWDOWN:.0%}%)",
     )
     group.add_argument(
         "--allow-inconclusive",
