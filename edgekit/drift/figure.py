@@ -80,6 +80,8 @@ KINDS = {
 """Every figure by its name; a kind of task adds its own here."""
 
 MEASURED_BY_BENCH = ("p50_ms", "p99_ms", "peak_rss_bytes")
+# Those of the file itself, which no sample has a part in.
+OF_THE_FILE = ("size_bytes", "packed_bytes", *MEASURED_BY_BENCH)
 
 
 @dataclass(frozen=True)

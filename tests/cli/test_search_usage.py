@@ -29,6 +29,8 @@ def model(tmp_path: Path) -> Path:
         (("--max-accuracy-drop", "1%", "--file", "int8.tflite"), "Leave out --quantize and --file"),
         (("--max-accuracy-drop", "1%", "--integer-only"), "integer_only, which leaves nothing"),
         (("--limit", "sqnr_db>=30", "--qat", "--data", "d.npz"), "qat, which leaves nothing"),
+        (("--limit", "p50_ms<=1"), "received a limit of 'p50_ms'"),
+        (("--limit", "peak_rss_bytes<=1e6"), "received a limit of 'peak_rss_bytes'"),
         (("--budget", "no.toml"), "no.toml"),
     ],
 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.budget_table import BudgetTable
+from edgekit.drift.figure import MEASURED_BY_BENCH
 from edgekit.errors import UsageError, check_type
 from edgekit.recipe import MINIMISED, DataRecipe, Recipe
 from edgekit.recipe.checks import check_names
@@ -51,6 +52,14 @@ class Goal:
             raise UsageError(
                 "budget: received no limit, expected one that the file has to meet, such as "
                 "--max-accuracy-drop 1%."
+            )
+        measured = {limit.figure for limit in self.budget.all_limits}
+        timed = [name for name in MEASURED_BY_BENCH if name in measured]
+        if timed:
+            raise UsageError(
+                f"budget: received a limit of {timed[0]!r}, expected one of answers or of a size: a benchmark measures "
+                "it, and the search makes none. Search with --minimise latency, and then limit what 'edgekit bench' "
+                "measures: edgekit compare --bench."
             )
 
 

@@ -12,9 +12,12 @@ from edgekit.convert.finish import Result
 from edgekit.convert.order import Order
 from edgekit.convert.search.goal import Goal
 from edgekit.convert.search.walk import Step
+from edgekit.drift.budget import DriftBudget
 from edgekit.drift.candidate import Candidate
 from edgekit.drift.compare import compare
+from edgekit.drift.figure import OF_THE_FILE
 from edgekit.drift.golden import Golden
+from edgekit.drift.verdict import judge
 from edgekit.errors import ArtifactError, UsageError
 from edgekit.files import compressed_size
 from edgekit.formats.metadata import Metadata
@@ -63,6 +66,16 @@ class Tried:
             return self.p50_ms or 0.0
         packed = minimise == "packed"
         return self.compressed_size_bytes if packed else self.result.file.artifact.size_bytes
+
+    def fits(self, budget: DriftBudget) -> bool:
+        """Whether the file keeps every limit on itself, such as its size: no sample has a part in that."""
+        limits = [limit for limit in budget.all_limits if limit.figure in OF_THE_FILE]
+        return all(
+            judge(limit, figure).verdict == "pass"
+            for limit in limits
+            for figure in self.candidate.figures
+            if figure.name == limit.figure
+        )
 
     def step(self, minimise: str) -> Step:
         return Step(self.name, self.searched_db, self.cost(minimise))

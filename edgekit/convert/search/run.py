@@ -134,10 +134,15 @@ class _Work:
         for line in failed:
             self._say.line(line)
         by_name = {each.name: each for each in found}
-        order = in_order([each.step(goal.minimise) for each in found])
+        # Which files are small enough is known before any sample judges: the others take no part.
+        small = [each for each in found if each.fits(goal.budget)]
+        order = in_order([each.step(goal.minimise) for each in small or found])
         step = taken(order, {each.name: each.candidate.verdict for each in found})
         for each in sorted(found, key=lambda each: -each.searched_db):
             self._say.line(_line(each, step is not None and each.name == step.name))
+        warnings = dict.fromkeys(w for each in found for w in each.candidate.warnings)
+        for warning in warnings:
+            self._say.line(f"warning: {warning}")
         if step is None:
             raise _refusal(format, goal, found, [by_name[each.name] for each in order])
         return self._written(by_name[step.name], found, len(searched.samples), len(judging.samples))
@@ -175,9 +180,14 @@ class _Work:
         assert result.file is not None, "it was just renamed"
         recipe = {**result.file.recipe, "search": record}
         packed = best.compressed_size_bytes
-        return file, replace(
-            result, file=replace(result.file, recipe=recipe, compressed_size_bytes=packed)
+        warnings = dict.fromkeys((*result.file.warnings, *best.candidate.warnings))
+        written = replace(
+            result.file,
+            recipe=recipe,
+            compressed_size_bytes=packed,
+            warnings=tuple(warnings),
         )
+        return file, replace(result, file=written)
 
     def _packing(self, format: str) -> tuple[float, float]:
         """What a byte of a float and of an int8 file comes to in a packed one."""
