@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgekit import document
-from edgekit.artifact import told_apart
+from edgekit.artifact import FORMATS, told_apart
 from edgekit.cli.arguments import FILE_HELP, add_json, add_runner, load_runner, pairs
 from edgekit.cli.budget import add_budget, budget_of
 from edgekit.cli.console import Console
@@ -171,6 +171,7 @@ def _drift(
                 failed.append(Failure(path, str(error)))
         if first and not runners:
             raise first
+        plain = None if args.layers is None else _plain(args, runners, stack)
         drift = compare(
             golden,
             runners,
@@ -182,8 +183,8 @@ def _drift(
             allow_setup=args.allow_setup,
             thresholds=_thresholds(args.threshold),
         )
-        if args.layers is not None:
-            drift = _with_layers(args, golden, drift, runners, stack, console)
+        if plain is not None:
+            drift = _with_layers(args, golden, drift, runners, plain, console)
     return replace(drift, failed=(*failed, *drift.failed))
 
 
@@ -198,18 +199,12 @@ def _thresholds(given: list[str]) -> dict[str, float]:
     return found
 
 
-def _with_layers(
-    args: argparse.Namespace,
-    golden: Golden,
-    drift: Drift,
-    runners: Sequence[Runner],
-    stack: ExitStack,
-    console: Console,
-) -> Drift:
-    """What was compared, with every operator of a file held against the float file of its format."""
-    from edgekit.diagnose.comparing import compared_layers
-    from edgekit.diagnose.model_explorer import node_data
+def _plain(args: argparse.Namespace, runners: Sequence[Runner], stack: ExitStack) -> list[Runner]:
+    """The float files that others are held against.
 
+    Raises:
+        UsageError: there is none, or no other file of the format of one.
+    """
     if args.layers == _AMONG_THEM:
         plain = [r for r in runners if r.artifact.scheme == "float32"]
         if not plain:
@@ -218,6 +213,28 @@ def _with_layers(
             )
     else:
         plain = [stack.enter_context(load_runner(args, args.layers))]
+    formats = {r.artifact.format for r in plain} & set(FORMATS)
+    loaded = len(runners) == len(args.files)
+    if loaded and not any(r.artifact.format in formats and r not in plain for r in runners):
+        raise UsageError(
+            f"--layers: received {plain[0].artifact.file} and no other file to hold against it, expected a float "
+            ".tflite or .onnx file, and one of the same format."
+        )
+    return plain
+
+
+def _with_layers(
+    args: argparse.Namespace,
+    golden: Golden,
+    drift: Drift,
+    runners: Sequence[Runner],
+    plain: Sequence[Runner],
+    console: Console,
+) -> Drift:
+    """What was compared, with every operator of a file held against the float file of its format."""
+    from edgekit.diagnose.comparing import compared_layers
+    from edgekit.diagnose.model_explorer import node_data
+
     names = pairs("--map", args.map)
     candidates, data = [], []
     by_sha = {runner.artifact.sha256: runner for runner in runners}

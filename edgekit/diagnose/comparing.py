@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from edgekit.diagnose.layers import layer_errors
-from edgekit.diagnose.opening import open_network
+from edgekit.diagnose.opening import check_float, open_network
 from edgekit.diagnose.side_by_side import SideBySide
 from edgekit.document.layer_errors import LayerErrors
 from edgekit.drift.golden import Golden
@@ -31,7 +31,7 @@ def side_by_side(
         layers: of the Keras model, by name.
 
     Raises:
-        UsageError: they are of two formats.
+        UsageError: they are of two formats, or the float file is none.
         ArtifactError: one cannot be run operator by operator.
         TensorError: the samples do not fit one of them.
     """
@@ -40,10 +40,11 @@ def side_by_side(
             f"{plain.artifact.file}: received a float file in {plain.artifact.format}, expected one in "
             f"{file.artifact.format}, as {file.artifact.file} is: operators of two formats cannot be run in turn."
         )
-    ours, theirs = (open_network(os.fspath(runner.artifact)).network for runner in (file, plain))
+    ours, theirs = (open_network(os.fspath(runner.artifact)) for runner in (file, plain))
+    check_float(theirs)
     return SideBySide.of(
-        ours,
-        theirs,
+        ours.network,
+        theirs.network,
         samples_for(golden, file, names or {}),
         samples_for(golden, plain, names or {}),
         layers,

@@ -44,3 +44,17 @@ def open_network(path: str | os.PathLike[str]) -> Opened:
         return Opened(artifact, content, _KINDS[artifact.format](content))
     except ArtifactError as error:
         raise ArtifactError(placed(path, error)) from error
+
+
+def check_float(opened: Opened) -> None:
+    """Whether other files can be held against it.
+
+    Raises:
+        UsageError: some of its weights or values are integers on a grid.
+    """
+    constants = (constant for node in opened.network.nodes for constant in node.constants)
+    if opened.network.grids or any(constant.scales.size for constant in constants):
+        raise UsageError(
+            f"{opened.artifact.file}: received a quantised file, expected the float file of the same model, against "
+            "which others are held. Make it with: edgekit export --quantize float32."
+        )

@@ -102,6 +102,59 @@ def test_a_float_file_of_the_other_format_is_refused(
     )
 
 
+@pytest.mark.parametrize("format", ["tflite", "onnx"])
+def test_a_quantised_file_is_no_float_file(
+    fails: Callable[..., str],
+    models: Path,
+    golden: Path,
+    samples: Path,
+    tmp_path: Path,
+    format: str,
+) -> None:
+    plain, int8 = (models / f"classifier.{s}.{format}" for s in ("float32", "int8"))
+    said = "received a quantised file, expected the float file"
+    assert said in fails(2, "diagnose", plain, "--golden", golden, "--float", int8)
+    assert said in fails(2, "compare", plain, "--golden", golden, "--layers", int8)
+    if format == "tflite":
+        dynamic = models / "classifier.dynamic.tflite"
+        assert said in fails(2, "diagnose", plain, "--golden", golden, "--float", dynamic)
+        given = ("--calibration", samples, "--samples", samples, "-o", tmp_path / "out.tflite")
+        assert said in fails(2, "heal", int8, plain, *given)
+    assert not (tmp_path / "out.tflite").exists()
+
+
+def test_layers_without_a_file_of_the_same_format_are_refused(
+    fails: Callable[..., str], models: Path, golden: Path
+) -> None:
+    plain, other = models / "classifier.float32.tflite", models / "classifier.int8.onnx"
+    said = "no other file to hold against it"
+    assert said in fails(2, "compare", other, "--golden", golden, "--layers", plain)
+    assert said in fails(2, "compare", plain, "--golden", golden, "--layers")
+
+
+def test_a_file_beside_itself_is_equal(command: Any, models: Path, golden: Path) -> None:
+    plain = models / "classifier.float32.tflite"
+    done = command("diagnose", plain, "--golden", golden, "--float", plain)
+    assert done.code == 0, done.err
+    assert "equal in every operator" in " ".join(done.err.split())
+    assert "- dB" not in done.err
+
+
+@pytest.mark.tensorflow
+def test_the_model_is_named_and_not_a_file_that_is_gone(
+    command: Any, digits_model: Path, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(4)
+    x = (rng.random((40, 8, 8, 1)) * 16).astype(np.float32)
+    edgekit.Golden.of(digits_model, {"image": x}).save(tmp_path / "digits.npz")
+    (made,) = edgekit.export(digits_model, out=tmp_path / "made", schemes=["float32"])
+    done = command(
+        "diagnose", made.path, "--golden", tmp_path / "digits.npz", "--model", digits_model
+    )
+    found = done.json()
+    assert found["reference"] == found["layers"]["reference"] == str(digits_model)
+
+
 def test_heal_writes_a_better_file_or_none(
     command: Any, models: Path, samples: Path, broken: Path, tmp_path: Path
 ) -> None:

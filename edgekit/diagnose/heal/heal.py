@@ -16,6 +16,7 @@ from edgekit.diagnose.decibels import decibels
 from edgekit.diagnose.effects import output_noise
 from edgekit.diagnose.heal.remedies import REMEDIES, Patient, failure
 from edgekit.diagnose.network import Array
+from edgekit.diagnose.opening import check_float, open_network
 from edgekit.document.healing import Healing, Measured, Remedy
 from edgekit.errors import EdgekitError, UsageError
 from edgekit.files import atomic
@@ -70,7 +71,7 @@ def heal(
         verify: try files in a child process first.
 
     Raises:
-        UsageError: one is no TFLite file, or there are fewer than 8 calibration samples.
+        UsageError: one is no TFLite file, the float file is none, or there are fewer than 8 calibration samples.
         ArtifactError: a file cannot be run.
         TensorError: the samples do not fit.
     """
@@ -80,6 +81,7 @@ def heal(
                 f"{runner.artifact.file}: received a file in {runner.artifact.format}, expected a .tflite file. "
                 "Export the model again for other formats: edgekit export."
             )
+    check_float(open_network(os.fspath(plain.artifact)))
     if len(calibration) < 8:
         raise UsageError(
             f"heal: received {len(calibration)} calibration samples, expected at least 8, of which a quarter chooses."
