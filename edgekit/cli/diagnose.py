@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import argparse
 from contextlib import ExitStack
+from dataclasses import replace
 
 from edgekit.cli.arguments import MODEL_HELP, add_json, add_runner, load_runner, pairs
 from edgekit.cli.console import Console
-from edgekit.document.diagnosis import FAULTY, UNEXPLAINED
+from edgekit.document.diagnosis import FAULTY, UNEXPLAINED, Diagnosis
 from edgekit.drift.golden import Golden
 from edgekit.errors import BUDGET_EXCEEDED, INCONCLUSIVE, ArtifactError, UsageError
 from edgekit.report.diagnoses import diagnosis_lines
@@ -68,8 +69,16 @@ def run(args: argparse.Namespace, console: Console) -> int:
         elif args.model is not None:
             plain = _converted(args, file, stack, console)
         found = diagnose(golden, file, plain, pairs("--map", args.map))
+        if args.model is not None:
+            found = _of_model(found, args.model)
     console.result(found.to_json(), diagnosis_lines(found), args)
     return {FAULTY: BUDGET_EXCEEDED, UNEXPLAINED: INCONCLUSIVE}.get(found.verdict, 0)
+
+
+def _of_model(found: Diagnosis, model: str) -> Diagnosis:
+    """Named after the model: the float file that was made of it is gone."""
+    layers = found.layers and replace(found.layers, reference=model)
+    return replace(found, reference=model, layers=layers)
 
 
 def _converted(

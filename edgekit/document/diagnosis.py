@@ -56,7 +56,8 @@ class Diagnosis(Document):
 
     Attributes:
         file: the file.
-        reference: path of the float file that it was held against; None without one.
+        reference: path of the float file that it was held against, or of the model that one was made of; None
+            without one.
         samples: that were asked.
         verdict: ``"unexplained"`` where much is lost and no cause was found.
         output_db: of the worst output against the original model's answers: the variance of these over the

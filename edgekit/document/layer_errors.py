@@ -55,7 +55,7 @@ class LayerErrors(Record):
     """A file's operators beside those of the float file.
 
     Attributes:
-        file, reference: paths of both.
+        file, reference: paths of both; of a model, where a float file was made of it.
         samples: that both were run with.
         layers: operators that both have, in the file's order.
         unmatched: tensors of operators of the file that the float file does not have.

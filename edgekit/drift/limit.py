@@ -54,8 +54,8 @@ class Limit(Record):
     def __post_init__(self) -> None:
         if self.figure not in KINDS:
             raise UsageError(
-                f"limit: received the figure {self.figure!r}{nearest(self.figure, KINDS)}, expected one of "
-                f"{', '.join(KINDS)}."
+                f"limit: received the figure {self.figure!r}, expected one of {', '.join(KINDS)}."
+                f"{nearest(self.figure, KINDS)}"
             )
         given: list[Any] = [v for v in (self.at_most, self.at_least) if v is not None]
         wrong = [v for v in given if isinstance(v, bool) or not isinstance(v, Real)]

@@ -15,14 +15,21 @@ COLUMNS = ("layer", "operator", "sum dB", "own dB", "weights", "grid dB", "clipp
 
 def layers_summary(errors: LayerErrors) -> Iterator[str]:
     """The two runs that tell weights from activations, and what was left out."""
-    yield (
-        f"{base_name(errors.file)} beside {base_name(errors.reference)}, {units.plural(errors.samples, 'sample')}: worst output "
-        f"{_db(errors.output_db)} dB"
-    )
-    yield (
-        f"int8 weights alone: {_db(errors.weights_only_db)} dB; rounded activations alone: "
-        f"{_db(errors.activations_only_db)} dB"
-    )
+    both = f"{base_name(errors.file)} beside {base_name(errors.reference)}"
+    asked = f"{both}, {units.plural(errors.samples, 'sample')}"
+    if errors.layers and all(layer.equal for layer in errors.layers):
+        yield f"{asked}: equal in every operator"
+    elif errors.output_db is None:
+        yield f"{asked}: outputs are equal, or not finite"
+    else:
+        yield f"{asked}: worst output {_db(errors.output_db)} dB"
+    runs = {
+        "int8 weights alone": errors.weights_only_db,
+        "rounded activations alone": errors.activations_only_db,
+    }
+    known = [f"{name}: {_db(level)} dB" for name, level in runs.items() if level is not None]
+    if known:
+        yield "; ".join(known)
     if errors.unmatched:
         count = units.plural(len(errors.unmatched), "operator")
         yield f"{count} without a counterpart: {', '.join(errors.unmatched[:3])}"
