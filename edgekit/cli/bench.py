@@ -19,10 +19,11 @@ from edgekit.cli.values import number, shape, share
 from edgekit.errors import BUDGET_EXCEEDED, INCONCLUSIVE, EdgekitError, UsageError
 from edgekit.recipe.export import DYNAMIC
 from edgekit.report import units
-from edgekit.runtime.baseline import FAIL, OPEN, Change, changes
+from edgekit.runtime.baseline import FAIL, OPEN, Change, changes, check_baseline
 from edgekit.runtime.bench import Bench, Failure, Run
 from edgekit.runtime.benchmark import PROCESSES, SECONDS, check_seconds, entry_of
 from edgekit.runtime.contestant import Entry
+from edgekit.runtime.host import HostState
 from edgekit.runtime.measuring import measure
 from edgekit.runtime.random_inputs import random_inputs
 from edgekit.runtime.runner import Runner
@@ -84,6 +85,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
     check_seconds(args.seconds)
     baseline = _baseline(args)
     entries, inputs, failures = _entries(args)
+    if baseline is not None:
+        names = [entry.artifact.name for entry in entries]
+        check_baseline(baseline, HostState.read(), names)
     result = measure(
         entries,
         inputs,

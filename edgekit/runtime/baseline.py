@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from edgekit.errors import UsageError
 from edgekit.runtime.bench import Bench, Run
+from edgekit.runtime.host import HostState
 from edgekit.runtime.student import quantile
 
 # What has to be the same for two benchmarks to be of one machine.
@@ -46,22 +47,36 @@ def changes(now: Bench, then: Bench, max_slowdown: float) -> list[Change]:
         UsageError: they are of two machines, or of other settings, have no file in common, or one of them
             does not say how the processes differed.
     """
+    check_baseline(then, now.host, [run.artifact.name for run in now.runs])
+    known = {run.artifact.name: run for run in then.runs}
+    pairs = [(run, known[run.artifact.name]) for run in now.runs if run.artifact.name in known]
+    disturbed = bool(now.disturbed or then.disturbed)
+    return [_change(run, old, 1 + max_slowdown, disturbed) for run, old in pairs]
+
+
+def check_baseline(then: Bench, here: HostState, names: Sequence[str]) -> None:
+    """Ask this before the work: can files be held against an earlier benchmark?
+
+    Args:
+        then: the earlier one.
+        here: the machine.
+        names: of the files.
+
+    Raises:
+        UsageError: it is of another machine, or has none of the files.
+    """
     for name in _MACHINE:
-        old, new = getattr(then.host, name), getattr(now.host, name)
+        old, new = getattr(then.host, name), getattr(here, name)
         if old != new:
             raise UsageError(
                 f"baseline: its {name} is {old!r}, and here it is {new!r}. Times of two machines, or of one in "
                 "two states, are not held against each other: measure the baseline here."
             )
-    known = {run.artifact.name: run for run in then.runs}
-    pairs = [(run, known[run.artifact.name]) for run in now.runs if run.artifact.name in known]
-    if not pairs:
+    known = [run.artifact.name for run in then.runs]
+    if not set(known) & set(names):
         raise UsageError(
-            f"baseline: has none of the files {', '.join(r.artifact.name for r in now.runs)}; it has "
-            f"{', '.join(known)}."
+            f"baseline: has none of the files {', '.join(names)}; it has {', '.join(known)}."
         )
-    disturbed = bool(now.disturbed or then.disturbed)
-    return [_change(run, old, 1 + max_slowdown, disturbed) for run, old in pairs]
 
 
 def _change(run: Run, old: Run, limit: float, disturbed: bool) -> Change:

@@ -85,7 +85,20 @@ def test_another_machine_is_refused(
     (tmp_path / "then.json").write_text(json.dumps(measured))
     file = str(models / "classifier.int8.tflite")
     assert main(["bench", file, *QUICK, "--baseline", str(tmp_path / "then.json")]) == 2
-    assert said in capfd.readouterr().err
+    found = capfd.readouterr().err
+    assert said in found
+    assert "timing" not in found
+
+
+def test_a_baseline_of_other_files_is_refused_before_the_work(
+    measured: dict[str, Any], models: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "then.json").write_text(json.dumps(measured))
+    file = str(models / "gauge.float32.tflite")
+    assert main(["bench", file, *QUICK, "--baseline", str(tmp_path / "then.json")]) == 2
+    found = capfd.readouterr().err
+    assert "has none of the files gauge.float32.tflite" in found
+    assert "timing" not in found
 
 
 def test_a_limit_needs_a_baseline(models: Path, capfd: pytest.CaptureFixture[str]) -> None:
