@@ -138,6 +138,11 @@ class DriftBudget(Record):
                         f"limit of {limit.figure!r}: no benchmark of this file was given. Time it with "
                         "'edgekit bench --json bench.json', and give that file: --bench."
                     )
+                if limit.figure == "decision_changes" and not groups:
+                    raise UsageError(
+                        "limit of 'decision_changes': received no score at which the device decides, expected one: "
+                        "--threshold 0.8 (thresholds=0.8), of an output that classifies."
+                    )
                 raise UsageError(
                     f"limit of {limit.words}: not measured "
                     + (f"there, only for {', '.join(groups)}." if groups else "of this file.")

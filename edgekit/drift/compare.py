@@ -150,11 +150,26 @@ def _thresholds(given: Mapping[str, float] | float | None, golden: Golden) -> di
         if not math.isfinite(value):
             raise UsageError(f"threshold: received {value!r}, expected a finite number.")
     decided = (CLASSIFICATION, MULTI_LABEL, UNLABELLED)
-    if not any(each.task in decided and each.task_output for each in golden.each()):
+    deciding = {each.task_output for each in golden.each() if each.task in decided} - {None}
+    if not deciding:
         raise UsageError(
             "threshold: received one, and no output of the golden makes decisions by a score: its task is "
             f"{golden.task}."
         )
+    for output, value in found.items():
+        if output not in (ANY_OUTPUT, *deciding):
+            raise UsageError(
+                f"threshold: received output {output!r}, which makes no decisions by a score, expected one of "
+                f"{', '.join(sorted(repr(name) for name in deciding))}."
+            )
+        for name in deciding if output == ANY_OUTPUT else (output,):
+            scores = golden.outputs[name or ""]
+            shares = scores.size and scores.min() >= 0 and scores.max() <= 1
+            if shares and not 0 <= value < 1:
+                raise UsageError(
+                    f"threshold: received {value:g}, and the scores of {name!r} are shares, expected at least 0 and "
+                    "below 1: no decision could change there."
+                )
     return {output: float(value) for output, value in found.items()}
 
 

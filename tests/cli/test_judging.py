@@ -149,7 +149,7 @@ def test_what_the_golden_is_not_for(
         (["--threshold", "0.8", "--limit", "decision_changes<=20%"], 0, "decision"),
         (["--threshold", "much"], 2, "expected a number, such as 0.8"),
         (["--threshold", "head=0.8"], 2, "expected one of 'digit'"),
-        (["--limit", "decision_changes<=20%"], 2, "not measured of this file"),
+        (["--limit", "decision_changes<=20%"], 2, "expected one: --threshold 0.8"),
     ],
 )
 def test_the_threshold_of_the_user(

@@ -115,6 +115,15 @@ def test_a_task_that_was_asked_for(two_heads: Any) -> None:
 # Thresholds:
 
 
+def test_a_threshold_is_of_an_output_that_decides(two_heads: Any) -> None:
+    original, file, samples = two_heads
+    golden = Golden.of(original, samples)
+    with pytest.raises(UsageError, match="'amount', which makes no decisions by a score"):
+        compare(golden, file, thresholds={"amount": 0.5})
+    # Scores that are no shares have no bounds.
+    assert compare(golden, file, thresholds={"kind": 1.5}).thresholds == {"kind": 1.5}
+
+
 @pytest.fixture(scope="module")
 def two_classes(make_runner: Any) -> tuple[Golden, Any, Array, Array]:
     def score(x: Array) -> Array:
@@ -154,6 +163,9 @@ def test_thresholds_are_checked(two_classes: Any) -> None:
         compare(golden, file, thresholds={"q": 0.5})
     with pytest.raises(UsageError, match="finite"):
         compare(golden, file, thresholds=float("nan"))
+    for beyond in (1.0, 1.8, -0.1):
+        with pytest.raises(UsageError, match="are shares, expected at least 0 and below 1"):
+            compare(golden, file, thresholds=beyond)
     document = compare(golden, file, thresholds={"p": 0.25}).to_json()
     assert document["thresholds"] == {"p": 0.25}
 
