@@ -39,7 +39,9 @@ def check_overlap(
         elif found == len(marks):
             many = f"All of the {each.count} samples, or nearly all,"
         else:
-            many = f"About {max(1, round(share * each.count))} of the {each.count} samples"
+            # An estimate from a part of the marks: no more than are judged.
+            likely = min(count, max(found, round(share * each.count)))
+            many = f"About {likely} of the {each.count} samples"
         findings.append(
             Finding(
                 SAME_SAMPLES,
