@@ -165,12 +165,13 @@ def test_whatever_the_files_hold(content: str, tmp_path_factory: pytest.TempPath
     root = tmp_path_factory.mktemp("root")
     for name in (
         "proc/stat",
-        "proc/self/cgroup",
+        "proc/self/nothing",
         "sys/fs/cgroup/cpu.max",
         "sys/fs/cgroup/cpu.stat",
     ):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(content if "cgroup" not in name[:12] else "0::/\n", "utf-8")
+        (root / name).write_text(content, "utf-8")
+    (root / "proc/self/cgroup").write_text("0::/\n")
     watching = Watch(2, 1, root)
     watching.look()
     assert isinstance(watching.disturbances(1.0), tuple)

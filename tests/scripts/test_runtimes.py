@@ -46,13 +46,20 @@ def pins(lock: str) -> str:
 def test_the_locks_are_those_of_the_table_and_hold_hashes_but_no_address(table):
     names = {lock.name for lock in table.LOCKS}
     assert {path.stem for path in (ROOT / "locks").iterdir()} == names
-    assert {environment.lock for environment in table.ENVIRONMENTS} == names - {"dev"}
+    assert {environment.lock for environment in table.ENVIRONMENTS} == names - {"dev", "demo"}
     for name in names:
         text = pins(name)
         pinned = re.findall(r"^[\w.-]+==", text, re.MULTILINE)
         assert len(pinned) == len(re.findall(r"^\S", text, re.MULTILINE)) > 10
         assert len(re.findall(r"\\\n    --hash=sha256:", text)) >= len(pinned)
         assert "://" not in text
+
+
+def test_the_demo_has_the_versions_that_all_have():
+    def pinned(name):
+        return set(re.findall(r"^([\w.-]+==[^ ;\\]+)", pins(name), re.MULTILINE))
+
+    assert pinned("demo") < pinned("dev")
 
 
 def test_every_python_that_edgekit_names_has_an_environment(table):
