@@ -157,7 +157,10 @@ def made(models: Path, folder: Path) -> dict[str, list[tuple[str, bytes]]]:
             main([*map(str, each), "--json", str(folder / f"{each[0]}.json")])
     by_hand = _by_hand(models.parent / "document" / "conftest.py")
     known = Artifact.of(file).recorded()
-    for made in (by_hand.manifest(known), by_hand.training(), by_hand.tuning(known)):
+    for made in (
+        *(by_hand.manifest(known), by_hand.training(), by_hand.tuning(known)),
+        *(by_hand.diff(known), by_hand.diagnosis(known), by_hand.healing(known)),
+    ):
         document.write(folder / f"{type(made).__name__.lower()}.json", made.to_json())
     with quiet():
         main(["report", str(folder / "compare.json"), "--json", str(folder / "report.json")])
