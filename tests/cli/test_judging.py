@@ -58,7 +58,6 @@ def golden(file: Path, command: Any, tmp_path: Path) -> Callable[..., Any]:
         (lambda a: {k: v[:3] for k, v in a.items()}, 0, "fewer samples (3) than classes (5)"),
         (lambda a: {k: v[a["y"] == 2] for k, v in a.items()}, 0, "labels are class 2 of 5"),
         (lambda a: {**a, "x": a["x"] * np.nan}, 1, "2560 values are not finite"),
-        (lambda a: {**a, "x": np.full_like(a["x"], 3e38)}, 1, "not finite"),
         (lambda a: {**a, "y": a["y"] + 90}, 1, "are out of range), expected 0 to 4"),
         (lambda a: {**a, "y": a["y"][:5]}, 1, "expected as many in each array"),
         (lambda a: {**a, "y": a["y"] + 0.5}, 0, "are not used"),
@@ -211,4 +210,6 @@ def test_a_recipe_may_hold_the_budget(
     assert json.loads(done.out)["budget"]["limits"][0]["figure"] == "size_bytes"
     from edgekit.recipe import read_recipe
 
-    assert read_recipe(recipe).budget == {"limits": ["size_bytes<=1 GB"]}
+    budget = read_recipe(recipe).budget
+    assert budget is not None
+    assert budget.limits == ("size_bytes<=1 GB",)

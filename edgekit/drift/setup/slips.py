@@ -192,7 +192,9 @@ def input_slips(x: Array) -> Iterator[tuple[Slip, Callable[[Array], Array]]]:
 
 def _scaling(factor: float, offset: float) -> Callable[[Array], Array]:
     def apply(x: Array) -> Array:
-        scaled: Array = x.astype(np.float32) * np.float32(factor) + np.float32(offset)
+        # Absurd samples become infinite, which no model answers better to.
+        with np.errstate(over="ignore"):
+            scaled: Array = x.astype(np.float32) * np.float32(factor) + np.float32(offset)
         return scaled
 
     return apply
