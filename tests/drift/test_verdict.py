@@ -20,7 +20,8 @@ NUMBERS = st.floats(-1, 1)
 def test_only_a_whole_interval_inside_passes_and_only_one_outside_fails(
     a: float, b: float, c: float, bound: float, most: bool
 ) -> None:
-    low, value, high = sorted((a, b, c))
+    # A drop may be below zero, a share may not.
+    low, value, high = sorted((a, b, c) if most else map(abs, (a, b, c)))
     figure = Figure.of("accuracy_drop" if most else "accuracy", value, ci95=(low, high))
     limit = Limit(figure.name, **{"at_most" if most else "at_least": Share(bound)})
     inside = high <= bound if most else low >= bound
