@@ -170,6 +170,18 @@ def add_runner(parser: argparse.ArgumentParser) -> None:
     add_verify(group)
 
 
+def add_map(parser: argparse.ArgumentParser) -> None:
+    """What inputs and outputs are called in the files, where that is not what the original calls them."""
+    parser.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="ORIGINAL=NAME",
+        help="the files' own name for an input or output of the original model; may be repeated "
+        "(default: the same names, or the only way that shapes leave)",
+    )
+
+
 def load_runner(args: argparse.Namespace, path: str) -> Runner:
     """A runner for `path`, as `add_runner`'s options say."""
     return load(

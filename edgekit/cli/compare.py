@@ -14,7 +14,7 @@ from pathlib import Path
 
 from edgekit import document
 from edgekit.artifact import FORMATS, told_apart
-from edgekit.cli.arguments import FILE_HELP, add_json, add_runner, load_runner, pairs
+from edgekit.cli.arguments import FILE_HELP, add_json, add_map, add_runner, load_runner, pairs
 from edgekit.cli.budget import add_budget, budget_of
 from edgekit.cli.console import Console
 from edgekit.cli.figures import figure_lines
@@ -94,14 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write the verdicts as JUnit XML to FILE, or to stdout if FILE is '-' (default: none)",
     )
-    parser.add_argument(
-        "--map",
-        action="append",
-        default=[],
-        metavar="ORIGINAL=NAME",
-        help="the files' own name for an input or output of the original model; may be repeated "
-        "(default: the same names, or the only way that shapes leave)",
-    )
+    add_map(parser)
     layers = parser.add_argument_group("layer by layer")
     layers.add_argument(
         "--layers",

@@ -11,7 +11,7 @@ import argparse
 from contextlib import ExitStack
 from dataclasses import replace
 
-from edgekit.cli.arguments import MODEL_HELP, add_json, add_runner, load_runner, pairs
+from edgekit.cli.arguments import MODEL_HELP, add_json, add_map, add_runner, load_runner, pairs
 from edgekit.cli.console import Console
 from edgekit.document.diagnosis import FAULTY, UNEXPLAINED, Diagnosis
 from edgekit.drift.golden import Golden
@@ -45,14 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help=f"the original model, of which a float file is made: {MODEL_HELP} (default: none)",
     )
-    parser.add_argument(
-        "--map",
-        action="append",
-        default=[],
-        metavar="ORIGINAL=NAME",
-        help="the files' own name for an input or output of the original model; may be repeated "
-        "(default: the same names, or the only way that shapes leave)",
-    )
+    add_map(parser)
     add_runner(parser)
     add_json(parser)
 
