@@ -126,12 +126,15 @@ def say_arrays(stream: io.BufferedRWPair, arrays: dict[str, NDArray[Any]] | None
         say(stream, None)
         return
     texts = {name: x for name, x in arrays.items() if x.dtype.kind in "OUS"}
+    numbers = {name: x for name, x in arrays.items() if name not in texts}
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **{n: x for n, x in arrays.items() if n not in texts})
+    for x in numbers.values():
+        np.lib.format.write_array(buffer, np.asanyarray(x), allow_pickle=False)
     say(
         stream,
         {
             "bytes": buffer.tell(),
+            "numbers": list(numbers),
             "texts": {name: [list(x.shape), x.ravel().tolist()] for name, x in texts.items()},
         },
     )
@@ -144,8 +147,10 @@ def heard_arrays(stream: io.BufferedRWPair) -> dict[str, NDArray[Any]] | None:
     told = json.loads(stream.readline())
     if told is None:
         return None
-    with np.load(io.BytesIO(stream.read(told["bytes"]))) as stored:
-        arrays = dict(stored.items())
+    buffer = io.BytesIO(stream.read(told["bytes"]))
+    arrays = {
+        name: np.lib.format.read_array(buffer, allow_pickle=False) for name in told["numbers"]
+    }
     for name, (shape, values) in told["texts"].items():
         arrays[name] = np.array(values, object).reshape(shape)
     return arrays

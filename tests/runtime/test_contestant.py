@@ -82,7 +82,7 @@ def test_steady_is_when_one_block_takes_as_long_as_the_last() -> None:
 @given(
     st.none()
     | st.dictionaries(
-        st.text("abc", min_size=1, max_size=3),
+        st.text("abc", min_size=1, max_size=3) | st.sampled_from(["file", "allow_pickle", "a/b"]),
         hnp.arrays(
             st.sampled_from([np.float32, np.int8, np.int64, np.bool_]),
             hnp.array_shapes(min_dims=0, max_dims=3, max_side=3),

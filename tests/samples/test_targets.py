@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from support import needs
 
 from edgekit.errors import SamplesError, UsageError
 from edgekit.samples import Samples, load_samples
 from edgekit.samples.targets import with_labels
+
+Image: Any = needs.package("PIL.Image")
 
 
 @pytest.fixture

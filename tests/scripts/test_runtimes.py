@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -37,6 +38,24 @@ def runner(scripts):  # noqa: ARG001
 
 def test_the_tests_that_a_device_runs_exist(runner):
     assert [path for path in runner.TESTS if not path.exists()] == []
+
+
+def test_they_import_at_once_what_every_environment_has_alone(runner):
+    """The rest is asked for by `needs.package`: a board may lack it."""
+    files = {
+        file for path in runner.TESTS for file in (path.rglob("*.py") if path.is_dir() else (path,))
+    }
+    always = {*sys.stdlib_module_names, "edgekit", "support", "hypothesis", "numpy", "pytest"}
+    for file in files:
+        of_siblings = {sibling.stem for sibling in file.parent.glob("*.py")}
+        for node in ast.parse(file.read_text("utf-8")).body:
+            if isinstance(node, ast.Import):
+                names = {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names = {str(node.module).partition(".")[0]}
+            else:
+                continue
+            assert names <= always | of_siblings, file
 
 
 def pins(lock: str) -> str:
