@@ -93,7 +93,7 @@ def trial(second: Path, share: float, seconds: float) -> Bench:
             entries.append(entry_of(runner, None))
     with slowed(share):
         return measure(
-            entries, None, seconds=seconds, warmup=5, processes=PROCESSES, tell=lambda _: None
+            entries, seconds=seconds, warmup=5, processes=PROCESSES, tell=lambda _: None
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from contextlib import ExitStack
 
-from edgekit.cli.values import json_path, path, whole_number
+from edgekit.cli.values import json_path, path, thread_counts, whole_number
 from edgekit.errors import UsageError
 from edgekit.runtime import load
 from edgekit.runtime.backends import BACKENDS
@@ -127,14 +127,16 @@ def add_executor(parser: argparse.ArgumentParser, here: str, what: str) -> None:
     )
 
 
-def add_runner(parser: argparse.ArgumentParser) -> None:
-    """Options that choose how files are run."""
+def add_runner(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """Options that choose how files are run; with `several` numbers of threads where one is not enough."""
     group = parser.add_argument_group("how files are run")
     group.add_argument(
         "--threads",
-        type=whole_number,
-        metavar="N",
-        help="threads for one inference (default: 1, or what the profile of --device says)",
+        type=thread_counts if several else whole_number,
+        metavar="N,..." if several else "N",
+        help="threads for one inference"
+        + (", or several numbers to time, such as 1,2,all" if several else "")
+        + " (default: 1, or what the profile of --device says)",
     )
     group.add_argument(
         "--backend",
@@ -182,12 +184,12 @@ def add_map(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load_runner(args: argparse.Namespace, path: str) -> Runner:
-    """A runner for `path`, as `add_runner`'s options say."""
+def load_runner(args: argparse.Namespace, path: str, threads: int | None = None) -> Runner:
+    """A runner for `path`, as `add_runner`'s options say, but for `threads` where that is given."""
     return load(
         path,
         backend=args.backend,
-        threads=args.threads,
+        threads=args.threads if threads is None else threads,
         delegate=args.delegate,
         delegate_options=pairs("--delegate-option", args.delegate_option),
         device=args.device,

@@ -8,25 +8,31 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from edgekit.artifact import told_apart
 from edgekit.cli.arguments import FILE_HELP, add_json, add_runner, add_samples, load_runner
+from edgekit.cli.bench_table import bench_lines, change_lines
 from edgekit.cli.console import Console
-from edgekit.cli.values import number, shape, share
-from edgekit.errors import BUDGET_EXCEEDED, INCONCLUSIVE, EdgekitError, UsageError
+from edgekit.cli.values import duration, number, shape, share, whole_numbers
+from edgekit.drift.compare import compare
+from edgekit.drift.figure import HIGHER, OF_THE_FILE
+from edgekit.drift.golden import Golden
+from edgekit.errors import BUDGET_EXCEEDED, INCONCLUSIVE, EdgekitError, TensorError, UsageError
 from edgekit.recipe.export import DYNAMIC
-from edgekit.report import units
-from edgekit.runtime.baseline import FAIL, OPEN, Change, changes, check_baseline
-from edgekit.runtime.bench import Bench, Failure, Run
+from edgekit.runtime.baseline import FAIL, OPEN, changes, check_baseline
+from edgekit.runtime.bench import Answers, Bench, Failure, Run
 from edgekit.runtime.benchmark import PROCESSES, SECONDS, check_seconds, entry_of
 from edgekit.runtime.contestant import Entry
 from edgekit.runtime.host import HostState
 from edgekit.runtime.measuring import measure
 from edgekit.runtime.random_inputs import random_inputs
 from edgekit.runtime.runner import Runner
+from edgekit.runtime.sustained import Sustained, sustained
 
 EXAMPLE = """\
 edgekit bench build/model.float32.tflite build/model.int8.tflite \\
@@ -34,6 +40,8 @@ edgekit bench build/model.float32.tflite build/model.int8.tflite \\
 
 # Slower than the baseline by more is too much, where nobody says otherwise.
 _SLOWDOWN = 0.05
+# Untimed calls before.
+_WARMUP = 5
 
 Inputs = Mapping[str, NDArray[Any]]
 
@@ -46,6 +54,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=SECONDS,
         metavar="S",
         help=f"how long each file is timed, in seconds (default: {SECONDS:g})",
+    )
+    parser.add_argument(
+        "--golden",
+        metavar="FILE",
+        help="what 'edgekit golden' stored: how good each file's answers are goes into the table (default: none)",
+    )
+    parser.add_argument(
+        "--batch",
+        type=whole_numbers,
+        metavar="N,...",
+        help="samples of one inference, or several numbers to time, such as 1,8,32, of files that take them "
+        "(default: 1, or what the file takes)",
+    )
+    parser.add_argument(
+        "--sustained",
+        type=duration,
+        metavar="TIME",
+        help="after that, let the files take turns for so long, such as 30m: latency over time, and when the "
+        "machine begins to hold back (default: no)",
     )
     add_samples(parser, "raw samples, the first of which are the inputs", otherwise="random inputs")
     parser.add_argument(
@@ -75,7 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="exit with 0 where the measurements do not tell (default: exit code 5)",
     )
-    add_runner(parser)
+    add_runner(parser, several=True)
     add_json(parser)
 
 
@@ -83,29 +110,49 @@ def run(args: argparse.Namespace, console: Console) -> int:
     # A benchmark is of the board: it takes what the board's profile says.
     args.device = args.device or "detect"
     check_seconds(args.seconds)
+    _check_batch(args)
     baseline = _baseline(args)
-    entries, inputs, failures = _entries(args)
+    golden = Golden.load(args.golden) if args.golden else None
+    entries, answers, failures = _entries(args, golden)
     if baseline is not None:
         names = [entry.artifact.name for entry in entries]
         check_baseline(baseline, HostState.read(), names)
     result = measure(
         entries,
-        inputs,
         seconds=args.seconds,
-        warmup=5,
+        warmup=_WARMUP,
         processes=PROCESSES,
         tell=console.tell,
         failures=failures,
     )
+    runs = tuple(replace(run, answers=answers.get(run.artifact.sha256)) for run in result.runs)
+    result = replace(result, runs=runs)
+    if args.sustained:
+        result = replace(result, sustained=_sustained(args, entries, result, console))
     slower = args.max_slowdown if args.max_slowdown is not None else _SLOWDOWN
     found = changes(result, baseline, slower) if baseline else []
-    console.result(result.to_json(), [*_lines(result), *_changed(found)], args)
+    console.result(result.to_json(), [*bench_lines(result), *change_lines(found)], args)
     if result.failures:
         return EdgekitError.exit_code
     verdicts = {change.verdict for change in found}
     if FAIL in verdicts:
         return BUDGET_EXCEEDED
     return INCONCLUSIVE if OPEN in verdicts and not args.allow_inconclusive else 0
+
+
+def _sustained(
+    args: argparse.Namespace, entries: Sequence[Entry], result: Bench, console: Console
+) -> Sustained:
+    """Those that could be timed, for a long time."""
+    timed = [
+        next(e for e in entries if (e.artifact.path, e.options.threads, e.batch) == _key(run))
+        for run in result.runs
+    ]
+    return sustained(timed, args.sustained, _WARMUP, console.tell)
+
+
+def _key(run: Run) -> tuple[Path, int, int]:
+    return run.artifact.path, run.threads, run.batch
 
 
 def _baseline(args: argparse.Namespace) -> Bench | None:
@@ -126,40 +173,74 @@ def _baseline(args: argparse.Namespace) -> Bench | None:
     return document
 
 
-def _entries(args: argparse.Namespace) -> tuple[list[Entry], Inputs | None, list[Failure]]:
-    """What is to be measured, with no file left open; and files that cannot be loaded, beside others that can."""
+def _check_batch(args: argparse.Namespace) -> None:
+    if not args.batch:
+        return
+    if args.shape:
+        raise UsageError("--batch: received beside --shape, which says it too. Leave one out.")
+    if min(args.batch) < 1:
+        raise UsageError(f"--batch: received {min(args.batch)}, expected at least 1.")
+
+
+def _entries(
+    args: argparse.Namespace, golden: Golden | None
+) -> tuple[list[Entry], dict[str, Answers], list[Failure]]:
+    """What is to be measured, with no file left open; how good answers are, by the file's hash; and files
+    that cannot be loaded, beside others that can."""
     entries: list[Entry] = []
+    answers: dict[str, Answers] = {}
     failures: list[Failure] = []
-    inputs: Inputs | None = None
     first: EdgekitError | None = None
-    for path in args.files:
+    for path, threads in product(args.files, args.threads or [None]):
         try:
-            runner = load_runner(args, path)
+            with load_runner(args, path, threads) as runner:
+                if golden is not None and runner.artifact.sha256 not in answers:
+                    answers[runner.artifact.sha256] = _answers(golden, runner)
+                entries += [
+                    entry_of(runner, _inputs(args, runner, batch)) for batch in args.batch or [None]
+                ]
         except UsageError:
             raise
         except EdgekitError as error:
             first = first or error
             failures.append(Failure(path, str(error)))
-            continue
-        with runner:
-            if inputs is None:
-                inputs = _inputs(args, runner)
-            entries.append(entry_of(runner, inputs))
     if first is not None and not entries:
         raise first
-    return entries, inputs, failures
+    return entries, answers, failures
 
 
-def _inputs(args: argparse.Namespace, runner: Runner) -> Inputs | None:
+def _answers(golden: Golden, runner: Runner) -> Answers:
+    """The number that the task is known by.
+
+    The first of `compare`'s that is held against labels, else the first share of answers that stayed, else the
+    SQNR of an output.
+    """
+    (candidate,) = compare(golden, runner).candidates
+    found = [
+        f
+        for f in candidate.figures
+        if not f.group and f.better == HIGHER and f.name not in OF_THE_FILE
+    ]
+    names = {f.name for f in candidate.figures}
+    ranked = sorted(found, key=lambda f: (f"{f.name}_drop" not in names, f.unit == "dB"))
+    figure = ranked[0]
+    return Answers(figure.name, figure.unit, figure.value, figure.reference)
+
+
+def _inputs(args: argparse.Namespace, runner: Runner, batch: int | None) -> Inputs | None:
+    if batch is not None:
+        _check_takes(runner, batch)
     if args.samples is not None:
         if args.shape:
             raise UsageError(
                 "--shape: received beside --samples, which have shapes. Leave one out."
             )
-        return _first_batch(args.samples, runner)
-    if not args.shape:
-        return None
+        return _first_batch(args.samples, runner, batch)
     shapes = dict(args.shape)
+    if batch is not None:
+        shapes = {spec.name: (batch, *spec.concrete_shape()[1:]) for spec in runner.inputs}
+    if not shapes:
+        return None
     if any(DYNAMIC in sizes for sizes in shapes.values()):
         raise UsageError(
             f"--shape: received '{DYNAMIC}', expected sizes: an inference has one shape."
@@ -167,61 +248,27 @@ def _inputs(args: argparse.Namespace, runner: Runner) -> Inputs | None:
     return random_inputs(runner, shapes=shapes)
 
 
-def _first_batch(samples: str, runner: Runner) -> Inputs:
-    """As many samples as one inference of the runner takes, as it takes them."""
+def _check_takes(runner: Runner, batch: int) -> None:
+    """Raises `TensorError` where one inference takes another number of samples."""
+    for spec in runner.inputs:
+        if not spec.shape or spec.shape[0] not in (None, batch):
+            fixed = f"{spec.shape[0]} at a time" if spec.shape else "a single value"
+            raise TensorError(
+                f"{runner.artifact.file}: input {spec.name!r} takes {fixed}, and --batch asks for {batch}. "
+                "Export it with --batch dynamic."
+            )
+
+
+def _first_batch(samples: str, runner: Runner, batch: int | None) -> Inputs:
+    """As many samples as one inference of the runner takes, or is to take, as it takes them."""
     from edgekit.samples import load_samples
     from edgekit.samples.prepare import prepared
 
     fitting = prepared(load_samples(samples), runner.metadata, runner.inputs)
-    return {
-        spec.name: fitting.inputs[spec.name][: (spec.concrete_shape() or (1,))[0]]
+    found = {
+        spec.name: fitting.inputs[spec.name][: batch or (spec.concrete_shape() or (1,))[0]]
         for spec in runner.inputs
     }
-
-
-def _lines(result: Bench) -> list[str]:
-    names = told_apart([run.artifact.file for run in result.runs])
-    width = max(map(len, names))
-    lines = [
-        f"{'file':{width}}  {'size':>9} {'p50 ms':>9} {'p99 ms':>9} {'load ms':>7} {'MB':>4}  ratio"
-    ]
-    lines += [_row(name, run, width) for name, run in zip(names, result.runs, strict=True)]
-    lines += [
-        f"failed: {each.file}: {each.reason.removeprefix(f'{each.file}: ')}"
-        for each in result.failures
-    ]
-    lines += [
-        f"shape: {name} was timed with {', '.join(_shown(*each) for each in run.open_shapes.items())}"
-        for name, run in zip(names, result.runs, strict=True)
-        if run.open_shapes
-    ]
-    lines += [
-        f"exact: {run.artifact.name} ran in onnxruntime's exact mode: its int8 sums saturate on this "
-        "processor in the fast mode"
-        for run in result.runs
-        if run.exact
-    ]
-    lines += [f"noise: {reason}" for reason in result.noise]
-    lines += [f"disturbed, no verdict: {reason}" for reason in result.disturbed]
-    return lines
-
-
-def _row(name: str, run: Run, width: int) -> str:
-    latency, relative = run.latency, run.relative
-    text = (
-        f"{name:{width}}  {units.size(run.artifact.size_bytes):>9} {latency.p50_ms:9.4f} "
-        f"{latency.p99_ms:9.4f} {run.load_ms:7.1f} {(run.peak_rss_bytes or 0) / 1e6:4.0f}"
-    )
-    return f"{text}  1" if relative is None else f"{text}  {relative.ratio:.3g} {relative}"
-
-
-def _shown(name: str, sizes: Sequence[int]) -> str:
-    return f"{name} {'x'.join(map(str, sizes))}"
-
-
-def _changed(found: Sequence[Change]) -> list[str]:
-    return [
-        f"baseline: {change.file}: {change.verdict}, {change.ratio:.3g} of what it was "
-        f"({change.low:.3g} to {change.high:.3g})"
-        for change in found
-    ]
+    if batch is not None and any(len(x) < batch for x in found.values()):
+        raise UsageError(f"--batch: received {batch}, and there are fewer samples in {samples}.")
+    return found

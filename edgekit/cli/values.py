@@ -6,6 +6,7 @@ import argparse
 import re
 
 from edgekit.recipe.export import DYNAMIC
+from edgekit.runtime.host import usable_cores
 from edgekit.shares import Share
 
 # In place of a file's name: where results go that are read by another program.
@@ -32,6 +33,26 @@ def whole_number(text: str) -> int:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"received {text!r}, expected a whole number") from None
+
+
+def whole_numbers(text: str) -> list[int]:
+    """``1,8,32``: one or several."""
+    return [whole_number(part) for part in text.split(",")]
+
+
+def thread_counts(text: str) -> list[int]:
+    """``1,2,all``: one or several, `all` for as many as there are processors that this program may use."""
+    return [
+        usable_cores() if part.strip() == "all" else whole_number(part) for part in text.split(",")
+    ]
+
+
+def duration(text: str) -> float:
+    """``30m``, ``90s``, ``1.5h`` or ``90``, in seconds."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([smh]?)", text)
+    if found is None or not float(found[1]):
+        raise argparse.ArgumentTypeError(f"received {text!r}, expected a time, such as 30m or 90s")
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
 
 
 def size(text: str) -> int:

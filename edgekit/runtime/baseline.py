@@ -48,10 +48,16 @@ def changes(now: Bench, then: Bench, max_slowdown: float) -> list[Change]:
             does not say how the processes differed.
     """
     check_baseline(then, now.host, [run.artifact.name for run in now.runs])
-    known = {run.artifact.name: run for run in then.runs}
-    pairs = [(run, known[run.artifact.name]) for run in now.runs if run.artifact.name in known]
+    pairs = [(run, old) for run in now.runs if (old := _same(run, then.runs))]
     disturbed = bool(now.disturbed or then.disturbed)
     return [_change(run, old, 1 + max_slowdown, disturbed) for run, old in pairs]
+
+
+def _same(run: Run, runs: Sequence[Run]) -> Run | None:
+    """The run of a file of this name, the one with as many threads and samples if there are several."""
+    found = [old for old in runs if old.artifact.name == run.artifact.name]
+    exact = [old for old in found if (old.threads, old.batch) == (run.threads, run.batch)]
+    return next(iter(exact or found), None)
 
 
 def check_baseline(then: Bench, here: HostState, names: Sequence[str]) -> None:
@@ -81,7 +87,7 @@ def check_baseline(then: Bench, here: HostState, names: Sequence[str]) -> None:
 
 def _change(run: Run, old: Run, limit: float, disturbed: bool) -> Change:
     name = run.artifact.name
-    for what in ("backend", "threads", "delegate"):
+    for what in ("backend", "threads", "batch", "delegate"):
         if getattr(run, what) != getattr(old, what):
             raise UsageError(
                 f"baseline: {name} ran there with {what} {getattr(old, what)}, and here with "

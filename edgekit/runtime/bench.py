@@ -20,6 +20,24 @@ from edgekit.runtime.host import HostState
 from edgekit.runtime.latency import Latency
 from edgekit.runtime.relative import Relative
 from edgekit.runtime.runner import Backend
+from edgekit.runtime.sustained import Sustained
+
+
+@dataclass(frozen=True)
+class Answers(Record):
+    """How good a file's answers are, in the one number that its task is known by.
+
+    Attributes:
+        figure: the number's name, such as ``"accuracy"`` or ``"agreement"``.
+        unit: as that of a figure in a drift document.
+        value: None where the answers are not finite.
+        reference: the original model's; None where it has none.
+    """
+
+    figure: Text
+    unit: Text
+    value: float | None
+    reference: float | None
 
 
 @dataclass(frozen=True)
@@ -41,6 +59,10 @@ class Run(Record):
         steady_rss_bytes: the memory that such a process held after its inferences.
         relative: how fast it is beside the first file; None for that one.
         open_shapes: what inputs were given whose axes, other than the batch, the file leaves open.
+        batch: samples of one inference.
+        energy_mj: millijoules of one inference, those of the whole processor while it ran; None where the
+            machine has no counter.
+        answers: how good its answers are; None where that was not asked for.
         samples_ns: the duration of every timed `infer`, in the order taken; empty where the document
             was read.
     """
@@ -60,6 +82,9 @@ class Run(Record):
     steady_rss_bytes: Count | None = field(default=None, metadata=LATER)
     relative: Relative | None = field(default=None, metadata=LATER)
     open_shapes: dict[str, tuple[Positive, ...]] = field(default_factory=dict, metadata=LATER)
+    batch: Positive = field(default=1, metadata=LATER)
+    energy_mj: NotNegative | None = field(default=None, metadata=LATER)
+    answers: Answers | None = field(default=None, metadata=LATER)
     samples_ns: tuple[int, ...] = field(default=(), compare=False, repr=False, metadata=UNWRITTEN)
 
 
@@ -81,6 +106,7 @@ class Bench(Document):
         runs: in the order asked for.
         disturbed: what disturbed the machine meanwhile, in words; then no verdict is given.
         failures: files that could not be timed.
+        sustained: the same files for a long time; None where that was not asked for.
     """
 
     kind: ClassVar[str] = "bench"
@@ -90,3 +116,4 @@ class Bench(Document):
     runs: Annotated[tuple[Run, ...], ("minItems", 1)]
     disturbed: tuple[str, ...] = field(default=(), metadata=LATER)
     failures: tuple[Failure, ...] = field(default=(), metadata=LATER)
+    sustained: Sustained | None = field(default=None, metadata=LATER)

@@ -72,7 +72,6 @@ def benchmark(
         raise UsageError("benchmark: received no model, expected at least one.")
     return measure(
         entries,
-        inputs,
         seconds=seconds,
         warmup=warmup,
         processes=processes,

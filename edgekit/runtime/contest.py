@@ -78,7 +78,9 @@ def _serve(
     for line in stream:
         asked = json.loads(line)
         if asked == "block":
-            say_times(stream, block(call))
+            energy = linux.energy_uj(linux.ROOT)
+            times = block(call)
+            say_times(stream, times, energy_since(energy))
         elif asked == "usage":
             say(stream, usage())
         else:
@@ -115,8 +117,15 @@ def say(stream: io.BufferedRWPair, answer: Any) -> None:
     stream.flush()
 
 
-def say_times(stream: io.BufferedRWPair, times: NDArray[np.int64]) -> None:
-    stream.write(json.dumps({"count": len(times)}).encode() + b"\n" + times.tobytes())
+def energy_since(before: int | None) -> int | None:
+    """Microjoules since a counter's value; None where there is none, or where it began anew meanwhile."""
+    now = linux.energy_uj(linux.ROOT) if before is not None else None
+    return now - before if before is not None and now is not None and now >= before else None
+
+
+def say_times(stream: io.BufferedRWPair, times: NDArray[np.int64], energy_uj: int | None) -> None:
+    said = {"count": len(times), "energy_uj": energy_uj}
+    stream.write(json.dumps(said).encode() + b"\n" + times.tobytes())
     stream.flush()
 
 

@@ -36,6 +36,7 @@ class Entry:
         backend, options, signature: how it is run.
         exact: whether onnxruntime's exact mode runs it.
         batch: samples of one inference.
+        inputs: one batch by name; the process makes random ones if None.
     """
 
     artifact: Artifact
@@ -44,6 +45,7 @@ class Entry:
     signature: str | None
     exact: bool
     batch: int
+    inputs: Arrays | None = None
 
     @classmethod
     def of(cls, runner: Runner, inputs: Arrays | None) -> Entry:
@@ -64,6 +66,7 @@ class Entry:
             signature=runner.signature,
             exact=runner.exact,
             batch=batch,
+            inputs=inputs,
         )
 
 
@@ -83,15 +86,18 @@ class Contestant:
         load_ms: of opening the file there, the import of its interpreter included.
         first_ms: of the first inference.
         open_shapes: of its inputs, those with axes other than the batch that the file leaves open.
+        energies_mj: millijoules of an inference, of each block so far; empty where there is no counter.
     """
 
     def __init__(self, entry: Entry, stream: io.BufferedRWPair, said: IO[bytes]) -> None:
         self._entry, self._stream, self._said = entry, stream, said
         self.load_ms = self.first_ms = 0.0
         self.open_shapes: dict[str, tuple[int, ...]] = {}
+        self.energies_mj: list[float] = []
 
-    def begin(self, inputs: Arrays | None, warmup: int) -> None:
+    def begin(self, warmup: int) -> None:
         """Hand over the inputs, wait for the first inference, and run until it is steady."""
+        inputs = self._entry.inputs
         try:
             say_arrays(self._stream, None if inputs is None else dict(inputs))
         except OSError as error:
@@ -103,7 +109,11 @@ class Contestant:
 
     def block(self) -> Times:
         """Durations of one turn."""
-        count = int(self._ask("block")["count"])
+        said = self._ask("block")
+        count = int(said["count"])
+        if said["energy_uj"] is not None:
+            # One call of a block is not timed.
+            self.energies_mj.append(said["energy_uj"] / 1000 / (count + 1))
         content = self._stream.read(8 * count)
         if len(content) < 8 * count:
             raise self._died()

@@ -159,6 +159,20 @@ def clock_mhz(root: Path) -> float | None:
     return max(khz) / 1000 if khz else None
 
 
+def energy_uj(root: Path) -> int | None:
+    """Microjoules that all processor packages have taken, by Intel's and AMD's counters (powercap's intel-rapl).
+
+    None where the kernel has no counter, or lets only root read it. A counter starts again at its range's end.
+    """
+    found = [
+        number(text(path))
+        for path in (root / "sys/class/powercap").glob("intel-rapl:*/energy_uj")
+        if path.parent.name.count(":") == 1
+    ]
+    known = [value for value in found if value is not None]
+    return sum(known) if known else None
+
+
 def memory(root: Path) -> tuple[int | None, int | None, int | None]:
     """Bytes: of the machine, still free for this process, and the limit of its control groups.
 

@@ -15,7 +15,7 @@ import numpy as np
 from edgekit.errors import EdgekitError
 from edgekit.runtime import linux
 from edgekit.runtime.bench import Bench, Failure, Run
-from edgekit.runtime.contestant import Arrays, Contestant, Entry, contestant
+from edgekit.runtime.contestant import Contestant, Entry, contestant
 from edgekit.runtime.host import HostState
 from edgekit.runtime.latency import Latency
 from edgekit.runtime.relative import Relative, log_ratio
@@ -40,6 +40,7 @@ class _Record:
     blocks: list[Times] = field(default_factory=list)
     peaks: list[int] = field(default_factory=list)
     steady: list[int] = field(default_factory=list)
+    energies_mj: list[float] = field(default_factory=list)
     open_shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     cpu_s: float = 0.0
 
@@ -53,6 +54,7 @@ class _Record:
         self.peaks += [] if usage.peak_rss_bytes is None else [usage.peak_rss_bytes]
         self.steady += [] if usage.rss_bytes is None else [usage.rss_bytes]
         self.cpu_s += usage.cpu_s
+        self.energies_mj += seated.energies_mj
 
     def run(self, relative: Relative | None) -> Run:
         entry = self.entry
@@ -74,6 +76,8 @@ class _Record:
             steady_rss_bytes=int(statistics.median(self.steady)) if self.steady else None,
             relative=relative,
             open_shapes=self.open_shapes,
+            batch=entry.batch,
+            energy_mj=statistics.median(self.energies_mj) if self.energies_mj else None,
             samples_ns=tuple(samples),
         )
 
@@ -88,7 +92,6 @@ class _FailedError(Exception):
 
 def measure(
     entries: Sequence[Entry],
-    inputs: Arrays | None,
     *,
     seconds: float,
     warmup: int,
@@ -111,7 +114,7 @@ def measure(
     host = HostState.read()
     watch = Watch(host.cores, max(entry.options.threads for entry in entries))
     before, lost = process_time(), 0
-    contest = _Contest(inputs, seconds / processes, math.ceil(LEAST_CALLS / processes), warmup)
+    contest = _Contest(seconds / processes, math.ceil(LEAST_CALLS / processes), warmup)
     done = 0
     with contest:
         while done < processes:
@@ -151,8 +154,8 @@ def measure(
 class _Contest:
     """The processes of a benchmark, as long as they run."""
 
-    def __init__(self, inputs: Arrays | None, seconds: float, least: int, warmup: int) -> None:
-        self._inputs, self._warmup = inputs, warmup
+    def __init__(self, seconds: float, least: int, warmup: int) -> None:
+        self._warmup = warmup
         self._budget_ns, self._least = int(seconds * 1e9), least
         self._order = random.Random(0)
         self._lasting = ExitStack()
@@ -199,7 +202,7 @@ class _Contest:
         lasts = record.entry.backend.name in _LASTING
         try:
             seated = (self._lasting if lasts else stack).enter_context(contestant(record.entry))
-            seated.begin(self._inputs, self._warmup)
+            seated.begin(self._warmup)
         except EdgekitError as error:
             raise _FailedError(record, error) from error
         if lasts:

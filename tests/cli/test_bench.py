@@ -7,9 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import edgekit
 from edgekit.cli import main
+from edgekit.document import load
+from edgekit.runtime.bench import Bench
 
 QUICK = ("--seconds", "0.05")
 
@@ -139,3 +143,96 @@ def test_the_shape_of_open_axes_is_said_and_chosen(
         assert "with sizes in place of None" in said.err
     assert main(["bench", file, *QUICK, "--shape", "nonesuch=1,2"]) == 2
     assert "no such input" in capfd.readouterr().err
+
+
+def test_several_threads_and_batches_are_rows(
+    models: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["bench", str(models / "dynamic.float32.tflite"), "--threads", "1,2", "--batch", "1,4"]
+    assert main([*words, *QUICK]) == 0
+    said = capfd.readouterr()
+    runs = json.loads(said.out)["runs"]
+    assert [(run["threads"], run["batch"]) for run in runs] == [(1, 1), (1, 4), (2, 1), (2, 4)]
+    for run in runs:
+        assert run["throughput_per_s"] == pytest.approx(
+            1000 * run["batch"] / run["latency"]["mean_ms"]
+        )
+    assert said.err.count("dynamic.float32.tflite") == 4
+    head = next(line for line in said.err.splitlines() if line.startswith("file"))
+    assert head.split()[:4] == ["file", "threads", "batch", "size"]
+
+
+def test_a_batch_that_a_file_does_not_take_is_a_failure_of_that_file(
+    models: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(models / f"{name}.float32.tflite") for name in ("dynamic", "classifier")]
+    assert main(["bench", *words, "--batch", "4", *QUICK]) == 1
+    said = capfd.readouterr()
+    (run,) = json.loads(said.out)["runs"]
+    assert run["batch"] == 4
+    assert "takes 1 at a time, and --batch asks for 4" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--batch", "0"), "--batch: received 0, expected at least 1"),
+        (("--batch", "2", "--shape", "x=1,6"), "--batch: received beside --shape"),
+        (("--sustained", "never"), "expected a time, such as 30m or 90s"),
+        (("--threads", "1,some"), "received 'some', expected a whole number"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    models: Path, capfd: pytest.CaptureFixture[str], words: tuple[str, ...], reason: str
+) -> None:
+    assert main(["bench", str(models / "dynamic.float32.tflite"), *words]) == 2
+    assert reason in capfd.readouterr().err
+
+
+def test_how_good_answers_are_stands_beside_the_times(
+    models: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = models / "classifier.float32.tflite"
+    with edgekit.load(file) as runner:
+        x = np.random.default_rng(0).normal(0, 3, (40, *runner.inputs[0].shape[1:]))
+        inputs = {runner.inputs[0].name: x.astype(np.float32)}
+        (scores,) = runner.infer_batch(inputs).values()
+    classes = scores.argmax(1)
+    # A tenth of the labels is another class.
+    classes[:4] = (classes[:4] + 1) % scores.shape[1]
+    np.savez(tmp_path / "samples.npz", x=x.astype(np.float32), y=classes)
+    golden = str(tmp_path / "golden.npz")
+    words = ["golden", str(file), "--samples", str(tmp_path / "samples.npz"), "-o", golden]
+    assert main(words) == 0
+    capfd.readouterr()
+    out = tmp_path / "bench.json"
+    assert main(["bench", str(file), *QUICK, "--golden", golden, "--json", str(out)]) == 0
+    (run,) = json.loads(out.read_text())["runs"]
+    assert run["answers"] == {
+        "figure": "accuracy",
+        "unit": "share",
+        "value": pytest.approx(0.9),
+        "reference": pytest.approx(0.9),
+    }
+    said = capfd.readouterr().err
+    assert "accuracy" in said
+    assert "90.00 %" in said
+    document = load(out)
+    assert isinstance(document, Bench)
+    assert document.runs[0].answers is not None
+
+
+def test_a_long_measurement_says_who_is_fastest_at_first_and_at_last(
+    models: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = str(models / "classifier.int8.tflite")
+    assert main(["bench", file, *QUICK, "--threads", "1,2", "--sustained", "0.5s"]) == 0
+    said = capfd.readouterr()
+    content = json.loads(said.out)
+    found = content["sustained"]
+    read = Bench.from_json(content)
+    assert read.sustained is not None
+    assert read.sustained.windows[0].medians_ms == tuple(found["windows"][0]["medians_ms"])
+    assert len(found["windows"]) == 10
+    assert sorted(found["first"]) == sorted(found["last"]) == [0, 1]
+    assert "sustained: classifier.int8.tflite (threads 2): p50 " in said.err

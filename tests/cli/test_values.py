@@ -10,8 +10,17 @@ import pytest
 
 from edgekit.cli import command
 from edgekit.cli.export_recipe import recipe_of
-from edgekit.cli.values import names, number, share, whole_number
+from edgekit.cli.values import (
+    duration,
+    names,
+    number,
+    share,
+    thread_counts,
+    whole_number,
+    whole_numbers,
+)
 from edgekit.recipe import ExportRecipe, Recipe
+from edgekit.runtime.host import usable_cores
 from edgekit.shares import Share
 
 
@@ -62,8 +71,30 @@ def test_values() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "text"),
-    [(names, ""), (names, "a,,b"), (share, "1 percent"), (number, "1,5"), (whole_number, "1.5")],
+    [
+        (names, ""),
+        (names, "a,,b"),
+        (share, "1 percent"),
+        (number, "1,5"),
+        (whole_number, "1.5"),
+        (duration, "0s"),
+        (duration, "5d"),
+        (thread_counts, "1,"),
+        (whole_numbers, "a"),
+    ],
 )
 def test_what_is_no_value(kind: Callable[[str], Any], text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="expected"):
         kind(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("30m", 1800), ("1.5h", 5400), ("0.5 s", 0.5)]
+)
+def test_times(text: str, seconds: float) -> None:
+    assert duration(text) == seconds
+
+
+def test_all_threads_are_those_of_this_program() -> None:
+    assert thread_counts("1,3,all") == [1, 3, usable_cores()]
+    assert whole_numbers("1, 8,32") == [1, 8, 32]

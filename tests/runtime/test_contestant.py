@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as hnp
 
 import edgekit
 from edgekit.errors import ArtifactError
+from edgekit.runtime import contest
 from edgekit.runtime.contest import heard_arrays, say_arrays, warm_up
 from edgekit.runtime.contestant import Entry, contestant
 
@@ -27,7 +28,7 @@ def entry(models: Path) -> Entry:
 
 def test_a_process_loads_a_file_and_gives_blocks(entry: Entry) -> None:
     with contestant(entry) as seated:
-        seated.begin(None, 3)
+        seated.begin(3)
         assert seated.load_ms > 0
         assert seated.first_ms > 0
         times = seated.block()
@@ -36,6 +37,17 @@ def test_a_process_loads_a_file_and_gives_blocks(entry: Entry) -> None:
         usage = seated.usage()
     assert usage.cpu_s > 0
     assert usage.rss_bytes is None or 5e6 < usage.rss_bytes <= (usage.peak_rss_bytes or 0) < 2e9
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "taken"),
+    [(100, 350, 250), (350, 100, None), (None, 5, None), (5, None, None)],
+)
+def test_energy_of_a_counter_that_starts_again_is_not_known(
+    monkeypatch: pytest.MonkeyPatch, before: int | None, now: int | None, taken: int | None
+) -> None:
+    monkeypatch.setattr(contest.linux, "energy_uj", lambda _: now)
+    assert contest.energy_since(before) == taken
 
 
 def test_one_that_is_killed_is_told(entry: Entry, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +71,7 @@ def test_one_that_is_killed_is_told(entry: Entry, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(module, "started", noted)
     with contestant(entry) as seated:
-        seated.begin(None, 1)
+        seated.begin(1)
         os.kill(pids[0], signal.SIGKILL)
         died = pytest.raises(
             ArtifactError, match=r"classifier\.int8\.tflite: the process that ran it"
@@ -71,7 +83,7 @@ def test_one_that_is_killed_is_told(entry: Entry, monkeypatch: pytest.MonkeyPatc
 def test_what_it_refuses_is_told(entry: Entry) -> None:
     missing = pytest.raises(ArtifactError, match="signature 'nonesuch' is not in the file")
     with contestant(replace(entry, signature="nonesuch")) as seated, missing:
-        seated.begin(None, 1)
+        seated.begin(1)
 
 
 def test_steady_is_when_one_block_takes_as_long_as_the_last() -> None:

@@ -113,6 +113,20 @@ def test_a_quota_that_stopped_the_program(write: Write) -> None:
     )
 
 
+def test_energy_is_that_of_all_packages(write: Write, tmp_path: Path) -> None:
+    assert linux.energy_uj(tmp_path) is None
+    counters = "sys/class/powercap"
+    root = write(
+        {
+            f"{counters}/intel-rapl:0/energy_uj": "1500\n",
+            f"{counters}/intel-rapl:1/energy_uj": "300\n",
+            # The cores of the first, a part of it.
+            f"{counters}/intel-rapl:0:0/energy_uj": "900\n",
+        }
+    )
+    assert linux.energy_uj(root) == 1800
+
+
 def test_a_quota_of_version_1(write: Write) -> None:
     folder = "sys/fs/cgroup/cpu/docker/x"
     root = write(
