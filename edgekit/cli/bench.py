@@ -7,10 +7,9 @@ against; a verdict is given where an interval over several processes allows one.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -30,9 +29,10 @@ from edgekit.runtime.benchmark import PROCESSES, SECONDS, check_seconds, entry_o
 from edgekit.runtime.contestant import Entry
 from edgekit.runtime.host import HostState
 from edgekit.runtime.measuring import measure
+from edgekit.runtime.operators import operator_times, tells
 from edgekit.runtime.random_inputs import random_inputs
 from edgekit.runtime.runner import Runner
-from edgekit.runtime.sustained import Sustained, sustained
+from edgekit.runtime.sustained import sustained
 
 EXAMPLE = """\
 edgekit bench build/model.float32.tflite build/model.int8.tflite \\
@@ -73,6 +73,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="after that, let the files take turns for so long, such as 30m: latency over time, and when the "
         "machine begins to hold back (default: no)",
+    )
+    parser.add_argument(
+        "--operators",
+        action="store_true",
+        help="tell what each operator takes, of .onnx files, whose interpreter tells (default: no)",
     )
     add_samples(parser, "raw samples, the first of which are the inputs", otherwise="random inputs")
     parser.add_argument(
@@ -127,32 +132,36 @@ def run(args: argparse.Namespace, console: Console) -> int:
     )
     runs = tuple(replace(run, answers=answers.get(run.artifact.sha256)) for run in result.runs)
     result = replace(result, runs=runs)
+    timed = [next(e for e in entries if _is_of(run, e)) for run in result.runs]
+    if args.operators:
+        result = replace(result, runs=tuple(map(_with_operators, result.runs, timed)))
     if args.sustained:
-        result = replace(result, sustained=_sustained(args, entries, result, console))
+        found = sustained(timed, args.sustained, _WARMUP, console.tell)
+        result = replace(result, sustained=found)
     slower = args.max_slowdown if args.max_slowdown is not None else _SLOWDOWN
-    found = changes(result, baseline, slower) if baseline else []
-    console.result(result.to_json(), [*bench_lines(result), *change_lines(found)], args)
+    became = changes(result, baseline, slower) if baseline else []
+    console.result(result.to_json(), [*bench_lines(result), *change_lines(became)], args)
     if result.failures:
         return EdgekitError.exit_code
-    verdicts = {change.verdict for change in found}
+    verdicts = {change.verdict for change in became}
     if FAIL in verdicts:
         return BUDGET_EXCEEDED
     return INCONCLUSIVE if OPEN in verdicts and not args.allow_inconclusive else 0
 
 
-def _sustained(
-    args: argparse.Namespace, entries: Sequence[Entry], result: Bench, console: Console
-) -> Sustained:
-    """Those that could be timed, for a long time."""
-    timed = [
-        next(e for e in entries if (e.artifact.path, e.options.threads, e.batch) == _key(run))
-        for run in result.runs
-    ]
-    return sustained(timed, args.sustained, _WARMUP, console.tell)
+def _is_of(run: Run, entry: Entry) -> bool:
+    """Whether that is what was timed."""
+    return (run.artifact.path, run.threads, run.batch) == (
+        entry.artifact.path,
+        entry.options.threads,
+        entry.batch,
+    )
 
 
-def _key(run: Run) -> tuple[Path, int, int]:
-    return run.artifact.path, run.threads, run.batch
+def _with_operators(run: Run, entry: Entry) -> Run:
+    if not tells(run.backend.name):
+        return run
+    return replace(run, operators=operator_times(entry.artifact, entry.options, entry.inputs))
 
 
 def _baseline(args: argparse.Namespace) -> Bench | None:

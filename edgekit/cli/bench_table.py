@@ -11,6 +11,9 @@ from edgekit.runtime.baseline import Change
 from edgekit.runtime.bench import Bench, Run
 from edgekit.runtime.sustained import Sustained
 
+# Operators of a file that are listed; all are in the document.
+_SLOWEST = 8
+
 
 def bench_lines(result: Bench) -> list[str]:
     """The table, and a line for each thing that makes it less than it seems."""
@@ -94,6 +97,12 @@ def _remarks(result: Bench) -> Iterator[str]:
             f"exact: {name} ran in onnxruntime's exact mode: its int8 sums saturate on this processor in the "
             "fast mode"
         )
+    for name, run in zip(names, result.runs, strict=True):
+        for operator in run.operators[:_SLOWEST]:
+            yield (
+                f"operator: {name}: {operator.mean_us:.1f} us, {operator.share:.0%}: {operator.type} "
+                f"{operator.name}"
+            )
     if result.sustained is not None:
         yield from _sustained(names, result.sustained)
     for reason in result.noise:

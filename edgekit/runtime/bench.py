@@ -18,6 +18,7 @@ from edgekit.document.record import (
 )
 from edgekit.runtime.host import HostState
 from edgekit.runtime.latency import Latency
+from edgekit.runtime.operators import OperatorTime
 from edgekit.runtime.relative import Relative
 from edgekit.runtime.runner import Backend
 from edgekit.runtime.sustained import Sustained
@@ -63,6 +64,8 @@ class Run(Record):
         energy_mj: millijoules of one inference, those of the whole processor while it ran; None where the
             machine has no counter.
         answers: how good its answers are; None where that was not asked for.
+        operators: what each of them took, the slowest first; empty where that was not asked for, or where the
+            backend does not tell.
         samples_ns: the duration of every timed `infer`, in the order taken; empty where the document
             was read.
     """
@@ -85,6 +88,7 @@ class Run(Record):
     batch: Positive = field(default=1, metadata=LATER)
     energy_mj: NotNegative | None = field(default=None, metadata=LATER)
     answers: Answers | None = field(default=None, metadata=LATER)
+    operators: tuple[OperatorTime, ...] = field(default=(), metadata=LATER)
     samples_ns: tuple[int, ...] = field(default=(), compare=False, repr=False, metadata=UNWRITTEN)
 
 

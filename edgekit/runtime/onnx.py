@@ -37,11 +37,7 @@ class OnnxRunner(Runner):
         ort = require("onnxruntime", "onnx", "Running an .onnx file")
         if self.options.weight_cache:
             raise UsageError("weight_cache: onnxruntime has none. It is for .tflite files.")
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = self.options.threads
-        options.inter_op_num_threads = 1
-        # Errors are raised as exceptions; the log would say them a second time on stderr.
-        options.log_severity_level = 4
+        options = self._session_options(ort)
         providers = self._providers(ort.get_available_providers())
         try:
             self._session = open_session(self.artifact.file, options, providers)
@@ -54,6 +50,14 @@ class OnnxRunner(Runner):
             ) from error
         self.exact = is_exact(options)
         return Backend(backend, ort.__version__), ()
+
+    def _session_options(self, ort: Any) -> Any:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = self.options.threads
+        options.inter_op_num_threads = 1
+        # Errors are raised as exceptions; the log would say them a second time on stderr.
+        options.log_severity_level = 4
+        return options
 
     def _providers(self, available: list[str]) -> list[Any]:
         """The execution provider that the options name, and the CPU's for what it leaves."""

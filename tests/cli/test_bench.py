@@ -236,3 +236,15 @@ def test_a_long_measurement_says_who_is_fastest_at_first_and_at_last(
     assert len(found["windows"]) == 10
     assert sorted(found["first"]) == sorted(found["last"]) == [0, 1]
     assert "sustained: classifier.int8.tflite (threads 2): p50 " in said.err
+
+
+def test_operators_are_told_of_files_whose_interpreter_tells(
+    models: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(models / f"classifier.float32.{ending}") for ending in ("onnx", "tflite")]
+    assert main(["bench", *words, *QUICK, "--operators"]) == 0
+    said = capfd.readouterr()
+    first, second = json.loads(said.out)["runs"]
+    assert first["operators"]
+    assert not second["operators"]
+    assert "operator: classifier.float32.onnx: " in said.err
