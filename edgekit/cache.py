@@ -78,7 +78,7 @@ class Cache:
 def key_of(**what: Any) -> str:
     """A key for all of `what`, edgekit's own code, the interpreter and the machine."""
     place = {
-        "code": _own_code(),
+        "code": own_code(),
         "python": platform.python_version(),
         "machine": platform.machine(),
     }
@@ -102,7 +102,8 @@ def hash_of(samples: Samples | None) -> str | None:
 
 
 @functools.cache
-def _own_code() -> str:
+def own_code() -> str:
+    """The SHA-256 of edgekit's own code and tables."""
     package = Path(edgekit.__file__).parent
     digest = hashlib.sha256()
     # The compatibility table decides as well.

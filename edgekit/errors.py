@@ -116,6 +116,10 @@ class UndecidedError(BudgetError):
     exit_code = INCONCLUSIVE
 
 
+class BundleError(EdgekitError):
+    """A bundle is not as it was made, or not signed as asked."""
+
+
 class ChildError(EdgekitError):
     """A process that edgekit started ended before its work was done."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypedDict
@@ -332,6 +332,10 @@ class Manifest(Document):
     versions: dict[str, str]
     files: tuple[ExportedFile, ...] = ()
     skipped: tuple[Skipped, ...] = ()
+
+    def of_files(self, names: Set[str]) -> Manifest:
+        """This manifest with the entries of files of these names alone."""
+        return replace(self, files=tuple(f for f in self.files if f.artifact.name in names))
 
     def merged_into(self, folder: Path, *, overwrite: bool = False) -> Manifest:
         """This manifest with the entries that `folder` has already and that this one does not replace.

@@ -60,6 +60,8 @@ ROOMS = [
     "train",
     "tune",
     "pipeline",
+    "bundle",
+    "build",
     "cli",
     "__main__",
 ]

@@ -13,6 +13,7 @@ from edgekit.runtime.runner import Runner
 from edgekit.tasks import CHOICES
 
 MODEL_HELP = ".keras or .h5 file, or SavedModel folder"
+BUNDLE_HELP = "folder or .tar.xz file that 'edgekit build' made"
 FILE_HELP = ".tflite or .onnx file, or Keras model"
 
 
@@ -170,6 +171,22 @@ def add_runner(parser: argparse.ArgumentParser, several: bool = False) -> None:
     add_trust_code(group)
     add_import(group)
     add_verify(group)
+
+
+def add_key(parser: argparse.ArgumentParser) -> None:
+    """Who must have signed a bundle."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "--key",
+        metavar="PUBLIC.pem",
+        help="public key or certificate of who must have signed it (default: none, which "
+        "--allow-unsigned alone takes)",
+    )
+    group.add_argument(
+        "--allow-unsigned",
+        action="store_true",
+        help="check the hashes alone, which say nothing of who made it (default: refuse a bundle without --key)",
+    )
 
 
 def add_map(parser: argparse.ArgumentParser) -> None:

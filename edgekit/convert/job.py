@@ -70,8 +70,7 @@ class Job:
     @cached_property
     def versions(self) -> dict[str, str]:
         """Of edgekit and of all packages that decide about a file."""
-        found = {name: version for name in _MAKERS if (version := _version_of(name))}
-        return {"edgekit": edgekit.__version__, **found}
+        return maker_versions()
 
     @property
     def cache(self) -> Cache | None:
@@ -235,6 +234,12 @@ def _shapes(samples: Samples | None) -> dict[str, Any] | None:
     if samples is None:
         return None
     return {name: [x.dtype.str, x.shape[1:]] for name, x in samples.inputs.items()}
+
+
+def maker_versions() -> dict[str, str]:
+    """Of edgekit and of all packages that decide about a file, those that are installed."""
+    found = {name: version for name in _MAKERS if (version := _version_of(name))}
+    return {"edgekit": edgekit.__version__, **found}
 
 
 def _version_of(package: str) -> str | None:

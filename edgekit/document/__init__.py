@@ -37,6 +37,11 @@ KINDS = {
     "diff": "Diff",
     "diagnosis": "Diagnosis",
     "healing": "Healing",
+    "build": "Build",
+    "bundle": "Bundle",
+    "verification": "Verification",
+    "selftest": "Selftest",
+    "installation": "Installation",
 }
 
 

@@ -59,7 +59,7 @@ class _Meta(Document):
 
 # All that numpy, zipfile and the decompressors raise on a file that was cut, altered or forged:
 # encrypted and unknown entries, headers that do not parse, shapes beyond any memory.
-_UNREADABLE = (
+UNREADABLE = (
     OSError,
     ValueError,
     TypeError,
@@ -237,7 +237,7 @@ class Golden(Answers):
             arrays = _read_arrays(path)
         except SamplesError as error:
             raise DocumentError(f"{path}: {error}") from error
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             hint = " It holds pickled objects, which can run code and are refused."
             pickled = isinstance(error, ValueError) and "pickle" in str(error).lower()
             raise DocumentError(

@@ -12,6 +12,11 @@ import pytest
 
 from edgekit import document
 from edgekit.artifact import Artifact
+from edgekit.build.steps import Build, Done
+from edgekit.bundle.contents import Bundle, BundledFile
+from edgekit.bundle.install import Installation
+from edgekit.bundle.selftest import Selftest, SelftestFile
+from edgekit.bundle.verification import Verification
 from edgekit.document import Document
 from edgekit.document.diagnosis import Cause, Diagnosis
 from edgekit.document.diff import Diff, LayerDiff, OperatorCount, OutputDiff
@@ -201,6 +206,15 @@ def objects(inspection: Inspection, tmp_path: Path) -> dict[str, Document]:
         "diff": diff(file),
         "diagnosis": diagnosis(file),
         "healing": healing(file),
+        "build": Build(
+            {"export": Done({"model": "1"}, {"m.tflite": "0" * 64}), "bench": Done({}, None)}
+        ),
+        "bundle": Bundle("m", "pass", (BundledFile("m.tflite", "model", "0" * 64, 5),)),
+        "verification": Verification("m", False, ("m.tflite: was changed",), "0" * 64),
+        "selftest": Selftest(
+            "m", "x86_64", (), (SelftestFile("m.tflite", "pass", "", BACKEND, 0.5, 1.5),)
+        ),
+        "installation": Installation("models/m", "1", None, ("0",)),
     }
 
 

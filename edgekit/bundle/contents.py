@@ -1,0 +1,124 @@
+"""Contents: what a bundle holds, file by file, as its own document."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Annotated, ClassVar
+
+from edgekit.artifact import Sha256
+from edgekit.document.record import Count, Document, Record, Text
+from edgekit.drift.verdict import Verdict
+from edgekit.files import sha256_of
+
+NAME = "bundle.json"
+SIGNATURE = "model.sig"
+
+MODEL, MANIFEST, GOLDEN, PROMISE, MATERIALS = "model", "manifest", "golden", "promise", "materials"
+REPORT, VERDICT, TIMES, LICENCE, CLASSES = "report", "verdict", "times", "licence", "classes"
+ROLES = (
+    MODEL,
+    MANIFEST,
+    GOLDEN,
+    PROMISE,
+    MATERIALS,
+    REPORT,
+    VERDICT,
+    TIMES,
+    LICENCE,
+    CLASSES,
+)
+# What the same inputs give again, anywhere and under any user.
+PAYLOAD = frozenset({MODEL, MANIFEST, GOLDEN, MATERIALS})
+
+Digests = dict[str, str]
+
+
+@dataclass(frozen=True)
+class BundledFile(Record):
+    """One file of a bundle.
+
+    Attributes:
+        path: below the bundle's folder, with ``/`` between folders.
+        role: what it is for, one of `ROLES`.
+    """
+
+    path: Text
+    role: Annotated[str, ("enum", ROLES)]
+    sha256: Sha256
+    size_bytes: Count
+
+
+@dataclass(frozen=True)
+class Bundle(Document):
+    """What a bundle holds.
+
+    Attributes:
+        name: of the model, such as ``"kws"``.
+        verdict: of the comparison with the original model; None without one.
+        files: all of them but this document and the signature, by path.
+    """
+
+    kind: ClassVar[str] = "bundle"
+    computed = ("payload_sha256",)
+
+    name: Text
+    verdict: Verdict | None
+    files: Annotated[tuple[BundledFile, ...], ("minItems", 1)]
+
+    @property
+    def payload_sha256(self) -> str:
+        """One hash of the model files, the manifest, the golden slice and the bill of materials."""
+        return payload_digest(self.files)
+
+    def of_role(self, role: str) -> list[BundledFile]:
+        """The files of a role."""
+        return [file for file in self.files if file.role == role]
+
+
+def payload_digest(files: Iterable[BundledFile]) -> str:
+    """SHA-256 over a line for each file that the same inputs give again: hash, two blanks, path; as sha256sum writes."""
+    lines = sorted((f.path, f.sha256) for f in files if f.role in PAYLOAD)
+    text = "".join(f"{digest}  {path}\n" for path, digest in lines)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digests_of(folder: Path) -> Digests:
+    """The hash of every file below a folder, by its path with ``/``; links and the like have none, and None is theirs.
+
+    Anything that is neither a file nor a folder gets an empty hash, which no file has.
+    """
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            found[name] = ""
+        elif path.is_file():
+            found[name] = sha256_of(path)
+    return found
+
+
+def differences(actual: Digests, promised: Digests) -> list[str]:
+    """A sentence for each file that is not as promised."""
+    return [
+        *(f"{name}: is not in the bundle" for name in sorted(promised.keys() - actual.keys())),
+        *(f"{name}: was added" for name in sorted(actual.keys() - promised.keys())),
+        *(
+            f"{name}: is no plain file" if not actual[name] else f"{name}: was changed"
+            for name in sorted(actual.keys() & promised.keys())
+            if actual[name] != promised[name]
+        ),
+    ]
+
+
+def is_plain(name: str) -> bool:
+    """Whether a path leads to somewhere below the folder that it is in, by names that all systems take."""
+    parts: Sequence[str] = PurePosixPath(name).parts
+    return (
+        bool(parts)
+        and name == "/".join(parts)
+        and not any(part in ("..", ".", "/") or "\\" in part or "\0" in part for part in parts)
+        and not name.startswith("/")
+    )

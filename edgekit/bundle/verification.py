@@ -1,0 +1,133 @@
+"""Verification: whether a bundle is what was made, and who says so."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from edgekit import document
+from edgekit.artifact import Sha256
+from edgekit.bundle.archive import opened_folder
+from edgekit.bundle.contents import (
+    NAME,
+    SIGNATURE,
+    Bundle,
+    Digests,
+    differences,
+    digests_of,
+    is_plain,
+)
+from edgekit.bundle.signature import signed_digests
+from edgekit.document.record import Document, Text
+from edgekit.errors import BundleError, DocumentError, UsageError
+
+
+@dataclass(frozen=True)
+class Verification(Document):
+    """What was found out about a bundle.
+
+    Attributes:
+        name: of the model.
+        signed: whether the key that was given signed it; with no key nothing is known of who made it.
+        problems: a sentence for each thing that is not as it was made; empty for a sound bundle.
+        payload_sha256: as the bundle has it; None where it does not say.
+    """
+
+    kind: ClassVar[str] = "verification"
+    computed = ("verdict",)
+
+    name: Text
+    signed: bool
+    problems: tuple[str, ...]
+    payload_sha256: Sha256 | None
+
+    @property
+    def verdict(self) -> str:
+        """``"pass"``, or ``"fail"`` where there is a problem."""
+        return "fail" if self.problems else "pass"
+
+
+def verify_bundle(
+    path: str | os.PathLike[str],
+    *,
+    key: str | os.PathLike[str] | None = None,
+    allow_unsigned: bool = False,
+) -> Verification:
+    """Hold every file of a bundle against what was signed, or, unsigned, against what the bundle lists.
+
+    Args:
+        path: a bundle's folder or archive. It need not be trusted.
+        key: the public key, or the certificate, of who must have signed it, in PEM.
+        allow_unsigned: take a bundle without a signature: its files are held against its own list, which whoever
+            changes them can change too.
+
+    Raises:
+        UsageError: nothing is there, the key is none, or neither `key` nor `allow_unsigned` says what to expect.
+        DocumentError: it is no bundle.
+        MissingDependencyError: `cryptography` is not installed, and a signature is to be checked.
+    """
+    with opened_folder(path) as folder:
+        return verify_folder(folder, Path(path), key, allow_unsigned)
+
+
+def verify_folder(
+    folder: Path, path: Path, key: str | os.PathLike[str] | None, allow_unsigned: bool
+) -> Verification:
+    """As `verify_bundle`, of one that lies unpacked in `folder` and is called `path`."""
+    contents = read_contents(folder, path)
+    signature = folder / SIGNATURE
+    actual = digests_of(folder)
+    signed = actual.pop(SIGNATURE, None) is not None
+    problems: list[str] = []
+    if key is not None and not signed:
+        problems.append("is not signed")
+    elif key is None and not allow_unsigned:
+        if signed:
+            raise UsageError(
+                f"{path}: is signed. Name the public key of who must have signed it: --key; or check the hashes "
+                "alone: --allow-unsigned."
+            )
+        problems.append("is not signed")
+    trusted = key is not None and signed
+    if key is not None and signed:
+        try:
+            problems += differences(actual, signed_digests(signature.read_bytes(), Path(key)))
+        except BundleError as error:
+            problems.append(str(error))
+            trusted = False
+    listed = _listed(contents)
+    own = actual.pop(NAME)
+    listed_problems = differences(actual, listed)
+    problems += [text for text in listed_problems if text not in problems]
+    assert own, "it was read"
+    return Verification(
+        contents.name, trusted and not problems, tuple(problems), contents.payload_sha256
+    )
+
+
+def read_contents(folder: Path, path: Path) -> Bundle:
+    """What a bundle says of itself.
+
+    Raises:
+        DocumentError: it is none, or names files that lie elsewhere.
+    """
+    own = folder / NAME
+    if own.is_symlink() or not own.is_file():
+        raise DocumentError(
+            f"{path}: has no {NAME}, expected a folder or archive that 'edgekit build' made."
+        )
+    contents = document.load(own)
+    if not isinstance(contents, Bundle):
+        raise DocumentError(
+            f"{path}: its {NAME} is a document of the kind {contents.kind!r}, expected 'bundle'."
+        )
+    for file in contents.files:
+        if not is_plain(file.path):
+            raise DocumentError(f"{path}: its {NAME} names {file.path!r}, which leads elsewhere.")
+    return contents
+
+
+def _listed(contents: Bundle) -> Digests:
+    return {file.path: file.sha256 for file in contents.files}

@@ -1,0 +1,48 @@
+"""Verify a bundle, put it beside the one that runs, try it on this machine, and switch to it.
+
+Below the folder each bundle has a folder of its own, and the link 'current' leads to the active one. It is switched at
+once: whenever power is lost, one whole bundle is active. A bundle that does not pass is not switched to.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from edgekit.bundle.install import KEPT, install
+from edgekit.cli.arguments import BUNDLE_HELP, add_json, add_key
+from edgekit.cli.console import Console
+from edgekit.cli.values import whole_number
+
+EXAMPLE = """\
+edgekit install build/shipped/model.tar.xz --into models/kws \\
+    --allow-unsigned"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bundle", metavar="BUNDLE", help=BUNDLE_HELP)
+    parser.add_argument(
+        "--into",
+        required=True,
+        metavar="DIR",
+        help="folder of this model's bundles; made if it is not there",
+    )
+    add_key(parser)
+    parser.add_argument(
+        "--keep",
+        type=whole_number,
+        default=KEPT,
+        metavar="N",
+        help=f"bundles that stay, the active one included (default: {KEPT})",
+    )
+    add_json(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    found = install(
+        args.bundle, args.into, key=args.key, allow_unsigned=args.allow_unsigned, keep=args.keep
+    )
+    before = f", before it {found.before}" if found.before else ""
+    lines = [f"{args.into}: active is {found.active}{before}"]
+    lines += [f"{args.into}: removed {name}" for name in found.removed]
+    console.result(found.to_json(), lines, args)
+    return 0

@@ -1,0 +1,95 @@
+"""The whole chain by its command: a bundle that proves itself, again only what changed, and the gate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support import needs
+
+from edgekit.bundle.verification import verify_bundle
+from edgekit.cli import main
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="session")
+def model(once: Callable[..., Path]) -> Path:
+    """A folder with a small model, and samples that are labelled by it."""
+    needs.package("tensorflow")
+
+    def make(folder: Path) -> None:
+        import keras
+
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((8, 8, 1), name="image")
+        x = keras.layers.Conv2D(4, 3, activation="relu", name="conv")(inputs)
+        x = keras.layers.GlobalAveragePooling2D(name="average")(x)
+        keras.Model(inputs, keras.layers.Dense(3, name="scores")(x)).save(folder / "tiny.keras")
+        x = np.random.default_rng(0).random((60, 8, 8, 1), np.float32)
+        loaded = keras.models.load_model(folder / "tiny.keras")
+        np.savez(folder / "samples.npz", x=x, y=loaded.predict(x, verbose=0).argmax(1))
+        np.savez(folder / "calibration.npz", x=x[:40])
+
+    return once("built", make)
+
+
+def test_a_bundle_in_one_command(
+    model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(*more: str) -> tuple[int, str, str]:
+        words = ["build", str(model / "tiny.keras"), "--samples", str(model / "samples.npz")]
+        words += ["--calibration", str(model / "calibration.npz"), "--file", "int8.tflite"]
+        code = main([*words, "-o", str(tmp_path / "out"), "--seconds", "0.05", *more])
+        said = capfd.readouterr()
+        return code, said.out, said.err
+
+    code, out, _ = build("--dry-run")
+    assert code == 0
+    assert "export   not done yet" in out
+    assert not (tmp_path / "out").exists()
+
+    summary = tmp_path / "summary.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    code, out, said = build()
+    assert code == 0, said
+    bundle = tmp_path / "out/tiny.tar.xz"
+    assert f"{bundle}: none, unsigned" in out
+    assert "tiny.int8.tflite" in summary.read_text()
+    assert verify_bundle(bundle, allow_unsigned=True).verdict == "pass"
+    assert main(["selftest", str(bundle)]) == 0
+    capfd.readouterr()
+
+    first = _payload(bundle)
+    code, _, said = build()
+    assert code == 0
+    assert said.count("up to date") == 6
+
+    # Of a budget, what is judged and what follows from that.
+    code, _, said = build("--min-sqnr-db", "1000")
+    assert code == 3
+    assert "export: up to date" in said
+    assert "compare: changed: budget" in said
+    assert "there is no bundle" in said
+    code, _, said = build("--min-sqnr-db", "1", "--folder")
+    assert code == 0, said
+    assert _payload(tmp_path / "out/tiny.bundle") == first
+
+
+def test_a_model_that_is_not_there(
+    model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["build", str(tmp_path / "none.keras"), "--samples", str(model / "samples.npz")]
+    assert main([*words, "-o", str(tmp_path / "out")]) == 2
+    assert "does not exist" in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def _payload(bundle: Path) -> Any:
+    found = verify_bundle(bundle, allow_unsigned=True).to_json()
+    return json.loads(json.dumps(found))["payload_sha256"]

@@ -1,0 +1,115 @@
+"""The archive: the same bytes again, and nothing of a hostile one outside of its folder."""
+
+from __future__ import annotations
+
+import io
+import lzma
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edgekit.bundle import archive
+from edgekit.bundle.archive import opened_folder, unpack, write_archive
+from edgekit.bundle.contents import digests_of
+from edgekit.errors import DocumentError, UsageError
+
+
+def test_what_is_packed_is_unpacked(packed: Path, tmp_path: Path) -> None:
+    write_archive(packed, tmp_path / "a.tar.xz")
+    with opened_folder(tmp_path / "a.tar.xz") as folder:
+        assert digests_of(folder) == digests_of(packed)
+    assert not folder.exists()
+    with opened_folder(packed) as folder:
+        assert folder == packed
+
+
+def test_the_same_files_give_the_same_bytes(
+    packed: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_archive(packed, tmp_path / "a.tar.xz")
+    # Copied later, and by whomever.
+    write_archive(bundle, tmp_path / "b.tar.xz")
+    first = (tmp_path / "a.tar.xz").read_bytes()
+    assert first == (tmp_path / "b.tar.xz").read_bytes()
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    write_archive(bundle, tmp_path / "c.tar.xz")
+    with tarfile.open(tmp_path / "c.tar.xz") as tar:
+        assert {member.mtime for member in tar} == {1700000000}
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfile.TarInfo:
+    found = tarfile.TarInfo(name)
+    found.type, found.linkname = kind, target
+    return found
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ([member("../outside")], "a path that leads elsewhere"),
+        ([member("/tmp/outside")], "a path that leads elsewhere"),
+        ([member("a/../../outside")], "a path that leads elsewhere"),
+        ([member("link", tarfile.SYMTYPE, "/etc/passwd")], "is no plain file"),
+        ([member("link", tarfile.LNKTYPE, "../outside")], "is no plain file"),
+        ([member("pipe", tarfile.FIFOTYPE)], "is no plain file"),
+        ([member("disk", tarfile.BLKTYPE)], "is no plain file"),
+        ([member("twice"), member("twice")], "is in it twice"),
+    ],
+)
+def test_a_hostile_archive_is_refused(
+    tmp_path: Path, members: list[tarfile.TarInfo], said: str
+) -> None:
+    path = tmp_path / "in" / "a.tar.xz"
+    path.parent.mkdir()
+    with tarfile.open(path, "w:xz") as tar:
+        for each in members:
+            tar.addfile(each, io.BytesIO(b""))
+    with pytest.raises(DocumentError, match=said):
+        unpack(path, tmp_path / "in" / "target")
+    assert {p.name for p in tmp_path.iterdir()} == {"in"}
+
+
+def test_one_that_unpacks_to_too_much_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "_LEAST", 1000)
+    path = tmp_path / "a.tar.xz"
+    with tarfile.open(path, "w:xz") as tar:
+        found = tarfile.TarInfo("zeros")
+        found.size = 1 << 22
+        tar.addfile(found, io.BytesIO(bytes(1 << 22)))
+    with pytest.raises(DocumentError, match="unpacks to more than 64 times its size"):
+        unpack(path, tmp_path / "target")
+    assert not (tmp_path / "target/zeros").exists()
+
+
+def test_too_many_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "_MOST_FILES", 3)
+    path = tmp_path / "a.tar.xz"
+    with tarfile.open(path, "w:xz") as tar:
+        for i in range(4):
+            tar.addfile(member(str(i)), io.BytesIO(b""))
+    with pytest.raises(DocumentError, match="holds more than 3 files"):
+        unpack(path, tmp_path / "target")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda _: b"", lambda _: b"no archive", lambda x: x[: len(x) // 2], lzma.compress],
+)
+def test_what_is_no_archive(packed: Path, tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "a.tar.xz"
+    write_archive(packed, path)
+    path.write_bytes(damage(path.read_bytes()))
+    with (
+        pytest.raises(DocumentError, match=r"a\.tar\.xz: cannot be read as a bundle"),
+        opened_folder(path),
+    ):
+        pass
+
+
+def test_nothing_is_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="does not exist"), opened_folder(tmp_path / "a.tar.xz"):
+        pass
