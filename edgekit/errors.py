@@ -17,6 +17,7 @@ EdgekitError                1  the work failed: unreadable file, failed conversi
 ├── ChildError                 a process of edgekit's own that died
 ├── ClusterError               other machines that cannot be reached, or were lost
 ├── TrainingError              a training that cannot go on
+├── BoardError           6  a board that cannot be reached, was lost, or cannot be emulated here
 ├── UnsupportedError           the operating system lacks what the work needs
 └── MissingDependencyError  4  a package is not installed; names the extra
 """
@@ -130,6 +131,12 @@ class ClusterError(EdgekitError):
 
 class TrainingError(EdgekitError):
     """A training that cannot start or go on."""
+
+
+class BoardError(EdgekitError):
+    """A board that cannot be reached, was lost, or cannot be emulated on this machine."""
+
+    exit_code = 6
 
 
 class UnsupportedError(EdgekitError):
