@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgekit.artifact import Artifact
+    from edgekit.boards.outcome import BoardRuns
     from edgekit.convert.export import export
     from edgekit.convert.result import ExportResult
     from edgekit.device import DeviceProfile
@@ -53,6 +54,7 @@ _HOMES = {
     "Bench": "edgekit.runtime.bench",
     "Build": "edgekit.build.steps",
     "Bundle": "edgekit.bundle.contents",
+    "BoardRuns": "edgekit.boards.outcome",
     "Checkup": "edgekit.runtime.checkup",
     "DeviceProfile": "edgekit.device",
     "Diagnosis": "edgekit.document.diagnosis",
@@ -109,6 +111,7 @@ __all__ = [
     "Bench",
     "Build",
     "Bundle",
+    "BoardRuns",
     "Checkup",
     "DeviceProfile",
     "Diagnosis",

@@ -78,13 +78,14 @@ class DeviceProfile:
     device_tree_model: str | None = None
 
 
-def _folder() -> Path:
+def devices_folder() -> Path:
+    """Where the profiles are: in the package, or beside it in a clone."""
     packaged = Path(__file__).parent / "_devices"
     return packaged if packaged.is_dir() else Path(__file__).parent.parent / "devices"
 
 
 def _known() -> list[str]:
-    return sorted(path.stem for path in _folder().glob("*.toml"))
+    return sorted(path.stem for path in devices_folder().glob("*.toml"))
 
 
 def device_path(device: str) -> Path:
@@ -98,7 +99,7 @@ def device_path(device: str) -> Path:
         raise UsageError(
             f"device {device!r} is unknown, expected one of {', '.join(known)}.{nearest(device, known)}"
         )
-    return _folder() / f"{device}.toml"
+    return devices_folder() / f"{device}.toml"
 
 
 def load_device(device: str) -> DeviceProfile:

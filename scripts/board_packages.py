@@ -16,10 +16,31 @@ from pathlib import Path
 from edgekit.boards.archive import own_archives
 
 # What a Raspberry Pi OS Lite has, and a deployment needs: a shell, Python, an SSH server.
-_BASE = (
-    "base-files bash coreutils dash diffutils findutils grep gzip sed tar mawk util-linux procps hostname libc-bin "
-    "python3 python3-venv ca-certificates libstdc++6 libgomp1 openssh-server openssh-client openssh-sftp-server"
-).split()
+_BASE = [
+    "base-files",
+    "bash",
+    "coreutils",
+    "dash",
+    "diffutils",
+    "findutils",
+    "grep",
+    "gzip",
+    "sed",
+    "tar",
+    "mawk",
+    "util-linux",
+    "procps",
+    "hostname",
+    "libc-bin",
+    "python3",
+    "python3-venv",
+    "ca-certificates",
+    "libstdc++6",
+    "libgomp1",
+    "openssh-server",
+    "openssh-client",
+    "openssh-sftp-server",
+]
 _ROOTS = {
     "arm64-bookworm": _BASE,
     "arm64-trixie": _BASE,
@@ -59,7 +80,9 @@ def pins(name: str, packages: list[str], depends: bool = True) -> str:
         if subprocess.run(["apt-get", "-qq", "update"], env=environment).returncode:
             # A mirror may be in the middle of a sync.
             print(f"{name}: without {suite}-security, which cannot be read now", file=sys.stderr)
-            kept = [line for line in sources.read_text().splitlines(True) if "-security" not in line]
+            kept = [
+                line for line in sources.read_text().splitlines(True) if "-security" not in line
+            ]
             sources.write_text("".join(kept))
             subprocess.run(["apt-get", "-qq", "update"], check=True, env=environment)
         how = ["install", "-y"] if depends else ["download"]

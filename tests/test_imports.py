@@ -51,6 +51,7 @@ ROOMS = [
     "drift",
     "scoring",
     "report",
+    "boards",
     "models",
     "calibration",
     "solver",

@@ -10,6 +10,7 @@ import edgekit
 PUBLIC = [
     "Artifact",
     "Bench",
+    "BoardRuns",
     "Checkup",
     "DeviceProfile",
     "Diagnosis",

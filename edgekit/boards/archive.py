@@ -45,7 +45,12 @@ class Package:
 
 def pinned(name: str) -> tuple[Package, ...]:
     """The packages of ``packages/<name>.txt``."""
-    text = resources.files("edgekit.boards").joinpath("packages", f"{name}.txt").read_text("utf-8")
+    text = (
+        resources.files("edgekit.boards")
+        .joinpath("packages")
+        .joinpath(f"{name}.txt")
+        .read_text("utf-8")
+    )
     rows = (line.split() for line in text.splitlines())
     return tuple(Package(archive, path, int(size), sha) for archive, path, size, sha in rows)
 
@@ -96,7 +101,10 @@ def archives(named: str | None, folder: Path = _SOURCES) -> dict[str, str]:
 def _beside(debian: str) -> dict[str, str]:
     """Both addresses, from the one of the distribution. http://SNAPSHOT keeps both below one
     word: ``/archive/debian/20260101T000000Z``."""
-    return {"debian": debian, "debian-security": re.sub(r"/debian(?=/|$)", "/debian-security", debian)}
+    return {
+        "debian": debian,
+        "debian-security": re.sub(r"/debian(?=/|$)", "/debian-security", debian),
+    }
 
 
 def fetch(
@@ -155,7 +163,9 @@ def _fetch(package: Package, archive: str, path: Path) -> None:
                 )
     except urllib.error.HTTPError as error:
         if error.code != 404:
-            raise BoardError(f"{address}: the archive answered {error.code} {error.reason}.") from error
+            raise BoardError(
+                f"{address}: the archive answered {error.code} {error.reason}."
+            ) from error
         raise BoardError(
             f"{package.file}: {archive} does not have it any more: a newer version took its place. "
             "Name an archive that keeps it: --debian-archive "

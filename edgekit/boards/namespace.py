@@ -75,7 +75,9 @@ def registration(bits: int, qemu: str) -> bytes:
     magic = b"\x7fELF" + bytes([elf_class, 1, 1]) + bytes(9) + struct.pack("<HH", 2, number)
     # The mask hides whether a program is one that may lie anywhere.
     spelt = ("".join(f"\\x{byte:02x}" for byte in text) for text in (magic, _MASK))
-    return f":edgekit-{machine}:M::{next(spelt)}:{next(spelt)}:".encode() + os.fsencode(qemu) + b":F"
+    return (
+        f":edgekit-{machine}:M::{next(spelt)}:{next(spelt)}:".encode() + os.fsencode(qemu) + b":F"
+    )
 
 
 def why_not(step: str, number: int) -> str:
@@ -108,7 +110,9 @@ def why_not(step: str, number: int) -> str:
             f"{os.uname().release}. Register QEMU for all: sudo apt-get install qemu-user-static binfmt-support"
         )
     if number == errno.ENOSPC:
-        return f"too many namespaces ({reason}). Raise it: sudo sysctl user.max_user_namespaces=15000"
+        return (
+            f"too many namespaces ({reason}). Raise it: sudo sysctl user.max_user_namespaces=15000"
+        )
     return (
         f"this machine forbids what a namespace needs ({reason}). In a container, start it with: --cap-add "
         "SYS_ADMIN --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt "

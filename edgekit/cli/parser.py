@@ -44,8 +44,10 @@ class Parser(argparse.ArgumentParser):
 
     def _refuse_unknown(self, words: Sequence[str]) -> None:
         known = self._option_string_actions
+        # What follows an action's name is for its own parser.
+        actions = {name for a in self._actions for name in _choices(a)}
         for word in words:
-            if word == "--":
+            if word == "--" or word in actions:
                 return
             if (found := _OPTION.match(word)) is None:
                 continue
@@ -58,6 +60,10 @@ class Parser(argparse.ArgumentParser):
     @property
     def _see(self) -> str:
         return f"See: {self.prog} --help"
+
+
+def _choices(action: argparse.Action) -> Iterable[str]:
+    return action.choices or () if isinstance(action, argparse._SubParsersAction) else ()
 
 
 def _meant(option: str, known: Iterable[str]) -> str:

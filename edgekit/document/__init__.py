@@ -42,6 +42,7 @@ KINDS = {
     "verification": "Verification",
     "selftest": "Selftest",
     "installation": "Installation",
+    "boards": "BoardRuns",
 }
 
 

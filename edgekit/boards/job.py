@@ -1,0 +1,149 @@
+"""A job: what is done on a board, as the agent there reads it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgekit.boards.agent import GRACE_S
+from edgekit.drift.budget import DriftBudget
+from edgekit.drift.figure import KINDS
+from edgekit.drift.limit import Limit
+from edgekit.errors import UsageError
+
+# On the board.
+RUNS = "~/.cache/edgekit/runs"
+_BUDGET = "budget.toml"
+# A difference of shares above it is asked about, unless it is in per cent.
+_DOUBTFUL = 0.2
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is asked of every board.
+
+    Attributes:
+        files: model files, whose names differ.
+        golden: what they are compared with; None without.
+        budget: what the comparison is judged by.
+        seconds: how long each file is timed; None without.
+    """
+
+    files: tuple[Path, ...]
+    golden: Path | None
+    budget: DriftBudget
+    seconds: float | None
+
+    def __post_init__(self) -> None:
+        names = [path.name for path in self.files]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise UsageError(
+                f"build: received {len(self.files)} files, of which several are called {twice[0]}, expected "
+                "files whose names differ."
+            )
+
+    @property
+    def onnx(self) -> bool:
+        """Whether any of the files needs onnxruntime."""
+        return any(path.suffix == ".onnx" for path in self.files)
+
+    def copied(self) -> dict[str, Path | bytes]:
+        """The files that go to the board, by name there."""
+        found: dict[str, Path | bytes] = {path.name: path for path in self.files}
+        if self.golden is not None:
+            found["golden.npz"] = self.golden
+            found[_BUDGET] = budget_toml(self.budget).encode()
+        return found
+
+    def steps(self, python: str) -> list[dict[str, Any]]:
+        """Those of edgekit: the machine, the comparison, the benchmark."""
+        edgekit = [python, "-m", "edgekit"]
+        steps = [_step("doctor", [*edgekit, "doctor"], "host", [])]
+        names = [path.name for path in self.files]
+        if self.golden is not None:
+            words = [*edgekit, "compare", "--golden", "golden.npz", "--budget", _BUDGET]
+            steps.append(_step("compare", words, "drift", names))
+        if self.seconds is not None:
+            words = [*edgekit, "bench", "--seconds", f"{self.seconds:g}"]
+            steps.append(_step("bench", words, "bench", names))
+        return steps
+
+
+def _step(name: str, words: Sequence[str], document: str, files: Sequence[str]) -> dict[str, Any]:
+    """One command over all files; and over each, should one of them end the interpreter."""
+    step: dict[str, Any] = {
+        "name": name,
+        "argv": [*words, *files, "--json", f"out/{document}.json"],
+        "document": f"out/{document}.json",
+        "each": {},
+    }
+    if len(files) > 1:
+        step["each"] = {
+            file: [*words, file, "--json", f"out/{document}-{file}.json"] for file in files
+        }
+    return step
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment on the board, kept for the next run of the same wheels.
+
+    Attributes:
+        wheels: all that is installed, by name.
+        system: whether the board's own packages are seen too.
+    """
+
+    wheels: dict[str, bytes | Path]
+    system: bool
+    python: str
+
+    @property
+    def folder(self) -> str:
+        digest = hashlib.sha256(f"{self.python} {self.system}".encode())
+        for name, content in sorted(self.wheels.items()):
+            data = content if isinstance(content, bytes) else content.read_bytes()
+            digest.update(name.encode() + hashlib.sha256(data).digest())
+        return f"env-{digest.hexdigest()[:12]}"
+
+    def steps(self) -> list[dict[str, Any]]:
+        place = f"{RUNS}/{self.folder}"
+        venv = [self.python, "-m", "venv", *(["--system-site-packages"] if self.system else [])]
+        # All of it was chosen beforehand: nothing is looked for, here or elsewhere.
+        pip = ["-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-cache-dir"]
+        wheels = [f"wheels/{name}" for name in sorted(self.wheels)]
+        shared = {"ready": place, "needed": True}
+        return [
+            {"name": "environment", "argv": [*venv, place], "first": True, **shared},
+            {
+                "name": "install",
+                "argv": [f"{place}/bin/python", *pip, *wheels],
+                "last": True,
+                **shared,
+            },
+        ]
+
+
+def job(steps: Sequence[dict[str, Any]], grace_s: float = GRACE_S) -> dict[str, Any]:
+    """What ``job.json`` holds."""
+    return {"steps": list(steps), "grace_s": grace_s}
+
+
+def budget_toml(budget: DriftBudget) -> str:
+    """A budget as ``compare --budget`` reads it."""
+    # A text of JSON is one of TOML, too.
+    texts = ", ".join(json.dumps(_text(limit)) for limit in budget.all_limits)
+    return f"[budget]\nlimits = [{texts}]\n"
+
+
+def _text(limit: Limit) -> str:
+    """A limit as `Limit.parse` reads it."""
+    place = ", ".join(filter(None, (limit.output, limit.group)))
+    shown = repr(float(limit.value))
+    if KINDS[limit.figure].unit == "difference" and limit.value > _DOUBTFUL:
+        shown = f"{100 * limit.value!r}%"
+    side = "<=" if limit.at_least is None else ">="
+    return f"{limit.figure}{f'[{place}]' if place else ''} {side} {shown}"

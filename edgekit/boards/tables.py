@@ -1,0 +1,73 @@
+"""What came of runs on several boards, as a table with a column a board."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgekit import document
+from edgekit.boards.outcome import BoardRun, BoardRuns
+from edgekit.drift.drift import Drift
+from edgekit.runtime.bench import Bench
+
+_NONE = "-"
+_SIGN = {"pass": "pass", "fail": "FAIL", "inconclusive": "inconclusive", "none": "no budget"}
+
+
+def lines_of(outcome: BoardRuns) -> list[str]:
+    """The tables, a line each; then what failed."""
+    boards = [_Board(run) for run in outcome.boards]
+    lines = _table("answers", outcome.files, boards, "answers")
+    lines += _table("p50 ms", outcome.files, boards, "times")
+    if any(board.run.kind and board.run.kind.emulated for board in boards):
+        lines.append("Times of an emulated board say nothing of a real one.")
+    lines += [f"failed: {run.failure}" for run in outcome.boards if run.failure]
+    lines += [f"{run.host}: {path}" for run in outcome.boards for path in run.documents]
+    return lines
+
+
+class _Board:
+    """What was fetched of one board, by file."""
+
+    def __init__(self, run: BoardRun) -> None:
+        self.run = run
+        self.answers: dict[str, str] = {}
+        self.times: dict[str, str] = {}
+        for path in run.documents:
+            found = document.load(Path(path))
+            if isinstance(found, Drift):
+                self.answers |= dict(_answers(found))
+            elif isinstance(found, Bench):
+                emulated = run.kind is not None and run.kind.emulated
+                note = " emulated" if emulated else ""
+                for one in found.runs:
+                    self.times[one.artifact.file] = f"{one.latency.p50_ms:.3g}{note}"
+
+    @property
+    def title(self) -> str:
+        kind = self.run.kind
+        return self.run.host if kind is None else f"{self.run.host} ({kind.machine})"
+
+
+def _answers(drift: Drift) -> Iterator[tuple[str, str]]:
+    """Of each file its verdict, and how many answers flipped where that was counted."""
+    for candidate in drift.candidates:
+        flips = next((f for f in candidate.figures if f.name == "flips" and not f.group), None)
+        shown = _SIGN[candidate.verdict]
+        if flips is not None and flips.value is not None:
+            shown = f"{shown}, {flips.value:g} of {flips.count} flipped"
+        yield candidate.artifact.file, shown
+    for failure in drift.failed:
+        yield failure.path, "failed"
+
+
+def _table(title: str, files: tuple[str, ...], boards: list[_Board], what: str) -> list[str]:
+    if not any(getattr(board, what) for board in boards):
+        return []
+    head = [title, *(board.title for board in boards)]
+    rows = [[file, *(getattr(board, what).get(file, _NONE) for board in boards)] for file in files]
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (head, *rows)
+    ]

@@ -1,0 +1,82 @@
+"""Emulate a board on this machine until Ctrl-C: a Debian for its processor, with an SSH server on loopback.
+
+It needs no root where the kernel lets users make namespaces, and says which setting is missing where it does not.
+Answers are a board's; times are not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from edgekit.cli.console import Console
+from edgekit.cli.values import path
+from edgekit.device import load_device
+
+EXAMPLE = "edgekit devices emulate raspberry-pi-4b"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "id", metavar="ID", help="id of the board, as 'edgekit devices list' prints it"
+    )
+    add_userland(parser)
+    parser.add_argument(
+        "--ssh-config",
+        type=path,
+        metavar="FILE",
+        help="write what 'ssh -F' and 'devices run --ssh-config' take to FILE, which goes at the end "
+        "(default: its place is printed)",
+    )
+
+
+def add_userland(parser: argparse.ArgumentParser) -> None:
+    """What is emulated, and from where its packages come."""
+    parser.add_argument(
+        "--bits",
+        type=int,
+        choices=(64, 32),
+        default=64,
+        help="of the emulated board's system (default: 64)",
+    )
+    parser.add_argument(
+        "--debian",
+        type=int,
+        choices=(12, 13),
+        help="release of the emulated board's system: 12 has Python 3.11, 13 has 3.13 (default: 12)",
+    )
+    parser.add_argument(
+        "--debian-archive",
+        metavar="URL",
+        help="the Debian archive that packages are fetched from (default: this machine's own)",
+    )
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    from edgekit.boards.emulate import emulated, ssh_line
+    from edgekit.boards.userland import userland
+    from edgekit.errors import BoardError
+    from edgekit.outputs import refuse_existing
+
+    profile = load_device(args.id)
+    which = userland(args.bits, args.debian)
+    if args.ssh_config is not None:
+        refuse_existing([args.ssh_config], overwrite=False)
+    with emulated(profile, which, args.debian_archive, console.tell) as board:
+        config = board.ssh_config
+        if args.ssh_config is not None:
+            config = args.ssh_config
+            config.write_text(board.ssh_config.read_text("utf-8"), "utf-8")
+        try:
+            console.tell(f"{profile.name}, {args.bits} bit, Debian {which.debian}, emulated")
+            console.tell(f"a shell: {ssh_line(board)}")
+            console.tell(
+                f"a build: edgekit devices run {board.host} --ssh-config {config} --build build"
+            )
+            console.tell("Ctrl-C ends it.")
+            while board.running:
+                time.sleep(0.5)
+            raise BoardError(f"{board.host}: its SSH server ended.")
+        finally:
+            if args.ssh_config is not None:
+                args.ssh_config.unlink(missing_ok=True)

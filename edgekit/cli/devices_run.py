@@ -1,0 +1,168 @@
+"""Run a build on boards over SSH: what each is, how its answers drift, how fast it is; all in one table.
+
+OpenSSH connects, with your own configuration, keys and known hosts. edgekit, an interpreter and the files are
+copied there; the board needs python3 with its venv, and no network. The environment stays for the next run,
+nothing else does. A connection that is lost is made again, while the work goes on.
+
+A host 'emulated:ID' is a board of that kind, emulated on this machine for the run.
+"""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import ExitStack
+from pathlib import Path
+
+from edgekit.cli.arguments import add_json, add_out
+from edgekit.cli.budget import add_budget, budget_of, has_budget
+from edgekit.cli.console import Console
+from edgekit.cli.devices_emulate import add_userland
+from edgekit.cli.values import number, path
+from edgekit.errors import UsageError
+
+EXAMPLE = "edgekit devices run pi@raspberrypi.local emulated:raspberry-pi-5 --build build"
+_EMULATED = "emulated:"
+_GOLDEN = "golden.npz"
+_SECONDS = 10.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "hosts", nargs="+", metavar="HOST", help="as 'ssh' knows it, or emulated:ID"
+    )
+    parser.add_argument(
+        "--build",
+        type=path,
+        required=True,
+        metavar="DIR",
+        help="folder whose .tflite and .onnx files are run",
+    )
+    parser.add_argument(
+        "--compare",
+        action="store_true",
+        help="compare the answers with the original's (default: with --bench alone no, else yes)",
+    )
+    parser.add_argument(
+        "--bench",
+        action="store_true",
+        help="compare the speed (default: with --compare alone no, else yes)",
+    )
+    parser.add_argument(
+        "--golden",
+        type=path,
+        metavar="FILE",
+        help=f"the original's answers (default: {_GOLDEN} in the build's folder)",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=number,
+        default=_SECONDS,
+        metavar="S",
+        help=f"how long each file is timed, in seconds (default: {_SECONDS:g})",
+    )
+    add_out(
+        parser, "DIR", "folder for what is fetched, a folder a board (default: BUILD/boards)", ""
+    )
+    group = parser.add_argument_group("how boards are reached and set up")
+    group.add_argument(
+        "--ssh-config",
+        type=path,
+        metavar="FILE",
+        help="a configuration of ssh in place of yours (default: yours)",
+    )
+    group.add_argument(
+        "--wheels",
+        type=path,
+        metavar="DIR",
+        help="a folder that 'edgekit devices wheels' made (default: pip fetches them)",
+    )
+    group.add_argument(
+        "--python",
+        metavar="PATH",
+        help="a Python on the boards that has edgekit; nothing is installed then (default: an environment "
+        "is made)",
+    )
+    group.add_argument(
+        "--system-site-packages",
+        action="store_true",
+        help="let the environment see the board's own packages, such as picamera2 (default: no; on 32 bits "
+        "always, where numpy is Debian's)",
+    )
+    emulation = parser.add_argument_group("of boards that are emulated")
+    add_userland(emulation)  # type: ignore[arg-type]
+    add_budget(parser, "the budget of --compare")
+    add_json(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    from edgekit.boards.deploy import Setup, run_on
+    from edgekit.boards.outcome import BoardRuns
+    from edgekit.boards.tables import lines_of
+    from edgekit.outputs import refuse_existing
+
+    work = _work(args)
+    out = Path(args.out) if str(args.out) not in ("", ".") else args.build / "boards"
+    refuse_existing([out], args.overwrite)
+    setup = Setup(args.ssh_config, args.wheels, args.python, args.system_site_packages)
+    with ExitStack() as stack:
+        hosts, configs = _hosts(args, stack, console)
+        runs = run_on(hosts, work, out, setup, console.tell, configs)
+    outcome = BoardRuns(tuple(path.name for path in work.files), tuple(runs))
+    console.result(outcome.to_json(), lines_of(outcome), args)
+    return outcome.exit_code
+
+
+def _work(args: argparse.Namespace):  # type: ignore[no-untyped-def]
+    from edgekit.boards.job import Work
+    from edgekit.drift.golden import Golden
+    from edgekit.files import existing
+    from edgekit.runtime.benchmark import check_seconds
+
+    check_seconds(args.seconds)
+    folder = existing(args.build, "build")
+    files = sorted(p for p in folder.glob("*") if p.suffix in (".tflite", ".onnx"))
+    if not files:
+        raise UsageError(
+            f"--build {folder}: received no .tflite or .onnx file in it, expected some."
+        )
+    compare = args.compare or not args.bench
+    golden = args.golden or folder / _GOLDEN
+    budget = budget_of(args)
+    if not compare and (has_budget(args) or args.golden):
+        raise UsageError("--bench alone judges no answers: add --compare, or leave the budget out.")
+    if compare and not golden.exists():
+        if args.compare or args.golden or has_budget(args):
+            raise UsageError(
+                f"{golden}: no such golden file, which --compare needs. Make one: edgekit golden MODEL "
+                f"--samples SAMPLES -o {golden}"
+            )
+        golden = None
+    if compare and golden is not None:
+        # Before anything is copied anywhere.
+        budget.check(Golden.load(golden))
+    seconds = args.seconds if args.bench or not args.compare else None
+    return Work(tuple(files), golden if compare else None, budget, seconds)
+
+
+def _hosts(
+    args: argparse.Namespace, stack: ExitStack, console: Console
+) -> tuple[list[str], dict[str, Path]]:
+    """The hosts by name; and of those that are emulated, which are up now, how ssh reaches them."""
+    from edgekit.boards.emulate import emulated
+    from edgekit.boards.userland import userland
+    from edgekit.device import load_device
+
+    if len(set(args.hosts)) < len(args.hosts):
+        raise UsageError(f"HOST: received {', '.join(args.hosts)}, expected each board once.")
+    hosts, configs = [], {}
+    for host in args.hosts:
+        if host.startswith("-"):
+            raise UsageError(f"HOST: received {host!r}, expected a host as 'ssh' knows it.")
+        if host.startswith(_EMULATED):
+            profile = load_device(host.removeprefix(_EMULATED))
+            which = userland(args.bits, args.debian)
+            board = stack.enter_context(emulated(profile, which, args.debian_archive, console.tell))
+            host = board.host
+            configs[host] = board.ssh_config
+        hosts.append(host)
+    return hosts, configs

@@ -1,0 +1,62 @@
+"""Fetch what a board installs into a folder, for one that reaches no package index.
+
+pip fetches the wheels of the board's processor and Python here; edgekit's own is made of the one that runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+from edgekit.cli.arguments import add_out, add_overwrite
+from edgekit.cli.console import Console
+from edgekit.device import load_device
+from edgekit.errors import UsageError
+
+EXAMPLE = "edgekit devices wheels --for raspberry-pi-3b -o wheels"
+_PYTHON = re.compile(r"3\.\d+")
+# Debian's releases by their Python, and the second number of their glibc.
+_GLIBC = {"3.9": 31, "3.11": 36, "3.13": 41}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--for",
+        dest="device",
+        required=True,
+        metavar="ID",
+        help="id of the board, as 'edgekit devices list' prints it",
+    )
+    parser.add_argument(
+        "--bits", type=int, choices=(64, 32), default=64, help="of the board's system (default: 64)"
+    )
+    parser.add_argument(
+        "--python",
+        metavar="3.N",
+        help="the board's Python (default: that of the first system in its profile)",
+    )
+    parser.add_argument(
+        "--onnx", action="store_true", help="onnxruntime too, for .onnx files (default: no)"
+    )
+    add_out(parser, "DIR", "folder to make")
+    add_overwrite(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    from edgekit.boards.wheels import Target, collect, target_of
+    from edgekit.outputs import refuse_existing
+
+    profile = load_device(args.device)
+    if args.python is None:
+        target = target_of(profile, args.bits)
+    elif _PYTHON.fullmatch(args.python):
+        machine = {64: "aarch64", 32: "armv7l"}[args.bits]
+        if profile.id == "desktop":
+            machine = "x86_64"
+        target = Target(machine, args.python, _GLIBC.get(args.python, 31))
+    else:
+        raise UsageError(f"--python: received {args.python!r}, expected a version such as 3.11.")
+    refuse_existing([args.out], args.overwrite)
+    for wheel in collect(target, args.out, args.onnx, console.tell):
+        console.write(f"{wheel}\n")
+    return 0
