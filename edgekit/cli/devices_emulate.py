@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from pathlib import Path
 
 from edgekit.cli.console import Console
 from edgekit.cli.values import path
@@ -65,7 +66,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     with emulated(profile, which, args.debian_archive, console.tell) as board:
         config = board.ssh_config
         if args.ssh_config is not None:
-            config = args.ssh_config
+            config = Path(args.ssh_config)
             config.write_text(board.ssh_config.read_text("utf-8"), "utf-8")
         try:
             console.tell(f"{profile.name}, {args.bits} bit, Debian {which.debian}, emulated")
@@ -79,4 +80,4 @@ def run(args: argparse.Namespace, console: Console) -> int:
             raise BoardError(f"{board.host}: its SSH server ended.")
         finally:
             if args.ssh_config is not None:
-                args.ssh_config.unlink(missing_ok=True)
+                Path(args.ssh_config).unlink(missing_ok=True)

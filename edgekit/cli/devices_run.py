@@ -13,7 +13,7 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
-from edgekit.cli.arguments import add_json, add_out
+from edgekit.cli.arguments import add_json
 from edgekit.cli.budget import add_budget, budget_of, has_budget
 from edgekit.cli.console import Console
 from edgekit.cli.devices_emulate import add_userland
@@ -60,8 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help=f"how long each file is timed, in seconds (default: {_SECONDS:g})",
     )
-    add_out(
-        parser, "DIR", "folder for what is fetched, a folder a board (default: BUILD/boards)", ""
+    parser.add_argument(
+        "-o",
+        "--out",
+        type=path,
+        metavar="DIR",
+        help="folder for what is fetched, which gets a folder a board (default: boards in the build's folder)",
     )
     group = parser.add_argument_group("how boards are reached and set up")
     group.add_argument(
@@ -101,15 +105,24 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from edgekit.outputs import refuse_existing
 
     work = _work(args)
-    out = Path(args.out) if str(args.out) not in ("", ".") else args.build / "boards"
+    out = Path(args.out or Path(args.build, "boards"))
     refuse_existing([out], args.overwrite)
-    setup = Setup(args.ssh_config, args.wheels, args.python, args.system_site_packages)
+    setup = Setup(
+        ssh_config=_path(args.ssh_config),
+        wheels=_path(args.wheels),
+        python=args.python,
+        system=args.system_site_packages,
+    )
     with ExitStack() as stack:
         hosts, configs = _hosts(args, stack, console)
         runs = run_on(hosts, work, out, setup, console.tell, configs)
     outcome = BoardRuns(tuple(path.name for path in work.files), tuple(runs))
     console.result(outcome.to_json(), lines_of(outcome), args)
     return outcome.exit_code
+
+
+def _path(given: str | None) -> Path | None:
+    return None if given is None else Path(given)
 
 
 def _work(args: argparse.Namespace):  # type: ignore[no-untyped-def]
@@ -126,11 +139,11 @@ def _work(args: argparse.Namespace):  # type: ignore[no-untyped-def]
             f"--build {folder}: received no .tflite or .onnx file in it, expected some."
         )
     compare = args.compare or not args.bench
-    golden = args.golden or folder / _GOLDEN
+    golden: Path | None = _path(args.golden) or folder / _GOLDEN
     budget = budget_of(args)
     if not compare and (has_budget(args) or args.golden):
         raise UsageError("--bench alone judges no answers: add --compare, or leave the budget out.")
-    if compare and not golden.exists():
+    if compare and golden is not None and not golden.exists():
         if args.compare or args.golden or has_budget(args):
             raise UsageError(
                 f"{golden}: no such golden file, which --compare needs. Make one: edgekit golden MODEL "

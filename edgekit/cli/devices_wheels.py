@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from pathlib import Path
 
 from edgekit.cli.arguments import add_out, add_overwrite
 from edgekit.cli.console import Console
@@ -57,6 +58,6 @@ def run(args: argparse.Namespace, console: Console) -> int:
     else:
         raise UsageError(f"--python: received {args.python!r}, expected a version such as 3.11.")
     refuse_existing([args.out], args.overwrite)
-    for wheel in collect(target, args.out, args.onnx, console.tell):
+    for wheel in collect(target, Path(args.out), args.onnx, console.tell):
         console.write(f"{wheel}\n")
     return 0

@@ -20,6 +20,7 @@ _TOOLS = {
     "qemu": ("qemu-x86_64",),
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
     "strace": ("strace",),
+    "sshd": ("sshd", "/usr/sbin/sshd"),
 }
 # Beside them: the packages of all extras, and the real data of EDGEKIT_DATA.
 WORDS = (*_TOOLS, "packages", "data")
