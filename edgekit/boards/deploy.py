@@ -177,12 +177,10 @@ class _Board:
 
     def _probed(self, connection: Connection) -> dict[str, Any]:
         self._say(f"{self._host}: connecting")
-        words = ["python3", "-", "probe", RUNS]
+        words = [self._setup.python or "python3", "-", "probe", RUNS]
         done = connection.run(words, stdin=_agent())
         if done.code == 127 or "not found" in done.err:
-            raise BoardError(
-                "has no python3. Install it there: sudo apt-get install python3 python3-venv"
-            )
+            raise BoardError("has no python3. Install it there: sudo apt-get install python3")
         found = _json(done.out)
         if found is None:
             last = done.err.strip().splitlines()[-1:] or ["it said nothing"]
@@ -224,9 +222,10 @@ class _Board:
                 self._say(f"{self._host}: the environment of the last run is used again")
             steps += environment.steps()
         steps += self._work.steps(python)
-        needed = sum(_size(content) for content in files.values())
-        if len(steps) and any(name.startswith("wheels/") for name in files):
-            needed *= _UNPACKED
+        needed = sum(
+            _size(content) * (_UNPACKED if name.startswith("wheels/") else 1)
+            for name, content in files.items()
+        )
         if found["free_bytes"] < needed:
             raise BoardError(
                 f"its disk is full: {found['free_bytes'] / 1e6:.0f} MB are free, {needed / 1e6:.0f} MB are "

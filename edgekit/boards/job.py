@@ -111,16 +111,15 @@ class Environment:
 
     def steps(self) -> list[dict[str, Any]]:
         place = f"{RUNS}/{self.folder}"
-        venv = [self.python, "-m", "venv", *(["--system-site-packages"] if self.system else [])]
-        # All of it was chosen beforehand: nothing is looked for, here or elsewhere.
-        pip = ["-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-cache-dir"]
-        wheels = [f"wheels/{name}" for name in sorted(self.wheels)]
+        # Without pip, which takes long to make; so it needs no package beside Python's own.
+        venv = [self.python, "-m", "venv", "--without-pip"]
+        seen = ["--system-site-packages"] if self.system else []
         shared = {"ready": place, "needed": True}
         return [
-            {"name": "environment", "argv": [*venv, place], "first": True, **shared},
+            {"name": "environment", "argv": [*venv, *seen, place], "first": True, **shared},
             {
                 "name": "install",
-                "argv": [f"{place}/bin/python", *pip, *wheels],
+                "argv": [f"{place}/bin/python", "agent.py", "install", "wheels"],
                 "last": True,
                 **shared,
             },

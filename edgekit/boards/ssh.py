@@ -246,6 +246,6 @@ def _write_tar(stream: object, files: Mapping[str, Path | bytes]) -> None:
 
 def _of_files(said: str) -> str:
     if "No space left" in said or "quota" in said:
-        return "its disk is full. Make room there"
+        return "its disk is full. Make room there."
     last = said.strip().splitlines()[-1:] or ["tar said nothing"]
-    return f"files cannot be written there: {last[0]}"
+    return f"files cannot be written there: {last[0]}."

@@ -55,7 +55,7 @@ def _answers(drift: Drift) -> Iterator[tuple[str, str]]:
         flips = next((f for f in candidate.figures if f.name == "flips" and not f.group), None)
         shown = _SIGN[candidate.verdict]
         if flips is not None and flips.value is not None:
-            shown = f"{shown}, {flips.value:g} of {flips.count} flipped"
+            shown = f"{shown}, {flips.value:g} of {drift.reference.samples} flipped"
         yield candidate.artifact.file, shown
     for failure in drift.failed:
         yield failure.path, "failed"

@@ -1,7 +1,7 @@
 """Run a build on boards over SSH: what each is, how its answers drift, how fast it is; all in one table.
 
 OpenSSH connects, with your own configuration, keys and known hosts. edgekit, an interpreter and the files are
-copied there; the board needs python3 with its venv, and no network. The environment stays for the next run,
+copied there; the board needs python3, and no network. The environment stays for the next run,
 nothing else does. A connection that is lost is made again, while the work goes on.
 
 A host 'emulated:ID' is a board of that kind, emulated on this machine for the run.
