@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -77,7 +78,7 @@ def run_on(
     """Do the work on every board at once, and fetch what comes of it into ``out/HOST``.
 
     A failure of one does not end the others. When this is interrupted, all boards are told to stop, and
-    nothing is left on them.
+    nothing is left on them. What an earlier run left in a board's folder goes.
 
     Args:
         configs: of hosts that have an ssh_config of their own.
@@ -127,6 +128,9 @@ class _Board:
         steps: tuple[Step, ...] = ()
         failure, code = None, 0
         try:
+            if self._out.is_dir():
+                # Of an earlier run: two are not to be mixed.
+                shutil.rmtree(self._out)
             with connected(self._host, self._setup.ssh_config) as connection:
                 steps, failure = self._worked(connection)
             codes = [step.code for step in steps]

@@ -106,7 +106,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     work = _work(args)
     out = Path(args.out or Path(args.build, "boards"))
-    refuse_existing([out], args.overwrite)
+    refuse_existing([out], args.overwrite, folder=True)
     setup = Setup(
         ssh_config=_path(args.ssh_config),
         wheels=_path(args.wheels),

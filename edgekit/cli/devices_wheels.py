@@ -57,7 +57,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         target = Target(machine, args.python, _GLIBC.get(args.python, 31))
     else:
         raise UsageError(f"--python: received {args.python!r}, expected a version such as 3.11.")
-    refuse_existing([args.out], args.overwrite)
+    refuse_existing([args.out], args.overwrite, folder=True)
     for wheel in collect(target, Path(args.out), args.onnx, console.tell):
         console.write(f"{wheel}\n")
     return 0

@@ -212,7 +212,7 @@ def test_no_python_there(board: Board, build: Path, setup: Setup) -> None:
     tools.mkdir()
     board.environment["PATH"] = str(tools)
     board.start()
-    run = ran(board, build, setup, [])
+    run = ran(board, build, replace(setup, python=None), [])
     assert run.exit_code == 6
     assert run.failure is not None
     assert "has no python3" in run.failure
