@@ -13,6 +13,7 @@ from edgekit.document.record import Count, NotNegative, Positive, Record
 from edgekit.drift.golden import Golden
 from edgekit.metrics import distances
 from edgekit.metrics.blocks import by_blocks, together
+from edgekit.metrics.tally import tally
 from edgekit.tasks import CLASSIFICATION, UNLABELLED
 
 # A person looks at a few; a document should not grow with the samples.
@@ -170,10 +171,7 @@ def _changes(
     place = place.reshape(-1)
     lost = gained = None
     if labels is not None:
-        lost, gained = (
-            np.bincount(place, weights=classes == labels, minlength=len(pairs))
-            for classes in (ref, cand)
-        )
+        lost, gained = (tally(place, len(pairs), classes == labels) for classes in (ref, cand))
     return tuple(
         Change(
             int(pairs[at, 0]),

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.metrics.intervals import Interval
+from edgekit.metrics.tally import tally
 
 Floats = NDArray[np.float64]
 
@@ -111,7 +112,7 @@ def _weights(count: int, first: int, draws: int) -> NDArray[np.uint8]:
     """How often each sample is drawn, shape (draws, count): 255 times would be a wonder."""
     rng = np.random.default_rng([count, first])
     drawn = (rng.integers(0, count, count, np.int32) for _ in range(draws))
-    return np.stack([np.bincount(each, minlength=count).astype(np.uint8) for each in drawn])
+    return np.stack([tally(each, count).astype(np.uint8) for each in drawn])
 
 
 # Numbers of the same samples are drawn one after the other.

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.errors import TensorError
+from edgekit.metrics.tally import tally
 
 Counts = NDArray[np.int64]
 
@@ -26,7 +27,7 @@ def confusion_matrix(classes: NDArray[Any], labels: NDArray[Any], count: int) ->
         Shape (count, count): rows are labels, columns predictions.
     """
     pairs = labels.astype(np.int64) * count + classes.astype(np.int64)
-    return np.bincount(pairs, minlength=count * count).reshape(count, count)
+    return tally(pairs, count * count).reshape(count, count)
 
 
 def precision_recall_f1(matrix: Counts) -> NDArray[np.float64]:

@@ -17,6 +17,7 @@ from edgekit.formats.seen import TRAINING, Seen
 from edgekit.metrics import distances
 from edgekit.metrics.blocks import by_blocks
 from edgekit.metrics.intervals import share_ci95
+from edgekit.metrics.tally import tally
 
 # How likely guessing may do as well for a reference to be clearly better, and for it to be in doubt.
 _LUCK, _DOUBT = 0.01, 0.05
@@ -86,7 +87,7 @@ def _classes(output: NDArray[Any], labels: NDArray[Any], classes: int, name: str
     count = len(labels)
     found = distances.predicted_classes(output, distances.binary_threshold(output))
     right = int(np.count_nonzero(found == labels))
-    labelled = np.bincount(labels.astype(np.int64), minlength=classes)
+    labelled = tally(labels, classes)
     only = int(labelled.argmax()) if np.count_nonzero(labelled) == 1 else None
     findings = []
     if only is not None and count > 1:
@@ -100,7 +101,7 @@ def _classes(output: NDArray[Any], labels: NDArray[Any], classes: int, name: str
         )
         chance = 1 / classes
     else:
-        answered = np.bincount(found, minlength=classes)
+        answered = tally(found, classes)
         chance = float(labelled @ answered) / count**2
     if count < classes:
         findings.append(

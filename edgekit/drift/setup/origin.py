@@ -17,6 +17,7 @@ from edgekit.drift.setup.probes import LEAST
 from edgekit.metrics import distances
 from edgekit.metrics.fidelity import by_channel
 from edgekit.metrics.intervals import share_ci95
+from edgekit.metrics.tally import tally
 
 # Of two files with one model's weights, where nothing else says that they have.
 _ALIKE_DB = 30.0
@@ -74,8 +75,8 @@ def _unrelated(ref: NDArray[Any], answer: NDArray[Any]) -> tuple[bool, str]:
     if count < LEAST:
         return False, ""
     if (classes := distances.class_count(ref)) is not None and ref.ndim == 2 and ref.shape[1] > 1:
-        theirs = np.bincount(distances.predicted_classes(ref), minlength=classes)
-        own = np.bincount(distances.predicted_classes(answer), minlength=classes)
+        theirs = tally(distances.predicted_classes(ref), classes)
+        own = tally(distances.predicted_classes(answer), classes)
         equal = int(
             np.count_nonzero(
                 distances.predicted_classes(ref) == distances.predicted_classes(answer)
