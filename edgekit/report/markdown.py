@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgekit.report import units
+from edgekit.report.boards import boards_table
 from edgekit.report.charts import heat_table
 from edgekit.report.checks import checked_with, checks_table
 from edgekit.report.data import VERDICT_WORDS, Report
@@ -57,6 +58,7 @@ def to_markdown(report: Report) -> str:
         ("Training", _training(report)),
         ("Tuning", _tuning(report)),
         ("Measured on", _hosts(report)),
+        ("Boards", _boards(report)),
         ("Machines", _checkups(report)),
         ("Hashes", _hashes(report)),
     ):
@@ -106,6 +108,11 @@ def _warnings(report: Report) -> Iterator[str]:
     for row in report.rows:
         for line in row.warnings:
             yield _item(row.name, line)
+
+
+def _boards(report: Report) -> Iterator[str]:
+    if table := boards_table(report):
+        yield f"The middle duration of one inference.\n\n{table.to_markdown()}"
 
 
 def _checks(report: Report) -> Iterator[str]:

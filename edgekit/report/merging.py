@@ -188,6 +188,9 @@ def _measurements(read: Read, bench: Bench, original: str | None) -> list[Measur
 
 def _measured(sha256: str, measurements: Sequence[Measurement]) -> Measurement | None:
     own = [run for run in measurements if run.sha256 == sha256]
+    if len({run.device for run in measurements}) > 1:
+        # No one machine's times stand for the others': `edgekit.report.boards` has them all.
+        return None
     first = [run for run in own if run.document == own[0].document]
     return next((run for run in first if run.speedup is not None), own[0] if own else None)
 
@@ -270,7 +273,9 @@ def _notes(drifts: Sequence[Drift], measurements: Sequence[Measurement]) -> list
             "is shown."
         )
     timed = [run.sha256 for run in measurements]
-    if len(set(timed)) < len(timed):
+    if len({run.device for run in measurements}) > 1:
+        notes.append("The benchmarks are of several machines; their times stand side by side.")
+    elif len(set(timed)) < len(timed):
         notes.append(
             "Some files were timed more than once; the table shows the first benchmark, "
             "and all runs are listed under the measurements."

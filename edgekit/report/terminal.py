@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from edgekit.errors import printable
 from edgekit.report import units
+from edgekit.report.boards import boards_table
 from edgekit.report.data import VERDICT_WORDS, Report, Row
 from edgekit.report.next_step import next_step
 from edgekit.streams import Styled
@@ -26,7 +27,7 @@ def terminal_lines(report: Report, advise: bool = True) -> list[str]:
         report: what was merged.
         advise: whether to end with the next step.
     """
-    lines = [*_table(report), *_notes(report)]
+    lines = [*_table(report), *_boards(report), *_notes(report)]
     step = next_step(report) if advise else ""
     if step:
         lines += ["", *_wrapped(step, "next: ", "bold")]
@@ -88,6 +89,13 @@ def _table(report: Report) -> Iterator[str]:
             yield line
         else:
             yield Styled((before, ""), (found, _STYLES[row.verdict]), (after, ""))
+
+
+def _boards(report: Report) -> Iterator[str]:
+    if (table := boards_table(report)) is not None:
+        head, *lines = aligned(("p50", *table.columns[1:]), table.rows)
+        yield Styled((head, "dim"))
+        yield from lines
 
 
 def _verdict(row: Row, report: Report) -> str:
