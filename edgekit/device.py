@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import struct
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from pathlib import Path
 from edgekit.config import read_toml
 from edgekit.errors import UsageError, nearest
 
+# Set in every session of an emulated board.
+EMULATED = "EDGEKIT_EMULATED"
 _DEVICE_TREE_MODEL = Path("/proc/device-tree/model")
 
 
@@ -132,6 +135,11 @@ def detect_device(model: str | None = None) -> DeviceProfile:
     # "Raspberry Pi 3 Model B Plus" also begins like a "Raspberry Pi 3 Model B".
     best = max(matches, key=lambda profile: len(profile.device_tree_model or ""), default=None)
     return best or load_device("desktop")
+
+
+def is_emulated() -> bool:
+    """Whether this is a board that ``edgekit devices emulate`` made: its times say nothing of a real one."""
+    return bool(os.environ.get(EMULATED))
 
 
 def userland_machine() -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from edgekit.boards.cores import core_of, qemu_cpu, write_board
 from edgekit.boards.namespace import NOT_SET_UP, Place, refusal
 from edgekit.boards.userland import Userland, made
-from edgekit.device import DeviceProfile
+from edgekit.device import EMULATED, DeviceProfile
 from edgekit.errors import BoardError, MissingDependencyError
 from edgekit.scratch import scratch_folder
 
@@ -128,7 +128,7 @@ def _server(
         "QEMU_LD_PREFIX": "/.board",
         "LANG": "C.UTF-8",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-        "EDGEKIT_EMULATED": "1",
+        EMULATED: "1",
     }
     given = " ".join(f"{name}={value}" for name, value in environment.items())
     (etc / "sshd_config").write_text(

@@ -170,7 +170,7 @@ def _measurements(read: Read, bench: Bench, original: str | None) -> list[Measur
         rows.append(
             Measurement(
                 document=read.label,
-                device=bench.host.device,
+                device=f"{bench.host.device}{' (emulated)' if bench.host.emulated else ''}",
                 name=base_name(run.artifact.file),
                 sha256=run.artifact.sha256,
                 backend=f"{run.backend.name} {run.backend.version}",

@@ -6,12 +6,12 @@ import importlib.metadata
 import os
 import platform
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from edgekit.device import detect_device, userland_machine
-from edgekit.document.record import Count, NotNegative, Positive, Record
+from edgekit.device import detect_device, is_emulated, userland_machine
+from edgekit.document.record import LATER, Count, NotNegative, Positive, Record
 from edgekit.runtime import linux
 
 INTERPRETERS = ("ai-edge-litert", "tflite-runtime", "onnxruntime", "tensorflow")
@@ -39,6 +39,7 @@ class HostState(Record):
         memory_limit_bytes: the lowest limit of the process's control groups.
         load_1min: processes that wanted a core, averaged over the last minute.
         interpreters: versions of the interpreters that are installed.
+        emulated: whether it is a board that is emulated on another machine.
     """
 
     computed: ClassVar[tuple[str, ...]] = ("governor",)
@@ -61,6 +62,7 @@ class HostState(Record):
     load_1min: NotNegative | None
     python: str
     interpreters: dict[str, str]
+    emulated: bool = field(default=False, metadata=LATER)
 
     @classmethod
     def read(cls, root: Path = linux.ROOT) -> HostState:
@@ -92,6 +94,7 @@ class HostState(Record):
             load_1min=linux.load_1min(root),
             python=platform.python_version(),
             interpreters=_interpreters(),
+            emulated=is_emulated(),
         )
 
     @property
@@ -107,7 +110,7 @@ class HostState(Record):
     @property
     def noise(self) -> list[str]:
         """What may make a measurement taken now unreliable, in words."""
-        reasons = []
+        reasons = ["the board is emulated: no time here is a real one's"] if self.emulated else []
         if any(governor != "performance" for governor in self.governors):
             reasons.append(f"the CPU governor is {self.governor!r}, not 'performance'")
         if self.throttled:

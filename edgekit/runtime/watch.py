@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
+from edgekit.device import is_emulated
 from edgekit.runtime import linux
 
 # Of the processors' time; below it nothing is said.
@@ -55,7 +56,7 @@ class Watch:
         return tuple(self._reasons(own_cpu_s))
 
     def _reasons(self, own_cpu_s: float | None) -> list[str]:
-        reasons = []
+        reasons = ["the board is emulated"] if is_emulated() else []
         seconds = max(monotonic() - self._begun, 1e-9)
         ticks = linux.processor_ticks(self.root)
         if ticks is not None and self._ticks is not None:

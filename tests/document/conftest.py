@@ -17,6 +17,7 @@ from edgekit.bundle.contents import Bundle, BundledFile
 from edgekit.bundle.install import Installation
 from edgekit.bundle.selftest import Selftest, SelftestFile
 from edgekit.bundle.verification import Verification
+from edgekit.boards.outcome import BoardRun, BoardRuns, Kind, Step
 from edgekit.document import Document
 from edgekit.document.diagnosis import Cause, Diagnosis
 from edgekit.document.diff import Diff, LayerDiff, OperatorCount, OutputDiff
@@ -160,6 +161,14 @@ def diagnosis(file: Artifact) -> Diagnosis:
     return Diagnosis(file, "m.tflite", 8, "faulty", 9.0, 0.75, (cause,), layers)
 
 
+def boards() -> BoardRuns:
+    kind = Kind("raspberry-pi-3b", "armv7l", 32, "3.11.2", "glibc 2.36", True)
+    steps = (Step("doctor", 0, 1.5), Step("compare", -11, 0.25))
+    lost = BoardRun("pi@b", None, (), (), "pi@b: nothing answers there.", 6)
+    done = BoardRun("pi@a", kind, steps, ("out/pi@a/host.json",), "pi@a: compare: SIGSEGV", 1)
+    return BoardRuns(("m.tflite",), (done, lost))
+
+
 def healing(file: Artifact) -> Healing:
     remedies = (
         Remedy("ranges estimated again", True, 9.0, 30.0),
@@ -215,6 +224,7 @@ def objects(inspection: Inspection, tmp_path: Path) -> dict[str, Document]:
             "m", "x86_64", (), (SelftestFile("m.tflite", "pass", "", BACKEND, 0.5, 1.5),)
         ),
         "installation": Installation("models/m", "1", None, ("0",)),
+        "boards": boards(),
     }
 
 

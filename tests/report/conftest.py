@@ -237,6 +237,31 @@ def _inspection() -> dict[str, Any]:
     }
 
 
+def _boards() -> dict[str, Any]:
+    return {
+        "schema": "edgekit.boards/1",
+        "files": ["kws.int8.tflite"],
+        "boards": [
+            {
+                "host": "pi@raspberrypi.local",
+                "kind": {
+                    "device": "raspberry-pi-4b",
+                    "machine": "aarch64",
+                    "bits": 64,
+                    "python": "3.13.5",
+                    "libc": "glibc 2.41",
+                    "emulated": False,
+                },
+                "steps": [{"name": "compare", "code": 0, "seconds": 1.5}],
+                "documents": ["boards/pi@raspberrypi.local/drift.json"],
+                "failure": None,
+                "exit_code": 0,
+            }
+        ],
+        "exit_code": 0,
+    }
+
+
 def _bench() -> dict[str, Any]:
     return {
         "schema": "edgekit.bench/1",
@@ -482,6 +507,7 @@ def every(documents: Documents) -> Documents:
         "diff": _diff(),
         "diagnosis": _diagnosis(),
         "healing": _healing(),
+        "boards": _boards(),
     }
 
 
