@@ -92,9 +92,7 @@ def trial(second: Path, share: float, seconds: float) -> Bench:
         with edgekit.load(path) as runner:
             entries.append(entry_of(runner, None))
     with slowed(share):
-        return measure(
-            entries, seconds=seconds, warmup=5, processes=PROCESSES, tell=lambda _: None
-        )
+        return measure(entries, seconds=seconds, warmup=5, processes=PROCESSES, tell=lambda _: None)
 
 
 def main() -> int:

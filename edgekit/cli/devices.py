@@ -8,7 +8,7 @@ from edgekit.cli import devices_emulate, devices_run, devices_wheels
 from edgekit.cli.console import Console
 from edgekit.device import detect_device, device_path, list_devices
 
-EXAMPLE = "edgekit devices run pi@raspberrypi.local --build build"
+EXAMPLE = "edgekit devices show raspberry-pi-4b"
 
 # Actions with options of their own, each in its file.
 _ACTIONS = {

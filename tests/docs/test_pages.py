@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -44,9 +45,16 @@ def first_column(text: str) -> set[str]:
 
 
 def options() -> set[str]:
-    """Every option of every command."""
+    """Every option of every command, and of the actions of one."""
+    found: set[str] = set()
     parsers = [command(name)[0] for name in COMMANDS]
-    return {option for parser in parsers for option in parser._option_string_actions} | {"-vv"}
+    while parsers:
+        parser = parsers.pop()
+        for action in parser._actions:
+            found |= set(action.option_strings)
+            if isinstance(action, argparse._SubParsersAction):
+                parsers += action.choices.values()
+    return found
 
 
 def paths(text: str) -> Iterable[str]:
