@@ -54,7 +54,7 @@ def options() -> set[str]:
             found |= set(action.option_strings)
             if isinstance(action, argparse._SubParsersAction):
                 parsers += action.choices.values()
-    return found
+    return found | {"-vv"}
 
 
 def paths(text: str) -> Iterable[str]:
