@@ -109,9 +109,9 @@ _PARTS = {
 __all__ = [
     "Artifact",
     "Bench",
+    "BoardRuns",
     "Build",
     "Bundle",
-    "BoardRuns",
     "Checkup",
     "DeviceProfile",
     "Diagnosis",

@@ -12,12 +12,12 @@ import pytest
 
 from edgekit import document
 from edgekit.artifact import Artifact
+from edgekit.boards.outcome import BoardRun, BoardRuns, Kind, Step
 from edgekit.build.steps import Build, Done
 from edgekit.bundle.contents import Bundle, BundledFile
 from edgekit.bundle.install import Installation
 from edgekit.bundle.selftest import Selftest, SelftestFile
 from edgekit.bundle.verification import Verification
-from edgekit.boards.outcome import BoardRun, BoardRuns, Kind, Step
 from edgekit.document import Document
 from edgekit.document.diagnosis import Cause, Diagnosis
 from edgekit.document.diff import Diff, LayerDiff, OperatorCount, OutputDiff
