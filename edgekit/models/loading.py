@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import warnings
 from collections.abc import Callable, Set
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,8 @@ from edgekit.models.objects import with_inputs
 from edgekit.models.quantizers import QUANTIZING_LAYERS, keras_kept, quantizers_known
 from edgekit.models.saved_model import refuse_reaching
 from edgekit.models.source import SourceModel, from_keras, from_saved_model
-from edgekit.models.untrusted import KerasFile, Known, Names, normalised, trusted_parts
+from edgekit.models.untrusted import KerasFile, Known, Names, trusted_parts
+from edgekit.models.untrusted.reader import Reader
 from edgekit.scratch import scratch_folder
 
 _PURPOSE = "Loading a Keras model"
@@ -68,7 +69,8 @@ def load(
 
     Keras 3 is asked first; tf_keras takes the older files that Keras 3 cannot read. The result's
     `flavour` says which it was. What a file is, its content decides, not its ending. Unless it is
-    trusted, Keras gets a copy with an architecture of known parts alone (`edgekit.models.untrusted`).
+    trusted, a sandboxed child reads it, and Keras gets a file written anew, with an architecture of known
+    parts alone (`edgekit.models.untrusted`).
     A model of another precision (``mixed_float16``, ``mixed_bfloat16``,
     ``float16``, ``float64``) is rebuilt in float32 with the same weights.
 
@@ -99,17 +101,33 @@ def load(
             f"{path}: received a {artifact.format} file, expected a Keras model: {', '.join(_ENDINGS)} or a "
             "SavedModel folder."
         )
-    metadata = read(artifact.path) or Metadata()
-    file = KerasFile.read(artifact.path, trusted=trust_code)
-    if "edgekit>" in json.dumps(file.config):
+    if trust_code:
+        file = KerasFile.read(artifact.path, trusted=True)
+        _say_what_is_trusted(file)
+        metadata = read(artifact.path)
+        return _loaded(artifact.path, file, metadata, partial(_as_it_is, file))
+    with Reader.opened(artifact.path) as reader:
+        return _loaded(artifact.path, reader, reader.metadata, partial(_normalised, reader))
+
+
+def _loaded(
+    path: Path,
+    file: KerasFile | Reader,
+    metadata: Metadata | None,
+    model_of: Callable[[str, _Loader], Any],
+) -> SourceModel:
+    """The model of a Keras file, loaded by the first flavour that can.
+
+    Args:
+        model_of: gives the model that a flavour and its loader make of the file.
+    """
+    if file.bridged:
         # Makes known what the bridge gives its twins.
         require("edgekit.models.bridge.foreign", "export", _PURPOSE)
-    if trust_code:
-        _say_what_is_trusted(file)
     reasons = []
     for flavour, name, loader in _loaders(file):
         try:
-            model = (_as_it_is if trust_code else _normalised)(file, flavour, loader)
+            model = model_of(flavour, loader)
         # Whoever refuses for safety has the last word.
         except (MissingDependencyError, UntrustedCodeError):
             raise
@@ -120,7 +138,7 @@ def load(
             if not getattr(model, "inputs", None):
                 # A subclassed model, whose class the program or a file of the user's has made known.
                 model = with_inputs(model, flavour)
-            return replace(from_keras(artifact.path, flavour, model), metadata=metadata)
+            return replace(from_keras(path, flavour, model), metadata=metadata or Metadata())
     raise ArtifactError(
         f"{path}: no flavour of Keras can load it. {' '.join(reasons)} {_advice(file)}"
     )
@@ -138,13 +156,13 @@ def keras_artifact(path: str | os.PathLike[str]) -> Artifact:
     return Artifact.of(path)
 
 
-def _loaders(file: KerasFile) -> tuple[tuple[str, str, _Loader], ...]:
+def _loaders(file: KerasFile | Reader) -> tuple[tuple[str, str, _Loader], ...]:
     """Who is to load a file, in this order: its flavour, that in words, and how."""
-    if _mentions(file.config, QUANTIZING_LAYERS):
+    if _mentions(file, QUANTIZING_LAYERS):
         return (("tf_keras", "tf_keras with tfmot", _load_quantized),)
-    if _mentions(file.config, PRUNING_LAYERS):
+    if _mentions(file, PRUNING_LAYERS):
         return (("tf_keras", "tf_keras with tfmot", _load_pruned),)
-    if _mentions(file.config, CLUSTERING_LAYERS):
+    if _mentions(file, CLUSTERING_LAYERS):
         return (("tf_keras", "tf_keras with tfmot", _load_clustered),)
     keras: tuple[str, str, _Loader] = ("keras", "Keras 3", _load_with_keras)
     # No other can read what Keras 3 has written.
@@ -153,10 +171,10 @@ def _loaders(file: KerasFile) -> tuple[tuple[str, str, _Loader], ...]:
     return (keras, ("tf_keras", "tf_keras", _load_with_tf_keras))
 
 
-def _advice(file: KerasFile) -> str:
+def _advice(file: KerasFile | Reader) -> str:
     """What to do about a file that nothing loads."""
     tfmot = QUANTIZING_LAYERS | PRUNING_LAYERS | CLUSTERING_LAYERS
-    if file.kind == "archive" and _mentions(file.config, tfmot):
+    if file.kind == "archive" and _mentions(file, tfmot):
         return (
             "tensorflow-model-optimization's wrappers are read back from HDF5: save the model as .h5, "
             "model.save('model.h5')."
@@ -167,29 +185,23 @@ def _advice(file: KerasFile) -> str:
     )
 
 
-def _normalised(file: KerasFile, flavour: str, loader: _Loader) -> Any:
-    """The model in a file that is not trusted: Keras gets a copy, with an architecture written anew.
+def _normalised(reader: Reader, flavour: str, loader: _Loader) -> Any:
+    """The model in a file that is not trusted: Keras gets another, with all in it written anew.
 
     Raises:
         UntrustedCodeError: it holds code, weights from elsewhere, or more than its size allows.
         Exception: whatever it provokes.
     """
     keras = _prepared(flavour)
-    try:
-        config = normalised(file.config, _names(flavour), flavour)
-        wanted = in_float32(config)
-        floats = nullcontext() if wanted == config else default_float32(keras)
-        with scratch_folder() as (folder, _), floats:
-            copy = file.copied(folder, wanted)
-            numbers = file.check(copy)
-            if wanted != config and file.kind == "hdf5":
-                widen_bfloat16(copy)
-            with bounded(numbers):
-                return settled(loader(copy, False), file.path)
-    except UntrustedCodeError as error:
-        text = str(error)
-        prefix = "" if text.startswith(f"{file.path}: ") else f"{file.path}: "
-        raise UntrustedCodeError(f"{prefix}{text}") from error
+    config = reader.normalised(_names(flavour), flavour)
+    wanted = in_float32(config)
+    floats = nullcontext() if wanted == config else default_float32(keras)
+    with scratch_folder() as (folder, _), floats:
+        copy, numbers = reader.copied(folder, wanted)
+        if wanted != config and reader.kind == "hdf5":
+            widen_bfloat16(copy)
+        with bounded(numbers):
+            return settled(loader(copy, False), reader.path)
 
 
 def _as_it_is(file: KerasFile, flavour: str, loader: _Loader) -> Any:
@@ -293,11 +305,6 @@ def load_saved_model(path: Path, trust_code: bool) -> Any:
         ) from error
 
 
-def _mentions(config: Any, layers: Set[str]) -> bool:
-    """Whether a config holds one of these layers, by the name of its class."""
-    if isinstance(config, dict):
-        name = config.get("class_name")
-        if isinstance(name, str) and name.split(">")[-1] in layers:
-            return True
-        return any(_mentions(value, layers) for value in config.values())
-    return isinstance(config, list) and any(_mentions(value, layers) for value in config)
+def _mentions(file: KerasFile | Reader, layers: Set[str]) -> bool:
+    """Whether an architecture holds one of these layers, by the name of its class."""
+    return any(name.split(">")[-1] in layers for name in file.classes)

@@ -102,7 +102,7 @@ def started(
         words: the command line.
         environment: variables to set beside this process's own.
         pass_fds: descriptors that it inherits.
-        streams: what `subprocess.Popen` takes for its streams; its stdin is empty.
+        streams: what `subprocess.Popen` takes for its streams; its stdin is empty if none is given.
     """
     with _temporary() as (variable, held):
         variables = {**(environment or {}), **variable}
@@ -120,11 +120,10 @@ def start(
     """A process as `started` has it, without a folder; whoever starts it ends it."""
     return subprocess.Popen(
         words,
-        stdin=subprocess.DEVNULL,
         env={**os.environ, **_modules(), **environment},
         pass_fds=pass_fds,
         start_new_session=True,
-        **streams,
+        **{"stdin": subprocess.DEVNULL, **streams},
     )
 
 

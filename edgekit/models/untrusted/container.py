@@ -1,4 +1,4 @@
-"""Container: a Keras file as it is by its content, its parts read within limits and copied anew."""
+"""Container: a Keras file as it is by its content, its parts read within limits, and one built of parts."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import shutil
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from edgekit.errors import ArtifactError, UntrustedCodeError, one_line, placed, require
-from edgekit.models.untrusted import limits, refusals, weights
+from edgekit.models.untrusted import limits, refusals
 
 _CONFIG, _METADATA, _WEIGHTS, _ASSETS = (
     "config.json",
@@ -72,7 +72,7 @@ class KerasFile:
             UntrustedCodeError: its architecture is of an absurd size.
         """
         limit = None if trusted else limits.MAX_CONFIG_BYTES
-        with _damage(path):
+        with damage(path):
             kind = kind_of(path)
             if kind == "archive":
                 config, version = _read_archive(path, limit)
@@ -85,53 +85,86 @@ class KerasFile:
             return cls(path, kind, parsed, version)
 
     @property
-    def ending(self) -> str:
-        return _ENDINGS[self.kind]
+    def classes(self) -> frozenset[str]:
+        """What the architecture names as classes, wherever it does."""
+        found, waiting = set(), [self.config]
+        while waiting:
+            item = waiting.pop()
+            if isinstance(item, dict):
+                found.add(str(item.get("class_name")))
+                waiting.extend(item.values())
+            elif isinstance(item, list):
+                waiting.extend(item)
+        return frozenset(found)
 
-    def copied(self, folder: Path, config: Any) -> Path:
-        """A copy of the file in `folder` with `config` for its architecture.
+    @property
+    def bridged(self) -> bool:
+        """Whether it names anything of edgekit's own."""
+        return "edgekit>" in json.dumps(self.config)
 
-        It holds that, the weights and the assets of layers, and nothing else that Keras reads.
-
-        Raises:
-            ArtifactError: the file is damaged.
-        """
-        target = folder / f"model{self.ending}"
-        text = json.dumps(config).encode()
-        with _damage(self.path):
-            shutil.copyfile(self.path, target)
-            if self.kind == "archive":
-                _put_config(target, text)
-            else:
-                h5py = require("h5py", "export", "Loading a Keras model")
-                with h5py.File(target, "r+") as file:
-                    for name in list(file.attrs):
-                        if name not in ("keras_version", "backend"):
-                            del file.attrs[name]
-                    # As text it lies in the file's heap, which has no limit of 64 KB.
-                    file.attrs[_MODEL_CONFIG] = text.decode()
-        return target
-
-    def check(self, copy: Path) -> int:
-        """Refuse what Keras must not read of a copy that `copied` made.
-
-        Returns:
-            How many numbers its weights hold.
+    @contextmanager
+    def weights(self) -> Iterator[Any]:
+        """Where its weights lie, an open `h5py.File`: the file itself, or a member of the archive.
 
         Raises:
-            UntrustedCodeError: weights of other files, or of absurd sizes.
-            ArtifactError: the weights are damaged.
+            UntrustedCodeError: the archive unpacks to absurd sizes.
+            ArtifactError: it is damaged.
         """
         h5py = require("h5py", "export", "Loading a Keras model")
-        stored = self.path.stat().st_size
-        with _damage(self.path, "its weights cannot be read"):
+        with damage(self.path, "its weights cannot be read"):
             if self.kind == "hdf5":
-                with h5py.File(copy, "r") as file:
-                    return weights.check(file, stored)
-            with zipfile.ZipFile(copy) as archive:
-                _check_members(archive, stored)
-                with _seekable(archive, copy) as stream, h5py.File(stream, "r") as file:
-                    return weights.check(file, stored)
+                with h5py.File(self.path, "r") as file:
+                    yield file
+                return
+            with zipfile.ZipFile(self.path) as archive:
+                _check_members(archive, self.path.stat().st_size)
+                with _seekable(archive, self.path) as stream, h5py.File(stream, "r") as file:
+                    yield file
+
+    def assets(self) -> Iterator[tuple[str, bytes]]:
+        """Name and content of each member that layers read of an archive.
+
+        Raises:
+            ArtifactError: the archive is damaged.
+        """
+        if self.kind == "archive":
+            with damage(self.path), zipfile.ZipFile(self.path) as archive:
+                for info in archive.infolist():
+                    if is_asset(info.filename) and not info.is_dir():
+                        yield info.filename, archive.read(info)
+
+
+def build(folder: Path, kind: str, config: Any, file: Path, assets: Mapping[str, bytes]) -> Path:
+    """A Keras file of these parts, which holds nothing else.
+
+    Args:
+        folder: where to write it.
+        kind: ``"archive"`` or ``"hdf5"``.
+        config: the architecture.
+        file: an HDF5 file with the weights, in `folder`; where `kind` is ``"hdf5"``, it becomes the model's.
+        assets: what layers read of an archive, by name.
+    """
+    target = folder / f"model{_ENDINGS[kind]}"
+    text = json.dumps(config)
+    if kind == "hdf5":
+        h5py = require("h5py", "export", "Loading a Keras model")
+        with h5py.File(file, "r+") as opened:
+            # As text it lies in the file's heap, which has no limit of 64 KB.
+            opened.attrs[_MODEL_CONFIG] = text
+        return file.rename(target)
+    with zipfile.ZipFile(target, "w") as archive:
+        # A ZipInfo of one's own carries no time of writing.
+        archive.writestr(zipfile.ZipInfo(_CONFIG), text)
+        # tf_keras looks for the folder of assets only where there are more than three members.
+        archive.writestr(zipfile.ZipInfo(_METADATA), "{}")
+        info = zipfile.ZipInfo(_WEIGHTS)
+        large = file.stat().st_size > 1 << 30
+        with file.open("rb") as stream, archive.open(info, "w", force_zip64=large) as member:
+            shutil.copyfileobj(stream, member, 1 << 20)
+        for name, content in assets.items():
+            archive.writestr(zipfile.ZipInfo(name), content)
+    file.unlink()
+    return target
 
 
 def kind_of(path: Path) -> str:
@@ -159,7 +192,7 @@ def kind_of(path: Path) -> str:
 
 
 @contextmanager
-def _damage(path: Path, what: str | None = None) -> Iterator[None]:
+def damage(path: Path, what: str | None = None) -> Iterator[None]:
     """Say what a damaged file is, and whose it is in every refusal."""
     what = what or f"not a whole {path.suffix} file"
     try:
@@ -221,23 +254,9 @@ def _text(file: Any, name: str) -> bytes:
     return bytes(value)
 
 
-def _put_config(path: Path, text: bytes) -> None:
-    """Give an archive another architecture, and take out of its index what Keras does not read.
-
-    Weights stay where they lie, so that nothing is packed or summed again.
-    """
-    with zipfile.ZipFile(path, "a") as archive:
-        kept = [info for info in archive.infolist() if _is_part(info.filename)]
-        archive.filelist[:] = kept
-        archive.NameToInfo.clear()
-        archive.NameToInfo.update((info.filename, info) for info in kept)
-        archive.writestr(zipfile.ZipInfo(_CONFIG), text)
-        # tf_keras looks for the folder of assets only where there are more than three members.
-        archive.writestr(zipfile.ZipInfo(_METADATA), "{}")
-
-
-def _is_part(name: str) -> bool:
-    return name == _WEIGHTS or (name.startswith(_ASSETS) and ".." not in PurePosixPath(name).parts)
+def is_asset(name: str) -> bool:
+    """Whether a member of an archive is one that layers read, and lies inside of it."""
+    return name.startswith(_ASSETS) and ".." not in PurePosixPath(name).parts
 
 
 def _check_members(archive: zipfile.ZipFile, stored: int) -> None:
@@ -256,12 +275,7 @@ def _seekable(archive: zipfile.ZipFile, path: Path) -> Iterator[IO[bytes]]:
     """The member with the weights, to be read in any order: where it lies, or unpacked."""
     info = archive.getinfo(_WEIGHTS)
     if info.compress_type != zipfile.ZIP_STORED:
-        unpacked = path.with_name("weights")
-        with archive.open(info) as member, unpacked.open("wb") as target:
-            shutil.copyfileobj(member, target, 1 << 20)
-        with unpacked.open("rb") as stream:
-            yield stream
-        unpacked.unlink()
+        yield io.BytesIO(archive.read(info))
         return
     with path.open("rb") as stream:
         stream.seek(info.header_offset)
@@ -299,4 +313,4 @@ class _Window(io.RawIOBase):
         return len(content)
 
 
-__all__ = ["KerasFile", "kind_of"]
+__all__ = ["KerasFile", "build", "damage", "is_asset", "kind_of"]

@@ -32,62 +32,72 @@ def check(file: Any, stored: int) -> int:
     """
     h5py = require("h5py", "export", "Loading a Keras model")
     bytes_, numbers = 0, 0
-    for dataset in _datasets(h5py, file):
+    for place, dataset in walk(file):
+        if not isinstance(dataset, h5py.Dataset):
+            continue
         kind = dataset.dtype
-        if kind.kind not in "biufcSVO" or h5py.check_ref_dtype(kind) is not None:
-            raise ArtifactError(
-                f"its {dataset.name!r:.200} is of the type {kind}, which no weight has."
-            )
+        text = h5py.check_string_dtype(kind) is not None
+        if dataset.shape is None or not (text or (kind.kind in "biufcSV" and kind.names is None)):
+            raise ArtifactError(f"its {place!r:.200} is of the type {kind}, which no weight has.")
         filters = dataset.id.get_create_plist()
-        for place in range(filters.get_nfilters()):
-            number = filters.get_filter(place)[0]
-            if number not in _FILTERS:
-                raise refusals.code(
-                    dataset.name, f"values packed by the HDF5 filter {number}, a library"
-                )
-        bytes_ += dataset.size * kind.itemsize if dataset.size else 0
-        numbers += dataset.size or 0
-        limits.check_unpacked(f"its weights up to {dataset.name!r:.200}", bytes_, stored)
+        for number in range(filters.get_nfilters()):
+            found = filters.get_filter(number)[0]
+            if found not in _FILTERS:
+                raise refusals.code(place, f"values packed by the HDF5 filter {found}, a library")
+        bytes_ += dataset.size * kind.itemsize
+        numbers += dataset.size
+        limits.check_unpacked(f"its weights up to {place!r:.200}", bytes_, stored)
     return numbers
 
 
-def _datasets(h5py: Any, file: Any) -> Iterator[Any]:
-    """All datasets that hard links lead to; others lead to these, or nowhere."""
-    waiting, seen = [file], set()
+def walk(file: Any) -> Iterator[tuple[str, Any]]:
+    """All groups and datasets of an HDF5 file but its root, by their paths, groups before what is in them.
+
+    Args:
+        file: an open `h5py.File`.
+
+    Yields:
+        Path and group or dataset; the `h5py.SoftLink` where there is one, which leads to another path of the
+        file, or nowhere; the path that it has already, as text, of what is met again.
+
+    Raises:
+        UntrustedCodeError: something lies in another file, or in too many places.
+    """
+    h5py = require("h5py", "export", "Loading a Keras model")
+    # Groups may hold each other.
+    seen = {h5py.h5o.get_info(file.id).addr: "/"}
+    waiting, count = [("", file)], 0
     while waiting:
-        group = waiting.pop()
-        # Groups may hold each other.
-        address = h5py.h5o.get_info(group.id).addr
-        if address in seen:
-            continue
-        seen.add(address)
+        above, group = waiting.pop()
         for name in group:
+            count += 1
+            if count > limits.MAX_OBJECTS:
+                most = f"{limits.MAX_OBJECTS:,}"
+                raise refusals.too_much("its weights", f"lie in over {most} places", most)
+            place = f"{above}/{name}"
             link = group.get(name, getlink=True)
             if isinstance(link, h5py.ExternalLink):
-                raise _elsewhere(f"{group.name}/{name}", link.filename)
+                raise _elsewhere(place, link.filename)
+            if isinstance(link, h5py.SoftLink):
+                yield place, link
+                continue
             if not isinstance(link, h5py.HardLink):
                 continue
             found = group[name]
-            if len(seen) + len(waiting) > limits.MAX_OBJECTS:
-                raise refusals.too_much(
-                    "its weights",
-                    f"lie in over {limits.MAX_OBJECTS:,} places",
-                    f"{limits.MAX_OBJECTS:,}",
-                )
-            if isinstance(found, h5py.Group):
-                waiting.append(found)
-                continue
-            if not isinstance(found, h5py.Dataset):
+            if not isinstance(found, (h5py.Group, h5py.Dataset)):
                 continue
             address = h5py.h5o.get_info(found.id).addr
             if address in seen:
+                yield place, seen[address]
                 continue
-            seen.add(address)
-            if found.is_virtual:
-                raise _elsewhere(found.name, found.virtual_sources()[0].file_name)
-            if found.external:
-                raise _elsewhere(found.name, found.external[0][0])
-            yield found
+            seen[address] = place
+            if isinstance(found, h5py.Group):
+                waiting.append((place, found))
+            elif found.is_virtual:
+                raise _elsewhere(place, found.virtual_sources()[0].file_name)
+            elif found.external:
+                raise _elsewhere(place, found.external[0][0])
+            yield place, found
 
 
 def _elsewhere(name: str, elsewhere: str) -> UntrustedCodeError:

@@ -10,13 +10,16 @@ from edgekit.runtime.limits import OUT_OF_MEMORY
 WANTED = "wanted"
 
 
-def death(code: int, said: str, memory_bytes: int) -> tuple[str, str]:
+def death(
+    code: int, said: str, memory_bytes: int, whom: str = "the interpreter"
+) -> tuple[str, str]:
     """How a process ended that was not to end.
 
     Args:
         code: its exit code; minus the signal that ended it.
         said: what it wrote to stderr.
         memory_bytes: what it could take.
+        whom: what it ended with it.
 
     Returns:
         ``"memory"``, ``"killed"`` or ``"crash"``; and what it did, in words that follow a file's name.
@@ -25,12 +28,12 @@ def death(code: int, said: str, memory_bytes: int) -> tuple[str, str]:
     if wants_memory(said):
         return "memory", greedy(memory_bytes)
     if code >= 0:
-        return "crash", f"ended the interpreter with code {code}: {said}"
+        return "crash", f"ended {whom} with code {code}: {said}"
     name = signal_name(-code)
     if name == "SIGKILL":
-        words = f"{name} ended the interpreter, most likely because the machine ran out of memory"
+        words = f"{name} ended {whom}, most likely because the machine ran out of memory"
         return "killed", words
-    return "crash", f"crashed the interpreter with {name}"
+    return "crash", f"crashed {whom} with {name}"
 
 
 def wants_memory(said: str) -> bool:
