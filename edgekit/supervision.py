@@ -40,7 +40,7 @@ def supervised(work: Callable[[], int]) -> int:
     parent = os.getpid()
     child = os.fork()
     if not child:
-        _die_with(parent)
+        die_with(parent)
         # What interrupts is for `work` to hear, when it can.
         signal.pthread_sigmask(signal.SIG_SETMASK, before | SIGNALS)
         return work()
@@ -69,7 +69,8 @@ def _told(number: int) -> int:
     return 1
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process, a fork of `parent`, when that is no more."""
     import ctypes
 
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -37,7 +37,7 @@ from edgekit.models.imports import own_objects
 from edgekit.models.metadata import read
 from edgekit.models.objects import with_inputs
 from edgekit.models.quantizers import QUANTIZING_LAYERS, keras_kept, quantizers_known
-from edgekit.models.saved_model import refuse_reaching
+from edgekit.models.saved_trial import refuse
 from edgekit.models.source import SourceModel, from_keras, from_saved_model
 from edgekit.models.untrusted import KerasFile, Known, Names, trusted_parts
 from edgekit.models.untrusted.reader import Reader
@@ -287,13 +287,14 @@ def load_saved_model(path: Path, trust_code: bool) -> Any:
 
     Raises:
         ArtifactError: it is no SavedModel.
-        UntrustedCodeError: its graph reaches beyond the model and `trust_code` is false.
+        UntrustedCodeError: `trust_code` is false, and its graph reaches beyond the model, or ends the process of
+            a trial.
     """
     tf = require("tensorflow", "export", _PURPOSE)
     if not (path / "saved_model.pb").is_file():
         raise ArtifactError(f"{path}: a folder without saved_model.pb, expected a SavedModel.")
     if not trust_code:
-        refuse_reaching(path)
+        refuse(path)
     try:
         loaded = tf.saved_model.load(str(path))
         # What has none is no model of TensorFlow's own making.

@@ -84,7 +84,7 @@ class Reader:
         bounds = Limits.of(path.stat().st_size)
         setting = setting_of([path], ["h5py"], bounds.seconds, bounds.memory_bytes)
         words = command("edgekit.models.untrusted.inside:serve", [setting, str(path.absolute())])
-        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         with started(words, environment=ENVIRONMENT, **pipes) as process:
             reader = None
             try:

@@ -151,7 +151,7 @@ class Writer:
         self._take(prod(shape) * dtype.itemsize)
         self.numbers += prod(shape)
         raw = np.empty(prod(shape) * dtype.itemsize, np.uint8)
-        fill(memoryview(raw))
+        fill(raw.data)
         return raw.view(dtype).reshape(shape)
 
     def _take(self, size: int) -> None:
@@ -192,7 +192,8 @@ def _text(given: Any) -> str:
 def _dtype(given: Any) -> np.dtype[Any]:
     if not _DTYPE.fullmatch(_text(given)):
         raise ValueError(f"a dtype {given!r:.100}")
-    return np.dtype(given)
+    dtype: np.dtype[Any] = np.dtype(given)
+    return dtype
 
 
 def _shape(given: Any) -> tuple[int, ...]:
