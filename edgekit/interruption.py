@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 # The exit code of a command that was interrupted, and what it says.
@@ -18,6 +19,8 @@ _SAME = 0.1
 
 _came = False
 _last = float("-inf")
+# Whether what comes waits, and whether something came; whether nothing is to come any more.
+_put_off = _waiting = _over = False
 
 
 class _Interruption(KeyboardInterrupt):
@@ -31,8 +34,8 @@ def interruptible() -> Iterator[None]:
 
     Where SIGINT is ignored, as in the background of a shell, it stays so.
     """
-    global _came, _last
-    _last = float("-inf")
+    global _came, _last, _over
+    _last, _over = float("-inf"), False
     previous = {signal.SIGTERM: signal.signal(signal.SIGTERM, _interrupt)}
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         previous[signal.SIGINT] = signal.signal(signal.SIGINT, _interrupt)
@@ -41,7 +44,36 @@ def interruptible() -> Iterator[None]:
         yield
     finally:
         for number, handler in previous.items():
-            signal.signal(number, handler)
+            # After the last lines, what still comes is as late as what came in them.
+            if not _over:
+                signal.signal(number, handler)
+
+
+@contextmanager
+def put_off() -> Iterator[Callable[[], None]]:
+    """Let an interruption wait as long as the block runs, or until what it gives is called.
+
+    For what must not be torn apart: something is made, and known to whoever clears it up. A mask of signals
+    would not do: the kernel gives them to any thread that has none.
+    """
+    global _put_off, _waiting
+    # Python runs handlers in the main thread alone. What is put off already stays so.
+    if _put_off or threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+
+    def on() -> None:
+        global _put_off, _waiting
+        _put_off = False
+        if _waiting:
+            _waiting = False
+            raise _Interruption
+
+    _put_off, _waiting = True, False
+    try:
+        yield on
+    finally:
+        on()
 
 
 def interrupted(error: BaseException) -> bool:
@@ -57,15 +89,21 @@ def hear() -> None:
 
 def hear_no_more() -> None:
     """For a process whose work is over: a second Ctrl-C does not come into its last lines."""
+    global _over
+    # A thread without a mask may still take it.
+    _over = True
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
 
 def _interrupt(number: int, frame: object) -> None:
     del number, frame
-    global _came, _last
+    global _came, _last, _waiting
     before, _last = _last, time.monotonic()
-    if _last - before < _SAME:
+    if _over or _last - before < _SAME:
         return
     _came = True
+    if _put_off:
+        _waiting = True
+        return
     raise _Interruption

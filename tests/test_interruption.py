@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support import children
 
-from edgekit.interruption import interrupted, interruptible
+from edgekit.interruption import interrupted, interruptible, put_off
 
 pytestmark = pytest.mark.processes
 
@@ -63,3 +63,49 @@ def test_ctrl_c_while_an_interpreter_is_imported(
         "",
         "edgekit: interrupted; nothing half-written is left.\n",
     )
+
+
+def test_what_is_put_off_comes_later() -> None:
+    """Also where a thread that has no mask takes the signal."""
+    done: list[str] = []
+
+    def made() -> None:
+        with interruptible():
+            with put_off():
+                os.kill(os.getpid(), signal.SIGTERM)
+                done.append("made")
+            done.append("never")
+
+    def cleared_up() -> None:
+        with interruptible(), put_off() as hear_again:
+            os.kill(os.getpid(), signal.SIGTERM)
+            try:
+                hear_again()
+            except KeyboardInterrupt:
+                done.append("cleared up")
+                raise
+
+    for work in (made, cleared_up):
+        with pytest.raises(KeyboardInterrupt):
+            work()
+    assert done == ["made", "cleared up"]
+    # Nothing is left of it.
+    with interruptible(), put_off():
+        pass
+
+
+def test_the_last_lines_hear_no_more() -> None:
+    code = """
+import os, signal
+from edgekit.interruption import hear_no_more, interruptible
+with interruptible():
+    hear_no_more()
+    # As for a thread without a mask, which takes the signal.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGTERM)
+os.kill(os.getpid(), signal.SIGINT)
+print("whole")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "whole\n", "")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from edgekit.errors import EdgekitError, of_environment, of_memory, one_line
+from edgekit.interruption import put_off
 from edgekit.outputs import apart
 from edgekit.recipe import Recipe
 from edgekit.recipe.tune import trial_recipe
@@ -67,10 +68,14 @@ def work(
     late = False
     while not stop():
         late = limit is not None and time.monotonic() - begun > limit
-        claim = None if late else study.claim(total)
+        # From its claim on, a trial is one that is abandoned when this is interrupted.
+        with put_off() as hear_again:
+            claim = None if late else study.claim(total)
+            if claim is not None:
+                _run(study, recipe, claim, compute, tell, hear_again)
         if claim is not None:
-            _run(study, recipe, claim, compute, tell)
-        elif study.is_busy():
+            continue
+        if study.is_busy():
             # Others end what they run, and all come to the same result; or they die, and leave it here.
             time.sleep(_POLL_S)
         else:
@@ -79,7 +84,14 @@ def work(
         tell(f"no more trials are begun after {limit:g} s")
 
 
-def _run(study: Study, recipe: Recipe, claim: Claim, compute: Compute, tell: Progress) -> None:
+def _run(
+    study: Study,
+    recipe: Recipe,
+    claim: Claim,
+    compute: Compute,
+    tell: Progress,
+    hear_again: Callable[[], None],
+) -> None:
     name = f"trial {claim.number}"
     values = ", ".join(f"{key} {_short(value)}" for key, value in claim.values.items())
     again = f" (attempt {claim.attempt})" if claim.attempt > 1 else ""
@@ -92,9 +104,10 @@ def _run(study: Study, recipe: Recipe, claim: Claim, compute: Compute, tell: Pro
         if accuracy is not None and study.report(claim, epochs, accuracy, own.training.epochs):
             raise GivenUpError
 
-    tell(f"{name}{again}: {values}")
     try:
         try:
+            hear_again()
+            tell(f"{name}{again}: {values}")
             own = trial_recipe(recipe, claim.values)
             outcome = compute(own, claim, on_epoch)
             if "latency_ms" in study.recipe.objectives:
@@ -116,7 +129,8 @@ def _run(study: Study, recipe: Recipe, claim: Claim, compute: Compute, tell: Pro
     except BaseException as error:
         # Ctrl-C, a full disk: the trial will be found lost, and run again. One that needs more memory
         # than there is should not be run for ever.
-        study.abandon(claim, counts=of_memory(error))
+        with put_off():
+            study.abandon(claim, counts=of_memory(error))
         raise
     tell(f"{name}: {came}")
 
