@@ -64,12 +64,14 @@ class Command:
         outputs: what it is to leave there; patterns.
         before: what stands there already, and may be replaced but not lost.
         tensorflow: whether it needs it.
+        ends: exit codes with which its work is done; a verdict is one.
     """
 
     words: tuple[str, ...]
     outputs: tuple[str, ...]
     before: tuple[str, ...] = ()
     tensorflow: bool = False
+    ends: tuple[int, ...] = (0,)
 
     @property
     def name(self) -> str:
@@ -78,6 +80,9 @@ class Command:
 
 def commands() -> list[Command]:
     limit = ("--max-accuracy-drop", "99%")
+    layers = ("--layers", "f.tflite", "--node-data", "n.json")
+    baseline = ("--baseline", "base.json", "--max-slowdown", "99%")
+    samples = ("--calibration", "s.npz", "--samples", "s.npz")
     export = ("export", "m.keras", "--calibration", "s.npz", "-o", "out")
     files = ("out/m.float32.tflite", "out/m.int8.tflite", "out/manifest.json")
     onnx = ("out/m.float32.onnx", "out/m.int8.onnx")
@@ -99,6 +104,31 @@ def commands() -> list[Command]:
         ),
         Command(("report", "drift.json", "-o", "r.html"), ("r.html",)),
         Command(("report", "drift.json", "-o", "r.md"), ("r.md",)),
+        Command(
+            ("golden", "f.tflite", "--samples", "x.npz", "--labels", "y.npz", "-o", "l.npz"),
+            ("l.npz",),
+        ),
+        Command(
+            ("compare", "m.tflite", "--golden", "g.npz", *limit, *layers, "--json", "d.json"),
+            ("n.json", "d.json"),
+        ),
+        Command(
+            ("bench", "m.tflite", "--seconds", "0.01", *baseline, "--json", "b.json"),
+            ("b.json",),
+            ends=(0, 3, 5),
+        ),
+        Command(
+            ("heal", "f.tflite", "m.tflite", *samples, "-o", "h.tflite", "--json", "h.json"),
+            ("h.json",),
+            ends=(0, 3),
+        ),
+        Command(
+            (*export, "--quantize", "float32,int8", "--samples", "t.npz", "--min-sqnr-db", "1"),
+            files,
+            (),
+            True,
+            (0, 3, 5),
+        ),
         Command((*export, "--quantize", "float32,int8", "--json", "x.json"), (*files, "x.json"), (), True),
         Command((*export, "--format", "onnx", "--format", "tflite"), (*files, *onnx), (), True),
         Command(("golden", "m.keras", "--samples", "t.npz", "-o", "out/g.npz"), ("out/g.npz",), (), True),
@@ -136,11 +166,15 @@ def prepare(folder: Path, tensorflow: bool) -> None:
     x = rng.random((16, 8, 8, 1), np.float32)
     np.savez(folder / "s.npz", image=x, y=np.arange(16) % 5)
     np.savez(folder / "t.npz", image=rng.random((80, 8, 8, 1), np.float32), y=np.arange(80) % 2)
+    np.savez(folder / "x.npz", image=x)
+    np.savez(folder / "y.npz", y=np.arange(16) % 5)
     shutil.copy(MODELS / "classifier.int8.tflite", folder / "m.tflite")
+    shutil.copy(MODELS / "classifier.float32.tflite", folder / "f.tflite")
     (folder / "tune.toml").write_text(RECIPE)
     made = [
         ("golden", "m.tflite", "--samples", "s.npz", "-o", "g.npz"),
         ("compare", "m.tflite", "--golden", "g.npz", "--json", "drift.json"),
+        ("bench", "m.tflite", "--seconds", "0.01", "--json", "base.json"),
     ]
     if tensorflow:
         words = ("--data", "t.npz", "--epochs", "1", "--model", "cnn")
@@ -296,13 +330,13 @@ def judge(command: Command, folder: Path, first: Done, what: str) -> Row:
     """Look at what a run left, and run the command again."""
     faults = [f"half-written: {each}" for each in _halves(command, folder)]
     faults += [f"lost: {each}" for each in command.before if not (folder / each).exists()]
-    if first.code not in (0, -signal.SIGKILL):
+    if first.code not in (*command.ends, -signal.SIGKILL):
         faults += _untold(first)
     again = run(command.words, folder, lambda: None)
     left = [each for each in command.outputs if not list(folder.glob(each))]
     complete = not left and not _halves(command, folder)
     exists = again.code == 2 and EXISTS.search(again.err) is not None
-    if not (complete and (again.code == 0 or exists)):
+    if not (complete and (again.code in command.ends or exists)):
         faults.append(f"again: exit code {again.code}, without {left}: {again.err[-300:]}")
     elif exists:
         # It looked no further than its outputs. Whoever wants them anew clears up the rest.
@@ -392,7 +426,7 @@ def points(
     """All points of a command, by name; each is tried when it is called."""
     with point(inputs, command) as folder:
         plain = run(command.words, folder, counted(folder))
-        if plain.code or (wrong := _halves(command, folder)):
+        if plain.code not in command.ends or (wrong := _halves(command, folder)):
             raise SystemExit(f"{' '.join(command.words)}: {plain.code} {plain.err or wrong}")
     for number in range(1, plain.operations + 1, counts.every):
         yield f"op{number:03}", lambda n=number: killed(inputs, command, n)

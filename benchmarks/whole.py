@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import xml.etree.ElementTree as ET
 import zipfile
 from pathlib import Path
@@ -26,7 +27,9 @@ def fault(path: Path) -> str | None:
 def _document(path: Path) -> None:
     from edgekit import document
 
-    document.load(path)
+    # Figures for a viewer of graphs are no document of edgekit's.
+    if set(json.loads(path.read_text("utf-8"))) != {"main"}:
+        document.load(path)
 
 
 def _arrays(path: Path) -> None:
