@@ -2,14 +2,17 @@
 
 TensorFlow follows what a graph says, and some graphs of allowed operators end its process with a signal. A
 fork of this process tries that first, as long as TensorFlow has done nothing here but to be imported: it costs
-no import then. Else a fresh process does.
+no import then. Else it is a fork of a process that is prepared for all trials to come, and imports it once.
 """
 
 from __future__ import annotations
 
+import atexit
+import json
 import os
 import select
 import signal
+import subprocess
 import sys
 import threading
 from contextlib import suppress
@@ -20,7 +23,7 @@ from typing import Any
 from edgekit.errors import ArtifactError, UntrustedCodeError, require
 from edgekit.models.saved_model import refuse_reaching
 from edgekit.models.source import from_saved_model
-from edgekit.runtime.child import Ended
+from edgekit.runtime.child import Ended, command, kill, start
 from edgekit.runtime.limits import Limits
 from edgekit.runtime.sandbox.ending import death
 from edgekit.runtime.sandbox.inside import confine
@@ -70,7 +73,7 @@ def run(path: str) -> None:
             with suppress(Exception):
                 source = from_saved_model(Path(path), loaded, name)
                 zeros = {x.name: tf.zeros(x.concrete_shape(), x.dtype) for x in source.inputs}
-                tf.function(source.call)(zeros)
+                tf.function(source.call, autograph=False)(zeros)
 
 
 def _check(path: Path) -> None:
@@ -96,11 +99,68 @@ def _tried(path: Path) -> tuple[Ended, Limits]:
     place = str(path.absolute())
     if sys.platform == "linux" and threading.active_count() == 1 and _unused():
         return _forked(place, limits), limits
-    imports = ("tensorflow",)
-    function = "edgekit.models.saved_trial:run"
-    return run_sandboxed(
-        function, [place], reads=[path], limits=limits, imports=imports
-    ).ended, limits
+    return _prepared.tried(place, limits), limits
+
+
+class _Prepared:
+    """A process that has imported TensorFlow, and forks trials; it ends with this one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._owner = 0
+
+    def tried(self, path: str, limits: Limits) -> Ended:
+        with self._lock:
+            process = self._running()
+            assert process.stdin is not None, "it was asked for"
+            assert process.stdout is not None, "it was asked for"
+            try:
+                asked = json.dumps([path, limits.seconds, limits.memory_bytes])
+                process.stdin.write(f"{asked}\n".encode())
+                process.stdin.flush()
+                code, said = json.loads(process.stdout.readline())
+            except BaseException as error:
+                # What it says later would be taken for another trial's end.
+                self.end()
+                if not isinstance(error, (OSError, ValueError, TypeError)):
+                    raise
+                # Trials are forks: none ends it.
+                raise ArtifactError(
+                    f"{path}: the process that tries SavedModels has ended. Try once more."
+                ) from error
+            return Ended(code, "", said)
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        # A fork has no right to its parent's.
+        if self._process is None or self._owner != os.getpid():
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+            words = command("edgekit.models.saved_trial:serve", [])
+            self._process = start(words, {}, (), stderr=subprocess.DEVNULL, **pipes)
+            self._owner = os.getpid()
+            atexit.register(self.end)
+        return self._process
+
+    def end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None and self._owner == os.getpid():
+            kill(process)
+            process.communicate()
+
+
+_prepared = _Prepared()
+
+
+def serve() -> None:
+    """Try a SavedModel for each line of stdin, in the prepared process; say how its fork ended."""
+    replies = os.dup(1)
+    # TensorFlow prints what is no answer.
+    os.dup2(2, 1)
+    require("tensorflow", "export", _PURPOSE)
+    while line := sys.stdin.readline():
+        path, seconds, memory_bytes = json.loads(line)
+        ended = _forked(path, Limits(seconds, memory_bytes))
+        os.write(replies, f"{json.dumps([ended.code, ended.err])}\n".encode())
 
 
 def _unused() -> bool:

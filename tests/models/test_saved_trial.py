@@ -113,9 +113,14 @@ saved_trial.run = run
 source = load(sys.argv[1])
 assert len(forks) == 2
 assert source.call({"x": tf.ones((1, 3))})["y"].numpy().tolist() == [[2.0, 2.0, 2.0]]
-# TensorFlow works here now: a fresh process tries the next.
-assert load(sys.argv[1]).flavour == "savedmodel"
+# TensorFlow works here now: a prepared process tries the next.
+for _ in range(2):
+    assert load(sys.argv[1]).flavour == "savedmodel"
 assert len(forks) == 2
+process = saved_trial._prepared._process
+assert process.poll() is None
+saved_trial._prepared.end()
+assert process.poll() is not None
 """
 
 
