@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import _thread
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -40,9 +42,19 @@ def interruptible() -> Iterator[None]:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         previous[signal.SIGINT] = signal.signal(signal.SIGINT, _interrupt)
         _came = False
+    hook = sys.unraisablehook
+
+    def swallowed(what: sys.UnraisableHookArgs) -> None:
+        if isinstance(what.exc_value, _Interruption):
+            _come_again()
+        else:
+            hook(what)
+
+    sys.unraisablehook = swallowed
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, handler in previous.items():
             # After the last lines, what still comes is as late as what came in them.
             if not _over:
@@ -94,6 +106,15 @@ def hear_no_more() -> None:
     _over = True
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+
+def _come_again() -> None:
+    """Interrupt once more, a moment later: a destructor or a callback was interrupted, which cannot raise."""
+    global _last
+    _last = float("-inf")
+    again = threading.Timer(0.01, _thread.interrupt_main, [signal.SIGTERM])
+    again.daemon = True
+    again.start()
 
 
 def _interrupt(number: int, frame: object) -> None:

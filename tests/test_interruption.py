@@ -109,3 +109,22 @@ print("whole")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "whole\n", "")
+
+
+def test_one_that_a_destructor_swallows_comes_again() -> None:
+    code = """
+import os, signal, time
+from edgekit.interruption import interruptible
+class Torn:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1)
+try:
+    with interruptible():
+        Torn()
+        time.sleep(60)
+except KeyboardInterrupt:
+    print("heard")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "heard\n", "")
