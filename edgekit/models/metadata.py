@@ -46,22 +46,10 @@ def read(path: str | os.PathLike[str]) -> Metadata | None:
         UsageError: nothing is there, or no Keras model's file.
         ArtifactError: the file is damaged, or its metadata are not what they should be.
     """
-    found = content(path)
-    try:
-        return None if found is None else Metadata.from_bytes(found)
-    except ArtifactError as error:
-        raise ArtifactError(placed(path, error)) from error
-
-
-def content(path: str | os.PathLike[str]) -> bytes | None:
-    """What `read` reads, before anything is made of it; a byte more than may be where it is too large.
-
-    Raises:
-        UsageError, ArtifactError: as `read`.
-    """
     artifact = Artifact.of(path)
     try:
-        found: bytes | None = _reader(artifact)(artifact.path)
+        content = _reader(artifact)(artifact.path)
+        return None if content is None else Metadata.from_bytes(content)
     except _UNREADABLE as error:
         raise ArtifactError(
             f"{path}: not a whole {artifact.path.suffix} file ({error}). Save the model again, or copy "
@@ -69,7 +57,6 @@ def content(path: str | os.PathLike[str]) -> bytes | None:
         ) from error
     except ArtifactError as error:
         raise ArtifactError(placed(path, error)) from error
-    return found
 
 
 def write(path: str | os.PathLike[str], metadata: Metadata) -> None:
@@ -81,23 +68,23 @@ def write(path: str | os.PathLike[str], metadata: Metadata) -> None:
         UsageError: as `read`, or metadata that are too large.
         ArtifactError: the file cannot be read.
     """
-    artifact, given = Artifact.of(path), metadata.to_bytes()
+    artifact, content = Artifact.of(path), metadata.to_bytes()
     _reader(artifact)
     if artifact.format == "savedmodel":
         target = artifact.path / "assets.extra" / _MEMBER
         with atomic(target) as temporary:
-            temporary.write_bytes(given)
+            temporary.write_bytes(content)
         return
     try:
         with atomic(artifact.path) as temporary:
             if kind_of(artifact.path) == "archive":
-                copy_with_member(artifact.path, temporary, _MEMBER, given)
+                copy_with_member(artifact.path, temporary, _MEMBER, content)
             else:
                 shutil.copyfile(artifact.path, temporary)
                 h5py = require("h5py", "export", _PURPOSE)
                 with h5py.File(temporary, "r+") as file:
                     # As text it lies in the file's heap, which has no limit of 64 KB.
-                    file.attrs[KEY] = given.decode("ascii")
+                    file.attrs[KEY] = content.decode("ascii")
     except _UNREADABLE as error:
         raise ArtifactError(f"{path}: cannot be written to: {error}") from error
 

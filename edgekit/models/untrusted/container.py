@@ -121,6 +121,26 @@ class KerasFile:
                 with _seekable(archive, self.path) as stream, h5py.File(stream, "r") as file:
                     yield file
 
+    def embedded(self, key: str, most: int) -> bytes | None:
+        """What the file holds under `key` beside the model: a member of the archive, or an attribute.
+
+        Args:
+            most: bytes; one more is read of what is larger.
+
+        Raises:
+            ArtifactError: it is no text, or the file is damaged.
+        """
+        with damage(self.path):
+            if self.kind == "archive":
+                with zipfile.ZipFile(self.path) as archive:
+                    if f"{key}.json" not in archive.namelist():
+                        return None
+                    with archive.open(f"{key}.json") as stream:
+                        return stream.read(most + 1)
+            h5py = require("h5py", "export", "Loading a Keras model")
+            with h5py.File(self.path, "r") as file:
+                return _text(file, key)[: most + 1] if key in file.attrs else None
+
     def assets(self) -> Iterator[tuple[str, bytes]]:
         """Name and content of each member that layers read of an archive.
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import ArtifactError, UntrustedCodeError, placed
-from edgekit.models.metadata import content
 from edgekit.models.untrusted import weights
 from edgekit.models.untrusted.container import KerasFile
 from edgekit.models.untrusted.names import Known, Names
@@ -28,7 +27,7 @@ from edgekit.runtime.sandbox.inside import confine
 _PIECE = 16 << 20
 
 
-def serve(setting: str, path: str) -> None:
+def serve(setting: str, path: str, key: str, most: str) -> None:
     """Read a file, and answer what is asked about it until nobody asks any more.
 
     The first message says what the file is, or why it is refused. Questions are JSON: ``{"normal": flavour}``
@@ -38,12 +37,13 @@ def serve(setting: str, path: str) -> None:
     Args:
         setting: as `edgekit.runtime.sandbox.inside.confine` takes it.
         path: of the file.
+        key, most: under which the file says something of itself, and how many bytes of that are read.
     """
     # What libraries print must not be taken for an answer.
     replies = os.dup(1)
     os.dup2(2, 1)
     confine(setting)
-    server = _Server(Path(path), replies)
+    server = _Server(Path(path), replies, (key, int(most)))
     server.answer(server.opened)
     while (message := read_frame(0)) is not None:
         asked = json.loads(message)
@@ -54,8 +54,9 @@ def serve(setting: str, path: str) -> None:
 
 
 class _Server:
-    def __init__(self, path: Path, replies: int) -> None:
+    def __init__(self, path: Path, replies: int, about: tuple[str, int]) -> None:
         self._path = path
+        self._about = about
         self._replies = replies
 
     def answer(self, make: Any) -> None:
@@ -73,7 +74,7 @@ class _Server:
 
     def opened(self) -> dict[str, Any]:
         self._file = KerasFile.read(self._path)
-        metadata = content(self._path)
+        metadata = self._file.embedded(*self._about)
         return {
             "kind": self._file.kind,
             "version": self._file.version,

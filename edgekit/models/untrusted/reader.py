@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from edgekit.errors import ArtifactError, UntrustedCodeError, require
-from edgekit.formats.metadata import MAX_BYTES, Metadata
+from edgekit.formats.metadata import KEY, MAX_BYTES, Metadata
 from edgekit.models.untrusted import limits, refusals
 from edgekit.models.untrusted.container import build, is_asset, kind_of
 from edgekit.models.untrusted.names import Names
@@ -83,7 +83,8 @@ class Reader:
         kind_of(path)
         bounds = Limits.of(path.stat().st_size)
         setting = setting_of([path], ["h5py"], bounds.seconds, bounds.memory_bytes)
-        words = command("edgekit.models.untrusted.inside:serve", [setting, str(path.absolute())])
+        told = [setting, str(path.absolute()), KEY, str(MAX_BYTES)]
+        words = command("edgekit.models.untrusted.inside:serve", told)
         pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         with started(words, environment=ENVIRONMENT, **pipes) as process:
             reader = None
