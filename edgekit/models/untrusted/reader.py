@@ -59,7 +59,8 @@ class Reader:
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
         try:
-            opened = self._hear(_MOST_ANSWER)
+            with self._in_time():
+                opened = self._hear(_MOST_ANSWER)
             self.kind, self.version = _one_of(opened["kind"]), _text(opened["version"])[:100]
             self.classes = frozenset(map(_text, opened["classes"]))
             self.bridged = opened["bridged"] is True
@@ -104,11 +105,12 @@ class Reader:
             StrangerError: it names what this flavour does not have.
             UntrustedCodeError: it holds code, or asks for more than a model can need.
         """
-        self._ask({"normal": flavour})
-        answer = self._hear(_MOST_ANSWER)
-        while "known" in answer:
-            self._ask(_known(names.get(str(answer.get("flavour"))), answer["known"]))
+        with self._in_time():
+            self._ask({"normal": flavour})
             answer = self._hear(_MOST_ANSWER)
+            while "known" in answer:
+                self._ask(_known(names.get(str(answer.get("flavour"))), answer["known"]))
+                answer = self._hear(_MOST_ANSWER)
         try:
             limits.check_depth(answer["normal"])
             return normalised(answer["normal"], names, flavour)
@@ -129,7 +131,7 @@ class Reader:
         most = limits.unpacked_limit(self.path.stat().st_size)
         file, assets, left = folder / "weights.h5", dict[str, bytes](), most
         self._ask({"parts": True})
-        with h5py.File(file, "w") as opened:
+        with h5py.File(file, "w") as opened, self._in_time():
             writer = Writer(opened, most, _ROOT if self.kind == "hdf5" else None)
             while (record := self._hear(_MOST_ANSWER)).get("kind") != "end":
                 if record.get("kind") != "asset":
@@ -177,18 +179,22 @@ class Reader:
         return bytes(data)
 
     def _fill(self, view: memoryview) -> None:
-        """Take so many bytes of what it writes, in time."""
+        """Take so many bytes of what it writes."""
         assert self._process.stdout is not None, "it was asked for"
-        # This thread waits in the system; signals are heard there.
+        while view:
+            count = self._process.stdout.readinto(view)  # type: ignore[attr-defined]
+            if not count:
+                self._died()
+            view = view[count:]
+
+    @contextmanager
+    def _in_time(self) -> Iterator[None]:
+        """End the child if the block takes longer than it may. It waits in the system, where signals are heard."""
         timer = threading.Timer(2 * self._bounds.seconds, self._stop)
         timer.daemon = True
         timer.start()
         try:
-            while view:
-                count = self._process.stdout.readinto(view)  # type: ignore[attr-defined]
-                if not count:
-                    self._died()
-                view = view[count:]
+            yield
         finally:
             timer.cancel()
 
