@@ -90,8 +90,9 @@ class _Server:
     def parts(self) -> dict[str, Any]:
         stored = self._path.stat().st_size
         with self._file.weights() as opened:
-            weights.check(opened, stored)
-            for record, pieces in records(opened):
+            found = list(weights.walk(opened))
+            weights.check(found, stored)
+            for record, pieces in records(opened, found):
                 self._say(record)
                 for piece in pieces:
                     self._write(piece)

@@ -16,7 +16,6 @@ import numpy as np
 
 from edgekit.errors import ArtifactError, require
 from edgekit.models.untrusted import limits
-from edgekit.models.untrusted.weights import walk
 
 Record = dict[str, Any]
 
@@ -26,15 +25,18 @@ _DTYPE = re.compile(r"[<>|=]?[biufcSV]\d{1,9}")
 _PURPOSE = "Loading a Keras model"
 
 
-def records(file: Any) -> Iterator[tuple[Record, Iterable[bytes]]]:
+def records(
+    file: Any, parts: Iterable[tuple[str, Any]]
+) -> Iterator[tuple[Record, Iterable[bytes]]]:
     """What an HDF5 file holds, each with the bytes that follow it.
 
     Args:
-        file: an open `h5py.File` that `weights.check` has passed.
+        file: an open `h5py.File`.
+        parts: what `weights.walk` gives of it, and `weights.check` has passed.
     """
     h5py = require("h5py", "export", _PURPOSE)
     yield {"at": "/", "kind": "group", "attrs": _attributes(file)}, ()
-    for place, found in walk(file):
+    for place, found in parts:
         if isinstance(found, h5py.SoftLink):
             yield {"at": place, "kind": "soft", "to": found.path}, ()
         elif isinstance(found, str):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from edgekit.errors import ArtifactError, UntrustedCodeError, require
@@ -13,14 +13,14 @@ from edgekit.models.untrusted import limits, refusals
 _FILTERS = frozenset((1, 2, 3, 4, 5, 6, 32000))
 
 
-def check(file: Any, stored: int) -> int:
+def check(found: Iterable[tuple[str, Any]], stored: int) -> int:
     """Refuse weights that lie in other files, need foreign code to be read, or unpack to absurd sizes.
 
     External links, external storage and virtual datasets name a path, which whoever wrote the model
     chose; what lies there would become part of the model and of every file made of it.
 
     Args:
-        file: an open `h5py.File`.
+        found: what `walk` gives.
         stored: bytes of the file.
 
     Returns:
@@ -32,7 +32,7 @@ def check(file: Any, stored: int) -> int:
     """
     h5py = require("h5py", "export", "Loading a Keras model")
     bytes_, numbers = 0, 0
-    for place, dataset in walk(file):
+    for place, dataset in found:
         if not isinstance(dataset, h5py.Dataset):
             continue
         kind = dataset.dtype
@@ -41,9 +41,9 @@ def check(file: Any, stored: int) -> int:
             raise ArtifactError(f"its {place!r:.200} is of the type {kind}, which no weight has.")
         filters = dataset.id.get_create_plist()
         for number in range(filters.get_nfilters()):
-            found = filters.get_filter(number)[0]
-            if found not in _FILTERS:
-                raise refusals.code(place, f"values packed by the HDF5 filter {found}, a library")
+            each = filters.get_filter(number)[0]
+            if each not in _FILTERS:
+                raise refusals.code(place, f"values packed by the HDF5 filter {each}, a library")
         bytes_ += dataset.size * kind.itemsize
         numbers += dataset.size
         limits.check_unpacked(f"its weights up to {place!r:.200}", bytes_, stored)
