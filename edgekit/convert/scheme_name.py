@@ -10,7 +10,8 @@ from edgekit.formats.model_file import ModelFile
 from edgekit.inspection.inspect import operators_of
 
 INTEGER_SCHEMES = ("int8", "int16x8")
-# Bytes of float kernels from which a file has something to shrink.
+# Bytes of float kernels from which a file has something to shrink, and by which it may grow all the same:
+# scales, zero points and casts take some.
 _WORTH_SHRINKING = 4096
 _NAMED = 3
 
@@ -25,7 +26,8 @@ def check_name(
 
     Args:
         file: as it will be written, without metadata.
-        scheme: as in `edgekit.artifact.SCHEMES`; those that are not for integers are not looked at.
+        scheme: as in `edgekit.artifact.SCHEMES`; of those that are not for integers the size alone is
+            looked at.
         float_bytes: the size of the float32 file.
         place: what messages call the layer that a tensor's name stands for.
         integer_only: refuse a file in which any operator computes in float.
@@ -34,7 +36,8 @@ def check_name(
         ExportError: nothing in it is quantised, or not all of it where all was asked for.
     """
     if scheme not in INTEGER_SCHEMES:
-        return ()
+        grown = len(file.content) - float_bytes
+        return (_larger(file, float_bytes),) if grown > _WORTH_SHRINKING else ()
     operators = operators_of(file.model, scheme)
     if integer_only and operators.float_ops:
         left = dict.fromkeys(
@@ -58,10 +61,15 @@ def check_name(
     elif floats > held:
         share = floats / (floats + held)
         found.append(f"{share:.0%} of its weights stay in float32: those of {names}")
-    size = len(file.content)
-    if size > float_bytes and 4 * (floats + held) > _WORTH_SHRINKING:
-        found.append(f"is larger than the float32 file: {size:,} bytes, and {float_bytes:,} there")
+    grown = len(file.content) - float_bytes
+    if grown > 0 and max(grown, 4 * (floats + held)) > _WORTH_SHRINKING:
+        found.append(_larger(file, float_bytes))
     return tuple(found)
+
+
+def _larger(file: ModelFile, float_bytes: int) -> str:
+    size = len(file.content)
+    return f"is larger than the float32 file: {size:,} bytes, and {float_bytes:,} there"
 
 
 def _kernels(file: ModelFile) -> tuple[int, list[tuple[Operator, Tensor]]]:

@@ -152,7 +152,7 @@ def variant(
         return str(error)
     fitted = replace(fitted, fit=about)
     if ranges is None:
-        return fitted
+        return replace(fitted, warnings=(*fitted.warnings, *named))
     calibration = {**ranges.to_json(), "seed": recipe.seed}
     model = fitted.file.model
     notes = {"io_dtype": io_dtype(model), "calibration": calibration, **fitted.notes}

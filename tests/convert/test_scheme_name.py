@@ -48,6 +48,18 @@ def test_warnings(file: ModelFile, words: list[str]) -> None:
     assert check_name(file, "float16", 500, repr) == ()
 
 
+@pytest.mark.parametrize("scheme", ["int8", "dynamic", "float16"])
+def test_a_file_that_grew_is_told_whatever_its_scheme(scheme: str) -> None:
+    # As unrolled recurrent layers of few weights do: five times the float file.
+    small = Tensor("k", "k", "int8", (8, 4), constant=True)
+    x, y = (Tensor(n, n, "int8", (1, 8)) for n in "xy")
+    graph = Graph((), (), (Operator("FULLY_CONNECTED", (x, small), (y,), 1),), ())
+    file = ModelFile(bytes(50_000), Model("tflite", (graph,), 0, {}, {}))
+    (found,) = check_name(file, scheme, 10_000, repr)
+    assert found == "is larger than the float32 file: 50,000 bytes, and 10,000 there"
+    assert check_name(file, scheme, 48_000, repr) == ()
+
+
 def test_nothing_quantised() -> None:
     with pytest.raises(
         ExportError, match="nothing in it was quantised: 'y0' \\(FULLY_CONNECTED\\)"
