@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Set
 from typing import Any
 
+from edgekit.convert.onnx.canonical import bodies
 from edgekit.formats.graph import Model
 from edgekit.inspection.whole_numbers import beyond_half, exact_operators
 
@@ -75,11 +76,39 @@ def without_rounding(proto: Any) -> None:
     outputs = {value.name for value in proto.graph.output}
     floats = _single(proto)
     for node in proto.graph.node:
-        # What gives an output of the model keeps its place.
-        if not (node.op_type == "Cast" and node.output[0] in back.keys() & outputs):
-            node.input[:] = [
-                back[name] if name in back and back[name] in floats else name for name in node.input
-            ]
+        # What gives an output of the model keeps its place, and hands on what was there before.
+        if node.op_type == "Cast" and node.output[0] in back.keys() & outputs:
+            if back[node.output[0]] in floats:
+                node.op_type, node.input[:] = "Identity", [back[node.output[0]]]
+                del node.attribute[:]
+            continue
+        node.input[:] = [
+            back[name] if name in back and back[name] in floats else name for name in node.input
+        ]
+    _drop_unread(proto.graph, casts.keys(), outputs)
+
+
+def _drop_unread(graph: Any, casts: Set[str], outputs: Collection[str]) -> None:
+    """Take out casts, and constants, that nobody reads any more."""
+    while True:
+        read = {*_read(graph), *outputs}
+        idle = [n for n in graph.node if n.op_type == "Cast" and n.output[0] in casts - read]
+        if not idle:
+            break
+        for node in idle:
+            graph.node.remove(node)
+    kept = [tensor for tensor in graph.initializer if tensor.name in read]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+
+
+def _read(graph: Any) -> Iterator[str]:
+    """What nodes read, and bodies hand on, which they may have from outside."""
+    for node in graph.node:
+        yield from node.input
+        for body in bodies(node):
+            yield from _read(body)
+            yield from (value.name for value in body.output)
 
 
 def _single(proto: Any) -> set[str]:

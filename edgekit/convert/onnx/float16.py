@@ -12,6 +12,9 @@ from edgekit.errors import ExportError, one_line, require
 from edgekit.formats.onnx import read_onnx
 
 _PURPOSE = "Making a float16 ONNX file"
+# What a rescaling in front of an output is made of, and layers whose bias is an operator of its own.
+_SCALING = frozenset({"Add", "Div", "Identity", "Mul", "Reshape", "Sub"})
+_WITH_BIAS = frozenset({"Conv", "ConvTranspose", "Einsum", "MatMul"})
 
 
 def float16_onnx(float_file: bytes) -> bytes:
@@ -26,6 +29,7 @@ def float16_onnx(float_file: bytes) -> bytes:
     _leave_out_empty(given.graph)
     _make_constant_outputs(onnx, given.graph)
     exact = exact_nodes(given, read_onnx(float_file), half=True)
+    exact += _last_scaling(given.graph)
     own_constants(given, exact)
     real = {*converter.DEFAULT_OP_BLOCK_LIST, *_without_half(given)}
     inside = [node for outer in given.graph.node for body in bodies(outer) for node in _nodes(body)]
@@ -72,6 +76,26 @@ def _make_constant_outputs(onnx: Any, graph: Any) -> None:
         graph.node.append(onnx.helper.make_node("Identity", [inner[name]], [name]))
     for output in graph.output:
         output.name = next((name for name in names if inner[name] == output.name), output.name)
+
+
+def _last_scaling(graph: Any) -> list[str]:
+    """The nodes that bring outputs to the user's unit, by constants: they lead to a float32 output anyway.
+
+    In half precision 52.31 would be one of 52.28 and 52.31. What adds a layer's bias is left to it.
+    """
+    constants = {tensor.name for tensor in graph.initializer}
+    makers = {name: node for node in graph.node for name in node.output}
+    waiting, found = [output.name for output in graph.output], []
+    while waiting:
+        node = makers.get(waiting.pop())
+        given = [name for name in node.input if name not in constants] if node else []
+        if node is None or node.op_type not in _SCALING or len(given) != 1:
+            continue
+        before = makers.get(given[0])
+        if not (node.op_type == "Add" and before and before.op_type in _WITH_BIAS):
+            found.append(node.name)
+            waiting += given
+    return found
 
 
 def _without_half(proto: Any) -> set[str]:

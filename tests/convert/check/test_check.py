@@ -13,6 +13,7 @@ import pytest
 
 import edgekit
 from edgekit.convert.check.cause import first_lost
+from edgekit.convert.check.ends import VALUES, End
 from edgekit.convert.check.judge import REFUSED_DB, WARNED_DB, judge, max_error
 from edgekit.convert.check.reference import Reference
 from edgekit.convert.check.run import run
@@ -227,3 +228,21 @@ def test_the_last_bits_of_large_numbers_are_no_error() -> None:
     found = np.nextafter(expected, np.float32(np.inf))
     assert max_error(expected, found) == 0.0
     assert max_error(expected, found + np.float32(0.1)) == pytest.approx(0.109, abs=0.01)
+
+
+def test_channels_of_a_float16_file_are_judged_by_what_they_move(made: Path) -> None:
+    reference = Reference(load(made / "m.keras"), images())
+    answers = run(file_of(made, "float32.onnx"), reference.samples)
+    rng = np.random.default_rng(0)
+    # Degrees of a town: 52.3 moves by 0.01, and half precision has steps of 0.03 there.
+    place = (np.array([52.3, 4.9]) + rng.normal(0, 0.01, (64, 2))).astype(np.float32)
+    half = place.astype(np.float16).astype(np.float32)
+    town = Reference(reference.source, images())
+    vars(town)["answers"] = {"scores": place}
+    ends = {"scores": End(VALUES)}
+    verdict = judge("float16", town, replace(answers, outputs={"scores": half}, ends=ends))
+    assert not verdict.faults
+    assert len(verdict.warnings) == 1
+    near = (place + rng.normal(0, 1e-4, place.shape)).astype(np.float32)
+    verdict = judge("float16", town, replace(answers, outputs={"scores": near}, ends=ends))
+    assert (verdict.faults, verdict.warnings) == ((), ())
