@@ -8,7 +8,7 @@ cut into buckets, and for what TensorFlow computes of shapes in floats.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from edgekit.formats.graph import Graph, Operator, Tensor
 
@@ -51,6 +51,7 @@ _ROUNDING = frozenset(
 )
 # Those whose angle loses its meaning with the digits behind the point.
 _TURNING = frozenset({"SIN", "COS", "Sin", "Cos"})
+_COMPARING = frozenset({"EQUAL", "NOT_EQUAL", "Equal"})
 # What hands values on as they are, or tells whether they are the same.
 _MOVING = frozenset(
     {
@@ -143,11 +144,15 @@ _SHORT = frozenset({"int8", "uint8", "bool"})
 _REAL = frozenset({"float32", "float16", "bool"})
 
 
-def exact_operators(graph: Graph) -> list[Operator]:
+def exact_operators(graph: Graph, marks: Collection[str] = ()) -> list[Operator]:
     """The operators that a quantised file leaves in float32, in the graph's order.
 
-    They lead to an integer: to a cast, to a rounding, or, of integers alone, to a sine. What moves or
-    compares such values afterwards belongs to them.
+    They lead to an integer: to a cast, to a rounding, or, of integers alone, to a sine; or they compare
+    with a mark, as a mask of -1 does. What moves or compares such values afterwards belongs to them.
+
+    Args:
+        graph: with float values.
+        marks: the keys of constants that values may equal and integers of a scale may not: all but 0.
     """
     makers = _makers(graph)
     real = _of_reals(graph, makers)
@@ -155,7 +160,9 @@ def exact_operators(graph: Graph) -> list[Operator]:
         [
             operator
             for operator in graph.operators
-            if _makes_whole(operator) or (operator.op in _TURNING and id(operator) not in real)
+            if _makes_whole(operator)
+            or (operator.op in _TURNING and id(operator) not in real)
+            or (operator.op in _COMPARING and any(t and t.key in marks for t in operator.inputs))
         ],
         makers,
     )

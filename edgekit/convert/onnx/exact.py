@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Set
+from math import prod
 from typing import Any
 
 from edgekit.convert.onnx.canonical import bodies
+from edgekit.errors import require
 from edgekit.formats.graph import Model
 from edgekit.inspection.whole_numbers import beyond_half, exact_operators
 
@@ -24,9 +26,20 @@ def exact_nodes(proto: Any, model: Model, *, half: bool = False) -> list[str]:
             node.name = f"{node.op_type}#{number}"
         seen.add(node.name)
     graph = model.graphs[model.main]
-    operators = exact_operators(graph) + (beyond_half(graph) if half else [])
+    operators = exact_operators(graph, _marks(proto)) + (beyond_half(graph) if half else [])
     given = {operator.tensor for operator in operators}
     return [node.name for node in proto.graph.node if node.output and node.output[0] in given]
+
+
+def _marks(proto: Any) -> set[str]:
+    """The names of single float constants that are not zero."""
+    onnx = require("onnx", "export", "Quantising an ONNX file")
+    return {
+        tensor.name
+        for tensor in proto.graph.initializer
+        if tensor.data_type == onnx.TensorProto.FLOAT and prod(tensor.dims) == 1
+        if onnx.numpy_helper.to_array(tensor).any()
+    }
 
 
 def own_constants(proto: Any, names: Collection[str]) -> None:

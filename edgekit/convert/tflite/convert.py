@@ -176,7 +176,7 @@ def _exact(file: TfliteFile) -> list[tuple[str, str]]:
     """The operators that no scheme may round, and inputs and outputs beside them, with their scopes."""
     model = model_of(file)
     graph = model.graphs[model.main]
-    operators = exact_operators(graph)
+    operators = exact_operators(graph, _marks(file, graph))
     inputs, outputs = ends_of(graph, operators)
     return [
         *((operator.op, scope_of(*operator.outputs)) for operator in operators),
@@ -184,6 +184,18 @@ def _exact(file: TfliteFile) -> list[tuple[str, str]]:
         *([("INPUT", ".*")] if inputs else ()),
         *([("OUTPUT", ".*")] if outputs else ()),
     ]
+
+
+def _marks(file: TfliteFile, graph: Graph) -> set[str]:
+    """The keys of single float constants that are not zero."""
+    found = set()
+    for operator in graph.operators:
+        for tensor in operator.inputs:
+            if tensor and tensor.constant and tensor.dtype == "float32" and tensor.elements == 1:
+                number, place = map(int, tensor.key.split(":"))
+                values = file.graphs[number].tensors[place].constant("<f4").of(file.content)
+                found |= {tensor.key} if values.any() else set()
+    return found
 
 
 def _recipe(
