@@ -181,6 +181,13 @@ UNITS = [
         x=Input((10,)),
     ),
     _entry(
+        "units/town",
+        lambda K, x: K.layers.Rescaling([0.01, 0.02], [52.3, 4.9], name="y")(
+            K.layers.Dense(2)(K.layers.Dense(16, activation="relu")(x))
+        ),
+        x=Input((10,)),
+    ),
+    _entry(
         "units/two-heads",
         lambda K, x: {
             "far": K.layers.Rescaling(1000.0)(K.layers.Dense(2)(x)),
@@ -248,6 +255,14 @@ STATES = [
         _entry(f"recurrent/masked-{kind.lower()}-{merge}", _masked(merge, kind), ids=PADDED)
         for kind in ("LSTM", "GRU")
         for merge in ("concat", "sum", "ave", "mul")
+    ),
+    *(
+        _entry(
+            f"recurrent/padding-of-minus-one-{k.lower()}",
+            lambda K, x, k=k: getattr(K.layers, k)(5, name="y")(K.layers.Masking(-1.0)(x)),
+            x=Input((6, 1), "float32", -1, 3, whole=True),
+        )
+        for k in ("SimpleRNN", "GRU")
     ),
     _entry("recurrent/lstm-one-step", _step("LSTM"), x=_ONE, h=_STATE, c=_STATE),
     _entry("recurrent/gru-one-step", _step("GRU"), x=_ONE, h=_STATE),
