@@ -47,10 +47,14 @@ def first_statistics(
         seen = np.asarray(answer, np.float64)
     except (AttributeError, RuntimeError, TypeError, ValueError, tf.errors.OpError):
         return None
-    values = seen.reshape(-1, seen.shape[-1])
     known = _learned(layer)
     assert known is not None
     mean, variance = known
+    seen = np.moveaxis(seen, _channels_axis(layer), -1)
+    values = seen.reshape(-1, seen.shape[-1])
+    if mean.size not in (1, values.shape[-1]):
+        # Statistics along several axes.
+        return None
     size = float(np.sqrt(np.median(np.square(mean) + variance)))
     found = float(np.sqrt(np.median(np.square(values).mean(0))))
     if not size or not np.isfinite(found):
@@ -58,6 +62,14 @@ def first_statistics(
     deviation = np.sqrt(np.maximum(variance, 1e-12 + 1e-6 * np.square(mean)))
     shift = float(np.median(np.abs(values.mean(0) - mean) / deviation))
     return layer.name, found / size, shift
+
+
+def _channels_axis(layer: Any) -> int:
+    """Of the layer's input: 1 where channels come first; the last one where there are several, or none."""
+    axis = layer.axis
+    if isinstance(axis, int):
+        return axis
+    return int(axis[0]) if axis is not None and len(axis) == 1 else -1
 
 
 def _learned(layer: Any) -> tuple[Floats, Floats] | None:

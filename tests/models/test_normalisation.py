@@ -46,3 +46,28 @@ def test_files_and_plain_models_say_nothing(models: Any) -> None:
             (spec,) = runner.inputs
             x = np.zeros(spec.concrete_shape(), np.float32)
             assert runner.normalisation({spec.name: x}) is None
+
+
+@pytest.mark.parametrize("flavour", ["keras", "tf_keras"])
+@pytest.mark.parametrize("kind", ["batch", "columns", "one for all"])
+def test_channels_that_do_not_come_last(flavour: str, kind: str) -> None:
+    keras = require(flavour, "export", "a test")
+    given = keras.layers.Input((5, 3), name="x")
+    means = np.array([2.0, 20.0, 200.0, 2000.0, 20000.0])
+    if kind == "batch":
+        layer = keras.layers.BatchNormalization(axis=1, name="normal")
+    elif kind == "columns":
+        layer = keras.layers.Normalization(axis=1, mean=means, variance=means**2, name="normal")
+    else:
+        layer = keras.layers.Normalization(axis=None, mean=2.0, variance=4.0, name="normal")
+    made = keras.Model(given, keras.layers.Dense(2)(layer(given)))
+    if kind == "batch":
+        layer.moving_mean.assign(means)
+        layer.moving_variance.assign(means**2)
+    size = np.full((5, 1), 2.0) if kind == "one for all" else means[:, None]
+    x = (size * np.random.default_rng(0).normal(1, 1, (32, 5, 3))).astype(np.float32)
+    with load(made) as runner:
+        name, times, shift = runner.normalisation({"x": x}) or ("", 0.0, 0.0)
+    assert name == "normal"
+    assert times == pytest.approx(1, abs=0.2)
+    assert shift < 0.3
