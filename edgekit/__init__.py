@@ -104,6 +104,7 @@ _PARTS = {
     "verify-shapes": "edgekit.runtime.verify:verify_shapes",
     "keras-runner": "edgekit.models.runner:KerasRunner",
     "describe-object": "edgekit.models.objects:artifact_of",
+    "bundle-runner": "edgekit.bundle.loading:bundle_runner",
 }
 
 __all__ = [

@@ -57,13 +57,13 @@ def opened_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def unpack(path: Path, target: Path) -> None:
-    """Unpack an archive into a new folder: plain files below it alone, and no more than fits.
+    """Unpack an archive into a folder that is empty or not there: plain files below it alone, and no more than fits.
 
     Raises:
         DocumentError: it is no archive, holds links, devices or paths that lead elsewhere, or too much.
     """
     room = max(_LEAST, _TIMES * path.stat().st_size)
-    target.mkdir(parents=True)
+    target.mkdir(parents=True, exist_ok=True)
     try:
         with tarfile.open(path, "r:xz") as tar:
             for count, member in enumerate(tar):

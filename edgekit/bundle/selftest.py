@@ -98,12 +98,17 @@ def selftest(
         contents = read_contents(folder, Path(path))
         if found.problems:
             return Selftest(contents.name, platform.machine(), found.problems, ())
-        promise = _promise(folder, contents, path)
-        files = [_tested(folder, file.path, promise, threads) for file in contents.of_role(MODEL)]
-        return Selftest(contents.name, platform.machine(), (), tuple(files))
+        return tried(folder, contents, Path(path), threads)
 
 
-def _promise(folder: Path, contents: Bundle, path: str | os.PathLike[str]) -> Promise:
+def tried(folder: Path, contents: Bundle, path: Path, threads: int) -> Selftest:
+    """As `selftest`, of a bundle that lies verified in `folder` and is called `path`."""
+    promise = _promise(folder, contents, path)
+    files = [_tested(folder, file.path, promise, threads) for file in contents.of_role(MODEL)]
+    return Selftest(contents.name, platform.machine(), (), tuple(files))
+
+
+def _promise(folder: Path, contents: Bundle, path: Path) -> Promise:
     files = contents.of_role(PROMISE)
     if len(files) != 1:
         raise DocumentError(f"{path}: holds {len(files)} promises, expected one. Build it anew.")

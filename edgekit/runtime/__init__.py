@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import edgekit
@@ -29,11 +31,14 @@ def load(
     isolated: bool = False,
     deadline_s: float | None = None,
     imports: Sequence[str] = (),
+    selftest: bool = False,
+    key: str | os.PathLike[str] | None = None,
 ) -> Runner:
     """Load a model file, ready to run.
 
     Args:
-        path: a ``.tflite``, ``.onnx``, ``.keras`` or ``.h5`` file, a SavedModel folder, or a Keras
+        path: a ``.tflite``, ``.onnx``, ``.keras`` or ``.h5`` file, a SavedModel folder, a bundle that
+            ``edgekit build`` made, of which the smallest file that something here runs is taken, or a Keras
             model object.
         backend: ``"litert"``, ``"litert-compiled"``, ``"tflite-runtime"``, ``"tensorflow"``,
             ``"onnxruntime"`` or ``"keras"``; the first one installed that runs the file if None.
@@ -57,14 +62,39 @@ def load(
         deadline_s: seconds that an isolated inference may take before it is ended; 10 if None.
         imports: Python files that define layers of a Keras model's own: they are run first. A program
             that has registered its classes needs none.
+        selftest: of a bundle: ask its files what they promise, and take the fastest that keeps it here.
+        key: of a bundle: the public key of who must have signed it, in PEM; hashes alone are checked if None.
 
     Raises:
         UsageError: nothing is at `path`, `backend` does not run such files, or an option that it
             cannot heed.
+        BundleError: a bundle is not as it was made, or no file of it answers as promised.
         MissingDependencyError: the backend is not installed.
         UnsupportedError: `isolated` on a system that is not Linux.
         ArtifactError: the backend cannot load the file, or the trial failed.
     """
+    if isinstance(path, (str, os.PathLike)) and _is_bundle(Path(path)):
+        again = partial(
+            load,
+            backend=backend,
+            threads=threads,
+            delegate=delegate,
+            delegate_options=delegate_options,
+            device=device,
+            weight_cache=weight_cache,
+            verify=verify,
+            isolated=isolated,
+            deadline_s=deadline_s,
+        )
+        made: Runner = edgekit.part("bundle-runner")(
+            Path(path), again, selftest=selftest, key=None if key is None else Path(key)
+        )
+        return made
+    if selftest or key is not None:
+        raise UsageError(
+            f"{path}: is no bundle, and {'selftest' if selftest else 'key'} is for one: a folder or archive that "
+            "'edgekit build' made."
+        )
     if isinstance(path, (str, os.PathLike)):
         artifact = Artifact.of(path)
     else:
@@ -101,3 +131,8 @@ def load(
     runner = open_file(artifact, backend, options)
     runner.evidence = evidence
     return runner
+
+
+def _is_bundle(path: Path) -> bool:
+    """Whether a path leads to what ``edgekit build`` makes, by its look."""
+    return path.is_file() if path.name.endswith(".tar.xz") else (path / "bundle.json").is_file()
