@@ -160,6 +160,7 @@ def made(models: Path, folder: Path) -> dict[str, list[tuple[str, bytes]]]:
     for made in (
         *(by_hand.manifest(known), by_hand.training(), by_hand.tuning(known)),
         *(by_hand.diff(known), by_hand.diagnosis(known), by_hand.healing(known)),
+        *(by_hand.boards(), *by_hand.shipped()),
     ):
         document.write(folder / f"{type(made).__name__.lower()}.json", made.to_json())
     with quiet():

@@ -14,6 +14,7 @@ EdgekitError                1  the work failed: unreadable file, failed conversi
 ├── ExportError                a model that cannot be converted
 │   └── BudgetError         3  no file was found that meets a budget
 │       └── UndecidedError  5  the samples are too few to tell of any
+├── BundleError                a bundle that is not as it was made, or not signed as asked
 ├── ChildError                 a process of edgekit's own that died
 ├── ClusterError               other machines that cannot be reached, or were lost
 ├── TrainingError              a training that cannot go on

@@ -47,7 +47,17 @@ def without_proc(file, *words, **options):
 builtins.open = io.open = without_proc
 """
 
-DESKTOP = {"models", "calibration", "optimize", "convert", "train", "tune", "pipeline", "__main__"}
+DESKTOP = {
+    "models",
+    "calibration",
+    "optimize",
+    "convert",
+    "train",
+    "tune",
+    "pipeline",
+    "build",
+    "__main__",
+}
 PACKAGE = Path(edgekit.__file__).parent
 MODULES = [
     ".".join(("edgekit", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(

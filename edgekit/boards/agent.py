@@ -12,7 +12,6 @@ what was said, ``state.json`` how far it is. Each action prints one JSON object 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -319,6 +318,9 @@ def _alive(folder: Path) -> bool:
 
 
 def _lock(path: Path) -> Any:
+    # The file is imported on other systems too, and runs on none.
+    import fcntl
+
     descriptor = os.open(str(path), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,7 +1,6 @@
 """A program for another processor in a folder of its own, without root: namespaces(7) and binfmt_misc.
 
-Run as ``python -m edgekit.boards.namespace`` with a JSON object on its command line (see `Place`). Since Linux
-6.7 each user namespace may have its own table of interpreters (binfmt_misc): QEMU is registered there, and the
+Run as a process of its own with a JSON object on its command line (see `Place`). Since Linux 6.7 each user namespace may have its own table of interpreters (binfmt_misc): QEMU is registered there, and the
 host's table stays as it is. When this process ends, however it does, the kernel ends all in the namespace and
 takes its mounts away.
 """
@@ -18,6 +17,8 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
+
+from edgekit.runtime.child import command
 
 # <linux/sched.h>, <linux/mount.h>, <linux/prctl.h>
 _NEWNS, _NEWUTS, _NEWUSER, _NEWPID = 0x20000, 0x4000000, 0x10000000, 0x20000000
@@ -63,7 +64,7 @@ class Place:
 
     def argv(self) -> list[str]:
         """The command line that runs it."""
-        return [sys.executable, "-m", "edgekit.boards.namespace", json.dumps(asdict(self))]
+        return command("edgekit.boards.namespace:serve", [json.dumps(asdict(self))])
 
 
 def registration(bits: int, qemu: str) -> bytes:
@@ -155,6 +156,7 @@ class _Kernel:
 def main(text: str) -> int:
     """Run what a `Place` in JSON says; gives its exit code, or `NOT_SET_UP`."""
     place = Place(**json.loads(text))
+    _outside[:] = [os.getuid(), os.getgid()]
     kernel = _Kernel()
     parent = os.getppid()
     try:
@@ -262,8 +264,8 @@ def _map_user(inside: int) -> None:
     _outside[:] = [inside, inside]
 
 
-# Of this process, in the namespace that it is about to leave.
-_outside = [os.getuid(), os.getgid()]
+# User and group of this process, in the namespace that it is about to leave.
+_outside: list[int] = []
 
 
 def _not_set_up(step: str, number: int) -> int:
@@ -282,5 +284,6 @@ def refusal(stderr: str) -> str | None:
     return None
 
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+def serve(text: str) -> NoReturn:
+    """End this process as `main` says."""
+    sys.exit(main(text))

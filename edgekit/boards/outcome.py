@@ -85,6 +85,12 @@ class BoardRuns(Document):
     boards: Annotated[tuple[BoardRun, ...], ("minItems", 1)]
 
     @property
+    def in_words(self) -> str:
+        return "run on " + ", ".join(
+            f"{board.host}: {board.failure or 'done'}" for board in self.boards
+        )
+
+    @property
     def exit_code(self) -> int:
         return gravest([board.exit_code for board in self.boards])
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from edgekit.boards.own_wheel import own_wheel
 from edgekit.device import DeviceProfile
 from edgekit.errors import BoardError, UsageError, one_line
 from edgekit.files import atomic_folder
+from edgekit.runtime.child import module_command
 
 # glibc's second number, from the oldest that has a name of wheels on.
 _FIRST = 17
@@ -140,7 +140,7 @@ def _download(target: Target, wanted: Sequence[str], folder: Path) -> None:
 
 def _pip() -> list[str]:
     """This Python's pip, or whichever is on the path."""
-    for words in ([sys.executable, "-m", "pip"], ["pip"], ["pip3"]):
+    for words in (module_command("pip", []), ["pip"], ["pip3"]):
         if shutil.which(words[0]) is None:
             continue
         if subprocess.run([*words, "--version"], capture_output=True).returncode == 0:

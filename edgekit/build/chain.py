@@ -11,7 +11,7 @@ from pathlib import Path
 from edgekit import document
 from edgekit.build.steps import Given, Step, Steps
 from edgekit.bundle.archive import ENDING
-from edgekit.bundle.pack import Parts, pack
+from edgekit.bundle.pack import Parts, check_able, pack
 from edgekit.cache import own_code
 from edgekit.convert.export import export
 from edgekit.convert.job import maker_versions
@@ -19,7 +19,7 @@ from edgekit.drift.budget import DriftBudget
 from edgekit.drift.compare import compare
 from edgekit.drift.drift import Drift
 from edgekit.drift.golden import Golden
-from edgekit.errors import BudgetError, UndecidedError
+from edgekit.errors import BudgetError, UndecidedError, require
 from edgekit.files import existing, sha256_of
 from edgekit.manifest import MANIFEST_NAME, Manifest
 from edgekit.recipe import Recipe
@@ -94,7 +94,8 @@ def steps_of(order: Order, tell: Tell) -> Steps:
     """The steps from a model to a bundle.
 
     Raises:
-        UsageError: a file that the order names does not exist.
+        UsageError: a file that the order names does not exist, or the key is none.
+        MissingDependencyError: a package is not installed that a later step needs.
     """
     existing(order.model, "model file")
     existing(order.samples, "samples")
@@ -105,14 +106,17 @@ def steps_of(order: Order, tell: Tell) -> Steps:
     ):
         if path is not None:
             existing(path, what)
-    chain = _Chain(order, tell)
+    check_able(order.key)
+    require("jinja2", "report", "A report")
+    chain, out = _Chain(order, tell), order.out
+    before = (EXPORT, GOLDEN, COMPARE, BENCH, REPORT)
     steps = [
-        Step(EXPORT, chain.of_export, chain.export),
-        Step(GOLDEN, chain.of_golden, chain.golden),
-        Step(COMPARE, chain.of_compare, chain.compare, (EXPORT, GOLDEN)),
-        Step(BENCH, chain.of_bench, chain.bench, (EXPORT,)),
-        Step(REPORT, dict, chain.report, (EXPORT, COMPARE, BENCH)),
-        Step(BUNDLE, chain.of_bundle, chain.bundle, (EXPORT, GOLDEN, COMPARE, BENCH, REPORT)),
+        Step(EXPORT, chain.of_export, chain.export, (), (out / MANIFEST_NAME,)),
+        Step(GOLDEN, chain.of_golden, chain.golden, (), (out / _GOLDEN,)),
+        Step(COMPARE, chain.of_compare, chain.compare, (EXPORT, GOLDEN), (out / _DRIFT,)),
+        Step(BENCH, chain.of_bench, chain.bench, (EXPORT,), (out / _BENCH,)),
+        Step(REPORT, dict, chain.report, (EXPORT, COMPARE, BENCH), (out / _REPORT,)),
+        Step(BUNDLE, chain.of_bundle, chain.bundle, before, (order.bundle,)),
     ]
     return Steps(order.out, steps, {**maker_versions(), "edgekit's code": own_code()})
 
@@ -121,6 +125,25 @@ def drift_of(order: Order) -> Drift:
     """The comparison that a build made."""
     drift = document.load(order.out / _DRIFT)
     assert isinstance(drift, Drift)
+    return drift
+
+
+def judged(order: Order) -> Drift:
+    """The comparison that a build made, if it says that files may be shipped.
+
+    Raises:
+        BudgetError: a file exceeds the budget.
+        UndecidedError: the samples are too few to tell, and the order does not allow that.
+    """
+    drift = drift_of(order)
+    reasons = "; ".join(reason for each in drift.candidates for reason in each.reasons)
+    about = f"{order.out / _REPORT}: the verdict is {drift.verdict!r}, and there is no bundle"
+    if drift.verdict == "fail":
+        raise BudgetError(f"{about}: {reasons}")
+    if drift.verdict == "inconclusive" and not order.allow_inconclusive:
+        raise UndecidedError(
+            f"{about}: {reasons} More samples tell; --allow-inconclusive makes one all the same."
+        )
     return drift
 
 
@@ -215,17 +238,7 @@ class _Chain:
 
     def bundle(self) -> Sequence[Path]:
         order, out = self.order, self.order.out
-        drift = drift_of(order)
-        reasons = "; ".join(reason for each in drift.candidates for reason in each.reasons)
-        if drift.verdict == "fail":
-            raise BudgetError(
-                f"{out / _REPORT}: the verdict is 'fail', and there is no bundle. {reasons}"
-            )
-        if drift.verdict == "inconclusive" and not order.allow_inconclusive:
-            raise UndecidedError(
-                f"{out / _REPORT}: the verdict is 'inconclusive', and there is no bundle. {reasons} More samples "
-                "tell; --allow-inconclusive makes one all the same."
-            )
+        drift = judged(order)
         parts = Parts(
             order.name,
             tuple(self._files()),

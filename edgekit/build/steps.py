@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from edgekit import document
 from edgekit.artifact import Sha256
 from edgekit.document.record import Document, Record
-from edgekit.errors import DocumentError, UsageError, nearest
+from edgekit.errors import DocumentError, OutputExistsError, UsageError, nearest
 from edgekit.files import sha256_of
 from edgekit.locks import is_held, locked
 
@@ -51,6 +51,11 @@ class Build(Document):
 
     steps: dict[str, Done] = field(default_factory=dict)
 
+    @property
+    def in_words(self) -> str:
+        done = [name for name, step in self.steps.items() if step.outputs is not None]
+        return f"build: {', '.join(done) or 'nothing'} done"
+
 
 @dataclass(frozen=True)
 class Step:
@@ -61,12 +66,14 @@ class Step:
         given: tells what decides about it; called when the steps that it needs are done.
         make: does it, and gives the files that it made. Files that it made before may be there.
         needs: steps whose outputs it takes.
+        claims: what it writes, as far as that is known before: where it was never done, nothing may be there.
     """
 
     name: str
     given: Callable[[], Given]
     make: Callable[[], Sequence[Path]]
     needs: tuple[str, ...] = ()
+    claims: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,12 +135,16 @@ class Steps:
 
         Raises:
             UsageError: there is no step of that name.
+            OutputExistsError: something stands where a step would write that no build made.
             Exception: whatever a step raises; the steps before it are done and noted.
         """
         chosen = self._chosen(first, last)
         with self._alone(tell):
             # Another build may have been at work meanwhile.
             self._build = _read(self._folder / NAME)
+            for step, _ in chosen:
+                if step.name not in self._build.steps:
+                    self._refuse_others(step)
             return [self._run_one(step, forced, tell) for step, forced in chosen]
 
     def _run_one(self, step: Step, forced: bool, tell: Callable[[str], None]) -> Planned:
@@ -149,6 +160,14 @@ class Steps:
         hashes = {path.relative_to(self._folder).as_posix(): sha256_of(path) for path in made}
         self._note(step.name, Done(given, hashes))
         return Planned(step.name, reason)
+
+    def _refuse_others(self, step: Step) -> None:
+        there = [str(path) for path in step.claims if os.path.lexists(path)]
+        if there:
+            raise OutputExistsError(
+                f"{', '.join(there)}: stands where a build would write, and no build made it. Choose another folder, "
+                "or move it away."
+            )
 
     def _reason(self, step: Step, given: Given) -> str:
         done = self._build.steps.get(step.name)

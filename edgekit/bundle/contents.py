@@ -69,6 +69,10 @@ class Bundle(Document):
     files: Annotated[tuple[BundledFile, ...], ("minItems", 1)]
 
     @property
+    def in_words(self) -> str:
+        return f"bundle {self.name}: {len(self.files)} files, payload {self.payload_sha256[:16]}"
+
+    @property
     def payload_sha256(self) -> str:
         """One hash of the model files, the manifest, the golden slice and the bill of materials."""
         return payload_digest(self.files)

@@ -20,7 +20,7 @@ from edgekit.bundle.contents import digests_of
 from edgekit.bundle.selftest import PASS, selftest
 from edgekit.bundle.verification import read_contents, verify_folder
 from edgekit.document.record import Document, Text
-from edgekit.errors import BundleError, UsageError
+from edgekit.errors import BundleError, UsageError, check_type
 from edgekit.files import atomic, atomic_folder
 from edgekit.locks import locked
 
@@ -48,6 +48,10 @@ class Installation(Document):
     before: str | None
     removed: tuple[str, ...] = ()
 
+    @property
+    def in_words(self) -> str:
+        return f"installed in {self.folder}: {self.active}, before it {self.before or 'none'}"
+
 
 def install(
     bundle: str | os.PathLike[str],
@@ -69,6 +73,7 @@ def install(
         UsageError: as `verify_bundle`; `keep` is below 2, which leaves no way back.
         BundleError: it is not as it was made, or this machine does not answer as it promises. Nothing is switched.
     """
+    check_type("into", into, (str, os.PathLike), "a path")
     if keep < 2:
         raise UsageError(
             f"keep: received {keep}, expected at least 2: the active one, and one to go back to."
@@ -106,6 +111,7 @@ def rollback(into: str | os.PathLike[str]) -> Installation:
     Raises:
         UsageError: nothing is installed there, or nothing that is older.
     """
+    check_type("folder", into, (str, os.PathLike), "a path")
     into = Path(into)
     if not into.is_dir():
         raise UsageError(f"{into}: does not exist, expected a folder that 'edgekit install' made.")

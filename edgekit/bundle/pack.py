@@ -31,7 +31,7 @@ from edgekit.bundle.materials import bill_of_materials
 from edgekit.bundle.promise import Promise
 from edgekit.bundle.signature import sign
 from edgekit.drift.drift import Drift
-from edgekit.errors import UsageError
+from edgekit.errors import UsageError, require
 from edgekit.files import atomic_folder, sha256_of
 from edgekit.manifest import MANIFEST_NAME, Manifest
 from edgekit.outputs import refuse_existing
@@ -64,6 +64,18 @@ class Parts:
     licence: Path | None = None
     licence_id: str | None = None
     classes: tuple[str, ...] = ()
+
+
+def check_able(key: str | os.PathLike[str] | None, password: bytes | None = None) -> None:
+    """Ask this before the work: is there all that `pack` needs?
+
+    Raises:
+        UsageError: the key is none.
+        MissingDependencyError: a library is not installed.
+    """
+    require("cyclonedx", "bundle", "A bill of materials")
+    if key is not None:
+        sign({}, "", Path(key), password)
 
 
 def pack(

@@ -64,6 +64,12 @@ class Selftest(Document):
     files: tuple[SelftestFile, ...]
 
     @property
+    def in_words(self) -> str:
+        files = ", ".join(f"{file.path} {file.verdict}" for file in self.files)
+        said = "; ".join(self.problems) or files
+        return f"self-test of {self.name} on {self.machine}: {self.verdict}: {said}"
+
+    @property
     def verdict(self) -> str:
         """``"pass"`` where the files are as they were made, none answers otherwise, and one can be run."""
         verdicts = {file.verdict for file in self.files}

@@ -44,6 +44,13 @@ class Verification(Document):
     payload_sha256: Sha256 | None
 
     @property
+    def in_words(self) -> str:
+        said = "; ".join(self.problems) or (
+            "signed" if self.signed else "hashes are right, no signature checked"
+        )
+        return f"bundle {self.name}: {self.verdict}: {said}"
+
+    @property
     def verdict(self) -> str:
         """``"pass"``, or ``"fail"`` where there is a problem."""
         return "fail" if self.problems else "pass"

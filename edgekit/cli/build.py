@@ -11,7 +11,7 @@ import argparse
 import os
 from pathlib import Path
 
-from edgekit.build.chain import BUNDLE, NAMES, Order, drift_of, steps_of
+from edgekit.build.chain import BUNDLE, COMPARE, NAMES, Order, drift_of, judged, steps_of
 from edgekit.cli.arguments import MODEL_HELP, add_import, add_trust_code
 from edgekit.cli.budget import add_budget, budget_of
 from edgekit.cli.console import Console
@@ -125,6 +125,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         done = steps.run(console.tell, args.first, args.until)
     finally:
         _summarise(order)
+    if COMPARE in [step.name for step in done]:
+        judged(order)
     if done[-1].name == BUNDLE:
         signed = "signed" if order.key else "unsigned: --key signs it"
         console.write(f"{order.bundle}: {drift_of(order).verdict}, {signed}\n")

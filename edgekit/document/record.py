@@ -85,6 +85,11 @@ class Document(Record):
 
     kind: ClassVar[str]
 
+    @property
+    def in_words(self) -> str:
+        """What it says, in a line, for a report; empty where the report has a part of its own for it."""
+        return ""
+
     def to_json(self) -> dict[str, Any]:
         """As `Record.to_json`, the schema's name first."""
         return {"schema": tag(self.kind), **super().to_json()}

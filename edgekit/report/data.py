@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 from edgekit.document.diagnosis import Diagnosis
 from edgekit.document.diff import Diff
 from edgekit.document.healing import Healing
+from edgekit.document.record import Document
 from edgekit.document.training import Training
 from edgekit.document.tuning import Tuning
 from edgekit.drift.budget import DriftBudget
@@ -251,6 +252,7 @@ class Report:
     diffs: tuple[Labelled[Diff], ...] = ()
     diagnoses: tuple[Labelled[Diagnosis], ...] = ()
     healings: tuple[Labelled[Healing], ...] = ()
+    further: tuple[Labelled[Document], ...] = ()
 
     @property
     def host(self) -> HostState | None:

@@ -60,6 +60,7 @@ def to_markdown(report: Report) -> str:
         ("Measured on", _hosts(report)),
         ("Boards", _boards(report)),
         ("Machines", _checkups(report)),
+        ("Further documents", _further(report)),
         ("Hashes", _hashes(report)),
     ):
         if body := "".join(lines):
@@ -129,6 +130,11 @@ def _float_ops(report: Report) -> Iterator[str]:
 def _skipped(report: Report) -> Iterator[str]:
     for item in report.skipped:
         yield _item(f"{item.format or 'any'} {item.scheme or 'any'}", item.reason)
+
+
+def _further(report: Report) -> Iterator[str]:
+    for row in report.further:
+        yield _item(row.label, row.document.in_words)
 
 
 def _training(report: Report) -> Iterator[str]:

@@ -97,6 +97,9 @@ def _merged(documents: Sequence[Read]) -> Report:
         diffs=_labelled(documents, Diff),
         diagnoses=_labelled(documents, Diagnosis),
         healings=_labelled(documents, Healing),
+        further=tuple(
+            Labelled(read.label, read.document) for read in documents if read.document.in_words
+        ),
         setup=findings(drifts),
     )
 

@@ -161,6 +161,7 @@ def _all(report: Report, golden: Golden | None) -> Iterator[Section]:
     )
     yield Section("measurements", "Measurements", "", _measurements(report))
     yield Section("machines", "Machines", "", list(_machines(report)))
+    yield Section("further", "Further documents", "", _further(report))
     yield Section("provenance", "Versions and hashes", "", _provenance(report))
 
 
@@ -377,6 +378,11 @@ def _skipped(report: Report) -> Table | None:
         (item.format or "any", item.scheme or "any", item.reason) for item in report.skipped
     )
     return Table(("format", "scheme", "reason"), rows) if rows else None
+
+
+def _further(report: Report) -> Table | None:
+    rows = [(row.label, row.document.in_words) for row in report.further]
+    return Table(("document", "what it says"), tuple(rows)) if rows else None
 
 
 def _measurements(report: Report) -> Table | None:

@@ -28,7 +28,7 @@ _CALL = (
     "import importlib; module, name = sys.argv[1].split(':'); "
     "print(json.dumps(getattr(importlib.import_module(module), name)(*sys.argv[2:])))"
 )
-_COMMAND = "import runpy; runpy.run_module('edgekit', run_name='__main__', alter_sys=True)"
+_MODULE = "import runpy; runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
 # Of each stream. Answers are far smaller.
 _MOST_OUTPUT = 64 << 20
 _SAFE_PATH = ("-P",) if sys.version_info >= (3, 11) else ()
@@ -56,7 +56,12 @@ def command(function: str, words: Sequence[str]) -> list[str]:
 
 def edgekit_command(words: Sequence[str]) -> list[str]:
     """The command line that does what ``edgekit`` does with `words`."""
-    return _python(_COMMAND, words)
+    return module_command("edgekit", words)
+
+
+def module_command(module: str, words: Sequence[str]) -> list[str]:
+    """The command line that does what ``python -m module`` does with `words`."""
+    return _python(_MODULE, [module, *words])
 
 
 def _python(code: str, words: Sequence[str]) -> list[str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from boards.conftest import Board, until, working_in
+from support import children
 
 from edgekit.boards.deploy import Setup, run_on
 from edgekit.boards.job import Work
@@ -222,12 +223,13 @@ def test_no_python_there(board: Board, build: Path, setup: Setup) -> None:
 def test_interrupted(board: Board, build: Path, python: str, number: int) -> None:
     words = ["devices", "run", "board", "--ssh-config", board.config, "--build", build]
     more = ["--python", python, "--seconds", "30", "-o", build / "out"]
-    process = subprocess.Popen(
-        [python, "-m", "edgekit", *map(str, (*words, *more))],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    with children.sigint_heard():
+        process = subprocess.Popen(
+            [python, "-m", "edgekit", *map(str, (*words, *more))],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
     assert process.stderr is not None
     for line in process.stderr:
         if line.endswith(": compare\n"):

@@ -75,9 +75,20 @@ def test_a_bundle_in_one_command(
     assert "export: up to date" in said
     assert "compare: changed: budget" in said
     assert "there is no bundle" in said
+    assert build("--min-sqnr-db", "1000", "--until", "report")[0] == 3
     code, _, said = build("--min-sqnr-db", "1", "--folder")
     assert code == 0, said
     assert _payload(tmp_path / "out/tiny.bundle") == first
+
+
+def test_a_key_that_is_none_is_refused_before_the_work(
+    model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["build", str(model / "tiny.keras"), "--samples", str(model / "samples.npz")]
+    words += ["-o", str(tmp_path / "out"), "--key", str(model / "samples.npz")]
+    assert main(words) == 2
+    assert "is no private key in PEM" in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_model_that_is_not_there(

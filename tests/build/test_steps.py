@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from edgekit import document
 from edgekit.build.steps import NAME, Build, Planned, Step, Steps
 from edgekit.bundle.install import Installation
-from edgekit.errors import UsageError
+from edgekit.errors import OutputExistsError, UsageError
 
 VERSIONS = {"edgekit": "1"}
 
@@ -30,6 +30,7 @@ class World:
         self.sources = {"a": "1", "b": "1"}
         self.made: list[str] = []
         self.fails = ""
+        self.claims = False
 
     def steps(self, **versions: str) -> Steps:
         return Steps(
@@ -55,7 +56,8 @@ class World:
             (self.folder / name).write_text(f"{name}{self.sources.get(name, '')}({of})")
             return [self.folder / name]
 
-        return Step(name, lambda: {"source": self.sources.get(name, "")}, make, needs)
+        claims = (self.folder / name,) if self.claims else ()
+        return Step(name, lambda: {"source": self.sources.get(name, "")}, make, needs, claims)
 
 
 @pytest.fixture
@@ -166,6 +168,21 @@ def test_what_cannot_be_read_is_as_good_as_nothing(world: World) -> None:
     world.run()
     (world.folder / NAME).write_text("damaged")
     assert world.run() == ["a", "b", "c"]
+
+
+def test_what_no_build_made_is_not_replaced(world: World) -> None:
+    world.claims = True
+    world.folder.mkdir()
+    (world.folder / "c").write_text("mine")
+    with pytest.raises(OutputExistsError, match="c: stands where a build would write"):
+        world.run()
+    # Before anything is done.
+    assert (world.made, (world.folder / "c").read_text()) == ([], "mine")
+    assert world.run(last="b") == ["a", "b"]
+    (world.folder / "c").unlink()
+    assert world.run() == ["c"]
+    world.sources["a"] = "2"
+    assert world.run() == ["a", "c"]
 
 
 def test_a_document_of_another_kind_is_not_replaced(world: World) -> None:

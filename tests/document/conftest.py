@@ -179,6 +179,19 @@ def healing(file: Artifact) -> Healing:
     return Healing("m.tflite", file, file, 40, 20, remedies, before, after)
 
 
+def shipped() -> tuple[Document, ...]:
+    """What bundles and builds leave."""
+    tried = SelftestFile("m.tflite", "pass", "", BACKEND, 0.5, 1.5)
+    steps = {"export": Done({"model": "1"}, {"m.tflite": "0" * 64}), "bench": Done({}, None)}
+    return (
+        Build(steps),
+        Bundle("m", "pass", (BundledFile("m.tflite", "model", "0" * 64, 5),)),
+        Verification("m", False, ("m.tflite: was changed",), "0" * 64),
+        Selftest("m", "x86_64", (), (tried,)),
+        Installation("models/m", "1", None, ("0",)),
+    )
+
+
 @pytest.fixture(scope="session")
 def inspection(models: Path) -> Inspection:
     """It takes a child process."""
@@ -215,15 +228,7 @@ def objects(inspection: Inspection, tmp_path: Path) -> dict[str, Document]:
         "diff": diff(file),
         "diagnosis": diagnosis(file),
         "healing": healing(file),
-        "build": Build(
-            {"export": Done({"model": "1"}, {"m.tflite": "0" * 64}), "bench": Done({}, None)}
-        ),
-        "bundle": Bundle("m", "pass", (BundledFile("m.tflite", "model", "0" * 64, 5),)),
-        "verification": Verification("m", False, ("m.tflite: was changed",), "0" * 64),
-        "selftest": Selftest(
-            "m", "x86_64", (), (SelftestFile("m.tflite", "pass", "", BACKEND, 0.5, 1.5),)
-        ),
-        "installation": Installation("models/m", "1", None, ("0",)),
+        **{each.kind: each for each in shipped()},
         "boards": boards(),
     }
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from edgekit.bundle.contents import BundledFile, payload_digest
+
 Documents = dict[str, dict[str, Any]]
 
 SIZES = {
@@ -234,6 +236,59 @@ def _inspection() -> dict[str, Any]:
             "reason": None,
         },
         "loadable_by": {"ai-edge-litert": ["1.4.0", "2.1.0"], "tflite-runtime": []},
+    }
+
+
+def _shipped() -> dict[str, Any]:
+    """What builds and bundles leave."""
+    payload = payload_digest([BundledFile("kws.int8.tflite", "model", "1" * 64, 5)])
+    file = {"path": "kws.int8.tflite", "role": "model", "sha256": "1" * 64, "size_bytes": 5}
+    tried = {
+        "path": "kws.int8.tflite",
+        "verdict": "pass",
+        "reason": "",
+        "backend": {"name": "litert", "version": "2.3.0"},
+        "error": 0.5,
+        "infer_ms": 0.4,
+    }
+    return {
+        "build": {
+            "schema": "edgekit.build/1",
+            "steps": {
+                "export": {"given": {"model": "1"}, "outputs": {"kws.int8.tflite": "1" * 64}}
+            },
+        },
+        "bundle": {
+            "schema": "edgekit.bundle/1",
+            "name": "kws",
+            "verdict": "pass",
+            "files": [file],
+            "payload_sha256": payload,
+        },
+        "verification": {
+            "schema": "edgekit.verification/1",
+            "name": "kws",
+            "signed": False,
+            "problems": ["kws.int8.tflite: was changed"],
+            "payload_sha256": payload,
+            "verdict": "fail",
+        },
+        "selftest": {
+            "schema": "edgekit.selftest/1",
+            "name": "kws",
+            "machine": "aarch64",
+            "problems": [],
+            "files": [tried],
+            "verdict": "pass",
+            "best": "kws.int8.tflite",
+        },
+        "installation": {
+            "schema": "edgekit.installation/1",
+            "folder": "models/kws",
+            "active": "1",
+            "before": None,
+            "removed": [],
+        },
     }
 
 
@@ -508,6 +563,7 @@ def every(documents: Documents) -> Documents:
         "diagnosis": _diagnosis(),
         "healing": _healing(),
         "boards": _boards(),
+        **_shipped(),
     }
 
 

@@ -65,6 +65,11 @@ def test_a_report_takes_all_kinds(every: Documents, write: Write) -> None:
     # The drift's samples are those that the files are judged on.
     assert report.rows[1].accuracy == 0.95
     assert len(report.rows) == 3
+    said = {row.label: row.document.in_words for row in report.further}
+    kinds = ("boards", "build", "bundle", "installation", "selftest", "verification")
+    assert sorted(said) == [f"{kind}.json" for kind in kinds]
+    assert said["selftest.json"] == "self-test of kws on aarch64: pass: kws.int8.tflite pass"
+    assert said["verification.json"] == "bundle kws: fail: kws.int8.tflite: was changed"
 
 
 def test_several_of_a_kind_are_listed(every: Documents, write: Write) -> None:

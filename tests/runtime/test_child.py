@@ -135,4 +135,17 @@ def test_processes_are_started_in_one_place() -> None:
         ("runtime/child.py", "subprocess.Popen"),
         # A fork imports nothing anew: its path is that of the process that waits.
         ("supervision.py", "os.fork"),
+        ("models/saved_trial.py", "os.fork"),
+        ("boards/namespace.py", "os.fork"),
+        # Programs of others: ssh, its key's maker, pip, and what an emulated board runs.
+        ("boards/emulate.py", "subprocess.run"),
+        ("boards/emulate.py", "subprocess.Popen"),
+        ("boards/ssh.py", "subprocess.run"),
+        ("boards/ssh.py", "subprocess.Popen"),
+        ("boards/wheels.py", "subprocess.run"),
+        ("boards/namespace.py", "os.execve"),
+        # It is sent to a board, and starts there what it was sent with, in a folder of its own.
+        ("boards/agent.py", "os.fork"),
+        ("boards/agent.py", "subprocess.Popen"),
+        ("boards/agent.py", "sys.executable"),
     }

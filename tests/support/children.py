@@ -30,7 +30,7 @@ def python(
     """
     with _temporary() as folder:
         variables = {**os.environ, **(environment or {}), "TMPDIR": folder}
-        with _sigint_heard():
+        with sigint_heard():
             process = subprocess.Popen([sys.executable, *map(str, words)], env=variables, **streams)
         with process:
             try:
@@ -53,7 +53,7 @@ def _temporary() -> Iterator[str]:
 
 
 @contextmanager
-def _sigint_heard() -> Iterator[None]:
+def sigint_heard() -> Iterator[None]:
     """What is started in the block does not inherit that SIGINT is ignored."""
     before = signal.getsignal(signal.SIGINT)
     if before is signal.SIG_IGN:

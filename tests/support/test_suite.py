@@ -114,7 +114,9 @@ def test_what_is_missing_fails_where_it_is_required(run: Run, call: str, word: s
 def test_what_is_required_must_be_known(run: Run) -> None:
     code, out = run(WELL, "needs", EDGEKIT_REQUIRE="gcc,qmeu")
     assert code == 4
-    assert "received qmeu, expected some of gcc, qemu, chromium, strace, packages, data" in out
+    assert (
+        "received qmeu, expected some of gcc, qemu, chromium, strace, sshd, packages, data" in out
+    )
 
 
 def test_nothing_is_skipped_past_support_needs() -> None:
