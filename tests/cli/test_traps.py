@@ -99,6 +99,11 @@ def test_commands_of_a_desktop(edgekit: Edgekit, tmp_path: Path) -> None:
     edgekit("diagnose", pair[1], *reference, codes=(0, 3, 5))
     data = ("--calibration", "../train.npz", "--samples", "../train.npz")
     edgekit("heal", *pair, *data, "-o", "../better.tflite", codes=(0, 3))
+    edgekit("build", "../m.keras", *data, "-o", "../shipped", "--seconds", "0.01")
+    edgekit("verify", "../shipped/m.tar.xz", "--allow-unsigned")
+    edgekit("selftest", "../shipped/m.tar.xz")
+    edgekit("install", "../shipped/m.tar.xz", "--into", "../models", "--allow-unsigned")
+    edgekit("rollback", "../models", codes=(2,))
 
 
 @pytest.mark.slow
