@@ -37,11 +37,10 @@ def interruptible() -> Iterator[None]:
     Where SIGINT is ignored, as in the background of a shell, it stays so.
     """
     global _came, _last, _over
-    _last, _over = float("-inf"), False
+    _last, _over, _came = float("-inf"), False, False
     previous = {signal.SIGTERM: signal.signal(signal.SIGTERM, _interrupt)}
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         previous[signal.SIGINT] = signal.signal(signal.SIGINT, _interrupt)
-        _came = False
     hook = sys.unraisablehook
 
     def swallowed(what: sys.UnraisableHookArgs) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support import children
 
+from edgekit import interruption
 from edgekit.interruption import interrupted, interruptible, put_off
 
 pytestmark = pytest.mark.processes
@@ -109,6 +110,19 @@ print("whole")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "whole\n", "")
+
+
+def test_what_came_before_is_forgotten_where_ctrl_c_is_ignored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        monkeypatch.setattr(interruption, "_came", True)
+        with interruptible():
+            assert not interrupted(ValueError())
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_one_that_a_destructor_swallows_comes_again() -> None:
