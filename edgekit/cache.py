@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import importlib.metadata
 import json
 import os
 import platform
@@ -19,6 +20,19 @@ from edgekit.samples import Samples, blocks
 from edgekit.scratch import remove_abandoned
 
 _LIMIT_BYTES = 1 << 30
+
+# The packages that decide about a file.
+_MAKERS = (
+    "tensorflow",
+    "keras",
+    "tf-keras",
+    "ai-edge-quantizer",
+    "tf2onnx",
+    "onnx",
+    "onnxruntime",
+    "tensorflow-model-optimization",
+    "numpy",
+)
 
 
 class Cache:
@@ -110,3 +124,16 @@ def own_code() -> str:
     for path in sorted((*package.rglob("*.py"), *package.rglob("*.json"))):
         digest.update(f"{path.relative_to(package)} {sha256_of(path)}\n".encode())
     return digest.hexdigest()
+
+
+def maker_versions() -> dict[str, str]:
+    """Of edgekit and of all packages that decide about a file, those that are installed."""
+    found = {name: version for name in _MAKERS if (version := _version_of(name))}
+    return {"edgekit": edgekit.__version__, **found}
+
+
+def _version_of(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

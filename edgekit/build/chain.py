@@ -1,4 +1,7 @@
-"""Chain: export, golden, compare, bench, report and bundle of one model, as steps."""
+"""Chain: export, golden, compare, bench, report and bundle of one model, as steps.
+
+What a step needs is imported when it is done: a build in which nothing has changed should be over in a moment.
+"""
 
 from __future__ import annotations
 
@@ -11,22 +14,14 @@ from pathlib import Path
 from edgekit import document
 from edgekit.build.steps import Given, Step, Steps
 from edgekit.bundle.archive import ENDING
-from edgekit.bundle.pack import Parts, check_able, pack
-from edgekit.cache import own_code
-from edgekit.convert.export import export
-from edgekit.convert.job import maker_versions
+from edgekit.cache import maker_versions, own_code
 from edgekit.drift.budget import DriftBudget
-from edgekit.drift.compare import compare
 from edgekit.drift.drift import Drift
-from edgekit.drift.golden import Golden
 from edgekit.errors import BudgetError, UndecidedError, require
 from edgekit.files import existing, sha256_of
 from edgekit.manifest import MANIFEST_NAME, Manifest
 from edgekit.recipe import Recipe
-from edgekit.report import write_report
-from edgekit.runtime import load
-from edgekit.runtime.benchmark import SECONDS, benchmark
-from edgekit.samples import load_samples
+from edgekit.runtime.benchmark import SECONDS
 
 EXPORT, GOLDEN, COMPARE, BENCH, REPORT, BUNDLE = NAMES = (
     "export",
@@ -94,8 +89,7 @@ def steps_of(order: Order, tell: Tell) -> Steps:
     """The steps from a model to a bundle.
 
     Raises:
-        UsageError: a file that the order names does not exist, or the key is none.
-        MissingDependencyError: a package is not installed that a later step needs.
+        UsageError: a file that the order names does not exist.
     """
     existing(order.model, "model file")
     existing(order.samples, "samples")
@@ -106,8 +100,6 @@ def steps_of(order: Order, tell: Tell) -> Steps:
     ):
         if path is not None:
             existing(path, what)
-    check_able(order.key)
-    require("jinja2", "report", "A report")
     chain, out = _Chain(order, tell), order.out
     before = (EXPORT, GOLDEN, COMPARE, BENCH, REPORT)
     steps = [
@@ -118,7 +110,8 @@ def steps_of(order: Order, tell: Tell) -> Steps:
         Step(REPORT, dict, chain.report, (EXPORT, COMPARE, BENCH), (out / _REPORT,)),
         Step(BUNDLE, chain.of_bundle, chain.bundle, before, (order.bundle,)),
     ]
-    return Steps(order.out, steps, {**maker_versions(), "edgekit's code": own_code()})
+    versions = {**maker_versions(), "edgekit's code": own_code()}
+    return Steps(order.out, steps, versions, chain.check)
 
 
 def drift_of(order: Order) -> Drift:
@@ -154,6 +147,13 @@ class _Chain:
     order: Order
     tell: Tell
 
+    def check(self) -> None:
+        """Is there all that later steps need?"""
+        from edgekit.bundle.pack import check_able
+
+        check_able(self.order.key)
+        require("jinja2", "report", "A report")
+
     def of_export(self) -> Given:
         order = self.order
         return {
@@ -164,6 +164,8 @@ class _Chain:
         }
 
     def export(self) -> Sequence[Path]:
+        from edgekit.convert.export import export
+
         order = self.order
         made = export(
             order.model,
@@ -195,6 +197,9 @@ class _Chain:
         }
 
     def golden(self) -> Sequence[Path]:
+        from edgekit.drift.golden import Golden
+        from edgekit.runtime import load
+
         order = self.order
         recipe = order.recipe.export
         with load(order.model, trust_code=order.trust_code) as reference:
@@ -206,6 +211,8 @@ class _Chain:
         return {"budget": json.dumps(self.order.budget.to_json(), sort_keys=True)}
 
     def compare(self) -> Sequence[Path]:
+        from edgekit.drift.compare import compare
+
         out = self.order.out
         drift = compare(out / _GOLDEN, self._files(), self.order.budget, progress=self.tell)
         document.write(out / _DRIFT, drift.to_json())
@@ -215,12 +222,16 @@ class _Chain:
         return {"seconds": f"{self.order.seconds:g}"}
 
     def bench(self) -> Sequence[Path]:
+        from edgekit.runtime.benchmark import benchmark
+
         out = self.order.out
         timing = benchmark(self._files(), seconds=self.order.seconds, progress=self.tell)
         document.write(out / _BENCH, timing.to_json())
         return [out / _BENCH]
 
     def report(self) -> Sequence[Path]:
+        from edgekit.report import write_report
+
         out = self.order.out
         write_report(self.order.documents, out / _REPORT, overwrite=True, golden=out / _GOLDEN)
         return [out / _REPORT]
@@ -237,6 +248,9 @@ class _Chain:
         }
 
     def bundle(self) -> Sequence[Path]:
+        from edgekit.bundle.pack import Parts, pack
+        from edgekit.samples import load_samples
+
         order, out = self.order, self.order.out
         drift = judged(order)
         parts = Parts(
@@ -260,6 +274,8 @@ class _Chain:
         return [order.bundle]
 
     def _class_names(self) -> tuple[str, ...]:
+        from edgekit.runtime import load
+
         with load(self._files()[0]) as runner:
             return runner.metadata.class_names
 

@@ -95,10 +95,17 @@ class Steps:
         folder: where outputs lie; made if it is not there.
         steps: with distinct names.
         versions: of what does the work, by name: part of what decides about every step.
+        check: called before the first step that is done; raises where a later one could not be.
     """
 
-    def __init__(self, folder: Path, steps: Sequence[Step], versions: Mapping[str, str]) -> None:
-        self._folder, self._steps = folder, list(steps)
+    def __init__(
+        self,
+        folder: Path,
+        steps: Sequence[Step],
+        versions: Mapping[str, str],
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._folder, self._steps, self._check = folder, list(steps), check
         self._versions = dict(versions)
         self._build = _read(folder / NAME)
 
@@ -153,6 +160,7 @@ class Steps:
         if not reason:
             tell(f"{step.name}: up to date")
             return Planned(step.name, "")
+        self._check()
         tell(f"{step.name}: {reason}")
         # What is there from now on is this step's, whenever it is stopped.
         self._note(step.name, Done(given, None))

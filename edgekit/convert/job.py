@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
@@ -10,8 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import edgekit
-from edgekit.cache import Cache, hash_of, key_of
+from edgekit.cache import Cache, hash_of, key_of, maker_versions
 from edgekit.calibration.generated import enough
 from edgekit.convert.check.plausible import implausible
 from edgekit.convert.check.reference import Reference
@@ -34,19 +32,6 @@ from edgekit.optimize.shelf import Shelf
 from edgekit.samples import Samples
 from edgekit.samples.prepare import prepared
 from edgekit.samples.profile import seen_of
-
-# The packages that decide about a file.
-_MAKERS = (
-    "tensorflow",
-    "keras",
-    "tf-keras",
-    "ai-edge-quantizer",
-    "tf2onnx",
-    "onnx",
-    "onnxruntime",
-    "tensorflow-model-optimization",
-    "numpy",
-)
 
 
 @dataclass(frozen=True)
@@ -234,16 +219,3 @@ def _shapes(samples: Samples | None) -> dict[str, Any] | None:
     if samples is None:
         return None
     return {name: [x.dtype.str, x.shape[1:]] for name, x in samples.inputs.items()}
-
-
-def maker_versions() -> dict[str, str]:
-    """Of edgekit and of all packages that decide about a file, those that are installed."""
-    found = {name: version for name in _MAKERS if (version := _version_of(name))}
-    return {"edgekit": edgekit.__version__, **found}
-
-
-def _version_of(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None

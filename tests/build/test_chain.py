@@ -88,7 +88,7 @@ def test_a_key_that_is_none_is_refused_before_the_work(
     words += ["-o", str(tmp_path / "out"), "--key", str(model / "samples.npz")]
     assert main(words) == 2
     assert "is no private key in PEM" in capfd.readouterr().err
-    assert not (tmp_path / "out").exists()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".build.lock"]
 
 
 def test_a_model_that_is_not_there(
