@@ -168,3 +168,12 @@ def test_a_reason_belongs_to_the_block_behind_it() -> None:
     assert [block.reason for block in blocks(content)] == ["a board", ""]
     apart = content.replace("-->\n", "-->\n\n", 1)
     assert [block.reason for block in blocks(apart)] == ["", ""]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_reason_stands_right_before_a_block(page: Path) -> None:
+    """One that stands apart marks nothing, and what it was meant for is run."""
+    content = page.read_text("utf-8")
+    marked = [block for block in blocks(content) if block.reason]
+    marks = re.findall(r"^ *<!-- not run: .+? -->", content, re.MULTILINE | re.DOTALL)
+    assert len(marked) == len(marks)
