@@ -63,6 +63,7 @@ ROOMS = [
     "pipeline",
     "bundle",
     "build",
+    "serve",
     "cli",
     "__main__",
 ]

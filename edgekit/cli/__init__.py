@@ -48,6 +48,7 @@ COMMANDS = {
     "selftest": "check that this machine answers as a bundle promises",
     "install": "put a bundle beside the one that runs, and switch to it",
     "rollback": "switch back to the bundle that was active before",
+    "serve": "answer requests over HTTP with model files",
     "devices": "list the known boards, or identify this one",
     "doctor": "show what this machine offers, and what disturbs measurements on it",
     "demo": "do all of it on a small real data set",

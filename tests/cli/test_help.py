@@ -11,7 +11,7 @@ import pytest
 from edgekit.cli import COMMANDS, command, main
 
 # They take minutes or files that others made, and have tests of their own.
-TRIED_ELSEWHERE = ("tune", "heal", "demo")
+TRIED_ELSEWHERE = ("tune", "heal", "serve", "demo")
 
 
 def examples(name: str) -> list[list[str]]:

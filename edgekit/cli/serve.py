@@ -1,0 +1,140 @@
+"""Serve model files over HTTP, in the Open Inference Protocol, until SIGTERM or Ctrl-C.
+
+A model is called as its file without the ending. Of a bundle, every file is served that something here runs. Files
+with an open batch run requests that wait together. Each request is a line of JSON on stderr; /metrics is for
+Prometheus, /openapi.json says what is served. There is no TLS: a proxy does that.
+"""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+from edgekit.cli.arguments import add_key
+from edgekit.cli.console import Console
+from edgekit.cli.values import duration, size, whole_number
+from edgekit.errors import UsageError, require
+from edgekit.runtime import load
+from edgekit.runtime.host import usable_cores
+
+EXAMPLE = "edgekit serve build/model.int8.tflite --port 8000"
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE|BUNDLE",
+        help=".tflite or .onnx file, or what 'edgekit build' made",
+    )
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen at; 0.0.0.0 for all of this machine (default: 127.0.0.1, "
+        "which only this machine reaches)",
+    )
+    parser.add_argument(
+        "--port",
+        type=whole_number,
+        default=8000,
+        metavar="N",
+        help="port to listen at; 0 for any that is free (default: 8000)",
+    )
+    parser.add_argument(
+        "--token-file",
+        metavar="FILE",
+        help="file with the token that clients must bring as 'Authorization: Bearer' "
+        "(default: none, everyone is served)",
+    )
+    add_key(parser)
+    parser.add_argument(
+        "--isolated",
+        action="store_true",
+        help="run files in sandboxed processes, which are replaced when they crash (default: in "
+        "this process, after a trial in one)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=whole_number,
+        metavar="N",
+        help="interpreters for each model (default: one for each processor)",
+    )
+    parser.add_argument(
+        "--threads",
+        type=whole_number,
+        default=1,
+        metavar="N",
+        help="threads for one inference (default: 1)",
+    )
+    parser.add_argument(
+        "--queue",
+        type=whole_number,
+        default=256,
+        metavar="N",
+        help="requests for each model that may wait; more get status 503 (default: 256)",
+    )
+    parser.add_argument(
+        "--max-body",
+        type=size,
+        default=16 << 20,
+        metavar="SIZE",
+        help="what one request may have, such as 4MB; more gets status 413 (default: 16 MiB)",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=duration,
+        default=30.0,
+        metavar="TIME",
+        help="for a request to arrive, and to be answered, such as 10s (default: 30s)",
+    )
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    for module in ("uvicorn", "prometheus_client"):
+        require(module, "serve", "serving")
+    from edgekit.serve.application import Application, Limits
+    from edgekit.serve.opening import opened_models
+    from edgekit.serve.server import listening, made_server
+    from edgekit.serve.watching import Watch
+
+    token = None if args.token_file is None else _token(args.token_file)
+    limits = Limits(args.max_body, args.timeout)
+    open_file = partial(
+        load, threads=args.threads, verify=not args.isolated, isolated=args.isolated
+    )
+    with (
+        listening(args.host, args.port) as socket,
+        opened_models(
+            args.files,
+            open_file,
+            key=args.key,
+            allow_unsigned=args.allow_unsigned,
+            workers=usable_cores() if args.workers is None else args.workers,
+            queue=args.queue,
+            tell=console.tell,
+        ) as models,
+    ):
+        if args.host not in _LOOPBACK and token is None:
+            console.tell(
+                f"edgekit: whoever reaches {args.host} is served: there is no --token-file."
+            )
+        application = Application(models, limits, Watch(models, console.tell), token)
+        host, port = socket.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        console.tell(f"serving {', '.join(models)} at http://{shown}:{port}")
+        made_server(application, args.timeout).run(sockets=[socket])
+    console.tell("stopped")
+    return 0
+
+
+def _token(path: str) -> str:
+    try:
+        text = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--token-file {path}: cannot be read: {error}.") from error
+    if not text or not text.isascii() or not text.isprintable() or " " in text:
+        raise UsageError(f"--token-file {path}: expected one word of ASCII characters.")
+    return text

@@ -1,0 +1,1 @@
+"""Serving: model files over HTTP, in the Open Inference Protocol."""

@@ -1,0 +1,102 @@
+"""Opening: model files and bundles, as models that are served."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from edgekit.bundle.archive import ENDING, opened_folder
+from edgekit.bundle.contents import MODEL, NAME
+from edgekit.bundle.verification import read_contents, verify_folder
+from edgekit.errors import ArtifactError, BundleError, EdgekitError, UsageError
+from edgekit.runtime.runner import Runner
+from edgekit.serve.model import ServedModel
+
+Open = Callable[[Path], Runner]
+
+
+@contextmanager
+def opened_models(
+    paths: Sequence[str],
+    open_file: Open,
+    *,
+    key: str | None = None,
+    allow_unsigned: bool = False,
+    workers: int = 1,
+    queue: int = 256,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Iterator[dict[str, ServedModel]]:
+    """The models of files and bundles by name, open for as long as the block runs.
+
+    A model is called as its file without the ending, or with it where two would be called the same. Of a
+    bundle, files that nothing here runs are left out, which is told.
+
+    Args:
+        open_file: loads a file.
+        key: the public key of who must have signed the bundles.
+        allow_unsigned: take bundles by their hashes alone.
+        workers: interpreters a model; one for a file that keeps state.
+        queue: calls a model that may wait.
+
+    Raises:
+        UsageError: nothing is at a path, or two files have one name.
+        BundleError: a bundle is not as it was made, or not signed as asked.
+        ArtifactError: a file cannot be run.
+    """
+    if workers < 1 or queue < 1:
+        raise UsageError(f"workers and queue: received {workers} and {queue}, expected at least 1.")
+    with ExitStack() as stack:
+        files: list[Path] = []
+        first: dict[Path, Runner] = {}
+        for path in map(Path, paths):
+            if not (path.name.endswith(ENDING) or (path / NAME).is_file()):
+                files.append(path)
+                first[path] = stack.enter_context(open_file(path))
+                continue
+            folder = stack.enter_context(opened_folder(path))
+            opened = {}
+            for file in _checked_files(folder, path, key, allow_unsigned):
+                try:
+                    opened[file] = stack.enter_context(open_file(file))
+                except EdgekitError as error:
+                    tell(f"{path}: {file.name} is left out: {error}")
+            if not opened:
+                raise ArtifactError(f"{path}: nothing here runs a file of it.")
+            files += opened
+            first |= opened
+        models: dict[str, ServedModel] = {}
+        for name, path in named(files).items():
+            runner = first[path]
+            count = 1 if runner._keeps_state() else workers
+            runners = [runner, *(stack.enter_context(open_file(path)) for _ in range(count - 1))]
+            models[name] = ServedModel(name, runners, queue)
+            stack.callback(models[name].close)
+        yield models
+
+
+def _checked_files(folder: Path, path: Path, key: str | None, allow_unsigned: bool) -> list[Path]:
+    found = verify_folder(folder, path, key, allow_unsigned)
+    if found.problems:
+        hint = "" if allow_unsigned or key else " Name the signer's --key, or --allow-unsigned."
+        raise BundleError(f"{path}: {'; '.join(found.problems)}.{hint}")
+    return [folder / file.path for file in read_contents(folder, path).of_role(MODEL)]
+
+
+def named(files: Sequence[Path]) -> dict[str, Path]:
+    """Files by the names that they are served under.
+
+    Raises:
+        UsageError: two of them have one name, or one has none that an address can hold.
+    """
+    stems = Counter(path.stem for path in files)
+    found: dict[str, Path] = {}
+    for path in files:
+        name = path.stem if stems[path.stem] == 1 else path.name
+        if name in found:
+            raise UsageError(f"{path}: is called as {found[name]}. Rename one of them.")
+        if not name.isprintable() or not name.isascii():
+            raise UsageError(f"{path}: its name has characters beyond ASCII. Rename it.")
+        found[name] = path
+    return found
