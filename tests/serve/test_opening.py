@@ -1,0 +1,65 @@
+"""Opening: names, and bundles that are what was signed."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgekit.artifact import Artifact
+from edgekit.bundle.contents import MODEL, NAME, Bundle, BundledFile
+from edgekit.errors import BundleError, UsageError
+from edgekit.serve.opening import named
+
+FILES = ("classifier.float32.tflite", "classifier.int8.tflite")
+
+
+@pytest.fixture
+def bundle(models: Path, tmp_path: Path) -> Path:
+    """Two files and the list of them."""
+    folder = tmp_path / "kws"
+    folder.mkdir()
+    entries = []
+    for name in FILES:
+        artifact = Artifact.of(shutil.copy(models / name, folder / name))
+        entries.append(BundledFile(name, MODEL, artifact.sha256, artifact.size_bytes))
+    Bundle("classifier", None, tuple(entries)).save(folder / NAME)
+    return folder
+
+
+def test_names() -> None:
+    assert named([Path("a/x.int8.tflite"), Path("b/y.onnx")]) == {
+        "x.int8": Path("a/x.int8.tflite"),
+        "y": Path("b/y.onnx"),
+    }
+    assert set(named([Path("x.tflite"), Path("x.onnx"), Path("y.onnx")])) == {
+        "x.tflite",
+        "x.onnx",
+        "y",
+    }
+    with pytest.raises(UsageError, match="Rename"):
+        named([Path("a/x.tflite"), Path("b/x.tflite")])
+    with pytest.raises(UsageError, match="ASCII"):
+        named([Path("ü.tflite")])
+
+
+def test_every_file_of_a_bundle_is_served(serving: Any, bundle: Path) -> None:
+    with serving(str(bundle), allow_unsigned=True) as ask:
+        assert sorted(ask.application.models) == ["classifier.float32", "classifier.int8"]
+
+
+def test_a_bundle_that_nobody_signed_or_somebody_changed(serving: Any, bundle: Path) -> None:
+    with pytest.raises(BundleError, match="--allow-unsigned"), serving(str(bundle)):
+        pass
+    with (bundle / FILES[0]).open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(BundleError, match="was changed"), serving(str(bundle), allow_unsigned=True):
+        pass
+
+
+def test_workers_and_queue_are_at_least_one(serving: Any) -> None:
+    for how in ({"workers": 0}, {"queue": 0}):
+        with pytest.raises(UsageError, match="at least 1"), serving(**how):
+            pass
