@@ -216,17 +216,12 @@ def test_the_document_is_true(serving: Any) -> None:
     """Every request that schemathesis makes of it gets a status and a body that the document names."""
     schemathesis: Any = needs.package("schemathesis")
     checks: Any = needs.package("schemathesis.checks")
-    held = (
+    held = [
         checks.not_a_server_error,
-        *(
-            schemathesis.checks.CHECKS.get_by_names([name])[0]
-            for name in (
-                "status_code_conformance",
-                "content_type_conformance",
-                "response_schema_conformance",
-            )
-        ),
-    )
+        checks.status_code_conformance,
+        checks.content_type_conformance,
+        checks.response_schema_conformance,
+    ]
     tried = set()
     with serving("dynamic.float32.tflite") as ask:
         schema = schemathesis.openapi.from_asgi("/openapi.json", ask.application)
@@ -239,4 +234,10 @@ def test_the_document_is_true(serving: Any) -> None:
                 tried.add(case.operation.label)
 
             holds()
-        assert len(tried) == 11, "every operation of the document"
+        document = ask("GET", "/openapi.json").json()
+    # What a document is read from, schemathesis leaves out.
+    assert tried | {"GET /openapi.json"} == {
+        f"{method.upper()} {path}"
+        for path, item in document["paths"].items()
+        for method in item.keys() & {"get", "post"}
+    }

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from edgekit import document
 from edgekit.artifact import Artifact
 from edgekit.bundle.contents import MODEL, NAME, Bundle, BundledFile
 from edgekit.errors import BundleError, UsageError
@@ -25,7 +26,7 @@ def bundle(models: Path, tmp_path: Path) -> Path:
     for name in FILES:
         artifact = Artifact.of(shutil.copy(models / name, folder / name))
         entries.append(BundledFile(name, MODEL, artifact.sha256, artifact.size_bytes))
-    Bundle("classifier", None, tuple(entries)).save(folder / NAME)
+    document.write(folder / NAME, Bundle("classifier", None, tuple(entries)).to_json())
     return folder
 
 
