@@ -41,6 +41,8 @@ def fastapi_server(path: str, pipe: Connection) -> None:
     import uvicorn
     from fastapi import Body, FastAPI
 
+    from edgekit.serve.server import listening
+
     application = FastAPI()
     runner = edgekit.load(path)
     (spec,) = runner.inputs
@@ -51,7 +53,7 @@ def fastapi_server(path: str, pipe: Connection) -> None:
         results = runner.infer_raw({spec.name: x})
         return {"outputs": [{"name": n, "data": y.ravel().tolist()} for n, y in results.items()]}
 
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listening("127.0.0.1", 0)
     pipe.send((listener.getsockname()[1], "/infer"))
     config = uvicorn.Config(application, access_log=False, log_level="error", http="h11")
     uvicorn.Server(config).run(sockets=[listener])
