@@ -93,7 +93,7 @@ class Application:
 
     Args:
         models: by name.
-        token: what ``Authorization: Bearer`` must bring for all but health and the page; None for nothing.
+        token: what ``Authorization: Bearer`` must bring for all but health; None for nothing.
         watch: is told of each request.
     """
 
