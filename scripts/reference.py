@@ -292,7 +292,8 @@ def python() -> Iterator[str]:
         kind = "class" if inspect.isclass(value := getattr(edgekit, name)) else "function"
         if kind == "class" and issubclass(value, BaseException):
             kind = "exception"
-        yield heading(2, name, f"python-{name}")
+        # A class and a function may differ in one capital alone, which an address does not.
+        yield heading(2, name, f"python-{kind}-{name}")
         yield f"```{{eval-rst}}\n.. auto{kind}:: edgekit.{name}\n```"
     yield heading(2, "Errors", "python-errors")
     tree = (errors.__doc__ or "").partition("\n\n")[2].rstrip()

@@ -102,7 +102,9 @@ def test_one_file_ends_the_interpreter(board: Board, build: Path, setup: Setup) 
     run = ran(board, build, setup, [])
     assert run.exit_code == 1
     assert run.failure is not None
-    assert "bad.tflite: crashed the interpreter with SIGSEGV" in run.failure
+    # It reads beyond its memory: what lies there decides how it ends.
+    assert "bad.tflite: " in run.failure
+    assert "crashed the interpreter with SIG" in run.failure or "was refused" in run.failure
     drifts = [d for path in run.documents if isinstance(d := load(path), Drift)]
     # The other file was judged all the same.
     assert [c.artifact.file for d in drifts for c in d.candidates] == ["one.tflite"]

@@ -12,8 +12,6 @@ import edgekit
 from edgekit.manifest import ExportedFile
 from edgekit.samples import Samples
 
-RNG = np.random.default_rng(0)
-
 
 def made(model: Any, x: dict[str, Any], folder: Path) -> dict[str, tuple[Any, ExportedFile]]:
     """Answers of each int8 file, and its entry in the manifest."""
@@ -49,7 +47,7 @@ def pedestrian(tmp_path_factory: pytest.TempPathFactory) -> Any:
     seen = keras.layers.Conv2D(1, 1, activation="sigmoid")(y)
     angle = keras.layers.Conv2D(1, 1, activation="tanh")(y)
     model = keras.Model(x, keras.layers.Concatenate(name="y")([places, seen, angle]))
-    samples = {"x": RNG.normal(0, 1, (64, 12, 12, 2)).astype(np.float32)}
+    samples = {"x": np.random.default_rng(0).normal(0, 1, (64, 12, 12, 2)).astype(np.float32)}
     files = made(model, samples, tmp_path_factory.mktemp("parts"))
     return files, model.predict(samples["x"], verbose=0)
 
@@ -70,8 +68,8 @@ def test_inputs_of_other_scales_meet_inside(tmp_path: Path) -> None:
 
     keras.utils.set_random_seed(0)
     x = {
-        "age": RNG.normal(0, 1, (96, 3)).astype(np.float32),
-        "income": RNG.normal(3e4, 1e4, (96, 2)).astype(np.float32),
+        "age": np.random.default_rng(1).normal(0, 1, (96, 3)).astype(np.float32),
+        "income": np.random.default_rng(2).normal(3e4, 1e4, (96, 2)).astype(np.float32),
     }
     ends = {name: keras.Input(rows.shape[1:], name=name) for name, rows in x.items()}
     joined = keras.layers.Concatenate()([*ends.values()])
@@ -93,7 +91,7 @@ def test_a_chain_whose_small_values_count(tmp_path: Path) -> None:
     y = keras.layers.Conv2D(4, 3, kernel_initializer=keras.initializers.RandomNormal(0, 0.5))(x)
     y = keras.ops.log(1 + keras.ops.exp(2 * y))
     model = keras.Model(x, keras.layers.Conv2D(3, 3, name="y")(y))
-    samples = {"x": RNG.normal(0, 1.5, (64, 8, 8, 2)).astype(np.float32)}
+    samples = {"x": np.random.default_rng(3).normal(0, 1.5, (64, 8, 8, 2)).astype(np.float32)}
     wanted = model.predict(samples["x"], verbose=0)
     for answers, entry in made(model, samples, tmp_path).values():
         assert sqnr(answers, wanted).min() > 20
@@ -110,7 +108,7 @@ def test_healthy_files_are_integers_all_through(tmp_path: Path) -> None:
     y = keras.layers.Conv2D(8, 3, activation="relu")(x)
     y = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(8, 3, activation="relu")(y))
     model = keras.Model(x, keras.layers.Dense(5, activation="softmax")(y))
-    samples = {"x": RNG.normal(0, 1, (64, 12, 12, 2)).astype(np.float32)}
+    samples = {"x": np.random.default_rng(4).normal(0, 1, (64, 12, 12, 2)).astype(np.float32)}
     for _, entry in made(model, samples, tmp_path).values():
         assert "fallbacks" not in entry.recipe
 
