@@ -99,7 +99,7 @@ def archives(named: str | None, folder: Path = _SOURCES) -> dict[str, str]:
 
 
 def _beside(debian: str) -> dict[str, str]:
-    """Both addresses, from the one of the distribution. http://SNAPSHOT keeps both below one
+    """Both addresses, from the one of the distribution. Debian's snapshot service keeps both below one
     word: ``/archive/debian/20260101T000000Z``."""
     return {
         "debian": debian,
