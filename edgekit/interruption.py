@@ -99,12 +99,16 @@ def hear() -> None:
 
 
 def hear_no_more() -> None:
-    """For a process whose work is over: a second Ctrl-C does not come into its last lines."""
+    """For a process whose work is over: a second Ctrl-C does not come into its last lines.
+
+    They are ignored from here on, which holds in the threads of native code too, and while Python ends: it
+    would give their default back to signals that have a handler then, and the process would die of one.
+    """
     global _over
-    # A thread without a mask may still take it.
+    # One that is on its way.
     _over = True
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _come_again() -> None:

@@ -112,6 +112,23 @@ print("whole")
     assert (done.returncode, done.stdout, done.stderr) == (0, "whole\n", "")
 
 
+def test_they_do_not_kill_python_while_it_ends() -> None:
+    """A thread of native code has no mask, and handlers are gone by the time that modules are torn down."""
+    code = """
+import os, signal
+from edgekit.interruption import hear_no_more, interruptible
+class Last:
+    def __del__(self, kill=os.kill, me=os.getpid(), number=signal.SIGINT, on=signal.pthread_sigmask):
+        on(signal.SIG_UNBLOCK, {number})
+        kill(me, number)
+with interruptible():
+    hear_no_more()
+last = Last()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_what_came_before_is_forgotten_where_ctrl_c_is_ignored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
