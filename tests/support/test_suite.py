@@ -187,3 +187,38 @@ def test_lines_that_children_ran_are_counted(run: Run) -> None:
     assert float(shares["errors"]) > 30
     assert float(shares["train"]) == 0
     assert "FAILED: below 85 %" in out
+
+
+DRAWS = """
+import random
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="module", params=["a", "b"])
+def drawn(request):
+    return random.random()
+
+
+def test_first(drawn):
+    print("DRAWN", drawn, random.random(), np.random.random())
+
+
+def test_second(drawn):
+    print("DRAWN", drawn, random.random(), np.random.random())
+"""
+
+
+def test_what_tests_draw_hangs_on_their_names_and_the_seed_alone(run: Run) -> None:
+    def drawn(*words: str, **variables: str) -> set[str]:
+        code, out = run(DRAWS, "seeds", words=("-s", *words), **variables)
+        assert code == 0, out
+        return set(re.findall(r"DRAWN (.*)", out))
+
+    whole, alone = drawn(), drawn("-k", "second")
+    assert len(whole) == 4
+    assert alone < whole
+    assert drawn() == whole
+    assert not {number for row in whole for number in row.split()} & {
+        number for row in drawn(EDGEKIT_TEST_SEED="1") for number in row.split()
+    }
