@@ -55,7 +55,7 @@ def fastapi_server(path: str, pipe: Connection) -> None:
 
     listener = listening("127.0.0.1", 0)
     pipe.send((listener.getsockname()[1], "/infer"))
-    config = uvicorn.Config(application, access_log=False, log_level="error", http="h11")
+    config = uvicorn.Config(application, access_log=False, log_level="error")
     uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -1,8 +1,8 @@
 """Serve model files over HTTP, in the Open Inference Protocol, until SIGTERM or Ctrl-C.
 
 A model is called as its file without the ending. Of a bundle, every file is served that something here runs. Files
-with an open batch run requests that wait together. Each request is a line of JSON on stderr; /metrics is for
-Prometheus, /openapi.json says what is served. There is no TLS: a proxy does that.
+with an open batch run requests that wait together. Each request is a line of JSON on stderr. / is a page to try
+models on, /metrics is for Prometheus, /openapi.json says what is served. There is no TLS: a proxy does that.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    for module in ("uvicorn", "prometheus_client"):
+    for module in ("uvicorn", "httptools", "orjson", "prometheus_client"):
         require(module, "serve", "serving")
     from edgekit.serve.application import Application, Limits
     from edgekit.serve.opening import opened_models

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import sys
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from time import perf_counter
 from typing import Any
@@ -16,6 +17,7 @@ from edgekit import __version__
 from edgekit.errors import EdgekitError, TensorError, UsageError, nearest
 from edgekit.serve.model import Job, Overloaded, ServedModel
 from edgekit.serve.openapi import document
+from edgekit.serve.page import page
 from edgekit.serve.protocol import HEADER_LENGTH, described, parse, rendered
 from edgekit.serve.watching import CONTENT_TYPE, Seen, Watch
 
@@ -25,9 +27,11 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 JSON, OCTETS = "application/json", "application/octet-stream"
-EXTENSIONS = ["binary_tensor_data"]
+EXTENSIONS = ["binary_tensor_data", "classification", "model_repository"]
 
 _CLOSE = {"Connection": "close"}
+# What says nothing of the models, and needs no token.
+_FREE = ("/", "/v2/health/live", "/v2/health/ready")
 
 # Bodies of all requests together may take so many times the largest one.
 _BODIES = 8
@@ -68,7 +72,7 @@ class Answer:
 
     body: bytes
     media: str = JSON
-    header_length: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -109,6 +113,7 @@ class Application:
         self._watch = watch
         self._token = None if token is None else token.encode()
         self._held = 0
+        self._page = page()
         self._openapi = json.dumps(document(list(models), token is not None)).encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -118,11 +123,11 @@ class Application:
             return
         started = perf_counter()
         request = _Request(scope, receive)
-        status, error, headers = 200, "", {}
+        status, error = 200, ""
+        headers: Mapping[str, str] = {}
         try:
             answer = await self._answer(request)
-            if answer.header_length is not None:
-                headers["Inference-Header-Content-Length"] = str(answer.header_length)
+            headers = answer.headers
         except Refused as refused:
             status, error, headers = refused.status, str(refused), refused.headers
         except _Gone:
@@ -154,8 +159,9 @@ class Application:
 
     async def _answer(self, request: _Request) -> Answer:
         path: str = request.scope["path"]
-        parts = [unquote(part) for part in _raw_path(request.scope).split("/")[1:]]
-        if path not in ("/v2/health/live", "/v2/health/ready"):
+        raw = _raw_path(request.scope)
+        parts = [unquote(part) if "%" in part else part for part in raw.split("/")[1:]]
+        if path not in _FREE:
             self._authorise(request)
         match parts:
             case ["v2", "models", model, "infer"] | ["v2", "models", model, "versions", _, "infer"]:
@@ -167,22 +173,26 @@ class Application:
                 return Answer(json.dumps({parts[2]: True}).encode())
             case ["v2"] | ["v2", ""]:
                 _require_method(request, "GET")
-                said = {"name": "edgekit", "version": __version__, "extensions": EXTENSIONS}
-                return Answer(json.dumps(said).encode())
+                server = {"name": "edgekit", "version": __version__, "extensions": EXTENSIONS}
+                return Answer(json.dumps(server).encode())
             case ["v2", "models", model] | ["v2", "models", model, "versions", _]:
                 served = self._model(request, model, parts)
                 _require_method(request, "GET")
                 runner = served.runner
                 platform = f"{runner.artifact.format}_{runner.backend.name}"
-                return Answer(
-                    json.dumps(
-                        described(served.name, platform, runner.inputs, runner.outputs)
-                    ).encode()
-                )
+                said = described(served.name, platform, runner.inputs, runner.outputs)
+                return Answer(json.dumps({**said, "parameters": served.takes}).encode())
+            case ["v2", "repository", "index"]:
+                _require_method(request, "POST")
+                index = [{"name": name, "version": "1", "state": "READY"} for name in self.models]
+                return Answer(json.dumps(index).encode())
             case ["v2", "models", model, "ready"] | ["v2", "models", model, "versions", _, "ready"]:
                 served = self._model(request, model, parts)
                 _require_method(request, "GET")
                 return Answer(json.dumps({"name": served.name, "ready": True}).encode())
+            case [""]:
+                _require_method(request, "GET")
+                return Answer(self._page[0], "text/html; charset=utf-8", self._page[1])
             case ["metrics"]:
                 _require_method(request, "GET")
                 return Answer(self._watch.exposition(), CONTENT_TYPE)
@@ -244,7 +254,12 @@ class Application:
                 raise _overloaded(served) from None
             results = await self._result(job)
             try:
-                return _as_answer(*rendered(served.name, call, results))
+                body, length = rendered(
+                    served.name, call, results, served.runner.metadata.class_names
+                )
+                if length is None:
+                    return Answer(body)
+                return Answer(body, OCTETS, {"Inference-Header-Content-Length": str(length)})
             except TensorError as error:
                 raise Refused(400, str(error)) from None
         finally:
@@ -270,32 +285,29 @@ class Application:
     async def _body(self, request: _Request) -> bytes:
         """The whole body. Raises `Refused` when it is too large, or comes too slowly."""
         parts: list[bytes] = []
-        end = asyncio.get_running_loop().time() + self._limits.timeout
-        while True:
-            left = end - asyncio.get_running_loop().time()
-            try:
-                message = await asyncio.wait_for(request.receive(), max(left, 0.001))
-            except (TimeoutError, asyncio.TimeoutError):
-                raise Refused(
-                    408,
-                    f"body: did not arrive within {self._limits.timeout:g} s.",
-                    _CLOSE,
-                ) from None
-            if message["type"] == "http.disconnect":
-                raise _Gone
-            part = message.get("body", b"")
-            request.received += len(part)
-            if request.received > self._limits.body:
-                raise self._too_large()
-            parts.append(part)
-            if not message.get("more_body", False):
-                return parts[0] if len(parts) == 1 else b"".join(parts)
+        try:
+            with _Within(self._limits.timeout):
+                while True:
+                    message = await request.receive()
+                    if message["type"] == "http.disconnect":
+                        raise _Gone
+                    part = message.get("body", b"")
+                    request.received += len(part)
+                    if request.received > self._limits.body:
+                        raise self._too_large()
+                    parts.append(part)
+                    if not message.get("more_body", False):
+                        return parts[0] if len(parts) == 1 else b"".join(parts)
+        except _Late:
+            raise Refused(
+                408, f"body: did not arrive within {self._limits.timeout:g} s.", _CLOSE
+            ) from None
 
     async def _result(self, job: Job) -> dict[str, Any]:
-        future = asyncio.wrap_future(job.done)
         try:
-            return await asyncio.wait_for(future, self._limits.timeout)
-        except (TimeoutError, asyncio.TimeoutError):
+            with _Within(self._limits.timeout):
+                return await asyncio.wrap_future(job.done)
+        except _Late:
             raise Refused(
                 503,
                 f"no answer within {self._limits.timeout:g} s. Try again later.",
@@ -307,12 +319,37 @@ class Application:
             raise Refused(500, str(error)) from None
 
 
+class _Late(Exception):
+    """What was waited for did not come in time."""
+
+
+class _Within:
+    """Raise `_Late` where the block takes longer. `asyncio.wait_for` would make a task for each thing that is
+    waited for, and Python 3.10 has no `asyncio.timeout`."""
+
+    def __init__(self, seconds: float) -> None:
+        task = asyncio.current_task()
+        assert task is not None, "a request is a task"
+        self._task, self._late = task, False
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._end)
+
+    def _end(self) -> None:
+        self._late = True
+        self._task.cancel()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        self._timer.cancel()
+        if self._late and kind is asyncio.CancelledError:
+            if sys.version_info >= (3, 11):
+                self._task.uncancel()
+            raise _Late from None
+
+
 class _Gone(Exception):
     """The client closed the connection before its request was whole."""
-
-
-def _as_answer(body: bytes, header_length: int | None) -> Answer:
-    return Answer(body, JSON if header_length is None else OCTETS, header_length)
 
 
 def _overloaded(served: ServedModel) -> Refused:

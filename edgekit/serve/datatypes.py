@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import struct
+from array import array as packed
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +94,7 @@ def from_json(data: Any, datatype: str, shape: tuple[int, ...], where: str) -> N
     """
     if not isinstance(data, list):
         raise TensorError(f"{where}: data: received {_kind(data)}, expected a list.")
-    flat = _flat(data)
+    flat, kinds = _flat(data)
     count = math.prod(shape)
     if len(flat) != count:
         raise TensorError(
@@ -103,39 +104,47 @@ def from_json(data: Any, datatype: str, shape: tuple[int, ...], where: str) -> N
     allowed: tuple[type, ...] = {"b": (bool,), "O": (str,), "f": (int, float)}.get(
         dtype.kind, (int,)
     )
-    kinds = set(map(type, flat))
     if not kinds <= set(allowed):
         wrong = next(x for x in flat if type(x) not in allowed)
         raise TensorError(f"{where}: received {_kind(wrong)} among the data, expected {datatype}.")
     if dtype.kind == "O":
         return _as_texts(flat, count, where).reshape(shape)
     if dtype.kind in "iu" and flat:
-        info = np.iinfo(dtype)
-        try:
-            # Faster than asking a list for its least and largest.
-            whole = np.array(flat, np.uint64 if dtype == np.uint64 else np.int64)
-            low, high = int(whole.min()), int(whole.max())
-        except OverflowError:
-            low, high = min(flat), max(flat)
-        if low < info.min or high > info.max:
-            raise TensorError(
-                f"{where}: received numbers from {str(low)[:40]} to {str(high)[:40]}, expected {info.min} to "
-                f"{info.max} for {datatype}."
-            )
+        return _whole(flat, dtype, datatype, where).reshape(shape)
     try:
         with np.errstate(over="ignore"):
-            return np.array(flat, dtype).reshape(shape)
+            made = np.array(flat, dtype)
     except OverflowError:
-        raise TensorError(f"{where}: received a number that {datatype} cannot hold.") from None
+        made = np.array([np.inf])
+    # JSON has no infinity: it comes of a number that is too large.
+    if dtype.kind == "f" and not np.isfinite(made).all():
+        raise TensorError(f"{where}: received a number that {datatype} cannot hold.")
+    return made.reshape(shape)
 
 
-def _flat(data: list[Any]) -> list[Any]:
-    """The elements of lists in lists, to the depth that a tensor can have; below it lists stay."""
+def _whole(flat: list[int], dtype: np.dtype[Any], datatype: str, where: str) -> NDArray[Any]:
+    """Whole numbers as an array, if the dtype holds each of them."""
+    try:
+        # It checks each, and keeps Python's lock: numpy gives that away, and gets it back late on a busy server.
+        return np.frombuffer(packed(dtype.char, flat), dtype)
+    except OverflowError:
+        info = np.iinfo(dtype)
+        raise TensorError(
+            f"{where}: received numbers from {str(min(flat))[:40]} to {str(max(flat))[:40]}, expected "
+            f"{info.min} to {info.max} for {datatype}."
+        ) from None
+
+
+def _flat(data: list[Any]) -> tuple[list[Any], set[type]]:
+    """The elements of lists in lists, to the depth that a tensor can have, and of which types they are; below
+    it lists stay."""
+    kinds = set(map(type, data))
     for _ in range(MAX_AXES):
-        if list not in set(map(type, data)):
+        if list not in kinds:
             break
         data = [x for each in data for x in (each if type(each) is list else [each])]
-    return data
+        kinds = set(map(type, data))
+    return data, kinds
 
 
 def _kind(value: Any) -> str:

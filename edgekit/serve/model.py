@@ -14,6 +14,7 @@ import numpy as np
 
 from edgekit.errors import EdgekitError, TensorError
 from edgekit.runtime.runner import Runner
+from edgekit.serve.page import takes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,6 +63,7 @@ class ServedModel:
         self.runner = runners[0]
         self.queue = queue
         self.stateful = self.runner._keeps_state()
+        self.takes = takes(self.runner)
         self.batching = not self.stateful and has_batch(self.runner)
         self._jobs: deque[Job] = deque()
         self._wake = threading.Condition()

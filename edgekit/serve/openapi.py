@@ -39,7 +39,17 @@ _SCHEMAS: dict[str, Any] = {
         platform={"type": "string"},
         inputs={"type": "array", "items": _TENSOR_METADATA},
         outputs={"type": "array", "items": _TENSOR_METADATA},
+        parameters=_PARAMETERS,
     ),
+    "Index": {
+        "type": "array",
+        "items": _closed(
+            ("name", "version", "state"),
+            name={"type": "string"},
+            version={"type": "string"},
+            state={"type": "string"},
+        ),
+    },
     "InferenceRequest": _closed(
         ("inputs",),
         id={"type": "string"},
@@ -153,6 +163,11 @@ def document(models: Sequence[str], token: bool) -> dict[str, Any]:
             "parameters": parameters,
         }
         paths[f"{base}/infer"] = {"post": infer, "parameters": parameters}
+    index = _get("All models", "Index", denied, token)["get"]
+    paths["/v2/repository/index"] = {"post": index}
+    page = _get("A page to try models on", None, {})
+    page["get"]["responses"]["200"]["content"] = {"text/html": {"schema": {"type": "string"}}}
+    paths["/"] = page
     metrics = _get("Metrics for Prometheus", None, denied, token)
     metrics["get"]["responses"]["200"]["content"] = {"text/plain": {"schema": {"type": "string"}}}
     paths["/metrics"] = metrics

@@ -11,6 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import orjson
+
 from edgekit.errors import TensorError, nearest
 from edgekit.serve.datatypes import (
     DATATYPES,
@@ -40,14 +43,27 @@ class Call:
         inputs: by name.
         raw: whether they are in the file's own dtypes; else quantised inputs take floats.
         preprocess: whether they are raw data, for the steps that are stored in the file.
-        outputs: names of those asked for, and whether each comes as binary data.
+        outputs: names of those asked for, and how each comes back.
     """
 
     id: str | None
     inputs: dict[str, NDArray[Any]]
     raw: bool
     preprocess: bool
-    outputs: dict[str, bool]
+    outputs: dict[str, Asked]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How an output comes back.
+
+    Attributes:
+        binary: as binary data.
+        classes: the highest so many scores of each sample in place of the numbers; 0 for the numbers.
+    """
+
+    binary: bool
+    classes: int = 0
 
 
 def parse(
@@ -68,10 +84,9 @@ def parse(
     """
     header, data = _split(body, header_length)
     try:
-        said = json.loads(header)
-    except (ValueError, RecursionError) as error:
-        text = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]
-        raise TensorError(f"body: is no JSON: {text}.") from None
+        said = orjson.loads(header)
+    except ValueError as error:
+        raise TensorError(f"body: is no JSON: {str(error)[:200]}.") from None
     said = _checked(said, dict, "body", "an object")
     given = _checked(said.get("inputs"), list, "inputs", "a list")
     id = said.get("id")
@@ -157,11 +172,11 @@ def _shape(said: Any, where: str) -> tuple[int, ...]:
     return tuple(said)
 
 
-def _outputs(said: Any, outputs: Sequence[TensorSpec], binary: bool) -> dict[str, bool]:
+def _outputs(said: Any, outputs: Sequence[TensorSpec], binary: bool) -> dict[str, Asked]:
     names = [spec.name for spec in outputs]
     if said is None:
-        return dict.fromkeys(names, binary)
-    asked: dict[str, bool] = {}
+        return dict.fromkeys(names, Asked(binary))
+    asked: dict[str, Asked] = {}
     for each in _checked(said, list, "outputs", "a list"):
         each = _checked(each, dict, "outputs", "a list of objects")
         name = _checked(each.get("name"), str, "outputs: name", "a string")
@@ -169,13 +184,15 @@ def _outputs(said: Any, outputs: Sequence[TensorSpec], binary: bool) -> dict[str
             raise TensorError(
                 f"output {name!r}: is none of the model's, expected {_list(names)}.{nearest(name, names)}"
             )
-        parameters = _parameters(each, f"output {name!r}")
-        if "classification" in parameters:
+        where = f"output {name!r}"
+        parameters = _parameters(each, where)
+        count = parameters.get("classification", 0)
+        if type(count) is not int or not 0 <= count <= _MAX_AXIS:
             raise TensorError(
-                f"output {name!r}: classification is not served. Leave it out, and sort the scores."
+                f"{where}: classification: received {json.dumps(count)[:80]}, expected how many classes."
             )
-        asked[name] = _flag(parameters, "binary_data", f"output {name!r}", binary)
-    return asked or dict.fromkeys(names, binary)
+        asked[name] = Asked(_flag(parameters, "binary_data", where, binary), count)
+    return asked or dict.fromkeys(names, Asked(binary))
 
 
 def _parameters(said: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -204,23 +221,25 @@ def _list(names: Any) -> str:
 
 
 def rendered(
-    model: str, call: Call, results: Mapping[str, NDArray[Any]]
+    model: str, call: Call, results: Mapping[str, NDArray[Any]], class_names: Sequence[str] = ()
 ) -> tuple[bytes, int | None]:
     """The body of a response, and how long its JSON is where binary data is behind it; else None.
 
     Raises:
-        TensorError: an output holds numbers that JSON does not have.
+        TensorError: an output holds numbers that JSON does not have, or no scores of classes where they are asked for.
     """
     outputs: list[dict[str, Any]] = []
     parts: list[bytes] = []
-    for name, binary in call.outputs.items():
+    for name, asked in call.outputs.items():
         array = results[name]
+        if asked.classes:
+            array = classified(array, asked.classes, class_names, f"output {name!r}")
         said: dict[str, Any] = {
             "name": name,
             "datatype": DATATYPES[array.dtype.name],
             "shape": list(array.shape),
         }
-        if binary:
+        if asked.binary:
             parts.append(to_bytes(array))
             said["parameters"] = {"binary_data_size": len(parts[-1])}
         else:
@@ -230,8 +249,35 @@ def rendered(
     if call.id is not None:
         answer["id"] = call.id
     answer["outputs"] = outputs
-    header = json.dumps(answer, separators=(",", ":")).encode()
+    header = orjson.dumps(answer)
     return b"".join([header, *parts]), len(header) if parts else None
+
+
+def classified(
+    scores: NDArray[Any], count: int, class_names: Sequence[str], where: str
+) -> NDArray[Any]:
+    """The highest scores of each sample, the highest first, as texts ``score:index:name``, [batch, count].
+
+    https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_classification.md
+
+    Raises:
+        TensorError: they are no row of numbers for each sample, or as many as there are class names.
+    """
+    if scores.ndim != 2 or scores.dtype.kind not in "iuf":
+        raise TensorError(
+            f"{where}: classification: received {scores.dtype} of shape {list(scores.shape)}, expected a row of "
+            "scores for each sample."
+        )
+    if class_names and len(class_names) != scores.shape[1]:
+        raise TensorError(
+            f"{where}: classification: the file has {len(class_names)} class names and {scores.shape[1]} scores."
+        )
+    order = np.argsort(-scores.astype(np.float64), axis=1, kind="stable")[:, :count]
+    texts = np.empty(order.shape, object)
+    for place, index in np.ndenumerate(order):
+        end = f":{class_names[index]}" if class_names else ""
+        texts[place] = f"{scores[place[0], index]}:{index}{end}"
+    return texts
 
 
 def described(name: str, platform: str, inputs: Any, outputs: Any) -> dict[str, Any]:

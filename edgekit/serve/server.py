@@ -3,39 +3,62 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from http import HTTPStatus
 from types import FrameType
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from edgekit.errors import UsageError
 from edgekit.serve.application import Application
 
 # Connections that wait for the server to take them.
 _BACKLOG = 1024
+# The most bytes of a request's head; and of what is around a body, for each byte of it, when it comes in chunks.
+_MAX_HEAD = 64 << 10
+_FRAMING = 8
+# Seconds that one thread may keep Python's lock while others wait. By default an interpreter that is done waits
+# for 5 ms until the thread that reads requests lets it go on.
+_TURN_S = 0.0005
 
 
-class _Protocol(H11Protocol):  # type: ignore[misc, unused-ignore]
-    """HTTP/1.1 that does not wait for ever for the head of a request."""
+class _Protocol(HttpToolsProtocol):  # type: ignore[misc, unused-ignore]
+    """HTTP/1.1 that does not wait for ever for the head of a request, nor keep one of any length."""
 
     def __init__(self, *given: Any, head_timeout: float, **named: Any) -> None:
         super().__init__(*given, **named)
         self._head_timeout = head_timeout
         self._head_timer: asyncio.TimerHandle | None = None
+        # Bytes of the message that comes: of its body, and of all else.
+        self._body = self._around = 0
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._watch_head()
 
     def data_received(self, data: bytes) -> None:
+        self._around += len(data)
         super().data_received(data)
+        if self._around > _MAX_HEAD + _FRAMING * self._body and not self.transport.is_closing():
+            self._refuse(431, f"the head of the request is larger than {_MAX_HEAD:,} bytes.")
         self._watch_head()
+
+    def on_body(self, body: bytes) -> None:
+        self._around -= len(body)
+        self._body += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._body = self._around = 0
+        super().on_message_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -44,6 +67,17 @@ class _Protocol(H11Protocol):  # type: ignore[misc, unused-ignore]
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
         super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        del msg
+        self._refuse(400, "the request is no HTTP/1.1.")
+
+    def _refuse(self, status: int, text: str) -> None:
+        body = json.dumps({"error": text}).encode()
+        line = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
+        head = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        self.transport.write((line + head).encode() + body)
+        self.transport.close()
 
     def _watch_head(self) -> None:
         """Have a timer run exactly while no request is under way."""
@@ -61,17 +95,22 @@ class _Protocol(H11Protocol):  # type: ignore[misc, unused-ignore]
         if self.transport.is_closing():
             return
         cycle: Any = self.cycle
-        body = b'{"error": "the head of the request did not arrive in time."}'
         if cycle is None:
-            self.transport.write(
-                b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\n"
-                b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (len(body), body)
-            )
-        self.transport.close()
+            self._refuse(408, "the head of the request did not arrive in time.")
+        else:
+            self.transport.close()
 
 
 class _Server(uvicorn.Server):
     """Ends well on SIGTERM and SIGINT: what is under way is answered, and nothing is raised."""
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(_TURN_S)
+        try:
+            super().run(sockets)
+        finally:
+            sys.setswitchinterval(before)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

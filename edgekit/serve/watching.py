@@ -91,31 +91,38 @@ class Watch:
 
     def __call__(self, seen: Seen) -> None:
         self._requests.labels(seen.model, str(seen.status)).inc()
-        line: dict[str, Any] = {
-            "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
-            "client": seen.client,
-            "method": seen.method[:16],
-            "path": seen.path[:_LONGEST],
-            "status": seen.status,
-            "ms": round(seen.seconds * 1000, 3),
-            "received_bytes": seen.received,
-        }
-        if seen.model:
-            line["model"] = seen.model
         job = seen.job
         if job is not None and job.started:
-            waited = job.started - job.queued
             self._latency.labels(seen.model).observe(seen.seconds)
-            self._queued.labels(seen.model).observe(waited)
-            line["queue_ms"] = round(waited * 1000, 3)
+            self._queued.labels(seen.model).observe(job.started - job.queued)
             if job.batch:
                 self._batch.labels(seen.model).observe(job.batch)
-                line["batch"] = job.batch
-        if seen.error:
-            line["error"] = seen.error[:_LONGEST]
         if self._write is not None:
-            self._write(json.dumps(line))
+            self._write(json.dumps(_line(seen)))
 
     def exposition(self) -> bytes:
         """All metrics, in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+def _line(seen: Seen) -> dict[str, Any]:
+    """What is logged of a request."""
+    line: dict[str, Any] = {
+        "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+        "client": seen.client,
+        "method": seen.method[:16],
+        "path": seen.path[:_LONGEST],
+        "status": seen.status,
+        "ms": round(seen.seconds * 1000, 3),
+        "received_bytes": seen.received,
+    }
+    if seen.model:
+        line["model"] = seen.model
+    job = seen.job
+    if job is not None and job.started:
+        line["queue_ms"] = round((job.started - job.queued) * 1000, 3)
+        if job.batch:
+            line["batch"] = job.batch
+    if seen.error:
+        line["error"] = seen.error[:_LONGEST]
+    return line

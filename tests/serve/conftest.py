@@ -40,7 +40,7 @@ Serving = Callable[..., AbstractContextManager[Asked]]
 @pytest.fixture(scope="session")
 def serving(models: Path) -> Serving:
     """`serving(*names)`: an application over those of the small files."""
-    for name in ("uvicorn", "prometheus_client"):
+    for name in ("uvicorn", "httptools", "orjson", "prometheus_client"):
         needs.package(name)
     from edgekit.serve.application import Application, Limits
     from edgekit.serve.opening import opened_models
@@ -68,3 +68,35 @@ def serving(models: Path) -> Serving:
 def ask(serving: Serving) -> Iterator[Asked]:
     with serving() as asked:
         yield asked
+
+
+@pytest.fixture(scope="session")
+def named(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that holds names of classes, and steps that take an image of any size."""
+    from edgekit.formats.metadata import Metadata
+    from edgekit.formats.write_metadata import write_tflite
+    from edgekit.preprocess.chain import Preprocessing
+    from edgekit.preprocess.images import Resize
+
+    steps = {"image": Preprocessing((Resize(8, 8),))}
+    about = Metadata(class_names=tuple(f"d{i}" for i in range(5)), preprocessing=steps)
+    path = tmp_path_factory.mktemp("named") / "named.tflite"
+    path.write_bytes(write_tflite((models / "classifier.float32.tflite").read_bytes(), about))
+    return path
+
+
+@pytest.fixture(scope="session")
+def sounding(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file whose steps take a sound of any length, at 8,000 samples a second."""
+    from edgekit.formats.metadata import Metadata
+    from edgekit.formats.write_metadata import write_tflite
+    from edgekit.preprocess.audio import FixedLength
+    from edgekit.preprocess.chain import Preprocessing
+
+    about = Metadata(
+        class_names=("low", "mid", "high"),
+        preprocessing={"signal": Preprocessing((FixedLength(6),))},
+    )
+    path = tmp_path_factory.mktemp("sounding") / "sounding.tflite"
+    path.write_bytes(write_tflite((models / "dynamic.float32.tflite").read_bytes(), about))
+    return path

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from signal import SIGSTOP
 from typing import Any
 
 import numpy as np
@@ -30,7 +33,7 @@ def test_health_and_metadata(ask: Any) -> None:
     assert ask("GET", "/v2").json() == {
         "name": "edgekit",
         "version": edgekit.__version__,
-        "extensions": ["binary_tensor_data"],
+        "extensions": ["binary_tensor_data", "classification", "model_repository"],
     }
     for path in (INT8, f"{INT8}/versions/1"):
         assert ask("GET", path).json() == {
@@ -39,6 +42,14 @@ def test_health_and_metadata(ask: Any) -> None:
             "platform": "tflite_litert",
             "inputs": [{"name": "image", "datatype": "INT8", "shape": [1, 8, 8, 1]}],
             "outputs": [{"name": "digit", "datatype": "INT8", "shape": [1, 5]}],
+            "parameters": {
+                "takes": "image",
+                "channels": 1,
+                "height": 8,
+                "width": 8,
+                "preprocess": False,
+                "classes": False,
+            },
         }
         assert ask("GET", f"{path}/ready").json() == {"name": "classifier.int8", "ready": True}
     assert ask("GET", FLOAT).json()["inputs"][0]["shape"] == [-1, 6]
@@ -212,6 +223,31 @@ def test_a_model_whose_process_dies_is_replaced(serving: Any) -> None:
         assert ask("GET", "/v2/models/classifier.float32/ready").status_code == 200
 
 
+@pytest.mark.processes
+def test_a_process_that_dies_in_the_middle_of_an_inference(serving: Any) -> None:
+    """Its request gets 500, those of other models and the next one their answers."""
+    with serving("dynamic.float32.tflite", "classifier.float32.tflite", isolated=True) as ask:
+        said = signal(np.ones((1, 6)))
+        before = ask("POST", f"{FLOAT}/infer", json=said).json()
+        process = ask.application.models["dynamic.float32"].runner._service._child._process
+        # It has the request, and does not come to its end.
+        process.send_signal(SIGSTOP)
+        with ThreadPoolExecutor(1) as pool:
+            lost = pool.submit(ask, "POST", f"{FLOAT}/infer", json=said)
+            model = ask.application.models["dynamic.float32"]
+            while model.waiting or lost.running() is False:
+                time.sleep(0.01)
+            x = {"name": "image", "datatype": "FP32", "shape": [1, 8, 8, 1], "data": [0] * 64}
+            other = ask("POST", "/v2/models/classifier.float32/infer", json={"inputs": [x]})
+            time.sleep(0.3)
+            process.kill()
+            answer = lost.result(60)
+        assert other.status_code == 200
+        assert answer.status_code == 500, answer.text
+        assert "error" in answer.json()
+        assert ask("POST", f"{FLOAT}/infer", json=said).json() == before
+
+
 def test_the_document_is_true(serving: Any) -> None:
     """Every request that schemathesis makes of it gets a status and a body that the document names."""
     schemathesis: Any = needs.package("schemathesis")
@@ -241,3 +277,29 @@ def test_the_document_is_true(serving: Any) -> None:
         for path, item in document["paths"].items()
         for method in item.keys() & {"get", "post"}
     }
+
+
+def test_all_models_are_listed(ask: Any) -> None:
+    found = ask("POST", "/v2/repository/index").json()
+    assert [each["name"] for each in found] == [
+        "classifier.int8",
+        "dynamic.float32",
+        "classifier.float32",
+    ]
+    assert {each["state"] for each in found} == {"READY"}
+
+
+def test_classes_by_name(serving: Any, named: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 17, (1, 8, 8, 1)).astype(np.uint8)
+    with edgekit.load(named) as runner:
+        wanted = [f"{score}:{int(name[1])}:{name}" for name, score in runner.classify(x, top=2)]
+    data = {"name": "image", "datatype": "UINT8", "shape": [1, 8, 8, 1], "data": x.tolist()}
+    asked = [{"name": "digit", "parameters": {"classification": 2}}]
+    request = {"inputs": [data], "outputs": asked, "parameters": {"preprocess": True}}
+    with serving(str(named)) as ask:
+        said = ask("POST", "/v2/models/named/infer", json=request).json()
+        takes = ask("GET", "/v2/models/named").json()["parameters"]
+    assert said["outputs"] == [
+        {"name": "digit", "datatype": "BYTES", "shape": [1, 2], "data": wanted}
+    ]
+    assert takes == {"takes": "image", "channels": 1, "preprocess": True, "classes": True}

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import needs
 
 from edgekit import document
 from edgekit.artifact import Artifact
-from edgekit.bundle.contents import MODEL, NAME, Bundle, BundledFile
+from edgekit.bundle.archive import write_archive
+from edgekit.bundle.contents import MODEL, NAME, SIGNATURE, Bundle, BundledFile, digests_of
+from edgekit.bundle.signature import sign
 from edgekit.errors import BundleError, UsageError
 from edgekit.serve.opening import named
 
@@ -57,6 +60,36 @@ def test_a_bundle_that_nobody_signed_or_somebody_changed(serving: Any, bundle: P
     with (bundle / FILES[0]).open("ab") as file:
         file.write(b"x")
     with pytest.raises(BundleError, match="was changed"), serving(str(bundle), allow_unsigned=True):
+        pass
+
+
+@pytest.mark.parametrize("kind", ["folder", "archive"])
+def test_signed_bundles(serving: Any, bundle: Path, tmp_path: Path, kind: str) -> None:
+    ec: Any = needs.package("cryptography.hazmat.primitives.asymmetric.ec")
+    serialization: Any = needs.package("cryptography.hazmat.primitives.serialization")
+    keys = {}
+    for name in ("signer", "stranger"):
+        key = ec.generate_private_key(ec.SECP256R1())
+        keys[name] = tmp_path / f"{name}.pem"
+        keys[name].write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        (tmp_path / f"{name}.pub.pem").write_bytes(
+            key.public_key().public_bytes(
+                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+            )
+        )
+    (bundle / SIGNATURE).write_bytes(sign(digests_of(bundle), bundle.name, keys["signer"]))
+    if kind == "archive":
+        write_archive(bundle, tmp_path / "kws.tar.xz")
+        bundle = tmp_path / "kws.tar.xz"
+    with serving(str(bundle), key=str(tmp_path / "signer.pub.pem")) as ask:
+        assert sorted(ask.application.models) == ["classifier.float32", "classifier.int8"]
+    with pytest.raises(BundleError), serving(str(bundle), key=str(tmp_path / "stranger.pub.pem")):
         pass
 
 

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as numbers
 
 from edgekit.errors import TensorError
 from edgekit.serve.datatypes import DATATYPES, DTYPES, from_bytes, from_json, to_bytes, to_json
-from edgekit.serve.protocol import Call, parse, rendered
+from edgekit.serve.protocol import Asked, Call, classified, parse, rendered
 from edgekit.tensor import QuantParams, TensorSpec
 
 SPECS = (
@@ -87,7 +87,7 @@ def test_the_files_own_values_are_raw_and_floats_are_quantised() -> None:
     call = parsed(body())
     assert call.raw
     np.testing.assert_array_equal(call.inputs["image"], np.array([[1, -2]], np.int8))
-    assert call.outputs == {"score": False, "best": False}
+    assert call.outputs == {"score": Asked(False), "best": Asked(False)}
     call = parsed(body(datatype="FP32", data=[[0.25, 3]]))
     assert not call.raw
     assert call.inputs["image"].dtype == np.float32
@@ -101,7 +101,7 @@ def test_binary_data_is_split_among_inputs() -> None:
     call = parsed(said, struct.pack("<bbq", 5, -6, 1 << 40))
     assert call.inputs["image"].tolist() == [[5, -6]]
     assert call.inputs["ids"].tolist() == [1 << 40]
-    assert call.outputs == {"score": True, "best": True}
+    assert call.outputs == {"score": Asked(True), "best": Asked(True)}
     for more in (b"", b"12345678901"):
         with pytest.raises(TensorError, match="binary"):
             parsed(said, struct.pack("<bb", 5, -6) + (more or b"1"))
@@ -126,7 +126,8 @@ def test_binary_data_is_split_among_inputs() -> None:
         ({"data": [1, True]}, "INT8"),
         ({"data": [1, "2"]}, "INT8"),
         ({"data": {}}, "list"),
-        ({"datatype": "FP32", "data": [1, 10**400]}, "FP32"),
+        ({"datatype": "FP32", "data": [1, 10**400]}, "infinity"),
+        ({"datatype": "FP32", "data": [1, 1e300]}, "FP32"),
         ({"parameters": []}, "parameters"),
         ({"parameters": {"binary_data_size": 2}}, "both"),
         ({"parameters": {"shared_memory_region": "x"}}, "shared_memory_region"),
@@ -196,7 +197,7 @@ def test_inputs_are_given_once_and_all() -> None:
 
 def test_an_answer_as_json_and_with_binary_data() -> None:
     results = {"score": np.array([[0.5, 1, 2]], np.float32), "best": np.array([2])}
-    call = Call("7", {}, True, False, {"best": False, "score": True})
+    call = Call("7", {}, True, False, {"best": Asked(False), "score": Asked(True)})
     data, length = rendered("kws", call, results)
     said = json.loads(data[:length])
     assert said == {
@@ -214,4 +215,31 @@ def test_an_answer_as_json_and_with_binary_data() -> None:
         ],
     }
     assert data[length:] == struct.pack("<fff", 0.5, 1, 2)
-    assert rendered("kws", Call(None, {}, True, False, {"best": False}), results)[1] is None
+    assert rendered("kws", Call(None, {}, True, False, {"best": Asked(False)}), results)[1] is None
+
+
+def test_classes_come_with_the_highest_score_first() -> None:
+    scores = np.array([[0.25, 0.5, 0.125], [3, 1, 3]], np.float32)
+    found = classified(scores, 2, ("a", "b:c", ""), "output 's'")
+    assert found.tolist() == [["0.5:1:b:c", "0.25:0:a"], ["3.0:0:a", "3.0:2:"]]
+    # Unsigned numbers have no negative ones; without names, and with more asked for than there are.
+    found = classified(np.array([[7, 200]], np.uint8), 5, (), "output 's'")
+    assert found.tolist() == [["200:1", "7:0"]]
+
+
+@pytest.mark.parametrize(
+    ("scores", "names"),
+    [(np.zeros(3), ()), (np.zeros((1, 2), bool), ()), (np.zeros((1, 3)), ("a", "b"))],
+)
+def test_what_has_no_classes_says_so(scores: Any, names: tuple[str, ...]) -> None:
+    with pytest.raises(TensorError, match="classification"):
+        classified(scores, 1, names, "output 's'")
+
+
+def test_classes_are_asked_for_an_output() -> None:
+    said = {"name": "score", "parameters": {"classification": 3}}
+    assert parsed(body() | {"outputs": [said]}).outputs == {"score": Asked(False, 3)}
+    for wrong in (-1, True, "3", 2.5, 2**40):
+        said["parameters"] = {"classification": wrong}
+        with pytest.raises(TensorError, match="classification"):
+            parsed(body() | {"outputs": [said]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +93,11 @@ def test_tritonclient_json_and_binary_int8_and_float(
     client.close()
 
 
+CHUNKED = (
+    b"POST " + FLOAT.encode() + b"/infer HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
+
+
 @pytest.mark.parametrize(
     ("data", "status"),
     [
@@ -107,12 +114,17 @@ def test_tritonclient_json_and_binary_int8_and_float(
             b"POST " + FLOAT.encode() + b"/infer HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n",
             b"400",
         ),
-        (b"GET /v2 HTTP/1.1\r\nHost: h\r\nX: " + b"a" * 200_000, b"400"),
+        (b"GET /v2 HTTP/1.1\r\nHost: h\r\nX: " + b"a" * 200_000, b"431"),
+        (CHUNKED + b"1\r\n{\r\n0\r\nX: " + b"a" * 200_000, b"431"),
+        # Chunks of one byte take six on the way; such a body is no head.
+        (CHUNKED + b"1\r\n{\r\n" * 20_000 + b"0\r\n\r\n", b"400"),
     ],
 )
 def test_rude_clients(address: tuple[str, int], data: bytes, status: bytes) -> None:
     try:
-        assert sent(address, data).startswith(b"HTTP/1.1 " + status)
+        head, _, body = sent(address, data).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 " + status)
+        assert json.loads(body)["error"]
     except ConnectionResetError:
         # What was sent beyond what the server read is answered so by the system.
         assert len(data) > 65536
@@ -133,6 +145,38 @@ def test_cut_connections_and_many_at_once(server: Any, address: tuple[str, int])
     assert {answer.split(b" ")[1] for answer in answers} <= {b"200", b"503"}
     assert sum(b"200 OK" in answer for answer in answers) > 50
     # The server closes its own ends when it sees that the others are.
+    for _ in range(600):
+        if not server.server_state.connections:
+            break
+        time.sleep(0.05)
+    assert not server.server_state.connections
+
+
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """This process may open as many as the system lets it."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_500_connections(server: Any, address: tuple[str, int], many_files: None) -> None:
+    """All open at once, all asked at once: each gets an answer, and nothing of them is left."""
+    del many_files
+    body = json.dumps(
+        {"inputs": [{"name": "signal", "datatype": "FP32", "shape": [1, 6], "data": [0] * 6}]}
+    ).encode()
+    head = f"POST {FLOAT}/infer HTTP/1.1\r\nHost: h\r\nContent-Length: {len(body)}\r\n\r\n"
+    with ExitStack() as stack:
+        clients = [
+            stack.enter_context(socket.create_connection(address, timeout=60)) for _ in range(500)
+        ]
+        for client in clients:
+            client.sendall(head.encode() + body)
+        statuses = [client.recv(65536).split(b" ")[1] for client in clients]
+    assert set(statuses) <= {b"200", b"503"}
+    assert statuses.count(b"200") >= 250
     for _ in range(600):
         if not server.server_state.connections:
             break

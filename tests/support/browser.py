@@ -58,14 +58,14 @@ class Browser:
 
     def open(
         self,
-        page: Path,
+        page: Path | str,
         width: int,
         *,
         height: int = 900,
         dark: bool = False,
         media: str = "screen",
     ) -> None:
-        """Load a file as a screen of `width` by `height` CSS pixels, or a sheet of paper, shows it."""
+        """Load a file, or an address, as a screen of `width` by `height` CSS pixels, or a sheet of paper, shows it."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -77,7 +77,8 @@ class Browser:
         self.call("Emulation.setEmulatedMedia", media=media, features=[scheme])
         self.requests, self.errors = [], []
         self._loaded = False
-        self.call("Page.navigate", url=page.resolve().as_uri())
+        address = page if isinstance(page, str) else page.resolve().as_uri()
+        self.call("Page.navigate", url=address)
         while not self._loaded:
             self._receive()
 
