@@ -278,7 +278,12 @@ def test_a_file_that_crashes_is_refused() -> None:
 def test_a_child_that_dies_in_an_inference_is_told_and_replaced(tmp_path: Path, name: str) -> None:
     with load(endless(tmp_path / "m.onnx"), deadline_s=60) as runner:
         process = child_of(runner)
-        killer = threading.Timer(0.3, os.kill, (process, signal.Signals[name]))
+
+        def kill() -> None:
+            children.wait_until_busy(process)
+            os.kill(process, signal.Signals[name])
+
+        killer = threading.Thread(target=kill)
         killer.start()
         with pytest.raises(InferenceLostError, match=rf"isolated: .*{name}") as lost:
             runner.infer({"x": np.ones((1, 2), np.float32), "turns": np.int64(2**62)})

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from signal import SIGSTOP
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from support import needs
+from support.children import wait_until_busy
+from support.onnx_files import endless
 
 import edgekit
 
@@ -224,28 +224,27 @@ def test_a_model_whose_process_dies_is_replaced(serving: Any) -> None:
 
 
 @pytest.mark.processes
-def test_a_process_that_dies_in_the_middle_of_an_inference(serving: Any) -> None:
+def test_a_process_that_dies_in_the_middle_of_an_inference(serving: Any, tmp_path: Path) -> None:
     """Its request gets 500, those of other models and the next one their answers."""
-    with serving("dynamic.float32.tflite", "classifier.float32.tflite", isolated=True) as ask:
-        said = signal(np.ones((1, 6)))
-        before = ask("POST", f"{FLOAT}/infer", json=said).json()
-        process = ask.application.models["dynamic.float32"].runner._service._child._process
-        # It has the request, and does not come to its end.
-        process.send_signal(SIGSTOP)
+
+    def turning(turns: int) -> dict[str, Any]:
+        x = {"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [0.5, 1]}
+        return {"inputs": [x, {"name": "turns", "datatype": "INT64", "shape": [], "data": [turns]}]}
+
+    with serving(str(endless(tmp_path / "m.onnx")), "dynamic.float32.tflite", isolated=True) as ask:
+        path = "/v2/models/m/infer"
+        before = ask("POST", path, json=turning(1)).json()
+        process = ask.application.models["m"].runner._service._child._process
         with ThreadPoolExecutor(1) as pool:
-            lost = pool.submit(ask, "POST", f"{FLOAT}/infer", json=said)
-            model = ask.application.models["dynamic.float32"]
-            while model.waiting or lost.running() is False:
-                time.sleep(0.01)
-            x = {"name": "image", "datatype": "FP32", "shape": [1, 8, 8, 1], "data": [0] * 64}
-            other = ask("POST", "/v2/models/classifier.float32/infer", json={"inputs": [x]})
-            time.sleep(0.3)
+            lost = pool.submit(ask, "POST", path, json=turning(2**62))
+            wait_until_busy(process.pid)
+            other = ask("POST", f"{FLOAT}/infer", json=signal(np.ones((1, 6))))
             process.kill()
             answer = lost.result(60)
         assert other.status_code == 200
         assert answer.status_code == 500, answer.text
-        assert "error" in answer.json()
-        assert ask("POST", f"{FLOAT}/infer", json=said).json() == before
+        assert "SIGKILL" in answer.json()["error"]
+        assert ask("POST", path, json=turning(1)).json() == before
 
 
 def test_the_document_is_true(serving: Any) -> None:

@@ -39,6 +39,19 @@ def python(
                 process.kill()
 
 
+def wait_until_busy(pid: int, seconds: float = 0.2) -> None:
+    """Until that process has computed for so much longer than now."""
+
+    def computed() -> float:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123
+            fields = file.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    begin = computed()
+    while computed() - begin < seconds:
+        time.sleep(0.01)
+
+
 @contextmanager
 def _temporary() -> Iterator[str]:
     folder = tempfile.mkdtemp()
