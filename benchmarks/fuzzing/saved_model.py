@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-Rng = np.random.Generator
+from fuzzing.draw import Rng, pick
+
 ABSURD = (0, 1, -1, 2, 7, 255, 65536, 2**31 - 1, -(2**31), 2**40)
 # Of the allow-list and not of it.
 OPERATORS = (
@@ -37,10 +38,6 @@ OPERATORS += (
 )
 # Where `serve` finds the rest of the model that the mutants are of.
 SEED = "EDGEKIT_FUZZ_SAVED_MODEL"
-
-
-def pick(rng: Rng, items: Any) -> Any:
-    return items[int(rng.integers(len(items)))]
 
 
 def make(folder: Path) -> None:

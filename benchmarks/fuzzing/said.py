@@ -12,13 +12,10 @@ from typing import Any
 
 import numpy as np
 
-Rng = np.random.Generator
+from fuzzing.draw import Rng, pick
+
 JUNK = (None, True, -1, 0, 1e308, 2**70, "", "\x1b[31m", "x" * 5000, [], {}, [[]], [None], {"": 0})
 NUMBERS = (0, 1, -1, 2, 3, 7, 255, 65536, 2**31 - 1, -(2**31))
-
-
-def pick(rng: Rng, items: Any) -> Any:
-    return items[int(rng.integers(len(items)))]
 
 
 def quantisation(tables: list[Any], rng: Rng) -> None:
