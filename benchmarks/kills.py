@@ -37,6 +37,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import bundles
 import numpy as np
 from whole import fault
 
@@ -52,6 +53,8 @@ CHANGING = {
     "os.symlink",
     "os.truncate",
 }
+# Of folders that are worked in more than once: who waits for one holds it open, so that it stays.
+LOCKS = (".lock", ".build.lock")
 EXISTS = re.compile(r"exists? already")
 
 
@@ -86,6 +89,20 @@ def commands() -> list[Command]:
     export = ("export", "m.keras", "--calibration", "s.npz", "-o", "out")
     files = ("out/m.float32.tflite", "out/m.int8.tflite", "out/manifest.json")
     onnx = ("out/m.float32.onnx", "out/m.int8.onnx")
+    build = (
+        "build",
+        "m.keras",
+        "--calibration",
+        "s.npz",
+        "--samples",
+        "t.npz",
+        "-o",
+        "out",
+        "--allow-inconclusive",
+    )
+    names = ("build.json", "manifest.json", "golden.npz", "drift.json", "bench.json", "report.html")
+    built = (*(f"out/{name}" for name in names), "out/m.*.tflite")
+    installed = ("models/current", "models/installed", f"models/{'[0-9a-f]' * 16}")
     short = ("--data", "t.npz", "--epochs", "2", "--model", "cnn")
     return [
         Command(("golden", "m.tflite", "--samples", "s.npz", "-o", "out/g.npz"), ("out/g.npz",)),
@@ -122,6 +139,15 @@ def commands() -> list[Command]:
             ("h.json",),
             ends=(0, 3),
         ),
+        Command(("install", "b.tar.xz", "--into", "models", "--allow-unsigned"), installed),
+        # Over another one, which goes.
+        Command(
+            ("install", "b.tar.xz", "--into", "models", "--allow-unsigned", "--keep", "2", "--json", "j.json"),
+            (*installed, "j.json"),
+            ("models",),
+        ),
+        # A second time there is nothing to go back to.
+        Command(("rollback", "models"), installed, ("models",), ends=(0, 2)),
         Command(
             (*export, "--quantize", "float32,int8", "--samples", "t.npz", "--min-sqnr-db", "1"),
             files,
@@ -131,6 +157,8 @@ def commands() -> list[Command]:
         ),
         Command((*export, "--quantize", "float32,int8", "--json", "x.json"), (*files, "x.json"), (), True),
         Command((*export, "--format", "onnx", "--format", "tflite"), (*files, *onnx), (), True),
+        Command((*build, "--seconds", "0.01"), (*built, "out/m.tar.xz"), (), True, (0, 3, 5)),
+        Command((*build, "--seconds", "0.01", "--folder"), (*built, "out/m.bundle"), (), True, (0, 3, 5)),
         Command(("golden", "m.keras", "--samples", "t.npz", "-o", "out/g.npz"), ("out/g.npz",), (), True),
         Command(("train", *short, "-o", "n.keras", "--json", "t.json"), ("n.keras", "t.json"), (), True),
         Command(("train", *short, "-o", "saved", "--overwrite"), ("saved",), ("saved",), True),
@@ -183,10 +211,24 @@ def prepare(folder: Path, tensorflow: bool) -> None:
         done = run(each, folder, lambda: None)
         if done.code:
             raise SystemExit(f"{' '.join(each)}: {done.err}")
+    _install(folder)
     shutil.copy(folder / "drift.json", folder / "before_d.json")
     for left in ("cache", "tmp", "m.log.csv", "before_saved.log.csv"):
         path = folder / left
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _install(folder: Path) -> None:
+    """A bundle, and a folder where two others are installed."""
+    from edgekit.bundle.install import install
+
+    files = [folder / "f.tflite", folder / "m.tflite"]
+    with tempfile.TemporaryDirectory(prefix="edgekit-kills-") as name:
+        scratch = Path(name)
+        bundles.make(files[1:], folder / "b.tar.xz", scratch)
+        for number, some in enumerate((files[:1], files)):
+            made = bundles.make(some, scratch / f"{number}.bundle", scratch)
+            install(made, folder / "before_models", allow_unsigned=True)
 
 
 @dataclass(frozen=True)
@@ -320,7 +362,7 @@ def point(inputs: Path, command: Command) -> Iterator[Path]:
     """A folder for one point."""
     with tempfile.TemporaryDirectory(prefix="edgekit-kills-") as name:
         folder = Path(name, "p")
-        shutil.copytree(inputs, folder)
+        shutil.copytree(inputs, folder, symlinks=True)
         for before in command.before:
             (folder / f"before_{before}").rename(folder / before)
         yield folder
@@ -329,7 +371,7 @@ def point(inputs: Path, command: Command) -> Iterator[Path]:
 def judge(command: Command, folder: Path, first: Done, what: str) -> Row:
     """Look at what a run left, and run the command again."""
     faults = [f"half-written: {each}" for each in _halves(command, folder)]
-    faults += [f"lost: {each}" for each in command.before if not (folder / each).exists()]
+    faults += [f"lost: {each}" for each in _lost(command, folder)]
     if first.code not in (*command.ends, -signal.SIGKILL):
         faults += _untold(first)
     again = run(command.words, folder, lambda: None)
@@ -341,7 +383,9 @@ def judge(command: Command, folder: Path, first: Done, what: str) -> Row:
     elif exists:
         # It looked no further than its outputs. Whoever wants them anew clears up the rest.
         run((*command.words, "--overwrite"), folder, lambda: None)
-    hidden = [str(path.relative_to(folder)) for path in folder.rglob(".*")]
+    hidden = [
+        str(path.relative_to(folder)) for path in folder.rglob(".*") if path.name not in LOCKS
+    ]
     # Beside it lie sources that TensorFlow generates, and Keras' folders for weights.
     own = (path.name for path in (folder / "tmp").iterdir() if path.name.startswith(".edgekit"))
     hidden += [f"tmp/{name}" for name in own]
@@ -350,9 +394,21 @@ def judge(command: Command, folder: Path, first: Done, what: str) -> Row:
     return Row(command.name, what, ended, tuple(faults))
 
 
+def _lost(command: Command, folder: Path) -> list[str]:
+    """What stood there before, or in what stood there, and is gone."""
+    inside = [each for each in command.outputs if Path(each).parts[0] in command.before]
+    return [each for each in {*command.before, *inside} if not list(folder.glob(each))]
+
+
 def _halves(command: Command, folder: Path) -> list[str]:
     """Outputs that are there and not whole."""
     found = [path for pattern in command.outputs for path in folder.glob(pattern)]
+    # A link that leads nowhere is there, and no pattern finds it.
+    found += [
+        path
+        for each in command.outputs
+        if (path := folder / each).is_symlink() and not path.exists()
+    ]
     return [f"{path.relative_to(folder)}: {said}" for path in found if (said := fault(path))]
 
 
@@ -392,7 +448,7 @@ def full(inputs: Path, command: Command, blocks: int) -> Row:
         _mount("-t", "tmpfs", "-o", f"size={(used + blocks) * 4096}", "tmpfs", place)
         try:
             folder = Path(place, "p")
-            shutil.copytree(inputs, folder)
+            shutil.copytree(inputs, folder, symlinks=True)
             for before in command.before:
                 (folder / f"before_{before}").rename(folder / before)
             first = run(command.words, folder, lambda: None)

@@ -11,7 +11,11 @@ import numpy as np
 
 
 def fault(path: Path) -> str | None:
-    """What is wrong with a file or a SavedModel; None if it is whole."""
+    """What is wrong with a file, a bundle or a SavedModel; None if it is whole."""
+    if not path.exists():
+        return "leads nowhere"
+    if path.suffix == ".xz" or (path / "bundle.json").exists():
+        return _bundle(path)
     if path.is_dir():
         parts = ("saved_model.pb", "variables/variables.index", "fingerprint.pb")
         missing = [part for part in parts if not (path / part).is_file()]
@@ -22,6 +26,20 @@ def fault(path: Path) -> str | None:
         return _READERS[path.suffix](path)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
+
+
+def _bundle(path: Path) -> str | None:
+    from edgekit.bundle.verification import verify_bundle
+    from edgekit.errors import EdgekitError
+
+    try:
+        return "; ".join(verify_bundle(path, allow_unsigned=True).problems) or None
+    except EdgekitError as error:
+        return str(error)
+
+
+def _names(path: Path) -> str | None:
+    return None if path.read_text("utf-8").endswith("\n") else "cut"
 
 
 def _document(path: Path) -> None:
@@ -91,4 +109,6 @@ _READERS = {
     ".toml": _toml,
     ".html": _html,
     ".md": _markdown,
+    # The list of what was installed.
+    "": _names,
 }

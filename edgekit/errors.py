@@ -192,6 +192,8 @@ def of_memory(error: BaseException) -> bool:
     """Whether too little memory is behind `error`."""
     return any(
         isinstance(cause, MemoryError)
+        # The stack of a thread found no room, or there are as many as may be.
+        or (isinstance(cause, RuntimeError) and "can't start new thread" in str(cause))
         or (isinstance(cause, OSError) and cause.errno == errno.ENOMEM)
         for cause in _causes(error)
     )

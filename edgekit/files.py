@@ -21,13 +21,24 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
     path = Path(path)
     digest = hashlib.sha256()
     if path.is_dir():
-        for child in sorted(p for p in path.rglob("*") if p.is_file()):
+        for child in sorted(p for p in below(path) if p.is_file()):
             digest.update(f"{child.relative_to(path).as_posix()}\0{sha256_of(child)}\n".encode())
         return digest.hexdigest()
     with path.open("rb") as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def below(folder: Path) -> Iterator[Path]:
+    """All files and folders below one, links to folders unfollowed, however deep they lie: `Path.rglob` calls itself
+    for each level, and fails at a thousand."""
+    waiting = [folder]
+    while waiting:
+        for child in waiting.pop().iterdir():
+            yield child
+            if child.is_dir() and not child.is_symlink():
+                waiting.append(child)
 
 
 def compressed_size(content: bytes) -> int:

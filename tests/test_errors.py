@@ -55,3 +55,12 @@ def test_tensorflow_comes_with_onednn_unless_told(
     assert os.environ.get(errors.ONEDNN) == told
     errors.require("tensorflow", "export", "A test")
     assert os.environ[errors.ONEDNN] == found
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread")])
+def test_too_little_memory_is_the_environments(error: Exception) -> None:
+    behind = ValueError("what it was for")
+    behind.__cause__ = error
+    assert errors.of_memory(behind)
+    assert errors.of_environment(behind)
+    assert not errors.of_memory(RuntimeError("a thread of an argument"))

@@ -18,6 +18,8 @@ ENDING = ".tar.xz"
 # An archive may unpack to so many times its own size, and to so much in any case; xz takes zeros to a ten-thousandth.
 _TIMES, _LEAST = 64, 1 << 30
 _MOST_FILES = 10_000
+# tarfile reads what a header says of a member's name in one piece; contents are read in pieces of this size.
+_PIECE = 1 << 20
 _UNREADABLE = (tarfile.TarError, lzma.LZMAError, EOFError, ValueError, OverflowError)
 
 
@@ -65,7 +67,7 @@ def unpack(path: Path, target: Path) -> None:
     room = max(_LEAST, _TIMES * path.stat().st_size)
     target.mkdir(parents=True, exist_ok=True)
     try:
-        with tarfile.open(path, "r:xz") as tar:
+        with lzma.open(path) as stream, tarfile.open(fileobj=_InPieces(stream), mode="r:") as tar:
             for count, member in enumerate(tar):
                 if count >= _MOST_FILES:
                     raise DocumentError(f"{path}: holds more than {_MOST_FILES:,} files.")
@@ -77,15 +79,43 @@ def unpack(path: Path, target: Path) -> None:
         ) from error
 
 
+class _InPieces:
+    """A stream of an archive that need not be trusted, as `tarfile` reads it.
+
+    Args:
+        stream: what it unpacks to.
+    """
+
+    def __init__(self, stream: lzma.LZMAFile) -> None:
+        self._stream = stream
+        self.seek, self.tell = stream.seek, stream.tell
+
+    def read(self, size: int) -> bytes:
+        """So many bytes of the stream.
+
+        Raises:
+            ValueError: a header wants more of them at once than names take.
+        """
+        if size > _PIECE:
+            raise ValueError(f"a header of {size:,} bytes, expected {_PIECE:,} at most")
+        return self._stream.read(size)
+
+
 def _unpack_one(
     path: Path, tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path, room: int
 ) -> None:
     name = member.name
     if not is_plain(name) or not (member.isreg() or member.isdir()):
-        kind = "a path that leads elsewhere" if not is_plain(name) else "no plain file"
-        raise DocumentError(
-            f"{path}: {name!r} is {kind}. It is no bundle of edgekit's: do not use it."
+        kind = (
+            "a path that leads elsewhere, or too long a one"
+            if not is_plain(name)
+            else "no plain file"
         )
+        raise DocumentError(
+            f"{path}: {name[:100]!r} is {kind}. It is no bundle of edgekit's: do not use it."
+        )
+    if member.size < 0:
+        raise DocumentError(f"{path}: {name!r} has a size of {member.size}. It is not unpacked.")
     if room < 0:
         raise DocumentError(
             f"{path}: unpacks to more than {_TIMES} times its size. It is not unpacked."
@@ -93,11 +123,14 @@ def _unpack_one(
     if member.isdir():
         return
     out = target / name
-    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise DocumentError(f"{path}: {name!r} lies in what is a file.") from error
     stream = tar.extractfile(member)
     # A name that comes twice would say one thing to one reader, and another to the next.
     if stream is None or out.exists():
         raise DocumentError(f"{path}: {name!r} is in it twice.")
     with stream, out.open("xb") as file:
-        while block := stream.read(1 << 20):
+        while block := stream.read(_PIECE):
             file.write(block)

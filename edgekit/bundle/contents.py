@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -11,7 +12,7 @@ from typing import Annotated, ClassVar
 from edgekit.artifact import Sha256
 from edgekit.document.record import Count, Document, Record, Text
 from edgekit.drift.verdict import Verdict
-from edgekit.files import sha256_of
+from edgekit.files import below, sha256_of
 
 NAME = "bundle.json"
 SIGNATURE = "model.sig"
@@ -32,6 +33,9 @@ ROLES = (
 )
 # What the same inputs give again, anywhere and under any user.
 PAYLOAD = frozenset({MODEL, MANIFEST, GOLDEN, MATERIALS})
+
+# What a path may be at most: folders, and bytes of it and of each name (Linux takes 4,096 and 255).
+_DEPTH, _PATH, _PART = 32, 1024, 255
 
 Digests = dict[str, str]
 
@@ -95,7 +99,7 @@ def digests_of(folder: Path) -> Digests:
     Anything that is neither a file nor a folder gets an empty hash, which no file has.
     """
     found = {}
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(below(folder)):
         name = path.relative_to(folder).as_posix()
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             found[name] = ""
@@ -120,9 +124,12 @@ def differences(actual: Digests, promised: Digests) -> list[str]:
 def is_plain(name: str) -> bool:
     """Whether a path leads to somewhere below the folder that it is in, by names that all systems take."""
     parts: Sequence[str] = PurePosixPath(name).parts
+    if len(parts) > _DEPTH or len(os.fsencode(name)) > _PATH:
+        return False
     return (
         bool(parts)
         and name == "/".join(parts)
         and not any(part in ("..", ".", "/") or "\\" in part or "\0" in part for part in parts)
+        and all(len(os.fsencode(part)) <= _PART for part in parts)
         and not name.startswith("/")
     )

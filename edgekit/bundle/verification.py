@@ -23,6 +23,9 @@ from edgekit.bundle.signature import signed_digests
 from edgekit.document.record import Document, Text
 from edgekit.errors import BundleError, DocumentError, UsageError
 
+# It has some hundred for each file.
+_SIGNATURE_BYTES = 1 << 24
+
 
 @dataclass(frozen=True)
 class Verification(Document):
@@ -84,10 +87,12 @@ def verify_folder(
 ) -> Verification:
     """As `verify_bundle`, of one that lies unpacked in `folder` and is called `path`."""
     contents = read_contents(folder, path)
-    signature = folder / SIGNATURE
     actual = digests_of(folder)
-    signed = actual.pop(SIGNATURE, None) is not None
+    mark = actual.pop(SIGNATURE, None)
+    signed = mark is not None
     problems: list[str] = []
+    if mark == "":
+        problems.append(f"{SIGNATURE}: is no plain file")
     if key is not None and not signed:
         problems.append("is not signed")
     elif key is None and not allow_unsigned:
@@ -98,9 +103,10 @@ def verify_folder(
             )
         problems.append("is not signed")
     trusted = key is not None and signed
-    if key is not None and signed:
+    if key is not None and mark:
         try:
-            problems += differences(actual, signed_digests(signature.read_bytes(), Path(key)))
+            content = _signature(folder / SIGNATURE)
+            problems += differences(actual, signed_digests(content, Path(key)))
         except BundleError as error:
             problems.append(str(error))
             trusted = False
@@ -112,6 +118,15 @@ def verify_folder(
     return Verification(
         contents.name, trusted and not problems, tuple(problems), contents.payload_sha256
     )
+
+
+def _signature(path: Path) -> bytes:
+    size = path.stat().st_size
+    if size > _SIGNATURE_BYTES:
+        raise BundleError(
+            f"{SIGNATURE}: has {size:,} bytes, expected {_SIGNATURE_BYTES:,} at most."
+        )
+    return path.read_bytes()
 
 
 def read_contents(folder: Path, path: Path) -> Bundle:

@@ -21,7 +21,7 @@ from edgekit.cli.console import Console
 from edgekit.cli.own_inputs import refuse_own_inputs
 from edgekit.cli.parser import Parser
 from edgekit.cli.values import STDOUT, size
-from edgekit.errors import EdgekitError, UsageError, nearest, one_line, printable
+from edgekit.errors import EdgekitError, UsageError, nearest, of_memory, one_line, printable
 from edgekit.interruption import INTERRUPTED, MESSAGE, interrupted, interruptible
 from edgekit.outputs import refuse_existing, together
 from edgekit.samples.limits import unpacking
@@ -120,7 +120,7 @@ def _failure(error: BaseException) -> tuple[int, str]:
         where = f"{os.fsdecode(error.filename)}: " if named else ""
         return 1, f"edgekit: {where}{error.strerror or error}"
     # Of a library that finds no room for its code.
-    if isinstance(error, MemoryError) or "failed to map segment" in str(error):
+    if of_memory(error) or "failed to map segment" in str(error):
         return (
             1,
             f"edgekit: the memory is not enough{f' ({one_line(error)})' if str(error) else ''}. {_SMALLER}",

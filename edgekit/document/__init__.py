@@ -18,6 +18,8 @@ from edgekit.document.record import Document, schema_named, tag
 from edgekit.errors import DocumentError, placed, unprintable
 from edgekit.files import atomic, existing
 
+# What is read of a document: as objects of Python it takes up to thirty times as much.
+_MOST_BYTES = 1 << 26
 # What Python makes of bytes in names that are not UTF-8.
 _HALVES = re.compile("[\ud800-\udfff]")
 
@@ -100,7 +102,14 @@ def write(path: str | os.PathLike[str], content: dict[str, Any]) -> None:
 
 def _parsed(path: Path) -> Any:
     try:
-        return json.loads(path.read_text("utf-8"), parse_constant=_refuse_constant)
+        # A pipe may hold one; it says no size.
+        with path.open("rb") as stream:
+            content = stream.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise DocumentError(
+                f"{path}: has more than {_MOST_BYTES:,} bytes, which no document of edgekit's needs."
+            )
+        return json.loads(content.decode("utf-8"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError, IsADirectoryError) as error:
         raise DocumentError(f"{path}: not a JSON document ({error!s:.200}).") from error
 

@@ -30,6 +30,31 @@ NO_BROOM = """
 from edgekit import outputs, scratch
 outputs.remove_abandoned = scratch.remove_abandoned = lambda folder: None
 """
+# What is to be replaced goes first.
+OLD_FIRST = """
+import contextlib, pathlib
+from edgekit import document
+atomic = document.atomic
+@contextlib.contextmanager
+def removing(path):
+    pathlib.Path(path).unlink(missing_ok=True)
+    with atomic(path) as temporary:
+        yield temporary
+document.atomic = removing
+"""
+# So does the link to the bundle that runs.
+NO_SWITCH = """
+from edgekit.bundle import install
+def switch(into, name):
+    (into / "current").unlink(missing_ok=True)
+    (into / "current").symlink_to(name)
+install._switch = switch
+"""
+# What the machine lacks is taken for a bug.
+NO_WORDS = """
+from edgekit import cli
+cli._failure = lambda error: (1, f"edgekit: unexpected {error}. {cli._BUG}")
+"""
 
 
 pytestmark = pytest.mark.slow
@@ -59,6 +84,9 @@ def found(product: str, tmp_path: Path, *words: str) -> tuple[int, dict[str, int
         (IN_PLACE, ("--only", "inspect", "--full", "1"), {"half-written", "commands"}),
         (NO_SETS, ("--only", "junit", "--full", "0"), {"commands"}),
         (NO_BROOM, ("--only", "inspect", "--full", "0"), {"hidden"}),
+        (OLD_FIRST, ("--only", "overwrite", "--full", "0"), {"lost"}),
+        (NO_SWITCH, ("--only", "install.*keep", "--full", "0", "--every", "3"), {"lost"}),
+        (NO_WORDS, ("--only", "inspect", "--full", "1", "--every", "99"), {"ends"}),
     ],
 )
 def test_it_trips_on_what_it_looks_for(

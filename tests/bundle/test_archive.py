@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import lzma
 import tarfile
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,6 +57,9 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfil
         ([member("pipe", tarfile.FIFOTYPE)], "is no plain file"),
         ([member("disk", tarfile.BLKTYPE)], "is no plain file"),
         ([member("twice"), member("twice")], "is in it twice"),
+        ([member("file"), member("file/below")], "lies in what is a file"),
+        ([member("a/" * 1900 + "deep")], "too long a one"),
+        ([member("x" * 256)], "too long a one"),
     ],
 )
 def test_a_hostile_archive_is_refused(
@@ -83,6 +87,35 @@ def test_one_that_unpacks_to_too_much_is_refused(
     with pytest.raises(DocumentError, match="unpacks to more than 64 times its size"):
         unpack(path, tmp_path / "target")
     assert not (tmp_path / "target/zeros").exists()
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_name_that_takes_all_memory_is_refused(tmp_path: Path, kind: bytes) -> None:
+    """tarfile reads the header of a long name in one piece, whatever it says of its size."""
+    path, size = tmp_path / "a.tar.xz", 1 << 26
+    with lzma.open(path, "wb", preset=0) as stream:
+        header = member("name", kind)
+        header.size = size
+        stream.write(header.tobuf(tarfile.GNU_FORMAT))
+        for _ in range(size >> 20):
+            stream.write(bytes(1 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DocumentError, match="a header of 67,108,864 bytes"):
+            unpack(path, tmp_path / "target")
+        assert tracemalloc.get_traced_memory()[1] < size / 4
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_size_below_zero_is_refused(tmp_path: Path) -> None:
+    """It would lead tarfile back, and make room for more."""
+    path = tmp_path / "a.tar.xz"
+    header = member("back")
+    header.size = -(1 << 20)
+    path.write_bytes(lzma.compress(header.tobuf(tarfile.GNU_FORMAT) + bytes(1024)))
+    with pytest.raises(DocumentError, match="'back' has a size of -1048576"):
+        unpack(path, tmp_path / "target")
 
 
 def test_too_many_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,10 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edgekit.bundle import verification
 from edgekit.bundle.archive import write_archive
 from edgekit.bundle.contents import NAME, SIGNATURE
 from edgekit.bundle.verification import verify_bundle
 from edgekit.errors import DocumentError, UsageError
+from edgekit.files import sha256_of
 
 Keys = Callable[..., tuple[Path, Path]]
 
@@ -97,6 +100,51 @@ def test_who_signed(bundle: Path, keys: Keys) -> None:
     assert verify_bundle(bundle, key=keys("signer")[1]).problems == ("is not signed",)
     found = verify_bundle(bundle, allow_unsigned=True)
     assert (found.verdict, found.signed) == ("pass", False)
+
+
+@pytest.mark.parametrize("target", ["/dev/zero", "elsewhere", "pipe"])
+def test_a_signature_that_is_no_plain_file_is_not_read(
+    bundle: Path, keys: Keys, target: str
+) -> None:
+    mark = bundle / SIGNATURE
+    if target == "elsewhere":
+        target = str(mark.rename(bundle.parent / "elsewhere"))
+    mark.unlink(missing_ok=True)
+    if target == "pipe":
+        os.mkfifo(mark)
+    else:
+        mark.symlink_to(target)
+    for key in (keys("signer")[1], None):
+        found = verify_bundle(bundle, key=key, allow_unsigned=key is None)
+        assert found.problems[0] == "model.sig: is no plain file"
+        assert not found.signed
+
+
+def test_a_signature_without_end_is_not_read(
+    bundle: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "_SIGNATURE_BYTES", 100)
+    (problem,) = verify_bundle(bundle, key=keys("signer")[1]).problems
+    assert "expected 100 at most" in problem
+
+
+def test_folders_within_folders_without_end(bundle: Path) -> None:
+    """As deep as paths go, which is deeper than Python calls itself."""
+    deep = bundle
+    for _ in range(1200):
+        deep /= "a"
+        deep.mkdir()
+    (deep / "f").touch()
+    try:
+        found = verify_bundle(bundle, allow_unsigned=True)
+        assert found.problems == (f"{(deep / 'f').relative_to(bundle)}: was added",)
+        assert len(sha256_of(bundle)) == 64
+    finally:
+        # Python 3.11 cannot remove it in one go.
+        for _ in range(1200):
+            (deep / "f").unlink(missing_ok=True)
+            deep.rmdir()
+            deep = deep.parent
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/../../x"])

@@ -386,6 +386,22 @@ def test_what_json_cannot_say_is_refused(tmp_path: Path) -> None:
         document.load(tmp_path)
 
 
+def test_a_document_without_end_is_refused(
+    tmp_path: Path, documents: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "bench.json"
+    document.write(path, documents["bench"])
+    size = path.stat().st_size
+    monkeypatch.setattr(document, "_MOST_BYTES", size)
+    document.load(path)
+    monkeypatch.setattr(document, "_MOST_BYTES", size - 1)
+    with pytest.raises(DocumentError, match=rf"has more than {size - 1:,} bytes"):
+        document.load(path)
+    # It says no size, and is read no further.
+    with pytest.raises(DocumentError, match="which no document of edgekit's needs"):
+        document.load("/dev/zero")
+
+
 def test_a_huge_number_of_unknown_keys_is_survived(documents: dict[str, dict[str, Any]]) -> None:
     content = documents["bench"]
     del content["noise"]
