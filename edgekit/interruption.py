@@ -25,6 +25,14 @@ _last = float("-inf")
 _put_off = _waiting = _over = False
 
 
+def _tell_nobody() -> None:
+    pass
+
+
+# Called whenever one is heard, and when none is to be any more: Python is not in the middle of native code.
+_heard: Callable[[], None] = _tell_nobody
+
+
 class _Interruption(KeyboardInterrupt):
     """Python remembers a plain KeyboardInterrupt that passes a piece of code that was given as text, as in
     a dataclass, and in the end kills the process by SIGINT, though it was caught."""
@@ -98,6 +106,12 @@ def hear() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
+def tell_when_heard(tell: Callable[[], None]) -> None:
+    """Have `tell` called in the handler of what interrupts, which runs when native code has come back."""
+    global _heard
+    _heard = tell
+
+
 def hear_no_more() -> None:
     """For a process whose work is over: a second Ctrl-C does not come into its last lines.
 
@@ -107,6 +121,7 @@ def hear_no_more() -> None:
     global _over
     # One that is on its way.
     _over = True
+    _heard()
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
@@ -123,6 +138,7 @@ def _come_again() -> None:
 def _interrupt(number: int, frame: object) -> None:
     del number, frame
     global _came, _last, _waiting
+    _heard()
     before, _last = _last, time.monotonic()
     if _over or _last - before < _SAME:
         return

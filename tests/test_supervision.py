@@ -15,10 +15,12 @@ from pathlib import Path
 import pytest
 from support import children, needs
 
+from edgekit.interruption import MESSAGE
+
 pytestmark = pytest.mark.processes
 
 CODE = """
-import os, signal, sys, time
+import hashlib, os, signal, sys, time
 from edgekit.interruption import hear, interruptible
 from edgekit.supervision import supervised
 def work():
@@ -70,6 +72,58 @@ def test_signals_go_on(number: signal.Signals) -> None:
         process.send_signal(number)
         _, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (130, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_native_code_that_hears_nothing_is_ended(number: signal.Signals, tmp_path: Path) -> None:
+    """What was hidden meanwhile goes as well."""
+    work = (
+        "from edgekit.scratch import scratch_folder\n"
+        f"    with interruptible(), scratch_folder({str(tmp_path)!r}):\n"
+        "        print('there', flush=True)\n"
+        "        hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)"
+    )
+    with started(work) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert process.stdout.readline() == "there\n"
+        assert [path.name[:9] for path in tmp_path.iterdir()] == [".edgekit-"]
+        process.send_signal(number)
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert err == f"{MESSAGE}\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_heard_is_given_its_time() -> None:
+    """Whatever it does then, as long as it takes: more processor time than native code is given."""
+    work = (
+        "with interruptible():\n"
+        "        try: time.sleep(60)\n"
+        "        except KeyboardInterrupt:\n"
+        "            until = time.process_time() + 3\n"
+        "            while time.process_time() < until: pass\n"
+        "            return 130"
+    )
+    with started(work) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (130, "")
+
+
+def test_an_ignored_signal_ends_nothing() -> None:
+    """As in the background of a shell: native code goes on."""
+    work = "hashlib.pbkdf2_hmac('sha256', b'', b'', 3_000_000)"
+    code = f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n{CODE.format(work=work)}"
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with children.python("-c", code, **pipes) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (7, "")
 
 
 def test_what_works_dies_with_what_waits() -> None:

@@ -55,7 +55,7 @@ pytestmark = pytest.mark.slow
 
 
 def fuzzed(tmp_path: Path, product: str, *words: str) -> subprocess.CompletedProcess[str]:
-    needs.program("strace")
+    needs.tool("strace")
     (tmp_path / "site").mkdir()
     (tmp_path / "site/sitecustomize.py").write_text(product)
     # A process that answers at all does so within this, however busy the machine is.
