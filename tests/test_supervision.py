@@ -16,6 +16,7 @@ import pytest
 from support import children, needs
 
 from edgekit.interruption import MESSAGE
+from edgekit.supervision import _processor_seconds
 
 pytestmark = pytest.mark.processes
 
@@ -85,8 +86,12 @@ def test_native_code_that_hears_nothing_is_ended(number: signal.Signals, tmp_pat
     )
     with started(work) as process:
         assert process.stdout is not None
-        process.stdout.readline()
+        worker = int(process.stdout.readline())
         assert process.stdout.readline() == "there\n"
+        # It is in the middle of it once it has worked a while.
+        began = _processor_seconds(worker)
+        while _processor_seconds(worker) < began + 0.2:
+            time.sleep(0.01)
         assert [path.name[:9] for path in tmp_path.iterdir()] == [".edgekit-"]
         process.send_signal(number)
         _, err = process.communicate(timeout=120)
