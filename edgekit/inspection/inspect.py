@@ -138,11 +138,9 @@ def _reason(
 
 
 def _rows(format: str, operators: tuple[Operator, ...]) -> list[tuple[Operator, str]]:
-    """Each operator and the dtype it computes in: in TFLite that of its first output."""
+    """Each operator and the dtype it computes in: in TFLite that of its first output, or what it compares."""
     if format == "tflite":
-        return [
-            (o, o.outputs[0].dtype if o.outputs and o.outputs[0] else "none") for o in operators
-        ]
+        return [(o, _tflite_dtype(o)) for o in operators]
     producers = {t.key: o.op for o in operators for t in o.outputs if t}
     consumers: dict[str, list[str]] = {}
     for o in operators:
@@ -163,6 +161,12 @@ def _rows(format: str, operators: tuple[Operator, ...]) -> list[tuple[Operator, 
         )
         rows.append((o, "int8" if integer or o.op in BRIDGES else _computed_in(o)))
     return rows
+
+
+def _tflite_dtype(operator: Operator) -> str:
+    given = operator.outputs[0].dtype if operator.outputs and operator.outputs[0] else "none"
+    compared = [t.dtype for t in operator.inputs if t] if given == "bool" else []
+    return compared[0] if compared else given
 
 
 def _takes_a_float_constant(operator: Operator) -> bool:

@@ -186,3 +186,17 @@ def test_an_operator_beside_a_real_input_is_not_said_to_lack_integers() -> None:
     (left,) = operators_of(model, "int8").float_ops
     assert left.tensor == "b"
     assert "left this one in float" in left.reason
+
+
+@pytest.mark.parametrize("compared", ["float32", "int8", "int32"])
+def test_a_comparison_of_tflite_computes_in_what_it_compares(compared: str) -> None:
+    a, b = (Tensor(n, n, compared, (1, 2)) for n in "ab")
+    large, both = (Tensor(n, n, "bool", (1, 2)) for n in ("large", "both"))
+    operators = (
+        Operator("GREATER", (a, b), (large,), 1),
+        Operator("LOGICAL_AND", (large, large), (both,), 1),
+    )
+    model = Model("tflite", (Graph((a, b), (both,), operators, ()),), 0, {}, {})
+    found = operators_of(model, "int8")
+    assert found.counts == {compared: {"GREATER": 1}, "bool": {"LOGICAL_AND": 1}}
+    assert [o.op for o in found.float_ops] == (["GREATER"] if compared == "float32" else [])
