@@ -14,6 +14,7 @@ from edgekit.convert.trace.attention_masks import attention_rules
 from edgekit.convert.trace.fake_quant import Places, without_fake_quant
 from edgekit.convert.trace.lists import with_batch_in_lists
 from edgekit.convert.trace.lowering import FOR_ALL, FOR_TFLITE, lowered
+from edgekit.convert.trace.padding import without_empty_padding
 from edgekit.convert.trace.recurrent import is_operator_in_onnx, recurrence
 from edgekit.errors import ExportError, one_line, require
 from edgekit.models.source import SourceModel, layers_of
@@ -87,7 +88,8 @@ def freeze(
         if frozen is None or looped is None:
             _save_with_variables(source, function, place)
         else:
-            _write_saved_model(place, lowered(frozen.graph, FOR_TFLITE), frozen.takes, frozen.gives)
+            graph = without_empty_padding(lowered(frozen.graph, FOR_TFLITE))
+            _write_saved_model(place, graph, frozen.takes, frozen.gives)
         yield Frozen(
             place,
             None if looped is None else looped.graph,
