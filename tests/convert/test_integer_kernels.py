@@ -82,3 +82,26 @@ def test_divisors_and_constants_that_share_a_range(tmp_path: Path) -> None:
         assert [reasons[op] for op in more] == ways
         found = edgekit.inspect(tmp_path / row["path"]).float_ops
         assert [op.to_json() for op in found] == row["float_ops"]
+
+
+def test_a_kernel_that_ends_an_inference_is_left_in_float(tmp_path: Path) -> None:
+    """Below zero a real square root gives NaN; in integers it ended the inference, and no file was made."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    x = keras.Input((20, 6), name="x")
+    even = keras.layers.AveragePooling1D(5, 1, "same")(x)
+    roots = keras.ops.sqrt(x / (even + 1e-6) + 2.0)
+    model = keras.Model(x, keras.layers.Dense(3, name="y")(roots))
+    given = np.exp(np.random.default_rng(0).normal(0, 1, (64, 20, 6))).astype(np.float32)
+    (file,) = edgekit.export(
+        model, out=tmp_path, files=["int16x8.tflite"], calibration=Samples({"x": given})
+    )
+    with edgekit.load(file.path) as runner:
+        answers = runner.infer_batch({"x": given})["y"]
+        # Whatever comes of it, it is no error.
+        runner.infer_batch({"x": np.random.default_rng(1).normal(0, 9, (8, 20, 6)).astype("f4")})
+    wanted = model.predict(given, verbose=0)
+    np.testing.assert_allclose(answers, wanted, atol=0.02 * np.ptp(wanted))
+    (entry,) = document.load(tmp_path / "manifest.json").to_json()["files"]
+    assert entry["recipe"]["fallbacks"][0].startswith("SQRT left in float: no int16x8 kernel takes")
