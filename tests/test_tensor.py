@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edgekit.errors import TensorError
-from edgekit.tensor import QuantParams, TensorSpec, dequantize, quantize
+from edgekit.tensor import QuantParams, TensorSpec, dequantize, held_by_half, quantize
 
 DTYPES = ("int8", "uint8", "int16", "uint16")
 scales = st.floats(2**-13, 8, width=32)
@@ -109,3 +109,21 @@ def test_specs_become_json() -> None:
         "quantization": {"scale": [0.5], "zero_point": [3], "axis": None},
     }
     assert TensorSpec("x", "float32", (1,)).to_json()["quantization"] is None
+
+
+@pytest.mark.parametrize(
+    ("values", "held"),
+    [
+        ([1.0, -0.3, 65504.0], True),
+        ([1.0, 70000.0], False),
+        # Two bits are left of the first, and none are needed of it beside the second.
+        ([1.3e-7, 1.0], True),
+        ([1.3e-7, 2.7e-7], False),
+        ([2.0**-20], True),
+        ([0.0], True),
+        ([], True),
+        ([np.inf, np.nan, 2.0], True),
+    ],
+)
+def test_what_half_precision_holds(values: list[float], held: bool) -> None:
+    assert held_by_half(np.array(values, np.float32)) is held

@@ -18,7 +18,7 @@ from edgekit.convert.making import Search, make
 from edgekit.convert.material import Material
 from edgekit.convert.order import Order
 from edgekit.convert.scheme_name import INTEGER_SCHEMES
-from edgekit.convert.variant import FITTED, Wanted
+from edgekit.convert.variant import MEASURED, Wanted
 from edgekit.errors import UsageError
 from edgekit.files import existing, sha256_of
 from edgekit.formats.metadata import Metadata
@@ -111,7 +111,7 @@ class Job:
                 **common,
                 format=file.format,
                 scheme=file.scheme,
-                calibration=samples if file.scheme in FITTED else None,
+                calibration=samples if file.scheme in MEASURED else None,
             )
             for file in order.files
         }
@@ -164,7 +164,7 @@ class Job:
                     made = replace(made, warnings=(*made.warnings, *remarks))
                 notes = self._notes(file, optimized)
                 notes |= {} if isinstance(made, str) else made.notes
-                served = calibrating if file.scheme in FITTED else None, tuning
+                served = calibrating if file.scheme in MEASURED else None, tuning
                 seen = (*about.seen, *(each for each in served if each is not None))
                 known = replace(about, recipe=notes, seen=seen)
                 yield (

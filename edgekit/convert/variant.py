@@ -45,11 +45,13 @@ from edgekit.tensor import TensorSpec
 
 # Why an operator is in float that a search chose.
 _CHOSEN = "its error in int8 is worth more than it costs in float (accuracy budget)"
-_UNCALIBRATED_ONNX = {"float16": float16_onnx, "dynamic": dynamic_onnx}
+_WITHOUT_RANGES = ("float16", "dynamic")
 # Files whose weights are integers of eight bits.
 FITTED = frozenset({*INTEGER_SCHEMES, "dynamic", "int8-weights"})
+# Files that samples change: those, and halves, which hold large values in float32.
+MEASURED = FITTED | {"float16"}
 # What ONNX files are made in.
-ONNX_SCHEMES = ("float32", "int8", *_UNCALIBRATED_ONNX)
+ONNX_SCHEMES = ("float32", "int8", *_WITHOUT_RANGES)
 # The names of the model's layers and outputs, for messages.
 Layers = tuple[tuple[str, ...], tuple[str, ...]]
 # Files of arrays by input name, which workers map into memory and share.
@@ -111,8 +113,10 @@ def variant(
     ways: tuple[str, ...] = ()
     about: Fit | None = None
     try:
-        if file.scheme in _UNCALIBRATED_ONNX and file.format == "onnx":
-            made = ModelFile.read(_UNCALIBRATED_ONNX[file.scheme](_read(path)), "onnx")
+        if file.scheme == "float16" and file.format == "onnx":
+            made = ModelFile.read(float16_onnx(_read(path), _samples(given.calibration)), "onnx")
+        elif file.scheme == "dynamic" and file.format == "onnx":
+            made = ModelFile.read(dynamic_onnx(_read(path)), "onnx")
         elif file.format == "onnx":
             samples = _samples(given.calibration)
             assert samples is not None, "export() asks for calibration first"
@@ -125,7 +129,8 @@ def variant(
             if file.scheme in INTEGER_SCHEMES:
                 ranges = _ranges(path, given, _method(recipe), recipe.seed)
             quantize = _quantizer(path, file.scheme, ranges, given, recipe, kept)
-            made, in_float, ways = prepared_by_kernels(quantize, file.scheme)
+            held = _samples(given.calibration)
+            made, in_float, ways = prepared_by_kernels(quantize, file.scheme, held)
             if ranges is not None and not ranges.learned and not recipe.integer_only:
                 plan = _plan(path, made, partial(quantize, in_float), given, recipe)
                 left = [each.operator for each in plan.left.values()]
@@ -211,7 +216,7 @@ def losses(format: str, path: str, given: StoredSamples, recipe: ExportRecipe) -
             return onnx_losses(quantized, samples, fitted, recipe.seed, recipe.time_operators)
         ranges = _ranges(path, given, method, recipe.seed)
         quantize = _quantizer(path, "int8", ranges, given, recipe, {})
-        made, in_float, _ = prepared_by_kernels(quantize, "int8")
+        made, in_float, _ = prepared_by_kernels(quantize, "int8", fitted)
         how = partial(quantize, in_float), samples, recipe.time_operators
         return tflite_losses(_tflite(path), made, *how)
     # Interpreters raise whatever they stumble over in parts of a graph; files of one scheme do without.

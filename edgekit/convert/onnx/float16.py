@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from edgekit.convert.onnx.beyond_half import beyond_half
 from edgekit.convert.onnx.canonical import bodies, make_canonical, rename
 from edgekit.convert.onnx.exact import exact_nodes, own_constants, without_rounding
 from edgekit.convert.refusals import real_inside_reason
 from edgekit.errors import ExportError, one_line, require
 from edgekit.formats.onnx import read_onnx
+from edgekit.samples import Samples
 
 _PURPOSE = "Making a float16 ONNX file"
 # What a rescaling in front of an output is made of, and layers whose bias is an operator of its own.
@@ -17,8 +19,12 @@ _SCALING = frozenset({"Add", "Div", "Identity", "Mul", "Reshape", "Sub"})
 _WITH_BIAS = frozenset({"Conv", "ConvTranspose", "Einsum", "MatMul"})
 
 
-def float16_onnx(float_file: bytes) -> bytes:
+def float16_onnx(float_file: bytes, samples: Samples | None = None) -> bytes:
     """The file with weights and arithmetic in half precision; inputs and outputs stay float32.
+
+    Args:
+        float_file: a ModelProto, serialised.
+        samples: to find what half precision has no numbers for, under the file's input names.
 
     Raises:
         ExportError: onnxruntime's converter cannot treat this model.
@@ -30,6 +36,7 @@ def float16_onnx(float_file: bytes) -> bytes:
     _make_constant_outputs(onnx, given.graph)
     exact = exact_nodes(given, read_onnx(float_file), half=True)
     exact += _last_scaling(given.graph)
+    exact = sorted({*exact, *beyond_half(given, samples)})
     own_constants(given, exact)
     real = {*converter.DEFAULT_OP_BLOCK_LIST, *_without_half(given)}
     inside = [node for outer in given.graph.node for body in bodies(outer) for node in _nodes(body)]

@@ -32,6 +32,7 @@ from edgekit.formats.tflite_check import read_file
 from edgekit.formats.tflite_file import TfliteFile
 from edgekit.inspection.whole_numbers import ends_of, exact_operators, scope_of
 from edgekit.samples import Samples
+from edgekit.tensor import held_by_half
 
 _PURPOSE = "Quantising a TFLite file"
 # Schemes that leave activations in float, and the layers whose weights each can store (the policy of
@@ -147,6 +148,8 @@ def quantize_tflite(
         in_float |= _LEFT_IN_FLOAT
     elif scheme == "dynamic":
         whole += lost_on_one_scale(float_file)
+    elif scheme == "float16":
+        whole += _beyond_half(float_file)
     # It would load and allocate the float file to look for empty statistics: there are none here, and
     # a file that leaves axes open may not allocate at its smallest size.
     quantizer._ensure_model_qsv_sufficient = lambda _: None
@@ -184,6 +187,19 @@ def _exact(file: TfliteFile) -> list[tuple[str, str]]:
         *([("INPUT", ".*")] if inputs else ()),
         *([("OUTPUT", ".*")] if outputs else ()),
     ]
+
+
+def _beyond_half(file: TfliteFile) -> list[tuple[str, str]]:
+    """The operators that read constants which half precision does not hold, with their scopes."""
+    model, found = model_of(file), []
+    for operator in model.graphs[model.main].operators:
+        for tensor in operator.inputs:
+            if tensor and tensor.constant and tensor.dtype == "float32":
+                number, place = map(int, tensor.key.split(":"))
+                values = file.graphs[number].tensors[place].constant("<f4").of(file.content)
+                if not held_by_half(values):
+                    found.append((operator.op, scope_of(*operator.outputs)))
+    return found
 
 
 def _marks(file: TfliteFile, graph: Graph) -> set[str]:

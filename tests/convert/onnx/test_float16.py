@@ -14,6 +14,7 @@ from support.refusal_kinds import kind_of
 from edgekit.convert.onnx.float16 import float16_onnx
 from edgekit.errors import ExportError
 from edgekit.runtime.onnx_session import open_session
+from edgekit.samples import Samples
 
 
 def file(nodes: Sequence[Any], x: Sequence[int], y: Sequence[int], **constants: Any) -> bytes:
@@ -111,3 +112,78 @@ def test_what_stays_real_inside_a_branch_is_a_listed_reason() -> None:
     with pytest.raises(ExportError, match="layer 'gate': M") as caught:
         float16_onnx(content)
     assert kind_of(str(caught.value)) == "a body hides what stays in float"
+
+
+def half_of(content: bytes) -> set[str]:
+    """The operators of a file that compute in half precision."""
+    proto = onnx.shape_inference.infer_shapes(onnx.load_from_string(content))
+    types = {v.name: v.type.tensor_type.elem_type for v in proto.graph.value_info}
+    types |= {v.name: v.type.tensor_type.elem_type for v in proto.graph.output}
+    return {
+        node.op_type
+        for node in proto.graph.node
+        if node.op_type != "Cast" and types[node.output[0]] == TensorProto.FLOAT16
+    }
+
+
+def normalising(mean: float, scale: float) -> bytes:
+    return file(
+        [
+            helper.make_node("Sub", ["x", "mean"], ["centred"]),
+            helper.make_node("Mul", ["centred", "scale"], ["normal"]),
+            helper.make_node("MatMul", ["normal", "kernel"], ["sums"]),
+            helper.make_node("Relu", ["sums"], ["y"]),
+        ],
+        (1, 4),
+        (1, 3),
+        mean=np.full(4, mean, np.float32),
+        scale=np.full(4, scale, np.float32),
+        kernel=np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32),
+    )
+
+
+@pytest.mark.parametrize(
+    ("mean", "sd"),
+    # Too large to be held; too large once; and a year, of which half precision holds every second one.
+    [(2e5, 5e4), (0, 3e4), (2000, 5)],
+)
+def test_inputs_that_half_precision_does_not_hold_are_normalised_before(
+    mean: float, sd: float
+) -> None:
+    content = normalising(mean, 1 / sd)
+    x = (np.random.default_rng(1).standard_normal((50, 4)) * sd + mean).astype(np.float32)
+    half = float16_onnx(content, Samples({"x": x}))
+    assert half_of(half) >= {"MatMul", "Relu"}
+    assert "Sub" not in half_of(half)
+    for row in x[:, None]:
+        np.testing.assert_allclose(run(half, row), run(content, row), atol=0.02)
+
+
+def test_a_constant_tells_of_large_inputs_where_there_are_no_samples() -> None:
+    content = normalising(2e5, 1 / 5e4)
+    assert half_of(float16_onnx(content)) == {"MatMul", "Relu"}
+    assert half_of(float16_onnx(normalising(0.5, 2))) == {"Sub", "Mul", "MatMul", "Relu"}
+
+
+def test_what_fits_into_half_precision_computes_in_it() -> None:
+    content = normalising(0.5, 2)
+    x = np.random.default_rng(1).random((50, 4)).astype(np.float32)
+    assert float16_onnx(content, Samples({"x": x})) == float16_onnx(content)
+
+
+def test_sums_that_are_too_large_inside_stay_real() -> None:
+    content = file(
+        [
+            helper.make_node("MatMul", ["x", "kernel"], ["sums"]),
+            helper.make_node("Log", ["sums"], ["logs"]),
+            helper.make_node("MatMul", ["logs", "last"], ["y"]),
+        ],
+        (1, 4),
+        (1, 3),
+        kernel=np.full((4, 3), 3e4, np.float32),
+        last=np.eye(3, dtype=np.float32),
+    )
+    x = np.random.default_rng(1).random((20, 4)).astype(np.float32) + 1
+    half = float16_onnx(content, Samples({"x": x}))
+    np.testing.assert_allclose(run(half, x[:1]), run(content, x[:1]), rtol=1e-3)
+    assert {"Log"} & half_of(half) == set()
