@@ -9,7 +9,10 @@ Three kinds of loss, each with a cure of its own:
 - A kernel's own scale: softmax gives steps of 1/256 whatever its range. Over hundreds of places nothing
   is left. The operator stays in float, and its range is calibrated.
 - Values that only the next operator cares about: log(1 + e^x) needs the small ones of e^x, and a step is
-  as wide as the large ones ask for. The chain stays in float from where integers still follow.
+  as wide as the large ones ask for. The chain stays in float from where integers still follow; or, where
+  the inputs' own steps are too wide for it, as before the logarithm of a spectrogram, the whole front does.
+
+Parts may lie beside each other on the axis of channels, or on another, where they are stacked.
 
 The first two show in the float file's spreads and the integer file's steps. The third shows where the
 integer file's error grows from one tensor to the next. Every change is kept only if outputs follow the
@@ -18,7 +21,7 @@ float file better than before, on calibration samples.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,13 +154,25 @@ def settle(
         ExportError, RuntimeError, ValueError: the file with nothing more in float cannot be made or run.
     """
 
+    in_runs = _reached(graph)
+
     def seen(attempt: Attempt) -> _View:
-        given = samples, seed, attempt.names, axes
-        return _View(graph, spreads(plain, attempt.probe, *given), attempt.steps)
+        given = samples, seed, attempt.names, axes, in_runs
+        return _View(graph, *spreads(plain, attempt.probe, *given), attempt.steps)
 
     plan = Plan({})
     best = make(plan)
     view = seen(best)
+    stacked = _stacked(view)
+    if stacked:
+        wider = Plan(stacked)
+        try:
+            attempt = make(wider)
+            found = seen(attempt)
+        except (ExportError, RuntimeError, ValueError):
+            found = view
+        if found.score_in_runs >= view.score_in_runs + _GAIN:
+            best, plan, view = attempt, wider, found
     for find in (_coarse, *[_collapsed] * _ROUNDS):
         more = find(view)
         if more.keys() <= plan.left.keys():
@@ -168,9 +183,20 @@ def settle(
             found = seen(attempt)
         except (ExportError, RuntimeError, ValueError):
             break
-        if found.score < view.score + _GAIN:
+        if found.score >= view.score + _GAIN:
+            best, plan, view = attempt, wider, found
+        elif find is _collapsed:
             break
-        best, plan, view = attempt, wider, found
+    more = _front(view) if view.lowest < _LOST else {}
+    if not more.keys() <= plan.left.keys():
+        wider = Plan({**plan.left, **more})
+        try:
+            attempt = make(wider)
+            found = seen(attempt)
+        except (ExportError, RuntimeError, ValueError):
+            return best, plan
+        if found.score >= view.score + _GAIN:
+            best, plan = attempt, wider
     return best, plan
 
 
@@ -192,6 +218,7 @@ class _View:
 
     graph: Graph
     spreads: Mapping[str, Spread]
+    runs: Mapping[str, Spread]
     steps: Mapping[str, float]
 
     @property
@@ -209,9 +236,21 @@ class _View:
         levels = [level for each in found for level in (each.sqnr, each.worst)]
         return float(np.clip(levels, -20, 40).sum() / 2)
 
-    def lost(self, tensor: Tensor) -> float | None:
-        """How far a channel moves for which a tensor's steps are too wide; None if they suit all."""
-        spread, step = self.spreads.get(tensor.name), self.steps.get(tensor.name)
+    @property
+    def score_in_runs(self) -> float:
+        """`score`, and what the worst run of each output follows at."""
+        worst = [self.runs[t.name].worst for t in self.ends if t.name in self.runs]
+        return self.score + float(np.clip(worst, -20, 40).sum())
+
+    @property
+    def lowest(self) -> float:
+        """How well the output follows that follows worst, in dB."""
+        found = [self.spreads[t.name].sqnr for t in self.ends if t.name in self.spreads]
+        return min(found, default=float(np.inf))
+
+    def lost(self, tensor: Tensor, spreads: Mapping[str, Spread]) -> float | None:
+        """How far a channel or run moves for which a tensor's steps are too wide; None if they suit all."""
+        spread, step = spreads.get(tensor.name), self.steps.get(tensor.name)
         if spread is None or step is None:
             return None
         short = spread.moving & (spread.reach < _REACH * step)
@@ -235,14 +274,23 @@ class _View:
         return float(self.spreads[tensor.name].variance.mean() ** 0.5)
 
 
+def _stacked(view: _View) -> dict[str, Left]:
+    """What gives and reads tensors of which a run is lost to their steps."""
+    return _around(
+        view, [*_lost_at_ends(view, view.runs, "parts"), *_lost_at_starts(view, view.runs, "parts")]
+    )
+
+
 def _coarse(view: _View) -> dict[str, Left]:
     """What gives and reads tensors of which a part is lost to their steps."""
-    found: dict[str, Left] = {}
-    makers, readers = view.makers, _readers(view.graph)
-    for tensor, reason in [*_lost_at_ends(view), *_lost_at_starts(view), *_lost_parts(view)]:
-        maker = makers.get(tensor.key)
-        for operator in ([maker] if maker else []) + readers.get(tensor.key, []):
-            found.setdefault(operator.tensor, Left(operator, reason))
+    found = _around(
+        view,
+        [
+            *_lost_at_ends(view, view.spreads, "channels"),
+            *_lost_at_starts(view, view.spreads, "channels"),
+            *_lost_parts(view),
+        ],
+    )
     for operator in view.graph.operators:
         own = _own_steps(view, operator)
         if own:
@@ -250,41 +298,83 @@ def _coarse(view: _View) -> dict[str, Left]:
     return found
 
 
-def _lost_at_ends(view: _View) -> list[tuple[Tensor, str]]:
-    """Tensors from an output back to where the steps suit every channel, and why each is lost."""
-    makers = view.makers
+def _around(view: _View, lost: Sequence[tuple[Tensor, str]]) -> dict[str, Left]:
+    found: dict[str, Left] = {}
+    makers, readers = view.makers, _readers(view.graph)
+    for tensor, reason in lost:
+        maker = makers.get(tensor.key)
+        for operator in ([maker] if maker else []) + readers.get(tensor.key, []):
+            found.setdefault(operator.tensor, Left(operator, reason))
+    return found
+
+
+def _before(graph: Graph) -> Callable[[Tensor], list[Tensor]]:
+    """What a tensor's channels come from, one by one."""
+    makers = _makers(graph)
 
     def before(tensor: Tensor) -> list[Tensor]:
         maker = makers.get(tensor.key)
         return _computed(maker) if maker and maker.op in _CHANNELWISE else []
 
-    return _lost_from(view, view.ends, before)
+    return before
 
 
-def _lost_at_starts(view: _View) -> list[tuple[Tensor, str]]:
-    """Tensors from an input on to where the steps suit every channel, and why each is lost."""
-    readers = _readers(view.graph)
+def _behind(graph: Graph) -> Callable[[Tensor], list[Tensor]]:
+    """What a tensor's channels go to, one by one."""
+    readers = _readers(graph)
 
     def behind(tensor: Tensor) -> list[Tensor]:
         reading = [o for o in readers.get(tensor.key, []) if o.op in _CHANNELWISE]
         return [given for operator in reading for given in operator.outputs if given]
 
-    return _lost_from(view, view.graph.inputs, behind)
+    return behind
+
+
+def _reached(graph: Graph) -> frozenset[str]:
+    """The tensors whose parts an output or an input may show, by name."""
+    found: dict[str, str] = {}
+    for tensors, beyond in ((judged_at(graph), _before(graph)), (graph.inputs, _behind(graph))):
+        waiting, seen = list(tensors), set()
+        while waiting:
+            tensor = waiting.pop()
+            if tensor.key not in seen:
+                seen.add(tensor.key)
+                found[tensor.key] = tensor.name
+                waiting += beyond(tensor)
+    return frozenset(found.values())
+
+
+def _lost_at_ends(
+    view: _View, spreads: Mapping[str, Spread], what: str
+) -> list[tuple[Tensor, str]]:
+    """Tensors from an output back to where the steps suit all, and why each is lost."""
+    return _lost_from(view, view.ends, _before(view.graph), spreads, what)
+
+
+def _lost_at_starts(
+    view: _View, spreads: Mapping[str, Spread], what: str
+) -> list[tuple[Tensor, str]]:
+    """Tensors from an input on to where the steps suit all, and why each is lost."""
+    return _lost_from(view, view.graph.inputs, _behind(view.graph), spreads, what)
 
 
 def _lost_from(
-    view: _View, tensors: Sequence[Tensor], beyond: Callable[[Tensor], list[Tensor]]
+    view: _View,
+    tensors: Sequence[Tensor],
+    beyond: Callable[[Tensor], list[Tensor]],
+    spreads: Mapping[str, Spread],
+    what: str,
 ) -> list[tuple[Tensor, str]]:
     found: dict[str, tuple[Tensor, str]] = {}
     waiting = list(tensors)
     while waiting:
         tensor = waiting.pop()
-        moves = view.lost(tensor)
+        moves = view.lost(tensor, spreads)
         if moves is None or tensor.key in found:
             continue
         step = view.steps[tensor.name]
         reason = (
-            f"channels differ too much for one scale: steps of {step:.2g}, one moves by {moves:.2g}"
+            f"{what} differ too much for one scale: steps of {step:.2g}, one moves by {moves:.2g}"
         )
         found[tensor.key] = tensor, reason
         waiting += beyond(tensor)
@@ -292,8 +382,9 @@ def _lost_from(
 
 
 def _lost_parts(view: _View) -> list[tuple[Tensor, str]]:
-    """Tensors that parts of other scales are joined to, inside of the network."""
+    """Tensors that parts of other scales are joined to, inside of the network, and what they are moved to."""
     found = []
+    readers = _readers(view.graph)
     for operator in view.graph.operators:
         whole = operator.outputs[0] if operator.outputs else None
         if operator.op not in _JOINING or whole is None:
@@ -302,7 +393,12 @@ def _lost_parts(view: _View) -> list[tuple[Tensor, str]]:
             if view.left_of(part, whole) < _LEAST < view.left_of(part, part):
                 step, moves = view.steps[whole.name], view.moves(part)
                 text = f"parts differ too much for one scale: steps of {step:.2g}, one moves by {moves:.2g}"
-                found.append((whole, text))
+                waiting = [whole]
+                while waiting:
+                    tensor = waiting.pop()
+                    found.append((tensor, text))
+                    moving = [o for o in readers.get(tensor.key, []) if o.op in _MOVING - _JOINING]
+                    waiting += [given for o in moving for given in o.outputs if given]
                 break
     return found
 
@@ -334,6 +430,36 @@ def _collapsed(view: _View) -> dict[str, Left]:
         behind = [o for t in operator.outputs if t for o in readers.get(t.key, [])]
         waiting += [o for o in behind if view.quality(o) < _LOST]
     return found
+
+
+def _front(view: _View) -> dict[str, Left]:
+    """All that comes before operators that make small values count, where integers have lost those.
+
+    Nothing where it holds all weights; or half of them, where the outputs follow well enough without it.
+    """
+    makers, readers = view.makers, _readers(view.graph)
+    waiting = [o for o in view.graph.operators if o.op in _STEEP and view.quality(o) < _LOST]
+    found: dict[str, Left] = {}
+    while waiting:
+        operator = waiting.pop()
+        if operator.tensor not in found:
+            reason = "what follows makes its small values count, which integers lose"
+            found[operator.tensor] = Left(operator, reason, wholly=True)
+            waiting += [makers[t.key] for t in operator.inputs if t and t.key in makers]
+            # What scales by a root or adds to a logarithm, and what that is made of.
+            behind = [o for t in operator.outputs if t for o in readers.get(t.key, [])]
+            waiting += [o for o in behind if o.op in _ELEMENTWISE and view.quality(o) < _LOST]
+    ours, all_of_them = _stored(o.operator for o in found.values()), _stored(view.graph.operators)
+    most = all_of_them if view.lowest < _LEAST else all_of_them / 2
+    return found if ours < most else {}
+
+
+def _stored(operators: Iterable[Operator]) -> int:
+    """How many bytes of constants they read."""
+    sizes = {
+        t.stored or t.key: t.stored_bytes for o in operators for t in o.inputs if t and t.constant
+    }
+    return sum(sizes.values())
 
 
 def _loses(view: _View, operator: Operator) -> bool:

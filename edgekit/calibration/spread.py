@@ -2,12 +2,13 @@
 
 A channel is a place on the last axis; in ONNX, where convolutions have them second, on the second axis as
 well: nothing says which of the two it is. Everything here is about its mean: a price of 50,000 that varies
-by 12,000 moves by 12,000.
+by 12,000 moves by 12,000. A run is some neighbours on another axis: of prices stacked on probabilities, each
+channel holds both, and only runs tell them apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.calibration.probes import Probe, batches
+from edgekit.metrics.runs import by_run, other_axes
 from edgekit.samples import Samples
 
 # Values looked at: of a tensor in an inference, evenly spaced rows where it has more; and of all tensors
@@ -26,7 +28,7 @@ _LARGEST = 1e30  # Stand-ins for infinity lie beyond.
 
 @dataclass(frozen=True)
 class Spread:
-    """Of each channel of a tensor, shape (channels,).
+    """Of each channel of a tensor, or of each run, shape (channels,).
 
     Attributes:
         variance: of its values in the float file.
@@ -70,8 +72,9 @@ def spreads(
     seed: int,
     names: Mapping[str, str] | None = None,
     axes: Sequence[int] = (-1,),
-) -> dict[str, Spread]:
-    """Of each tensor that both files show in one shape.
+    in_runs: Collection[str] = (),
+) -> tuple[dict[str, Spread], dict[str, Spread]]:
+    """Of each tensor that both files show in one shape, its channels and its runs.
 
     Args:
         plain: the float file.
@@ -80,9 +83,11 @@ def spreads(
         seed: of that choice.
         names: what tensors of the integer file are called in the float file, where not alike.
         axes: that channels may lie on, of tensors that have so many.
+        in_runs: of which tensors runs are wanted, on the axes between samples and channels.
     """
     names = names or {}
     sums: dict[str, list[_Sums]] = {}
+    runs: dict[str, list[_Sums]] = {}
     few = samples.subset(min(_MOST, len(samples)), seed=seed)
     seen = 0
     for number, inputs in enumerate(batches(few, plain.batch)):
@@ -97,7 +102,21 @@ def spreads(
                 own = sums.setdefault(name, [_Sums() for _ in used])
                 for axis, each in zip(used, own, strict=True):
                     each.add(_rows(wanted[name], axis), _rows(received[name], axis))
-    return {name: _joined([each.spread for each in sums[name]]) for name in sorted(sums)}
+                if name not in in_runs:
+                    continue
+                others = other_axes(wanted[name].ndim)
+                for axis, each in zip(
+                    others, runs.setdefault(name, [_Sums() for _ in others]), strict=True
+                ):
+                    first, second = (by_run(x[name], axis) for x in (wanted, received))
+                    each.add(_rows(first, -1), _rows(second, -1))
+    return _whole(sums), _whole(runs)
+
+
+def _whole(sums: Mapping[str, Sequence[_Sums]]) -> dict[str, Spread]:
+    return {
+        name: _joined([each.spread for each in sums[name]]) for name in sorted(sums) if sums[name]
+    }
 
 
 def _looked_at(

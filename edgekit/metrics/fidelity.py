@@ -104,11 +104,16 @@ class ChannelSums:
 
     def dead(self, step: float) -> NDArray[np.intp]:
         """`dead_channels`."""
-        least = np.maximum(_TELLING_STEPS * step, _STILL * self._size)
         with np.errstate(invalid="ignore"):
-            telling = self._moves > least
+            telling = self.telling & (self._moves > _TELLING_STEPS * step)
             constant = self.constant & (self.places > 1)
         return np.flatnonzero(self._lost | (telling & constant))
+
+    @property
+    def telling(self) -> NDArray[np.bool_]:
+        """Which channels move in the reference, by more than float32's own noise."""
+        with np.errstate(invalid="ignore"):
+            return np.asarray(self._moves > _STILL * self._size)
 
     @property
     def _moves(self) -> Floats:
@@ -150,6 +155,25 @@ def dead_channels(
         Their places on the last axis, ascending.
     """
     return ChannelSums.of(reference, candidate).dead(step)
+
+
+def lost_channels(
+    reference: NDArray[Any], candidate: NDArray[Any], least_db: float
+) -> NDArray[Any]:
+    """The channels that move in the reference and are followed at less than `least_db` of their own spread.
+
+    A step of the candidate's integers is no excuse here, as it is for `channel_noise`: a small part that is
+    stacked on a large one is lost by just that.
+
+    Args:
+        reference, candidate: as `channel_noise`.
+        least_db: in decibel.
+
+    Returns:
+        Their places on the last axis, ascending.
+    """
+    sums = ChannelSums.of(reference, candidate)
+    return np.flatnonzero(sums.telling & (sums.noise(0.0) > 10 ** (-least_db / 10)))
 
 
 def ratio_db(noise: Floats) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,14 @@ import edgekit
 from edgekit.manifest import ExportedFile
 from edgekit.samples import Samples
 
+INT8 = ("int8.tflite", "int8.onnx")
 
-def made(model: Any, x: dict[str, Any], folder: Path) -> dict[str, tuple[Any, ExportedFile]]:
-    """Answers of each int8 file, and its entry in the manifest."""
-    files = edgekit.export(
-        model,
-        out=folder,
-        formats=["tflite", "onnx"],
-        schemes=["int8"],
-        calibration=Samples(x),
-    )
+
+def made(
+    model: Any, x: dict[str, Any], folder: Path, names: Sequence[str] = INT8
+) -> dict[str, tuple[Any, ExportedFile]]:
+    """Answers of each file, by its format, and its entry in the manifest."""
+    files = edgekit.export(model, out=folder, files=names, calibration=Samples(x))
     found = {}
     for entry in files.manifest.files:
         with edgekit.load(folder / entry.artifact.name) as runner:
@@ -132,3 +131,98 @@ def test_a_dynamic_file_keeps_outputs_of_different_units(tmp_path: Path) -> None
         answers = runner.infer_batch({"x": x})["y"]
     noise = np.square(answers - model(x).numpy()).mean(0) / model(x).numpy().var(0)
     assert (-10 * np.log10(noise) > 30).all()
+
+
+@pytest.mark.parametrize("places", [1, 80])
+@pytest.mark.parametrize("names", [INT8, ["int16x8.tflite"]], ids=["int8", "int16x8"])
+def test_parts_joined_on_another_axis_keep_scales_of_their_own(
+    tmp_path: Path, places: int, names: Sequence[str]
+) -> None:
+    """Prices stacked on probabilities: every channel holds both, and 80 places of each more than are runs."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    x = keras.Input((8,), name="x")
+    hidden = keras.layers.Dense(16, activation="relu")(x)
+    prices = keras.layers.Dense(3 * places)(hidden) * 5000.0
+    chances = keras.layers.Dense(3 * places, activation="sigmoid")(hidden)
+    rows = [keras.layers.Reshape((places, 3))(part) for part in (prices, chances)]
+    model = keras.Model(x, keras.layers.Concatenate(1, name="y")(rows))
+    samples = {"x": np.random.default_rng(0).normal(0, 1, (96, 8)).astype(np.float32)}
+    wanted = model.predict(samples["x"], verbose=0)
+    for answers, entry in made(model, samples, tmp_path, names).values():
+        for part in (slice(0, places), slice(places, None)):
+            assert sqnr(answers[:, part], wanted[:, part]).min() > 20
+        assert not [line for line in entry.warnings if "output 'y'" in line]
+
+
+def test_rows_of_an_input_in_other_units_and_their_constants(tmp_path: Path) -> None:
+    import keras
+
+    keras.utils.set_random_seed(0)
+    x = keras.Input((8, 8, 2), name="x")
+    y = keras.layers.Conv2D(4, 3, padding="same")(x)
+    joined = keras.layers.Concatenate(1)([y * 4000.0, keras.ops.tanh(y)])
+    back = np.repeat(np.float32([1 / 4000, 1]), 8)[:, None, None]
+    model = keras.Model(x, keras.layers.Dense(3)(keras.layers.Flatten()(joined * back)))
+    samples = {"x": np.random.default_rng(0).normal(0, 1, (96, 8, 8, 2)).astype(np.float32)}
+    wanted = model.predict(samples["x"], verbose=0)
+    found = made(model, samples, tmp_path)
+    assert set(found) == {"tflite", "onnx"}
+    for answers, _ in found.values():
+        assert sqnr(answers, wanted).min() > 20
+
+
+def log_spectrum(keras: Any, x: Any) -> Any:
+    """As a log-mel front computes it, from powers of many decades."""
+    bands = np.abs(np.random.default_rng(1).normal(0, 0.02, (33, 12))).astype(np.float32)
+    return keras.ops.log(keras.ops.maximum(keras.ops.matmul(x, bands), 1e-6))
+
+
+def standardised(keras: Any, x: Any) -> Any:
+    """Each sample by its own mean and deviation."""
+    mean, variance = keras.ops.moments(x, axes=[1], keepdims=True)
+    return (x - mean) / keras.ops.sqrt(variance + 1e-5)
+
+
+FRONTS = {
+    "log": (log_spectrum, lambda z: np.exp(3 * z - 4)),
+    "standardised": (standardised, lambda z: z * np.geomspace(0.01, 300, 33) + 2000),
+}
+
+
+@pytest.mark.parametrize("front", FRONTS)
+@pytest.mark.parametrize("names", [INT8, ["int16x8.tflite"]], ids=["int8", "int16x8"])
+def test_a_front_whose_small_values_count_stays_in_float(
+    tmp_path: Path, front: str, names: Sequence[str]
+) -> None:
+    import keras
+
+    keras.utils.set_random_seed(0)
+    compute, of_normal = FRONTS[front]
+    x = keras.Input((20, 33), name="x")
+    y = keras.layers.Conv1D(24, 3, activation="relu")(compute(keras, x))
+    model = keras.Model(x, keras.layers.Dense(4)(keras.layers.Flatten()(y)))
+    z = np.random.default_rng(0).normal(0, 1, (96, 20, 33))
+    samples = {"x": of_normal(z).astype(np.float32)}
+    wanted = model.predict(samples["x"], verbose=0)
+    found = made(model, samples, tmp_path, names)
+    assert len(found) == len(names)
+    for answers, entry in found.values():
+        assert sqnr(answers, wanted).min() > 18
+        assert not {"CONV_2D", "Conv"} & {op.op for op in entry.float_ops}
+
+
+def test_small_kernels_of_a_float16_tflite_file_are_as_exact_as_others(tmp_path: Path) -> None:
+    """Counts up to a million, divided by as much: the converter moves that into the kernel."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    x = keras.Input((10,), name="x")
+    y = keras.layers.Dense(8, activation="relu")(keras.layers.Rescaling(1 / (1 << 20))(x))
+    model = keras.Model(x, keras.layers.Dense(3)(y))
+    counts = np.random.default_rng(0).integers(0, 1 << 20, (64, 10)).astype(np.float32)
+    wanted = model.predict(counts, verbose=0)
+    names = ["float16.tflite", "float16.onnx"]
+    for answers, _ in made(model, {"x": counts}, tmp_path, names).values():
+        assert sqnr(answers, wanted).min() > 50

@@ -113,3 +113,17 @@ def test_decisions_are_the_largest_and_what_is_above_one_half() -> None:
     assert fidelity.decisions(outputs, "softmax").tolist() == [1, 0]
     assert fidelity.decisions(outputs, "sigmoid").tolist() == [[False, True], [True, False]]
     assert fidelity.kept_share(np.array([1, 2, 3, 4]), np.array([1, 2, 0, 4])) == 0.75
+
+
+def test_a_small_channel_is_lost_whatever_the_step() -> None:
+    reference = spread(channels=3) * np.float32([1e3, 1, 1])
+    reference[:, 2] = 7
+    found = np.round(reference / 10) * 10
+    # A constant moves by nothing, so nothing of it can be lost.
+    assert fidelity.lost_channels(reference, found, 5.0).tolist() == [1]
+    assert not fidelity.lost_channels(reference, reference, 5.0).size
+    at_ten_db = reference + reference.std(0) * np.float32(0.1**0.5) * np.where(
+        np.arange(64) % 2, 1, -1
+    )[:, None].astype(np.float32)
+    assert not fidelity.lost_channels(reference, at_ten_db, 9.9).size
+    assert fidelity.lost_channels(reference, at_ten_db, 10.1).tolist() == [0, 1]
