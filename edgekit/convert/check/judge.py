@@ -12,6 +12,7 @@ from edgekit.convert.check.reference import Reference
 from edgekit.convert.check.run import Answers
 from edgekit.manifest import Check, OutputCheck
 from edgekit.metrics import fidelity
+from edgekit.metrics.runs import by_run, other_axes
 
 # Of the output's range, what a float file may differ by: float32 by rounding in another order, float16
 # by eleven bits a value (docs/explanation/check.md).
@@ -76,6 +77,9 @@ def judge(scheme: str, reference: Reference, answers: Answers) -> Verdict:
                 warning = "; ".join(filter(None, _of_integers(row)))
         else:
             fault, warning = _of_integers(row)
+            if row.kind == VALUES and not (fault or warning):
+                part = _lost_part(reference.answers[row.output], answers.outputs[row.output])
+                warning = f"output {row.output!r}: {part}" if part else ""
             if scheme in FLOAT_LIMITS:
                 # What the model cuts and rounds, its float file leaves: another answer, and no wrong one.
                 fault, warning = "", fault or warning
@@ -211,3 +215,17 @@ def _of_integers(row: OutputCheck) -> tuple[str, str]:
     if kept is not None and row.kind == INTEGERS and kept < _WARNED_KEPT:
         return "", f"{name}: keeps {kept:.0%} of the model's {word}"
     return "", ""
+
+
+def _lost_part(expected: NDArray[np.generic], found: NDArray[np.generic]) -> str:
+    """What to warn of where a part is lost that shares its channels with others: rows that were stacked."""
+    for axis in other_axes(expected.ndim):
+        ours, theirs = by_run(expected, axis), by_run(found, axis)
+        lost = fidelity.lost_channels(ours, theirs, REFUSED_DB)
+        if lost.size:
+            some = ", ".join(map(str, lost[:_LISTED])) + (", ..." if lost.size > _LISTED else "")
+            return (
+                f"on axis {axis} parts {some} of {ours.shape[-1]} are lost: they are small beside the "
+                "others, which one scale serves"
+            )
+    return ""

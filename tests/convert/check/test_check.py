@@ -151,11 +151,12 @@ def test_a_file_whose_classes_are_mixed_up_is_refused(made: Path, reference: Ref
     assert row.kept < 0.5 or (row.sqnr_db is not None and row.sqnr_db < REFUSED_DB)
 
 
-def test_values_beyond_float16_are_refused_unless_they_are_allowed(tmp_path: Path) -> None:
+def test_a_file_that_is_far_off_is_refused_unless_it_is_allowed(tmp_path: Path) -> None:
+    """Half precision holds every second whole number of those that are added and taken off here."""
     keras = require("keras", "export", "a test")
-    large = keras.initializers.Constant(1e5)
     given = keras.layers.Input((4,), name="x")
-    model = keras.Model(given, keras.layers.Dense(3, kernel_initializer=large, name="y")(given))
+    far = keras.ops.maximum(keras.layers.Dense(3, name="inner")(given) + 30000.0, 0.0) - 30000.0
+    model = keras.Model(given, keras.layers.Dense(3, name="y")(far))
     calibration = Samples({"x": np.random.default_rng(0).random((64, 4)).astype(np.float32) + 1})
     wanted: dict[str, Any] = {"files": ["float32.onnx", "float16.onnx"], "calibration": calibration}
     result = edgekit.export(model, out=tmp_path / "a", **wanted)
@@ -246,3 +247,25 @@ def test_channels_of_a_float16_file_are_judged_by_what_they_move(made: Path) -> 
     near = (place + rng.normal(0, 1e-4, place.shape)).astype(np.float32)
     verdict = judge("float16", town, replace(answers, outputs={"scores": near}, ends=ends))
     assert (verdict.faults, verdict.warnings) == ((), ())
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_part_that_is_lost_beside_what_it_is_stacked_on_is_warned_of(
+    made: Path, reference: Reference, whole: bool
+) -> None:
+    x = np.random.default_rng(0).standard_normal((64, 2, 3)).astype(np.float32) * [[2000.0], [0.5]]
+    model, answers = reference.source, run(file_of(made, "int8.tflite"), reference.samples)
+    stacked = Reference(model, reference.calibration)
+    stacked.__dict__["answers"] = {"scores": x}
+    found = x + 3.0 if whole else np.rint(x / 20) * 20
+    found[:, 1] += x[:, 1] - found[:, 1] if whole else 0
+    given = replace(
+        answers, outputs={"scores": found}, logits={}, ends={"scores": End(VALUES, step=20.0)}
+    )
+    verdict = judge("int8", stacked, given)
+    assert verdict.faults == ()
+    if whole:
+        assert verdict.warnings == ()
+    else:
+        (line,) = verdict.warnings
+        assert line.startswith("output 'scores': on axis 1 parts 1 of 2 are lost")
