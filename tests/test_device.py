@@ -15,6 +15,8 @@ KNOWN = [
     "raspberry-pi-4b",
     "raspberry-pi-5",
     "raspberry-pi-zero-2w",
+    "x86-avx2",
+    "x86-sse4",
 ]
 
 

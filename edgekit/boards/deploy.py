@@ -7,15 +7,16 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from edgekit.boards.agent import GRACE_S
+from edgekit.boards.here import Here
 from edgekit.boards.job import RUNS, Environment, Work, job
 from edgekit.boards.outcome import BoardRun, Kind, Step, gravest
 from edgekit.boards.own_wheel import own_wheel
@@ -48,6 +49,7 @@ class Setup:
 
     Attributes:
         ssh_config: in place of the user's own.
+        here: this machine itself, in place of one that SSH reaches.
         wheels: a folder of wheels; fetched by pip if None.
         python: a Python on the board that has edgekit already; then nothing is installed there.
         system: whether the board's own packages are seen in the environment.
@@ -56,11 +58,18 @@ class Setup:
     """
 
     ssh_config: Path | None = None
+    here: Here | None = None
     wheels: Path | None = None
     python: str | None = None
     system: bool = False
     patience_s: float = _PATIENCE_S
     grace_s: float = GRACE_S
+
+    def connected(self, host: str) -> AbstractContextManager[Connection]:
+        """A connection to a host for as long as the block runs."""
+        if self.here is not None:
+            return self.here.connected(host)
+        return connected(host, self.ssh_config)
 
 
 class _Stopped(BaseException):
@@ -73,7 +82,7 @@ def run_on(
     out: Path,
     setup: Setup,
     tell: Tell,
-    configs: dict[str, Path] | None = None,
+    own: Mapping[str, Setup] | None = None,
 ) -> list[BoardRun]:
     """Do the work on every board at once, and fetch what comes of it into ``out/HOST``.
 
@@ -81,7 +90,7 @@ def run_on(
     nothing is left on them. What an earlier run left in a board's folder goes.
 
     Args:
-        configs: of hosts that have an ssh_config of their own.
+        own: of hosts that are set up in another way than the others.
     """
     stop = threading.Event()
     lock = threading.Lock()
@@ -91,8 +100,8 @@ def run_on(
             tell(line)
 
     def one(host: str) -> BoardRun:
-        own = replace(setup, ssh_config=(configs or {}).get(host, setup.ssh_config))
-        return _Board(host, work, out / _folder(host), own, say, stop).run()
+        how = (own or {}).get(host, setup)
+        return _Board(host, work, out / _folder(host), how, say, stop).run()
 
     with ThreadPoolExecutor(max_workers=len(hosts)) as pool:
         runs = [pool.submit(one, host) for host in hosts]
@@ -131,7 +140,7 @@ class _Board:
             if self._out.is_dir():
                 # Of an earlier run: two are not to be mixed.
                 shutil.rmtree(self._out)
-            with connected(self._host, self._setup.ssh_config) as connection:
+            with self._setup.connected(self._host) as connection:
                 steps, failure = self._worked(connection)
             codes = [step.code for step in steps]
             code = gravest([code if code >= 0 else EdgekitError.exit_code for code in codes])

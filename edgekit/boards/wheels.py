@@ -59,19 +59,23 @@ class Target:
 _DEBIAN = {"3.9": 31, "3.11": 36, "3.13": 41}
 
 
-def target_of(profile: DeviceProfile, bits: int) -> Target:
+def target_of(profile: DeviceProfile, bits: int, python: str | None = None) -> Target:
     """Where a board's wheels are installed, going by its profile: its first userland of so many bits.
+
+    Args:
+        python: the board's own, such as ``"3.12"``; that of the userland if None.
 
     Raises:
         UsageError: it has no such userland, or none with one Python of Debian's.
     """
     machines = {64: ("aarch64", "x86_64"), 32: ("armv7l",)}[bits]
     for userland in profile.userlands:
-        if userland.machine in machines and userland.python in _DEBIAN:
-            return Target(userland.machine, userland.python, _DEBIAN[userland.python])
+        version = userland.python if python is None else python
+        if userland.machine in machines and (python or version in _DEBIAN):
+            return Target(userland.machine, version, _DEBIAN.get(version, _DEBIAN["3.9"]))
+    which = "--bits 32 or 64" if python else "--python 3.11, and --bits 64 or 32"
     raise UsageError(
-        f"{profile.id}: has no userland of {bits} bits that wheels are known for. Say which Python it has: "
-        "--python 3.11, and --bits 64 or 32."
+        f"{profile.id}: has no userland of {bits} bits that wheels are known for. Say which Python it has: {which}."
     )
 
 

@@ -55,11 +55,17 @@ def add_userland(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     from edgekit.boards.emulate import emulated, ssh_line
+    from edgekit.boards.here import is_x86
     from edgekit.boards.userland import userland
-    from edgekit.errors import BoardError
+    from edgekit.errors import BoardError, UsageError
     from edgekit.outputs import refuse_existing
 
     profile = load_device(args.id)
+    if is_x86(profile):
+        raise UsageError(
+            f"ID: received {profile.id}, which is this machine's own Python under QEMU and has no SSH server. "
+            f"Run a build on it: edgekit devices run emulated:{profile.id} --build build"
+        )
     which = userland(args.bits, args.debian)
     if args.ssh_config is not None:
         refuse_existing([args.ssh_config], overwrite=False)

@@ -4,14 +4,17 @@ OpenSSH connects, with your own configuration, keys and known hosts. edgekit, an
 copied there; the board needs python3, and no network. The environment stays for the next run,
 nothing else does. A connection that is lost is made again, while the work goes on.
 
-A host 'emulated:ID' is a board of that kind, emulated on this machine for the run.
+A host 'emulated:ID' is a board of that kind, emulated on this machine for the run; emulated:x86-avx2 and
+emulated:x86-sse4 are this machine's own Python on a processor with fewer instructions.
 """
 
 from __future__ import annotations
 
 import argparse
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgekit.cli.arguments import add_json
 from edgekit.cli.budget import add_budget, budget_of, has_budget
@@ -19,6 +22,10 @@ from edgekit.cli.console import Console
 from edgekit.cli.devices_emulate import add_userland
 from edgekit.cli.values import number, path
 from edgekit.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgekit.boards.deploy import Setup
+    from edgekit.boards.job import Work
 
 EXAMPLE = "edgekit devices run pi@raspberrypi.local emulated:raspberry-pi-5 --build build"
 _EMULATED = "emulated:"
@@ -114,8 +121,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         system=args.system_site_packages,
     )
     with ExitStack() as stack:
-        hosts, configs = _hosts(args, stack, console)
-        runs = run_on(hosts, work, out, setup, console.tell, configs)
+        hosts, own = _hosts(args, setup, stack, console)
+        runs = run_on(hosts, work, out, setup, console.tell, own)
     outcome = BoardRuns(tuple(path.name for path in work.files), tuple(runs))
     console.result(outcome.to_json(), lines_of(outcome), args)
     return outcome.exit_code
@@ -125,7 +132,7 @@ def _path(given: str | None) -> Path | None:
     return None if given is None else Path(given)
 
 
-def _work(args: argparse.Namespace):  # type: ignore[no-untyped-def]
+def _work(args: argparse.Namespace) -> Work:
     from edgekit.boards.job import Work
     from edgekit.drift.golden import Golden
     from edgekit.files import existing
@@ -158,24 +165,35 @@ def _work(args: argparse.Namespace):  # type: ignore[no-untyped-def]
 
 
 def _hosts(
-    args: argparse.Namespace, stack: ExitStack, console: Console
-) -> tuple[list[str], dict[str, Path]]:
-    """The hosts by name; and of those that are emulated, which are up now, how ssh reaches them."""
+    args: argparse.Namespace, setup: Setup, stack: ExitStack, console: Console
+) -> tuple[list[str], dict[str, Setup]]:
+    """The hosts by name; and of those that are emulated, which are up now, how each is set up."""
     from edgekit.boards.emulate import emulated
+    from edgekit.boards.here import here, is_x86
     from edgekit.boards.userland import userland
     from edgekit.device import load_device
 
     if len(set(args.hosts)) < len(args.hosts):
         raise UsageError(f"HOST: received {', '.join(args.hosts)}, expected each board once.")
-    hosts, configs = [], {}
+    hosts, own = [], {}
     for host in args.hosts:
         if host.startswith("-"):
             raise UsageError(f"HOST: received {host!r}, expected a host as 'ssh' knows it.")
         if host.startswith(_EMULATED):
             profile = load_device(host.removeprefix(_EMULATED))
-            which = userland(args.bits, args.debian)
-            board = stack.enter_context(emulated(profile, which, args.debian_archive, console.tell))
-            host = board.host
-            configs[host] = board.ssh_config
+            host = profile.id
+            if is_x86(profile):
+                if args.bits != 64:
+                    raise UsageError(
+                        f"--bits: received 32 with {host}, expected 64: x86-64 has them."
+                    )
+                place = stack.enter_context(here(profile))
+                own[host] = replace(setup, here=place, python=setup.python or place.python)
+            else:
+                which = userland(args.bits, args.debian)
+                board = stack.enter_context(
+                    emulated(profile, which, args.debian_archive, console.tell)
+                )
+                own[host] = replace(setup, ssh_config=board.ssh_config)
         hosts.append(host)
-    return hosts, configs
+    return hosts, own

@@ -16,8 +16,6 @@ from edgekit.errors import UsageError
 
 EXAMPLE = "edgekit devices wheels --for raspberry-pi-3b -o wheels"
 _PYTHON = re.compile(r"3\.\d+")
-# Debian's releases by their Python, and the second number of their glibc.
-_GLIBC = {"3.9": 31, "3.11": 36, "3.13": 41}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,19 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from edgekit.boards.wheels import Target, collect, target_of
+    from edgekit.boards.wheels import collect, target_of
     from edgekit.outputs import refuse_existing
 
     profile = load_device(args.device)
-    if args.python is None:
-        target = target_of(profile, args.bits)
-    elif _PYTHON.fullmatch(args.python):
-        machine = {64: "aarch64", 32: "armv7l"}[args.bits]
-        if profile.id == "desktop":
-            machine = "x86_64"
-        target = Target(machine, args.python, _GLIBC.get(args.python, 31))
-    else:
+    if args.python is not None and not _PYTHON.fullmatch(args.python):
         raise UsageError(f"--python: received {args.python!r}, expected a version such as 3.11.")
+    target = target_of(profile, args.bits, args.python)
     refuse_existing([args.out], args.overwrite, folder=True)
     for wheel in collect(target, Path(args.out), args.onnx, console.tell):
         console.write(f"{wheel}\n")

@@ -62,11 +62,17 @@ def test_own_wheel_is_a_wheel() -> None:
 
 def test_each_board_has_a_target() -> None:
     for profile in list_devices():
-        if profile.id != "desktop":
+        if profile.soc.architecture.startswith("Armv8"):
             assert target_of(profile, 64).machine == "aarch64"
             assert target_of(profile, 32) == Target("armv7l", "3.11", 36)
     with pytest.raises(UsageError, match="desktop: has no userland of 32 bits"):
         target_of(load_device("desktop"), 32)
+    # A Python that is named is one that the board has.
+    assert target_of(load_device("desktop"), 64, "3.12") == Target("x86_64", "3.12", 31)
+    assert target_of(load_device("x86-avx2"), 64, "3.11") == Target("x86_64", "3.11", 36)
+    assert target_of(load_device("raspberry-pi-5"), 32, "3.11") == Target("armv7l", "3.11", 36)
+    with pytest.raises(UsageError, match="x86-avx2: has no userland of 32 bits"):
+        target_of(load_device("x86-avx2"), 32, "3.11")
 
 
 def test_what_has_no_wheels() -> None:
