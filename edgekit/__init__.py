@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edgekit.drift.compare import compare
     from edgekit.drift.drift import Drift
     from edgekit.drift.golden import Golden
+    from edgekit.drift.ledger import Ledger
     from edgekit.drift.limit import Limit
     from edgekit.errors import EdgekitError
     from edgekit.inspection.inspect import inspect
@@ -71,6 +72,7 @@ _HOMES = {
     "Inspection": "edgekit.inspection.inspection",
     "Installation": "edgekit.bundle.install",
     "Latency": "edgekit.runtime.latency",
+    "Ledger": "edgekit.drift.ledger",
     "Limit": "edgekit.drift.limit",
     "Manifest": "edgekit.manifest",
     "QuantParams": "edgekit.tensor",
@@ -129,6 +131,7 @@ __all__ = [
     "Inspection",
     "Installation",
     "Latency",
+    "Ledger",
     "Limit",
     "Manifest",
     "QuantParams",

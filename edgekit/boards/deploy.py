@@ -21,7 +21,7 @@ from edgekit.boards.job import RUNS, Environment, Work, job
 from edgekit.boards.outcome import BoardRun, Kind, Step, gravest
 from edgekit.boards.own_wheel import own_wheel
 from edgekit.boards.ssh import Connection, LostError, connected
-from edgekit.boards.wheels import Target, collect, given
+from edgekit.boards.wheels import NoWheelError, Target, collect, given, requirements
 from edgekit.device import detect_device
 from edgekit.errors import (
     BUDGET_EXCEEDED,
@@ -101,7 +101,7 @@ def run_on(
 
     def one(host: str) -> BoardRun:
         how = (own or {}).get(host, setup)
-        return _Board(host, work, out / _folder(host), how, say, stop).run()
+        return _Board(host, work, out / board_folder(host), how, say, stop).run()
 
     with ThreadPoolExecutor(max_workers=len(hosts)) as pool:
         runs = [pool.submit(one, host) for host in hosts]
@@ -112,7 +112,7 @@ def run_on(
             raise
 
 
-def _folder(host: str) -> str:
+def board_folder(host: str) -> str:
     """A folder's name for a host: ``pi@10.0.0.2`` as it is, slashes and colons not."""
     return (
         "".join(char if char.isalnum() or char in "@._-" else "-" for char in host).lstrip(".")
@@ -132,6 +132,7 @@ class _Board:
         self._documents: list[str] = []
         self._last: dict[str, str] = {}
         self._running = ""
+        self._no_wheel = False
 
     def run(self) -> BoardRun:
         steps: tuple[Step, ...] = ()
@@ -148,6 +149,8 @@ class _Board:
                 code = gravest([BoardError.exit_code])
         except EdgekitError as error:
             failure, code = str(error), error.exit_code
+            if isinstance(error, NoWheelError):
+                self._no_wheel = True
         except OSError as error:
             failure, code = f"{self._host}: {error.strerror or error}", EdgekitError.exit_code
         if failure is not None:
@@ -160,7 +163,7 @@ class _Board:
             if failure:
                 self._say(failure)
         documents = tuple(sorted(self._documents))
-        return BoardRun(self._host, self._kind, steps, documents, failure, code)
+        return BoardRun(self._host, self._kind, steps, documents, failure, code, self._no_wheel)
 
     def _of_steps(self, steps: Sequence[Step]) -> str | None:
         """What failed on the board, in words: each step that gave no verdict, and its last line."""
@@ -272,11 +275,20 @@ class _Board:
                 "with 'edgekit devices wheels', and name the folder: --wheels DIR"
             )
         cache.mkdir(parents=True, exist_ok=True)
-        folder = cache / f"{target.key}{'-onnx' if self._work.onnx else ''}"
+        work = self._work
+        wanted = requirements(target, work.onnx, work.interpreter)
+        # What is asked for is what the folder is named by: the same for all who ask for the same.
+        own = wanted != requirements(target, work.onnx)
+        last = f"-{work.interpreter}" if own else "-onnx" if work.onnx else ""
+        folder = cache / f"{target.key}{last}"
         with locked(cache / "lock"):
             if not folder.is_dir():
                 collect(
-                    target, folder, self._work.onnx, lambda line: self._say(f"{self._host}: {line}")
+                    target,
+                    folder,
+                    work.onnx,
+                    lambda line: self._say(f"{self._host}: {line}"),
+                    work.interpreter,
                 )
         return given(folder, target)
 
@@ -325,7 +337,10 @@ class _Board:
                     ) from error
                 self._stop.wait(min(_AGAIN_S, self._setup.patience_s))
         self._fetch(connection, folder)
-        steps = tuple(Step(**step) for step in state["done"])
+        steps = tuple(
+            Step(**step, said=None if step["code"] in _VERDICTS else self._last.get(step["name"]))
+            for step in state["done"]
+        )
         return steps, self._cut_short(state)
 
     def _cut_short(self, state: dict[str, Any]) -> str | None:

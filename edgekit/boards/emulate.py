@@ -53,11 +53,13 @@ def emulated(
     userland: Userland,
     archive: str | None = None,
     tell: Callable[[str], None] = lambda _: None,
+    name: str | None = None,
 ) -> Iterator[Emulated]:
     """A board of that kind, up for as long as the block runs. Nothing of it is left then, but the cached userland.
 
     Args:
         archive: the address of a Debian archive; this machine's own if None.
+        name: what it is called; its profile's id if None.
 
     Raises:
         UsageError: a board that cannot be emulated, or no archive is known.
@@ -72,12 +74,12 @@ def emulated(
             )
     root, qemu = made(userland, archive, tell)
     with scratch_folder() as (folder, held):
-        config, port, environment = _server(folder, profile, userland)
+        config, port, environment = _server(folder, profile, userland, name or profile.id)
         place = Place(
             root=str(root),
             qemu=str(qemu),
             bits=userland.bits,
-            name=profile.id,
+            name=name or profile.id,
             board=str(folder / "board"),
             folders={
                 inside: str(folder / inside) for inside in ("home/pi", "tmp", "var/tmp", "etc/ssh")
@@ -96,7 +98,7 @@ def emulated(
                 start_new_session=True,
                 pass_fds=held,
             )
-        board = Emulated(profile.id, port, config, server)
+        board = Emulated(name or profile.id, port, config, server)
         try:
             _wait(board, log)
             yield board
@@ -105,7 +107,7 @@ def emulated(
 
 
 def _server(
-    folder: Path, profile: DeviceProfile, userland: Userland
+    folder: Path, profile: DeviceProfile, userland: Userland, name: str
 ) -> tuple[Path, int, dict[str, str]]:
     """Write what the server reads, and what ``ssh -F`` does; gives the latter, the port and the environment."""
     write_board(profile, userland.bits, folder / "board")
@@ -138,12 +140,12 @@ def _server(
         "utf-8",
     )
     known = " ".join((etc / "host_key.pub").read_text("ascii").split()[:2])
-    (keys / "known_hosts").write_text(f"{profile.id} {known}\n", "ascii")
+    (keys / "known_hosts").write_text(f"{name} {known}\n", "ascii")
     config = folder / "ssh_config"
     quoted = {name: f'"{keys / name}"' for name in ("id", "known_hosts")}
     config.write_text(
-        f"Host {profile.id}\n  HostName 127.0.0.1\n  Port {port}\n  User {_USER}\n"
-        f"  HostKeyAlias {profile.id}\n  IdentityFile {quoted['id']}\n  IdentitiesOnly yes\n"
+        f"Host {name}\n  HostName 127.0.0.1\n  Port {port}\n  User {_USER}\n"
+        f"  HostKeyAlias {name}\n  IdentityFile {quoted['id']}\n  IdentitiesOnly yes\n"
         f"  UserKnownHostsFile {quoted['known_hosts']}\n  StrictHostKeyChecking yes\n",
         "utf-8",
     )

@@ -17,7 +17,7 @@ from edgekit.errors import UsageError
 
 # On the board.
 RUNS = "~/.cache/edgekit/runs"
-_BUDGET = "budget.toml"
+BUDGET, GOLDEN = "budget.toml", "golden.npz"
 # A difference of shares above it is asked about, unless it is in per cent.
 _DOUBTFUL = 0.2
 
@@ -31,12 +31,14 @@ class Work:
         golden: what they are compared with; None without.
         budget: what the comparison is judged by.
         seconds: how long each file is timed; None without.
+        interpreter: package of the one that TFLite files need; whichever a board has if None.
     """
 
     files: tuple[Path, ...]
     golden: Path | None
     budget: DriftBudget
     seconds: float | None
+    interpreter: str | None = None
 
     def __post_init__(self) -> None:
         names = [path.name for path in self.files]
@@ -55,8 +57,8 @@ class Work:
         """The files that go to the board, by name there."""
         found: dict[str, Path | bytes] = {path.name: path for path in self.files}
         if self.golden is not None:
-            found["golden.npz"] = self.golden
-            found[_BUDGET] = budget_toml(self.budget).encode()
+            found[GOLDEN] = self.golden
+            found[BUDGET] = budget_toml(self.budget).encode()
         return found
 
     def steps(self, python: str) -> list[dict[str, Any]]:
@@ -65,7 +67,7 @@ class Work:
         steps = [_step("doctor", [*edgekit, "doctor"], "host", [])]
         names = [path.name for path in self.files]
         if self.golden is not None:
-            words = [*edgekit, "compare", "--golden", "golden.npz", "--budget", _BUDGET]
+            words = [*edgekit, "compare", "--golden", GOLDEN, "--budget", BUDGET]
             steps.append(_step("compare", words, "drift", names))
         if self.seconds is not None:
             words = [*edgekit, "bench", "--seconds", f"{self.seconds:g}"]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
-from edgekit.document.record import Document, NotNegative, Record, Text
+from edgekit.document.record import LATER, Document, NotNegative, Record, Text
 
 
 @dataclass(frozen=True)
@@ -15,11 +15,13 @@ class Step(Record):
 
     Attributes:
         code: its exit code; negative, the signal that ended it.
+        said: the last that it said, where it failed.
     """
 
     name: Text
     code: int
     seconds: NotNegative
+    said: str | None = field(default=None, metadata=LATER)
 
     @property
     def ended(self) -> str:
@@ -59,6 +61,7 @@ class BoardRun(Record):
         kind: None where it was not reached.
         documents: what was fetched, by path.
         failure: what failed, in words; None where nothing did.
+        no_wheel: whether it failed since nobody built the interpreter for such a board.
     """
 
     host: Text
@@ -67,6 +70,7 @@ class BoardRun(Record):
     documents: tuple[str, ...]
     failure: str | None
     exit_code: Annotated[int, ("minimum", 0)]
+    no_wheel: bool = field(default=False, metadata=LATER)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,11 @@ _FIRST = 17
 _NUMPY = {64: "numpy>=1.26"}
 _INTERPRETER = {64: "ai-edge-litert==2.3.0", 32: "tflite-runtime==2.14.0"}
 _ONNX = "onnxruntime==1.32.0"
+_LITERT, _TFLITE_RUNTIME = "ai-edge-litert", "tflite-runtime"
+
+
+class NoWheelError(BoardError):
+    """An interpreter that nobody built for a kind of board: nothing is wrong with the board."""
 
 
 @dataclass(frozen=True)
@@ -79,38 +84,57 @@ def target_of(profile: DeviceProfile, bits: int, python: str | None = None) -> T
     )
 
 
-def requirements(target: Target, onnx: bool) -> list[str]:
+def requirements(target: Target, onnx: bool, interpreter: str | None = None) -> list[str]:
     """What is installed there beside edgekit. 32 bits: numpy is Debian's, for which there are no wheels.
 
+    Args:
+        interpreter: of TFLite files, ``"ai-edge-litert"`` or ``"tflite-runtime"``; the one for that target if None.
+
     Raises:
-        BoardError: no interpreter has wheels for it.
+        BoardError: no interpreter, or not that one, has wheels for it.
     """
     if target.machine not in ("aarch64", "x86_64", "armv7l"):
         raise BoardError(
             f"no TFLite interpreter has a wheel for {target}: expected aarch64, x86_64 or armv7l."
         )
+    old = target.python in ("3.9", "3.10", "3.11")
     if target.bits == 32:
-        if target.python not in ("3.9", "3.10", "3.11"):
-            raise BoardError(
+        if interpreter == _LITERT:
+            raise NoWheelError(f"{_LITERT} has no wheel for {target}: there are none for 32 bits.")
+        if not old:
+            raise NoWheelError(
                 f"no TFLite interpreter has a wheel for {target}: on 32 bits they end with Python 3.11. Use "
                 "Raspberry Pi OS 64-bit, or 32-bit of Debian 12."
             )
         if onnx:
-            raise BoardError(
+            raise NoWheelError(
                 f"onnxruntime has no wheel for {target}: leave .onnx files out, or use 64 bits."
             )
         return [_INTERPRETER[32]]
+    if interpreter == _TFLITE_RUNTIME:
+        if not old:
+            raise NoWheelError(
+                f"{_TFLITE_RUNTIME} has no wheel for {target}: they end with Python 3.11."
+            )
+        # It was built before numpy 2.
+        return ["numpy>=1.26,<2", _INTERPRETER[32]]
     return [_NUMPY[64], _INTERPRETER[64], *([_ONNX] if onnx else [])]
 
 
-def collect(target: Target, folder: Path, onnx: bool, tell: Callable[[str], None]) -> list[Path]:
-    """All that a board needs, edgekit's own wheel too, in a new folder.
+def collect(
+    target: Target,
+    folder: Path,
+    onnx: bool,
+    tell: Callable[[str], None],
+    interpreter: str | None = None,
+) -> list[Path]:
+    """All that a board needs, edgekit's own wheel too, in a new folder; see `requirements`.
 
     Raises:
         BoardError: something has no wheel for it, or pip cannot fetch it.
         OutputExistsError: see `edgekit.outputs.refuse_existing`, which the caller asks.
     """
-    wanted = requirements(target, onnx)
+    wanted = requirements(target, onnx, interpreter)
     tell(f"fetching wheels for {target}: {', '.join(wanted)}")
     with atomic_folder(folder) as new:
         _download(target, wanted, new)

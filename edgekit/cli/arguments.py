@@ -147,8 +147,8 @@ def add_runner(parser: argparse.ArgumentParser, several: bool = False) -> None:
     group.add_argument(
         "--delegate",
         metavar="NAME",
-        help="'none', the shared library of a TFLite delegate, or an execution provider of "
-        "onnxruntime (default: that of the interpreter)",
+        help="'none', 'reference' (TFLite's reference kernels), the shared library of a TFLite delegate, or an "
+        "execution provider of onnxruntime (default: that of the interpreter)",
     )
     group.add_argument(
         "--delegate-option",

@@ -16,9 +16,10 @@ from edgekit import document
 from edgekit.artifact import FORMATS, told_apart
 from edgekit.cli.arguments import FILE_HELP, add_json, add_map, add_runner, load_runner, pairs
 from edgekit.cli.budget import add_budget, budget_of
+from edgekit.cli.compare_on import add_on, check_alone, run_on_machines
 from edgekit.cli.console import Console
 from edgekit.cli.figures import figure_lines
-from edgekit.cli.values import STDOUT, json_path, number
+from edgekit.cli.values import STDOUT, json_path, number, path
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.candidate import Candidate
 from edgekit.drift.columns import CLASS
@@ -94,7 +95,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write the verdicts as JUnit XML to FILE, or to stdout if FILE is '-' (default: none)",
     )
+    parser.add_argument(
+        "--answers",
+        type=path,
+        metavar="DIR",
+        help="keep what each file answers in DIR, in a file of its name and .npz (default: no)",
+    )
     add_map(parser)
+    add_on(parser)
     layers = parser.add_argument_group("layer by layer")
     layers.add_argument(
         "--layers",
@@ -120,6 +128,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
     _check_outputs(args)
     if budget.words:
         console.tell(f"budget: {', '.join(budget.words)}")
+    if args.on is not None:
+        return run_on_machines(args, budget, console)
+    check_alone(args)
     measured = _bench(args.bench)
     golden = Golden.load(args.golden)
     drift = _drift(args, golden, budget, measured, console)
@@ -175,6 +186,7 @@ def _drift(
             slices=args.slice,
             allow_setup=args.allow_setup,
             thresholds=_thresholds(args.threshold),
+            answers=args.answers,
         )
         if plain is not None:
             drift = _with_layers(args, golden, drift, runners, plain, console)

@@ -45,6 +45,7 @@ KINDS = {
     "selftest": "Selftest",
     "installation": "Installation",
     "boards": "BoardRuns",
+    "ledger": "Ledger",
 }
 
 

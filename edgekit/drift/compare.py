@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from numbers import Real
+from pathlib import Path
 from threading import Event
 from typing import Any, NamedTuple
 
@@ -47,6 +48,7 @@ from edgekit.metrics.fidelity import sums_to_one
 from edgekit.runtime.bench import Bench
 from edgekit.runtime.opening import RunnerLike, opened, several
 from edgekit.runtime.runner import Runner
+from edgekit.samples import save_npz
 from edgekit.tasks import ANY_OUTPUT, CLASSIFICATION, DETECTION, MULTI_LABEL, UNLABELLED
 
 
@@ -60,6 +62,7 @@ def compare(
     slices: Iterable[str] = (),
     allow_setup: bool = False,
     thresholds: Mapping[str, float] | float | None = None,
+    answers: str | os.PathLike[str] | None = None,
 ) -> Drift:
     """Ask each model the golden's samples and measure how its answers differ.
 
@@ -82,6 +85,8 @@ def compare(
         allow_setup: let such a set-up be; it is warned of.
         thresholds: the score above which an answer is believed on the device, by output or one for all: how many
             decisions change there, and the F1 of a yes or no.
+        answers: a folder, in which each model's answers are kept in a file of its name and ``.npz``: an array
+            for each output, as the golden calls it.
 
     Raises:
         UsageError: an argument is none of these, there is no model, or a limit cannot be judged with
@@ -112,7 +117,10 @@ def compare(
             if progress is not None:
                 progress(f"comparing {number}/{len(given)}: {shown[number - 1]}")
             try:
-                candidate, own = _candidate(golden, found(), budget, bench, groups, limits)
+                given_back = found()
+                if answers is not None:
+                    _keep(given_back, Path(answers))
+                candidate, own = _candidate(golden, given_back, budget, bench, groups, limits)
                 candidates.append(candidate)
                 asked.append(own)
             except UsageError:
@@ -131,6 +139,16 @@ def compare(
     setup = check_setup(golden, asked)
     judged = tuple(with_setup(candidate, setup, allow=allow_setup) for candidate in candidates)
     return Drift(reference, budget, judged, tuple(failed), setup, limits)
+
+
+def _keep(found: _Answered, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    save_npz(answers_file(folder, found.runner.artifact.name), found.answers)
+
+
+def answers_file(folder: Path, name: str) -> Path:
+    """Where the answers of a file of that name are kept."""
+    return folder / f"{name}.npz"
 
 
 def _thresholds(given: Mapping[str, float] | float | None, golden: Golden) -> dict[str, float]:

@@ -14,6 +14,7 @@ from edgekit.document.tuning import Tuning
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.candidate import Candidate, OutputDrift
 from edgekit.drift.figure import Figure
+from edgekit.drift.ledger import Ledger
 from edgekit.drift.task import ClassDrift
 from edgekit.drift.verdict import VERDICTS as FROM_GOOD_TO_BAD
 from edgekit.inspection.inspection import Inspection
@@ -253,6 +254,7 @@ class Report:
     diagnoses: tuple[Labelled[Diagnosis], ...] = ()
     healings: tuple[Labelled[Healing], ...] = ()
     further: tuple[Labelled[Document], ...] = ()
+    ledgers: tuple[Labelled[Ledger], ...] = ()
 
     @property
     def host(self) -> HostState | None:

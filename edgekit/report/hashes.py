@@ -12,6 +12,7 @@ from edgekit.document.record import Document
 from edgekit.document.training import TrainedModel, Training
 from edgekit.document.tuning import Trial, Tuning
 from edgekit.drift.drift import Drift
+from edgekit.drift.ledger import Ledger
 from edgekit.drift.reference import Reference
 from edgekit.errors import DocumentError
 from edgekit.inspection.inspection import Inspection
@@ -45,7 +46,7 @@ class Read:
     def original(self) -> Original | None:
         """The original model; a benchmark does not say which file that is."""
         document = self.document
-        if isinstance(document, Drift):
+        if isinstance(document, (Drift, Ledger)):
             return document.reference
         if isinstance(document, Manifest):
             return document.source
@@ -59,6 +60,8 @@ class Read:
             return [run.artifact for run in document.runs]
         if isinstance(document, Drift):
             return [candidate.artifact for candidate in document.candidates]
+        if isinstance(document, Ledger):
+            return list(document.files)
         if isinstance(document, Manifest):
             return [file.artifact for file in document.files]
         return [document.artifact] if isinstance(document, (Evaluation, Inspection)) else []
@@ -128,10 +131,11 @@ def kept_models(tuning: Tuning) -> list[tuple[Trial, TrainedModel]]:
 
 def _one_golden(documents: Sequence[Read]) -> None:
     drifts = [
-        (read, drift.reference.golden_sha256)
-        for read, drift in of_kind(documents, Drift)
+        (read, read.document.reference.golden_sha256)
+        for read in documents
         # None where the golden was never a file: nothing can be said of it.
-        if drift.reference.golden_sha256 is not None
+        if isinstance(read.document, (Drift, Ledger))
+        and read.document.reference.golden_sha256 is not None
     ]
     for read, received in drifts[1:]:
         first, expected = drifts[0]
@@ -180,6 +184,7 @@ def _one_hash_a_name(documents: Sequence[Read]) -> None:
 def _no_strangers(documents: Sequence[Read]) -> None:
     knowing = [read for read, _ in of_kind(documents, Manifest)]
     knowing = knowing or [read for read, _ in of_kind(documents, Drift)]
+    knowing = knowing or [read for read, _ in of_kind(documents, Ledger)]
     if not knowing:
         return
     known = {sha256 for _, _, sha256 in _entries(knowing)}

@@ -15,6 +15,7 @@ from edgekit.report.evaluations import scores_table
 from edgekit.report.hashes import base_name
 from edgekit.report.inspections import inspection_lines
 from edgekit.report.layers import layers_summary, layers_table
+from edgekit.report.ledgers import ledger_summary, ledger_table
 from edgekit.report.machine import schemes_table
 from edgekit.report.next_step import next_step
 from edgekit.report.optimizing import treatments
@@ -59,6 +60,7 @@ def to_markdown(report: Report) -> str:
         ("Tuning", _tuning(report)),
         ("Measured on", _hosts(report)),
         ("Boards", _boards(report)),
+        ("Machines and interpreters", _ledgers(report)),
         ("Machines", _checkups(report)),
         ("Further documents", _further(report)),
         ("Hashes", _hashes(report)),
@@ -212,6 +214,12 @@ def _diffs(report: Report) -> Iterator[str]:
         yield from (f"- {escape_markdown(line)}\n" for line in diff_summary(found))
         if table := diff_table(found):
             yield f"\n{table.to_markdown()}\n"
+
+
+def _ledgers(report: Report) -> Iterator[str]:
+    for found in (row.document for row in report.ledgers):
+        yield from (f"- {escape_markdown(line)}\n" for line in ledger_summary(found))
+        yield f"\n{ledger_table(found).to_markdown()}\n"
 
 
 def _hashes(report: Report) -> Iterator[str]:

@@ -16,6 +16,7 @@ from edgekit.document.training import TrainedModel, Training
 from edgekit.document.tuning import Tuning
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.drift import Drift
+from edgekit.drift.ledger import Ledger
 from edgekit.errors import DocumentError, UsageError
 from edgekit.inspection.inspection import Inspection
 from edgekit.manifest import ExportedFile, Manifest
@@ -101,6 +102,7 @@ def _merged(documents: Sequence[Read]) -> Report:
             Labelled(read.label, read.document) for read in documents if read.document.in_words
         ),
         setup=findings(drifts),
+        ledgers=_labelled(documents, Ledger),
     )
 
 

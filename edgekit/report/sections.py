@@ -20,6 +20,7 @@ from edgekit.report.hashes import base_name
 from edgekit.report.histograms import histograms
 from edgekit.report.inspections import inspection_lines
 from edgekit.report.layers import layers_curve, layers_summary, layers_table
+from edgekit.report.ledgers import ledger_summary, ledger_table
 from edgekit.report.machine import machine_facts, schemes_table
 from edgekit.report.optimizing import treatments
 from edgekit.report.searching import searches
@@ -159,6 +160,13 @@ def _all(report: Report, golden: Golden | None) -> Iterator[Section]:
         "The middle duration of one inference on each machine.",
         boards_table(report),
     )
+    for number, found in enumerate(report.ledgers):
+        yield Section(
+            f"measurements-ledger{number or ''}",
+            "Machines and interpreters",
+            " ".join(ledger_summary(found.document)),
+            ledger_table(found.document),
+        )
     yield Section("measurements", "Measurements", "", _measurements(report))
     yield Section("machines", "Machines", "", list(_machines(report)))
     yield Section("further", "Further documents", "", _further(report))

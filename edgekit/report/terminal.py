@@ -9,6 +9,7 @@ from edgekit.errors import printable
 from edgekit.report import units
 from edgekit.report.boards import boards_table
 from edgekit.report.data import VERDICT_WORDS, Report, Row
+from edgekit.report.ledgers import ledger_table
 from edgekit.report.next_step import next_step
 from edgekit.streams import Styled
 
@@ -27,7 +28,7 @@ def terminal_lines(report: Report, advise: bool = True) -> list[str]:
         report: what was merged.
         advise: whether to end with the next step.
     """
-    lines = [*_table(report), *_boards(report), *_notes(report)]
+    lines = [*_table(report), *_boards(report), *_ledgers(report), *_notes(report)]
     step = next_step(report) if advise else ""
     if step:
         lines += ["", *_wrapped(step, "next: ", "bold")]
@@ -96,6 +97,11 @@ def _boards(report: Report) -> Iterator[str]:
         head, *lines = aligned(("p50", *table.columns[1:]), table.rows)
         yield Styled((head, "dim"))
         yield from lines
+
+
+def _ledgers(report: Report) -> Iterator[str]:
+    for found in report.ledgers:
+        yield from ("", *ledger_table(found.document).to_text().splitlines())
 
 
 def _verdict(row: Row, report: Report) -> str:

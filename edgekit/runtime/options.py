@@ -18,6 +18,9 @@ _MAX_DEADLINE_S = 86_400
 
 # The delegate that is none: the interpreter's own kernels.
 NO_DELEGATE = "none"
+# The kernels that TFLite's own are held against: slow, and the same to the bit on every processor.
+REFERENCE = "reference"
+OWN_KERNELS = (None, NO_DELEGATE, REFERENCE)
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ class Options:
     Attributes:
         threads: how many one inference may use.
         delegate: what runs the operators in the interpreter's stead. None is the backend's default
-            (XNNPACK for TFLite, where the wheel has it), ``"none"`` its own kernels alone; else for
+            (XNNPACK for TFLite, where the wheel has it), ``"none"`` its own kernels alone,
+            ``"reference"`` for TFLite its reference kernels, which answer alike on every processor; else for
             TFLite the shared library of an external delegate, such as ``libedgetpu.so.1``, and for
             ONNX the name of an execution provider.
         delegate_options: what that delegate is told, as its documentation has it.
@@ -61,7 +65,7 @@ class Options:
             )
         check_type("delegate", self.delegate, (str, NoneType), "a name or the path of a library")
         check_type("delegate_options", self.delegate_options, Mapping, "a dictionary of texts")
-        if self.delegate_options and self.delegate in (None, NO_DELEGATE):
+        if self.delegate_options and self.delegate in OWN_KERNELS:
             raise UsageError(
                 f"delegate_options: received {', '.join(self.delegate_options)} without a delegate. "
                 "Name the delegate that they are for."
@@ -84,7 +88,7 @@ class Options:
             )
 
     def _check_isolated(self) -> None:
-        if self.delegate not in (None, NO_DELEGATE):
+        if self.delegate not in OWN_KERNELS:
             raise UsageError(
                 f"delegate {self.delegate!r}: with isolated=True, expected 'none' or none at all: the "
                 "sandbox lets no accelerator's driver through. Leave out one of them."

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from edgekit.errors import ArtifactError, TensorError, UsageError
-from edgekit.runtime.options import NO_DELEGATE
+from edgekit.runtime.options import NO_DELEGATE, REFERENCE
 from edgekit.runtime.runner import Backend, Runner
 from edgekit.tensor import QuantParams, TensorSpec
 
@@ -29,6 +29,8 @@ _SOURCES = {
     "tflite-runtime": ("tflite_runtime.interpreter", "tflite-runtime"),
     "tensorflow": ("tensorflow.lite.python.interpreter", "tensorflow"),
 }
+# Of `OpResolverType`, by delegate.
+_KERNELS = {NO_DELEGATE: "BUILTIN_WITHOUT_DEFAULT_DELEGATES", REFERENCE: "BUILTIN_REF"}
 
 
 class TfliteRunner(Runner):
@@ -82,9 +84,9 @@ class TfliteRunner(Runner):
         )
         if options.delegate is None:
             return make
-        if options.delegate == NO_DELEGATE:
-            plain = module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-            return partial(make, experimental_op_resolver_type=plain)
+        if options.delegate in _KERNELS:
+            kernels = getattr(module.OpResolverType, _KERNELS[options.delegate])
+            return partial(make, experimental_op_resolver_type=kernels)
         try:
             # First by hand: load_delegate leaves a half-made object behind, which complains.
             entry = ctypes.PyDLL(options.delegate).tflite_plugin_create_delegate
@@ -93,7 +95,7 @@ class TfliteRunner(Runner):
         # A library without the entry point is an AttributeError.
         except (OSError, ValueError, AttributeError) as error:
             raise UsageError(
-                f"delegate {options.delegate!r}: cannot be loaded: {error}. Expected 'none', or a "
+                f"delegate {options.delegate!r}: cannot be loaded: {error}. Expected 'none', 'reference', or a "
                 "shared library of a TFLite delegate that is installed here."
             ) from error
         return partial(make, experimental_delegates=[delegate])

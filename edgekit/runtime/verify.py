@@ -25,7 +25,7 @@ from edgekit.runtime.backends import module_of
 from edgekit.runtime.causes import cause
 from edgekit.runtime.evidence import Evidence
 from edgekit.runtime.limits import Limits
-from edgekit.runtime.options import NO_DELEGATE, Options
+from edgekit.runtime.options import OWN_KERNELS, Options
 from edgekit.runtime.sandbox.ending import WANTED, death, greedy, signal_name, wants_memory
 from edgekit.scratch import remove_abandoned
 
@@ -167,7 +167,7 @@ def _sandboxed(artifact: Artifact, backend: str, options: Options) -> Trial:
 
     reads = [artifact.path, *filter(None, artifact.external.values())]
     # A delegate is the caller's own code, and opens its accelerator.
-    confined = options.delegate in (None, NO_DELEGATE)
+    confined = options.delegate in OWN_KERNELS
 
     def trial(words: list[str], limits: Limits) -> Sandboxed:
         return run_sandboxed(
