@@ -29,6 +29,7 @@ PUBLIC = [
     "Inspection",
     "Installation",
     "Latency",
+    "Ledger",
     "Limit",
     "Manifest",
     "QuantParams",

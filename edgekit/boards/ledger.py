@@ -30,8 +30,8 @@ Tell = Callable[[str], None]
 Answers = dict[str, NDArray[Any]]
 
 _CODES = {"fail": BUDGET_EXCEEDED, "inconclusive": INCONCLUSIVE}
-# An integer output of 8 bits has as many values. Steps as floats differ by a rounding.
-_LEVELS, _EVEN = 256, 1e-3
+# An integer output of 8 bits has as many values; as floats they differ by a rounding.
+_LEVELS, _EVEN = 256, 0.01
 
 
 def ledger(
@@ -217,8 +217,7 @@ def step_of(answers: Sequence[NDArray[Any]]) -> float | None:
     # Interpreters multiply in other orders: the same integer may come as two neighbouring floats.
     span = values[-1] - values[0]
     gaps = np.diff(values)
-    gaps = gaps[gaps > span * 1e-6]
-    step = float(gaps.min())
-    places = (values - values[0]) / step
-    even = np.abs(places - np.rint(places)).max() <= _EVEN * max(1.0, places[-1] / _LEVELS)
-    return step if even and places[-1] < _LEVELS else None
+    places = np.rint((values - values[0]) / gaps[gaps > span * 1e-6].min())
+    step = float(span / places[-1])
+    away = np.abs(values - values[0] - places * step).max()
+    return step if away <= _EVEN * step and places[-1] < _LEVELS else None

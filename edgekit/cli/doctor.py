@@ -1,18 +1,21 @@
 """Show what this machine offers a model, which schemes run well on it, and what disturbs measurements.
 
-The exit code is 4 if no TFLite interpreter is installed.
+Each interpreter that is installed is tried with a tiny file, in a process of its own. The exit code is 4 if no TFLite
+interpreter is installed, and 1 if none that is installed works.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 from edgekit.cli.arguments import add_json
 from edgekit.cli.console import Console
-from edgekit.errors import MissingDependencyError, one_line, pip_install
+from edgekit.errors import EdgekitError, MissingDependencyError, pip_install
+from edgekit.runtime import linux
+from edgekit.runtime.attempts import FAILS, UNTRIED, WORKS, Attempt, attempts
 from edgekit.runtime.checkup import Checkup
 from edgekit.runtime.host import HostState
-from edgekit.runtime.onnx_session import sums_saturate
 from edgekit.runtime.sandbox.state import Sandbox
 from edgekit.runtime.suitability import suitability
 
@@ -29,13 +32,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     host = HostState.read()
-    saturate, unknown = _saturate(host)
+    tried, saturate = attempts()
     sandbox = Sandbox.offered()
+    libc = linux.libc()
     found = Checkup(
-        host, tuple(host.noise), tuple(_advice(host)), tuple(suitability(host)), saturate, sandbox
+        host,
+        tuple(host.noise),
+        tuple(_advice(host, tried, libc)),
+        tuple(suitability(host)),
+        saturate,
+        sandbox,
+        tried,
+        linux.page_size_bytes(),
+        libc,
     )
-    lines = [f"{key:14} {value}" for key, value in _rows(host).items()]
-    lines += [f"{'int8 ONNX':14} {unknown if saturate is None else _SUMS[saturate]}"]
+    lines = [f"{key:14} {value}" for key, value in {**_rows(host), **_more(found)}.items()]
+    lines += [f"{'tried':14} {_line(row)}" for row in tried]
+    lines += [f"{'int8 ONNX':14} {_sums(found)}"]
     lines += [f"{'sandbox':14} {sandbox}"]
     lines += [f"noise: {reason}" for reason in found.noise]
     lines += [f"advice: {line}" for line in found.advice]
@@ -47,7 +60,23 @@ def run(args: argparse.Namespace, console: Console) -> int:
         f"{row.format:6} {row.scheme:12} {row.verdict:5} {row.reason}" for row in found.schemes
     ]
     console.result(found.to_json(), lines, args)
-    return 0 if _tflite(host) else MissingDependencyError.exit_code
+    if not _tflite(host):
+        return MissingDependencyError.exit_code
+    asked = [row for row in tried if row.backend != "onnxruntime" and row.result != UNTRIED]
+    works = not asked or any(row.result == WORKS for row in asked)
+    return 0 if works else EdgekitError.exit_code
+
+
+def _line(row: Attempt) -> str:
+    return f"{row.backend}: {row.result}{f': {row.reason}' if row.reason else ''}"
+
+
+def _more(found: Checkup) -> dict[str, str]:
+    size = found.page_size_bytes
+    return {
+        "C library": found.libc or "unknown",
+        "page size": "unknown" if size is None else f"{size / 1024:g} KiB",
+    }
 
 
 def _rows(host: HostState) -> dict[str, str]:
@@ -76,15 +105,14 @@ def _rows(host: HostState) -> dict[str, str]:
     }
 
 
-def _saturate(host: HostState) -> tuple[bool | None, str]:
-    """Whether onnxruntime's int8 sums saturate here; None, and why, where it cannot be asked."""
-    if "onnxruntime" not in host.interpreters:
-        return None, "unknown: onnxruntime is not installed"
-    try:
-        return sums_saturate(), ""
-    # A broken installation raises whatever it stumbles over.
-    except Exception as error:
-        return None, f"unknown: onnxruntime fails: {one_line(error)}"
+def _sums(found: Checkup) -> str:
+    """Whether onnxruntime's int8 sums saturate here, or why that is not known."""
+    if found.onnx_sums_saturate is not None:
+        return _SUMS[found.onnx_sums_saturate]
+    row = next((row for row in found.attempts if row.backend == "onnxruntime"), None)
+    if row is None:
+        return "unknown: onnxruntime is not installed"
+    return f"unknown: onnxruntime fails: {row.reason}"
 
 
 def _megabytes(size: int | None) -> str:
@@ -95,10 +123,19 @@ def _tflite(host: HostState) -> set[str]:
     return {"ai-edge-litert", "tflite-runtime", "tensorflow"} & set(host.interpreters)
 
 
-def _advice(host: HostState) -> list[str]:
-    """What to install, and what the CPU lacks."""
+def _advice(host: HostState, tried: Sequence[Attempt] = (), libc: str | None = None) -> list[str]:
+    """What to install, what does not work, and what the CPU lacks."""
     lines = []
-    if not _tflite(host):
+    failing = [row for row in tried if row.result == FAILS]
+    if failing:
+        others = [row.backend for row in tried if row.result == WORKS]
+        instead = f"; take {' or '.join(others)} (--backend)" if others else ""
+        lines.append(f"{', '.join(row.backend for row in failing)} cannot be used here{instead}")
+    if libc == "musl" and not _tflite(host):
+        lines.append(
+            "the C library is musl, for which no TFLite interpreter has a wheel: use a system with glibc"
+        )
+    elif not _tflite(host):
         lines.append(f"no TFLite interpreter is installed: {pip_install()}")
     if host.userland_bits == 64 and _tflite(host) == {"tflite-runtime"}:
         lines.append(

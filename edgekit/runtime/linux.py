@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -251,3 +253,19 @@ def _groups(root: Path, controller: str) -> Iterator[Path]:
             continue
         for depth in range(len(parts), -1, -1):
             yield base.joinpath(*parts[:depth])
+
+
+def page_size_bytes() -> int | None:
+    """Of memory, as this kernel hands it out: 4,096 on most boards, 16,384 on a Raspberry Pi 5."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):
+        return None
+
+
+def libc(root: Path = ROOT) -> str | None:
+    """The C library of this Python, such as ``"glibc 2.36"`` or ``"musl"``; None where nothing tells."""
+    name, version = platform.libc_ver()
+    if name:
+        return f"{name} {version}".strip()
+    return "musl" if any((root / "lib").glob("ld-musl-*")) else None

@@ -12,8 +12,10 @@ from support import needs
 
 from edgekit import document
 from edgekit.artifact import FORMATS
-from edgekit.cli import main
+from edgekit.cli import doctor, main
 from edgekit.cli.doctor import _advice, _rows
+from edgekit.runtime import linux
+from edgekit.runtime.attempts import Attempt
 from edgekit.runtime.host import HostState
 from edgekit.runtime.suitability import JUDGED, VERDICTS
 
@@ -100,3 +102,34 @@ def test_advice_fits_the_userland(pi: HostState) -> None:
         "'edgekit-keras[onnx]'",
     ]
     assert "pip install edgekit-keras" in _advice(replace(pi, interpreters={}))[0]
+    # There is nothing to install with musl.
+    (musl, *_) = _advice(replace(pi, interpreters={}), (), "musl")
+    assert musl.startswith("the C library is musl")
+    assert "pip" not in musl
+
+
+def test_an_interpreter_that_dies_is_a_line_and_advice(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died = Attempt("litert-compiled", "fails", "died by SIGILL: its code needs instructions")
+    monkeypatch.setattr(doctor, "attempts", lambda: ((Attempt("litert", "works", ""), died), None))
+    monkeypatch.setattr(linux, "page_size_bytes", lambda: 16_384)
+    assert main(["doctor"]) == 0
+    lines = capfd.readouterr().err.splitlines()
+    (line,) = [line for line in lines if line.startswith("tried") and "fails" in line]
+    assert (
+        line == "tried          litert-compiled: fails: died by SIGILL: its code needs instructions"
+    )
+    assert "tried          litert: works" in lines
+    assert "page size      16 KiB" in lines
+    assert "advice: litert-compiled cannot be used here; take litert (--backend)" in lines
+
+
+def test_none_that_works(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died = Attempt("litert", "fails", "died by SIGILL")
+    good = Attempt("onnxruntime", "works", "")
+    monkeypatch.setattr(doctor, "attempts", lambda: ((died, good), False))
+    assert main(["doctor", "--json", "-"]) == 1
+    assert json.loads(capfd.readouterr().out)["attempts"][0]["reason"] == "died by SIGILL"

@@ -11,6 +11,7 @@ from support import needs
 
 from edgekit.cli import doctor
 from edgekit.runtime import onnx_session
+from edgekit.runtime.attempts import Attempt
 
 pytestmark = pytest.mark.processes
 
@@ -71,28 +72,26 @@ def test_bench_says_which_mode_it_timed(
 
 
 @pytest.mark.parametrize(
-    ("answer", "known", "says"),
+    ("tried", "known", "says"),
     [
-        (True, True, "sums saturate here"),
-        (False, False, "sums are exact here"),
-        (RuntimeError("no\nkernel"), None, "unknown: onnxruntime fails: no kernel"),
+        (Attempt("onnxruntime", "works", ""), True, "sums saturate here"),
+        (Attempt("onnxruntime", "works", ""), False, "sums are exact here"),
+        (
+            Attempt("onnxruntime", "fails", "no kernel"),
+            None,
+            "unknown: onnxruntime fails: no kernel",
+        ),
+        (Attempt("litert", "works", ""), None, "unknown: onnxruntime is not installed"),
     ],
 )
 def test_doctor_says_what_it_is_here(
-    answer: bool | Exception,
+    tried: Attempt,
     known: bool | None,
     says: str,
     command: Command,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    needs.package("onnxruntime")
-
-    def asked() -> bool:
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    monkeypatch.setattr(doctor, "sums_saturate", asked)
+    monkeypatch.setattr(doctor, "attempts", lambda: ((tried,), known))
     done = command("doctor", "--json", "-")
     assert done.json()["onnx_sums_saturate"] is known
     (line,) = [x for x in done.err.splitlines() if x.startswith("int8 ONNX")]

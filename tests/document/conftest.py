@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from edgekit.document.tuning import Between, Objective, OneOf, Trial, Tuning
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.candidate import Candidate, OutputDrift
 from edgekit.drift.drift import Drift
+from edgekit.drift.ledger import Cell, Ledger
 from edgekit.drift.reference import ComparedReference
 from edgekit.drift.task import ClassDrift, TaskDrift
 from edgekit.inspection.inspect import inspect
@@ -77,6 +79,16 @@ def drift(file: Artifact) -> Drift:
     )
     candidate = Candidate(file, BACKEND, outputs, task, "inconclusive", ("Too few.",), ("Mind.",))
     return Drift(reference, DriftBudget(0.2, None, -3.5), (candidate,))
+
+
+def ledger(file: Artifact) -> Ledger:
+    reference = ComparedReference("m.keras", "0" * 64, "keras", 9, BACKEND, 0.8, 40, None)
+    ran = Cell(
+        "m.int8.tflite", "x86", "litert", "x86_64", BACKEND, "pass", (), 1, 0.5, 0, 0.0, 0, 0
+    )
+    odd = replace(ran, machine="pi@pi", verdict="inconclusive", first_steps=None, exit_code=5)
+    died = Cell.that_did_not_run("m.int8.tflite", "armhf", "litert", None, "no wheel", 0)
+    return Ledger(reference, DriftBudget(0.2), (file,), (ran, odd, died))
 
 
 def manifest(file: Artifact) -> Manifest:
@@ -230,6 +242,7 @@ def objects(inspection: Inspection, tmp_path: Path) -> dict[str, Document]:
         "healing": healing(file),
         **{each.kind: each for each in shipped()},
         "boards": boards(),
+        "ledger": ledger(file),
     }
 
 

@@ -317,6 +317,36 @@ def _boards() -> dict[str, Any]:
     }
 
 
+def _ledger() -> dict[str, Any]:
+    ran = {
+        "file": "kws.int8.tflite",
+        "machine": "x86",
+        "runtime": "litert",
+        "system": "x86_64, Python 3.11.2, glibc 2.36",
+        "backend": {"name": "litert", "version": "2.3.0"},
+        "verdict": "pass",
+        "reasons": [],
+        "flips": 3,
+        "max_abs": 0.25,
+        "first_flips": 0,
+        "first_max_abs": 0.0,
+        "first_steps": 0,
+        "exit_code": 0,
+    }
+    other = {"machine": "raspberry-pi-5", "flips": 4, "first_flips": 1, "first_steps": 2}
+    figures = ("flips", "max_abs", "first_flips", "first_max_abs", "first_steps")
+    none = dict.fromkeys((*figures, "system", "backend", "verdict"))
+    died = {"machine": "armhf", "reasons": ["ai-edge-litert has no wheel"]}
+    return {
+        "schema": "edgekit.ledger/1",
+        "reference": _drift()["reference"],
+        "budget": _drift()["budget"],
+        "files": [artifact("kws.int8.tflite")],
+        "cells": [ran, {**ran, **other, "first_max_abs": 0.0078}, {**ran, **none, **died}],
+        "verdict": "pass",
+    }
+
+
 def _bench() -> dict[str, Any]:
     return {
         "schema": "edgekit.bench/1",
@@ -563,6 +593,7 @@ def every(documents: Documents) -> Documents:
         "diagnosis": _diagnosis(),
         "healing": _healing(),
         "boards": _boards(),
+        "ledger": _ledger(),
         **_shipped(),
     }
 

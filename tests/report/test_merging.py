@@ -52,7 +52,7 @@ def test_every_document_adds_what_it_knows(documents: Documents, write: Write) -
 def test_each_document_will_do_alone(every: Documents, write: Write, kind: str) -> None:
     report = merge(write({kind: every[kind]}))
     assert report.documents == (f"{kind}.json",)
-    assert (report.reference is None) == (kind not in ("drift", "manifest", "training"))
+    assert (report.reference is None) == (kind not in ("drift", "ledger", "manifest", "training"))
 
 
 def test_a_report_takes_all_kinds(every: Documents, write: Write) -> None:
@@ -66,7 +66,7 @@ def test_a_report_takes_all_kinds(every: Documents, write: Write) -> None:
     assert report.rows[1].accuracy == 0.95
     assert len(report.rows) == 3
     said = {row.label: row.document.in_words for row in report.further}
-    kinds = ("boards", "build", "bundle", "installation", "selftest", "verification")
+    kinds = ("boards", "build", "bundle", "installation", "ledger", "selftest", "verification")
     assert sorted(said) == [f"{kind}.json" for kind in kinds]
     assert said["selftest.json"] == "self-test of kws on aarch64: pass: kws.int8.tflite pass"
     assert said["verification.json"] == "bundle kws: fail: kws.int8.tflite: was changed"
