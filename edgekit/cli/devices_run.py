@@ -1,8 +1,8 @@
 """Run a build on boards over SSH: what each is, how its answers drift, how fast it is; all in one table.
 
 OpenSSH connects, with your own configuration, keys and known hosts. edgekit, an interpreter and the files are
-copied there; the board needs python3, and no network. The environment stays for the next run,
-nothing else does. A connection that is lost is made again, while the work goes on.
+copied there; the board needs python3, and no network. The environment stays for the next run, nothing else does.
+A connection that is lost is made again, while the work goes on. 'report.html' beside what is fetched shows all boards.
 
 A host 'emulated:ID' is a board of that kind, emulated on this machine for the run; emulated:x86-avx2 and
 emulated:x86-sse4 are this machine's own Python on a processor with fewer instructions.
@@ -21,11 +21,12 @@ from edgekit.cli.budget import add_budget, budget_of, has_budget
 from edgekit.cli.console import Console
 from edgekit.cli.devices_emulate import add_userland
 from edgekit.cli.values import number, path
-from edgekit.errors import UsageError
+from edgekit.errors import EdgekitError, MissingDependencyError, UsageError
 
 if TYPE_CHECKING:
     from edgekit.boards.deploy import Setup
     from edgekit.boards.job import Work
+    from edgekit.boards.outcome import BoardRuns
 
 EXAMPLE = "edgekit devices run pi@raspberrypi.local emulated:raspberry-pi-5 --build build"
 _EMULATED = "emulated:"
@@ -124,8 +125,30 @@ def run(args: argparse.Namespace, console: Console) -> int:
         hosts, own = _hosts(args, setup, stack, console)
         runs = run_on(hosts, work, out, setup, console.tell, own)
     outcome = BoardRuns(tuple(path.name for path in work.files), tuple(runs))
+    _write_report(outcome, work, out, console)
     console.result(outcome.to_json(), lines_of(outcome), args)
     return outcome.exit_code
+
+
+def _write_report(outcome: BoardRuns, work: Work, out: Path, console: Console) -> None:
+    """One page of all that was fetched, a column a board. That it cannot be made undoes nothing."""
+    from edgekit.report import write_report
+
+    paths = [path for run in outcome.boards for path in run.documents]
+    if not paths:
+        return
+    page = out / "report.html"
+    try:
+        try:
+            write_report(paths, page, True, work.golden)
+        except MissingDependencyError:
+            # HTML takes a package that a machine at work may not have.
+            page = out / "report.md"
+            write_report(paths, page, True)
+    except EdgekitError as error:
+        console.tell(f"no page of all boards: {error}")
+    else:
+        console.tell(f"{page}: all boards on one page")
 
 
 def _path(given: str | None) -> Path | None:

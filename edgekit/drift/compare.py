@@ -26,6 +26,7 @@ from edgekit.drift.evidence import evidence
 from edgekit.drift.figure import Figure
 from edgekit.drift.file_figures import file_figures
 from edgekit.drift.golden import Golden, as_golden
+from edgekit.drift.machine import Machine
 from edgekit.drift.matching import outputs_for, samples_for
 from edgekit.drift.reference import ComparedReference
 from edgekit.drift.setup.asked import Asked
@@ -138,7 +139,7 @@ def compare(
     )
     setup = check_setup(golden, asked)
     judged = tuple(with_setup(candidate, setup, allow=allow_setup) for candidate in candidates)
-    return Drift(reference, budget, judged, tuple(failed), setup, limits)
+    return Drift(reference, budget, judged, tuple(failed), setup, limits, Machine.this())
 
 
 def _keep(found: _Answered, folder: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 from edgekit.document.record import LATER, Document, Record, Text
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.candidate import Candidate
+from edgekit.drift.machine import Machine
 from edgekit.drift.reference import ComparedReference
 from edgekit.drift.setup.finding import Setup
 from edgekit.drift.verdict import Verdict, worst
@@ -36,6 +37,7 @@ class Drift(Document):
         setup: what was found about the reference, its samples, and what each file has to do with them;
             None in documents of earlier versions.
         thresholds: the scores above which answers are believed, by output; of the empty name for every other.
+        host: the machine that files were asked on; None in documents of earlier versions.
     """
 
     kind: ClassVar[str] = "drift"
@@ -47,6 +49,7 @@ class Drift(Document):
     failed: tuple[Failure, ...] = field(default=(), metadata=LATER)
     setup: Setup | None = field(default=None, metadata=LATER)
     thresholds: dict[str, float] = field(default_factory=dict, metadata=LATER)
+    host: Machine | None = field(default=None, metadata=LATER)
 
     @property
     def verdict(self) -> Verdict:

@@ -1,9 +1,12 @@
-"""Times on several machines, side by side: a column a machine."""
+"""Answers and times on several machines, side by side: a column a machine."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from edgekit.drift.verdict import worst
 from edgekit.report import units
-from edgekit.report.data import Report
+from edgekit.report.data import VERDICT_WORDS, Comparison, Report
 from edgekit.report.table import Table
 
 
@@ -29,3 +32,39 @@ def boards_table(report: Report) -> Table | None:
         for name, found in cells.items()
     )
     return Table(("file", *titles.values()), rows)
+
+
+def answers_table(report: Report) -> Table | None:
+    """Verdict and flips of each file on each machine; None where all comparisons are of one.
+
+    Comparisons of one machine in one folder share a column: a board writes a document for each file where one of
+    them ends its interpreter.
+    """
+    places = {row.place: row.machine for row in report.comparisons}
+    if len(set(places.values())) < 2:
+        return None
+    machines = list(places.values())
+    titles = {
+        place: machine if machines.count(machine) == 1 else f"{machine} ({Path(place[0]).name})"
+        for place, machine in places.items()
+    }
+    rows = []
+    for row in report.rows:
+        own: dict[tuple[str, str], list[Comparison]] = {}
+        for each in report.comparisons:
+            if each.sha256 == row.sha256:
+                own.setdefault(each.place, []).append(each)
+        if own:
+            cells = (_answers(own[place]) if place in own else units.UNKNOWN for place in titles)
+            rows.append((row.name, *cells))
+    return Table(("file", *titles.values()), tuple(rows))
+
+
+def _answers(found: list[Comparison]) -> str:
+    """The gravest verdict, and the flips of that comparison."""
+    gravest = worst([each.verdict for each in found])
+    shown = next(each for each in found if each.verdict == gravest)
+    word = VERDICT_WORDS[shown.verdict].lower()
+    if shown.flips is not None:
+        return f"{word}, {units.plural(shown.flips, 'flip')}"
+    return word if shown.sqnr_db is None else f"{word}, {units.decibels(shown.sqnr_db)}"

@@ -77,6 +77,24 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """One file's answers on one machine.
+
+    Attributes:
+        place: the folder of the document that it was read from, and the machine: what tells boards apart.
+        machine: in words; the document's name where it names none.
+        sha256: of the file.
+    """
+
+    place: tuple[str, str]
+    machine: str
+    sha256: str
+    verdict: str
+    flips: int | None
+    sqnr_db: float | None
+
+
+@dataclass(frozen=True)
 class Row:
     """One model file. None, or empty, where no document says.
 
@@ -255,6 +273,7 @@ class Report:
     healings: tuple[Labelled[Healing], ...] = ()
     further: tuple[Labelled[Document], ...] = ()
     ledgers: tuple[Labelled[Ledger], ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
 
     @property
     def host(self) -> HostState | None:

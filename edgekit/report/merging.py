@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from edgekit.drift.ledger import Ledger
 from edgekit.errors import DocumentError, UsageError
 from edgekit.inspection.inspection import Inspection
 from edgekit.manifest import ExportedFile, Manifest
-from edgekit.report.data import VERDICTS, D, Host, Labelled, Measurement, Report, Row
+from edgekit.report.data import VERDICTS, Comparison, D, Host, Labelled, Measurement, Report, Row
 from edgekit.report.findings import findings
 from edgekit.report.hashes import Original, Read, base_name, check_hashes, of_kind
 from edgekit.report.result import ReportResult
@@ -78,6 +78,7 @@ def _merged(documents: Sequence[Read]) -> Report:
         replace(row, warnings=(*row.warnings, *slower_in_int8(row, rows, measurements)))
         for row in rows
     ]
+    comparisons = tuple(_comparisons(documents))
     return Report(
         rows=tuple(sorted(rows, key=_order)),
         reference=_reference(original, documents, drifts, measurements) if original else None,
@@ -89,7 +90,7 @@ def _merged(documents: Sequence[Read]) -> Report:
         training=_only(documents, Training),
         skipped=manifest.skipped if manifest else (),
         versions=manifest.versions if manifest else {},
-        notes=tuple(_notes(drifts, measurements)),
+        notes=tuple(_notes(drifts, measurements, comparisons)),
         documents=tuple(read.label for read in documents),
         tuning=_only(documents, Tuning),
         evaluations=_labelled(documents, Evaluation),
@@ -103,6 +104,7 @@ def _merged(documents: Sequence[Read]) -> Report:
         ),
         setup=findings(drifts),
         ledgers=_labelled(documents, Ledger),
+        comparisons=comparisons,
     )
 
 
@@ -267,12 +269,33 @@ def _order(row: Row) -> tuple[int, int, str]:
     )
 
 
-def _notes(drifts: Sequence[Drift], measurements: Sequence[Measurement]) -> list[str]:
+def _comparisons(documents: Sequence[Read]) -> Iterator[Comparison]:
+    for read, drift in of_kind(documents, Drift):
+        machine = read.label if drift.host is None else str(drift.host)
+        place = (str(read.path.resolve().parent), machine)
+        for row in drift.candidates:
+            sqnr = row.sqnr_db
+            yield Comparison(place, machine, row.artifact.sha256, row.verdict, row.task.flips, sqnr)
+
+
+def _notes(
+    drifts: Sequence[Drift],
+    measurements: Sequence[Measurement],
+    comparisons: Sequence[Comparison],
+) -> list[str]:
     notes = []
     if len({drift.budget for drift in drifts}) > 1:
         notes.append("The drift documents hold different budgets; each verdict is by its own.")
-    compared = [row.artifact.sha256 for drift in drifts for row in drift.candidates]
-    if len(set(compared)) < len(compared):
+    compared = [row.sha256 for row in comparisons]
+    if (
+        len({row.place for row in comparisons}) > 1
+        and len({row.machine for row in comparisons}) > 1
+    ):
+        notes.append(
+            "The comparisons are of several machines; of each file the one with the gravest verdict stands in the "
+            "table, and all of them side by side."
+        )
+    elif len(set(compared)) < len(compared):
         notes.append(
             "Some files were compared more than once; the comparison with the gravest verdict "
             "is shown."

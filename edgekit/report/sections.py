@@ -9,7 +9,7 @@ from typing import Any
 from edgekit.drift.golden import Golden
 from edgekit.manifest import FloatOp
 from edgekit.report import charts, tuning, units
-from edgekit.report.boards import boards_table
+from edgekit.report.boards import answers_table, boards_table
 from edgekit.report.checks import checked_with, checks_table
 from edgekit.report.data import Report, Row
 from edgekit.report.diagnoses import diagnosis_summary, healing_summary
@@ -154,6 +154,12 @@ def _all(report: Report, golden: Golden | None) -> Iterator[Section]:
     yield Section("skipped", "Skipped files", "", _skipped(report))
     yield Section("checks", "Checked at export", checked_with(report), checks_table(report))
     yield from _about_the_model(report)
+    yield Section(
+        "measurements-answers",
+        "Answers by machine",
+        "The verdict on each machine, and answers that are not the original's.",
+        answers_table(report),
+    )
     yield Section(
         "measurements-boards",
         "Boards",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from edgekit.errors import printable
 from edgekit.report import units
-from edgekit.report.boards import boards_table
+from edgekit.report.boards import answers_table, boards_table
 from edgekit.report.data import VERDICT_WORDS, Report, Row
 from edgekit.report.ledgers import ledger_table
 from edgekit.report.next_step import next_step
@@ -93,6 +93,10 @@ def _table(report: Report) -> Iterator[str]:
 
 
 def _boards(report: Report) -> Iterator[str]:
+    if (table := answers_table(report)) is not None:
+        head, *lines = aligned(("answers", *table.columns[1:]), table.rows)
+        yield Styled((head, "dim"))
+        yield from lines
     if (table := boards_table(report)) is not None:
         head, *lines = aligned(("p50", *table.columns[1:]), table.rows)
         yield Styled((head, "dim"))

@@ -20,6 +20,7 @@ from support import children
 from edgekit.boards.deploy import Setup, run_on
 from edgekit.boards.job import Work
 from edgekit.boards.outcome import BoardRun
+from edgekit.cli import main
 from edgekit.document import load
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.drift import Drift
@@ -243,3 +244,19 @@ def test_interrupted(board: Board, build: Path, python: str, number: int) -> Non
     assert err.splitlines()[-1].startswith("edgekit: interrupted")
     assert board.left() == []
     until(lambda: working_in(board.runs) == [])
+
+
+def test_the_command_makes_one_page(
+    board: Board, build: Path, python: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["devices", "run", "board", "--ssh-config", board.config, "--build", build]
+    more = ["--python", python, "--compare", "--json", build / "boards.json"]
+    assert main([*map(str, (*words, *more))]) == 0
+    page = (build / "boards" / "report.html").read_text("utf-8")
+    assert "one.tflite" in page
+    assert f"{build / 'boards' / 'report.html'}: all boards on one page" in capfd.readouterr().err
+    (drift,) = (build / "boards" / "board").glob("drift.json")
+    found = load(drift)
+    assert isinstance(found, Drift)
+    assert found.host is not None
+    assert (found.host.device, found.host.emulated) == ("desktop", False)
