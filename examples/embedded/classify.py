@@ -1,23 +1,26 @@
 #!/usr/bin/env python3
 """Classify frames as they come: one line of JSON a frame, until the source ends or SIGTERM comes.
 
-    classify.py MODEL.tflite SOURCE [--dtype uint8] [--labels FILE] [--threads N]
+    classify.py MODEL.tflite SOURCE [--shape H,W,C] [--dtype uint8] [--threshold S] [--labels FILE] [--threads N]
 
 SOURCE is anything that yields raw frames one after the other: a FIFO that a camera program writes to,
-a recording, or - for standard input. A frame is one sample of the model's input, row by row.
-Needs the base install alone.
+a recording, or - for standard input. A frame is one raw sample, row by row: what the file stores of its
+preparation is done here, and its class names are used. When the camera program ends, the loop waits for the next
+one; a recording or standard input that ends, ends it. Needs the base install alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import select
 import signal
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
-from typing import BinaryIO
 
 import numpy as np
 
@@ -25,77 +28,140 @@ import edgekit
 
 
 class Stop:
-    """SIGTERM and SIGINT: the frame in work is finished, a wait for the next one is broken off."""
+    """SIGTERM and SIGINT: the frame in work is finished, a wait for the next one is broken off.
+
+    A signal writes to a pipe that every wait looks at, so that none can come just before a wait and be lost.
+    """
 
     def __init__(self) -> None:
-        self.wanted = False
-        self.waiting = False
+        self._read, write = os.pipe()
+        os.set_blocking(write, False)
+        signal.set_wakeup_fd(write)
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._set)
+            signal.signal(number, lambda *_: None)
 
-    def _set(self, number: int, frame: object) -> None:
-        del number, frame
-        self.wanted = True
-        if self.waiting:
-            raise InterruptedError
+    @property
+    def wanted(self) -> bool:
+        return self._read in select.select([self._read], [], [], 0)[0]
+
+    def comes_before(self, source: int) -> bool:
+        """Wait until there is something to read, or to stop for."""
+        return self._read in select.select([self._read, source], [], [])[0]
 
 
-def frames(
-    source: BinaryIO, shape: tuple[int, ...], dtype: str, stop: Stop
-) -> Iterator[np.ndarray]:
-    """Whole frames until the source ends or a stop is wanted; a torn one at the end is dropped."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    while not stop.wanted:
-        stop.waiting = True
-        try:
-            raw = source.read(size)
-        except InterruptedError:
-            return
-        finally:
-            stop.waiting = False
-        if len(raw) < size:
-            return
-        yield np.frombuffer(raw, dtype).reshape(shape)
+class Source:
+    """Bytes of a recording, of standard input, or of whichever program writes to a FIFO."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._descriptor = sys.stdin.fileno() if path == "-" else self._open()
+        self._fifo = path != "-" and stat.S_ISFIFO(os.fstat(self._descriptor).st_mode)
+
+    def _open(self) -> int:
+        # A FIFO that nobody writes to yet would keep the program here, deaf.
+        return os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)
+
+    def frames(self, size: int, stop: Stop) -> Iterator[bytes]:
+        """Whole frames until the source ends or a stop is wanted; a torn one is dropped."""
+        frame = bytearray()
+        while not stop.wanted and not stop.comes_before(self._descriptor):
+            try:
+                read = os.read(self._descriptor, size - len(frame))
+            except BlockingIOError:
+                continue
+            frame += read
+            if not read:
+                if not self._fifo:
+                    return
+                # The camera's program ended, and what it was writing is no frame.
+                print(
+                    "classify: the camera is gone; waiting for the next",
+                    file=sys.stderr,
+                    flush=True,
+                )
+                frame.clear()
+                # Opened anew first: the next program is not to find a FIFO that nobody reads.
+                gone, self._descriptor = self._descriptor, self._open()
+                os.close(gone)
+            elif len(frame) == size:
+                yield bytes(frame)
+                frame.clear()
+
+
+def raw_shape(runner: edgekit.Runner, given: str | None) -> tuple[int, ...]:
+    """The shape of a raw frame with a batch of 1: as given, or that of the model's input.
+
+    Raises:
+        edgekit.EdgekitError: the stored steps do not make the model's input of such a frame.
+    """
+    spec = runner.inputs[0]
+    wanted = tuple(spec.concrete_shape())
+    shape = wanted if given is None else (1, *(int(size) for size in given.split(",")))
+    made = shape
+    for steps in runner.metadata.for_inputs([spec.name]).preprocessing.values():
+        made = tuple(steps.output_shape(shape))
+    if tuple(made) != wanted:
+        raise edgekit.EdgekitError(
+            f"--shape: frames of {list(shape[1:])} become {list(made[1:])}, expected {list(wanted[1:])}, which "
+            "the model takes."
+        )
+    return shape
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    # First of all: what comes while the model is loaded is heard as well.
+    stop = Stop()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model")
     parser.add_argument("source")
+    parser.add_argument("--shape", help="of a raw frame, such as 480,640,3 (default: the model's)")
     parser.add_argument("--dtype", default="uint8")
-    parser.add_argument("--labels", help="a file with one class name a line")
+    parser.add_argument(
+        "--threshold", type=float, help="give no class where the best score is below it"
+    )
+    parser.add_argument("--labels", help="a file with one class name a line (default: the model's)")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
-    stop = Stop()
-    names = Path(args.labels).read_text("utf-8").splitlines() if args.labels else None
     try:
+        names = Path(args.labels).read_text("utf-8").splitlines() if args.labels else None
         with edgekit.load(args.model, threads=args.threads) as runner:
-            if args.source == "-":
-                loop(runner, sys.stdin.buffer, args.dtype, names, stop)
-            else:
-                with Path(args.source).open("rb") as source:
-                    loop(runner, source, args.dtype, names, stop)
-    except (edgekit.EdgekitError, OSError) as error:
+            loop(runner, Source(args.source), args, names, stop)
+    except (edgekit.EdgekitError, OSError, ValueError, TypeError) as error:
         print(f"classify: {error}", file=sys.stderr)
         return 1
     return 0
 
 
 def loop(
-    runner: edgekit.Runner, source: BinaryIO, dtype: str, names: list[str] | None, stop: Stop
+    runner: edgekit.Runner,
+    source: Source,
+    args: argparse.Namespace,
+    names: list[str] | None,
+    stop: Stop,
 ) -> None:
-    spec, output = runner.inputs[0], runner.outputs[0].name
-    for number, frame in enumerate(frames(source, spec.concrete_shape(), dtype, stop)):
+    shape, dtype = raw_shape(runner, args.shape), np.dtype(args.dtype)
+    size = int(np.prod(shape)) * dtype.itemsize
+    for number, raw in enumerate(source.frames(size, stop)):
         start = perf_counter()
-        scores = runner.infer({spec.name: frame})[output].ravel()
-        best = int(scores.argmax())
+        ((name, score),) = runner.classify(np.frombuffer(raw, dtype).reshape(shape))
+        if names is not None:
+            name = names[class_number(runner, name)]
+        sure = args.threshold is None or score >= args.threshold
         line = {
             "frame": number,
-            "class": names[best] if names else best,
-            "score": round(float(scores[best]), 4),
+            "class": name if sure else None,
+            "score": round(float(score), 4),
             "ms": round((perf_counter() - start) * 1000, 3),
         }
         print(json.dumps(line), flush=True)
+
+
+def class_number(runner: edgekit.Runner, name: str) -> int:
+    """The index of a class; a file without names gives it as the name."""
+    stored = runner.metadata.class_names
+    return stored.index(name) if stored else int(name)
 
 
 if __name__ == "__main__":

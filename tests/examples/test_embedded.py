@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -13,12 +14,18 @@ import numpy as np
 import pytest
 from support import children
 
+from edgekit.formats.metadata import Metadata
+from edgekit.formats.write_metadata import write_tflite
+from edgekit.preprocess import Preprocessing, Rescale, Resize
+
 CLASSIFY = Path(__file__).parents[2] / "examples" / "embedded" / "classify.py"
 
 
-def start(model: Path, source: Path) -> AbstractContextManager[subprocess.Popen[bytes]]:
+def start(
+    model: Path, source: Path | str, *more: str
+) -> AbstractContextManager[subprocess.Popen[bytes]]:
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    return children.python(CLASSIFY, model, source, **pipes)
+    return children.python(CLASSIFY, model, source, *more, **pipes)
 
 
 @pytest.fixture
@@ -66,3 +73,90 @@ def test_a_missing_source_is_one_line(model, tmp_path):
     assert process.returncode == 1
     assert b"Traceback" not in err
     assert b"nothing" in err
+
+
+@pytest.fixture
+def prepared(model, tmp_path):
+    """The same file, which knows that raw pixels are divided by 255 and scaled to its size, and its classes."""
+    steps = Preprocessing((Resize(8, 8), Rescale(16 / 255)))
+    metadata = Metadata(tuple(f"digit {k}" for k in range(5)), {"x": steps})
+    path = tmp_path / "prepared.tflite"
+    path.write_bytes(write_tflite(model.read_bytes(), metadata))
+    return path
+
+
+def test_stored_steps_and_class_names_are_used(prepared, tmp_path):
+    import edgekit
+
+    frames = np.random.default_rng(0).integers(0, 256, (5, 16, 12, 1)).astype(np.uint8)
+    recording = tmp_path / "frames"
+    recording.write_bytes(frames.tobytes())
+    with edgekit.load(prepared) as runner:
+        expected = [runner.classify(frame[None])[0] for frame in frames]
+    with start(prepared, recording, "--shape", "16,12,1") as process:
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["class"] for line in lines] == [name for name, _ in expected]
+    assert all(name.startswith("digit ") for name, _ in expected)
+    np.testing.assert_allclose([x["score"] for x in lines], [s for _, s in expected], atol=1e-4)
+    # Of a class that is not sure enough nothing is said.
+    middle = sorted(score for _, score in expected)[2]
+    more = ("--shape", "16,12,1", "--threshold", str(middle))
+    with start(prepared, recording, *more) as process:
+        out, _ = process.communicate(timeout=60)
+    named = [json.loads(line)["class"] for line in out.splitlines()]
+    assert named == [name if score >= middle else None for name, score in expected]
+
+
+def test_frames_that_the_steps_cannot_take_are_one_line(model, frame, tmp_path):
+    recording = tmp_path / "frames"
+    recording.write_bytes(frame)
+    with start(model, recording, "--shape", "4,4,1") as process:
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert b"frames of [4, 4, 1] become [4, 4, 1], expected [8, 8, 1]" in err
+    assert b"Traceback" not in err
+
+
+def test_it_outlives_its_camera(model, frame, tmp_path):
+    fifo = tmp_path / "camera"
+    os.mkfifo(fifo)
+    with start(model, fifo) as process:
+        for number in range(3):
+            # Each camera tears its last frame.
+            with fifo.open("wb") as camera:
+                camera.write(frame + frame[:7])
+                camera.flush()
+                assert json.loads(process.stdout.readline())["frame"] == number
+            said = iter(process.stderr.readline, b"")
+            assert any(b"the camera is gone" in line for line in said)
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+def test_a_signal_is_heard_while_no_camera_is_there(model, tmp_path):
+    fifo = tmp_path / "camera"
+    os.mkfifo(fifo)
+    with start(model, fifo) as process:
+        until_it_waits(process.pid)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert b"Traceback" not in err
+
+
+def until_it_waits(pid: int) -> None:
+    """Until it has the FIFO open, and so nothing more to do before it waits."""
+    opened = Path(f"/proc/{pid}/fd")
+    while not any(each.readlink().name == "camera" for each in opened.iterdir()):
+        time.sleep(0.02)
+
+
+def test_standard_input_ends_it(model, frame):
+    with start(model, "-") as process:
+        out, _ = process.communicate(frame * 2, timeout=60)
+    assert process.returncode == 0
+    assert [json.loads(line)["frame"] for line in out.splitlines()] == [0, 1]
