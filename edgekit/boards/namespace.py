@@ -18,8 +18,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from edgekit.runtime.child import command
-
 # <linux/sched.h>, <linux/mount.h>, <linux/prctl.h>
 _NEWNS, _NEWUTS, _NEWUSER, _NEWPID = 0x20000, 0x4000000, 0x10000000, 0x20000000
 _RDONLY, _NOSUID, _NODEV, _NOEXEC, _REMOUNT, _BIND, _REC, _PRIVATE = (
@@ -64,6 +62,10 @@ class Place:
 
     def argv(self) -> list[str]:
         """The command line that runs it."""
+        # What runs there imports this file, and must stay without numpy: a process of several threads, as numpy's
+        # linear algebra starts, may not leave its user namespace (unshare(2)).
+        from edgekit.runtime.child import command
+
         return command("edgekit.boards.namespace:serve", [json.dumps(asdict(self))])
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -47,3 +49,13 @@ def test_a_refusal_is_read_back() -> None:
 
 def test_a_container_is_told_what_to_allow() -> None:
     assert "--cap-add SYS_ADMIN" in namespace.why_not("a mount namespace", errno.EPERM)
+
+
+@pytest.mark.processes
+def test_what_makes_a_namespace_has_one_thread() -> None:
+    """A process of several may not make one: the kernel says that the argument is invalid."""
+    code = "import os, sys; import edgekit.boards.namespace; print('numpy' in sys.modules, os.listdir('/proc/self/task'))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    imported, tasks = done.stdout.split(maxsplit=1)
+    assert imported == "False"
+    assert tasks.count("'") == 2
