@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from edgekit.drift.ledger import Cell, Ledger
 from edgekit.report import units
@@ -16,20 +16,36 @@ COLUMNS = (
 
 
 def ledger_summary(found: Ledger) -> Iterator[str]:
-    """What it is of, and how to read it."""
+    """What it is of, how to read it, and why what did not run did not."""
     yield f"{found.in_words}, on {units.plural(found.reference.samples, 'sample')}."
     yield (
         "Flips: answers that are not the original's. Flips from first, and the largest step: from the first row of "
         "the file that ran; in steps of the output's integers, or in the output's unit."
     )
+    for reason, number in _numbers(found).items():
+        yield f"[{number}] {reason}"
+    for cell in found.cells:
+        if cell.verdict in ("fail", "inconclusive"):
+            yield f"{cell.file} on {cell.machine}, {cell.runtime}: {' '.join(cell.reasons)}"
 
 
 def ledger_table(found: Ledger) -> Table:
-    """All of it."""
-    return Table(COLUMNS, tuple(_row(cell) for cell in found.cells))
+    """All of it. What did not run has a number, and `ledger_summary` says why."""
+    numbers = _numbers(found)
+    return Table(COLUMNS, tuple(_row(cell, numbers) for cell in found.cells))
 
 
-def _row(cell: Cell) -> tuple[str, ...]:
+def _numbers(found: Ledger) -> dict[str, int]:
+    """Why cells did not run, each reason once, with a number."""
+    reasons = dict.fromkeys(_why(cell) for cell in found.cells if not cell.ran)
+    return {reason: number for number, reason in enumerate(reasons, start=1)}
+
+
+def _why(cell: Cell) -> str:
+    return " ".join(cell.reasons)
+
+
+def _row(cell: Cell, numbers: Mapping[str, int]) -> tuple[str, ...]:
     backend = cell.runtime
     if cell.backend is not None:
         backend = f"{cell.runtime} ({cell.backend.name} {cell.backend.version})"
@@ -42,7 +58,7 @@ def _row(cell: Cell) -> tuple[str, ...]:
         _count(cell.flips),
         _count(cell.first_flips),
         _largest(cell),
-        _result(cell),
+        VERDICT_WORDS[cell.verdict].lower() if cell.ran else f"did not run [{numbers[_why(cell)]}]",
     )
 
 
@@ -54,9 +70,3 @@ def _largest(cell: Cell) -> str:
     if cell.first_steps is not None:
         return units.plural(round(cell.first_steps), "step")
     return units.UNKNOWN if cell.first_max_abs is None else f"{cell.first_max_abs:.2g}"
-
-
-def _result(cell: Cell) -> str:
-    if not cell.ran:
-        return f"did not run: {' '.join(cell.reasons)}"
-    return VERDICT_WORDS[cell.verdict].lower()

@@ -9,7 +9,7 @@ from edgekit.errors import printable
 from edgekit.report import units
 from edgekit.report.boards import answers_table, boards_table
 from edgekit.report.data import VERDICT_WORDS, Report, Row
-from edgekit.report.ledgers import ledger_table
+from edgekit.report.ledgers import ledger_summary, ledger_table
 from edgekit.report.next_step import next_step
 from edgekit.streams import Styled
 
@@ -106,6 +106,8 @@ def _boards(report: Report) -> Iterator[str]:
 def _ledgers(report: Report) -> Iterator[str]:
     for found in report.ledgers:
         yield from ("", *ledger_table(found.document).to_text().splitlines())
+        for line in ledger_summary(found.document):
+            yield from _wrapped(line, "", "")
 
 
 def _verdict(row: Row, report: Report) -> str:

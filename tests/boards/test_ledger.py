@@ -155,7 +155,9 @@ def test_a_machine_that_is_away_is_a_row(
     assert (code, here.exit_code, here.flips) == (6, 0, 0)
     assert (away.verdict, away.exit_code) == (None, 6)
     assert "nothing answers there" in away.reasons[0]
-    assert "did not run: nothing answers there" in capfd.readouterr().err
+    text = capfd.readouterr().err
+    assert "did not run [1]" in text
+    assert "[1] nothing answers there" in text
     assert working_in(board.runs) == []
 
 
