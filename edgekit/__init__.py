@@ -53,7 +53,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 _HOMES = {
     "Artifact": "edgekit.artifact",
     "Bench": "edgekit.runtime.bench",
-    "Build": "edgekit.build.steps",
+    "Build": "edgekit.build.ledger",
     "Bundle": "edgekit.bundle.contents",
     "BoardRuns": "edgekit.boards.outcome",
     "Checkup": "edgekit.runtime.checkup",

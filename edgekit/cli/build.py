@@ -1,22 +1,35 @@
-"""Build a bundle from a model: export, golden, compare, bench, report and bundle, each only if something changed.
+"""Build bundles from a model, or all that a pipeline says: each step only if something changed.
 
-Run again, a build does only what its inputs, options or packages have changed for; stopped, it goes on where it was.
-The exit code is that of the comparison: 3 if a file exceeds the budget, 5 if the samples are too few to tell; then
-there is no bundle.
+The steps are train, optimise, export, golden, compare, bench, report and bundle. Run again, a build does only what its
+inputs, options or packages have changed for; stopped, it goes on where it was. The exit code is that of the
+comparison: 3 if a file exceeds the budget, 5 if the samples are too few to tell; then there is no bundle.
+
+A pipeline is a TOML file that says all of it, for one model or for a matrix of models, recipes, schemes and boards.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from edgekit.build.chain import BUNDLE, COMPARE, NAMES, Order, drift_of, judged, steps_of
+from edgekit.boards.outcome import gravest
+from edgekit.build.chain import drift_of, judged
+from edgekit.build.hands import Hands, Here
+from edgekit.build.matrix import orders_of
+from edgekit.build.order import Order
+from edgekit.build.pipeline import read_pipeline
+from edgekit.build.plan import BUNDLE, COMPARE, PHASES, named, steps_of
+from edgekit.build.steps import Outcome
 from edgekit.cli.arguments import MODEL_HELP, add_import, add_trust_code
 from edgekit.cli.budget import add_budget, budget_of
+from edgekit.cli.build_view import BuildView
 from edgekit.cli.console import Console
 from edgekit.cli.export_recipe import add_calibration, add_files, add_optimizing, recipe_of
-from edgekit.cli.values import number, path
+from edgekit.cli.values import number, path, whole_number
+from edgekit.errors import EdgekitError, UsageError
 from edgekit.recipe import Recipe
 from edgekit.runtime.benchmark import SECONDS, check_seconds
 from edgekit.samples import Sources
@@ -26,8 +39,25 @@ edgekit build model.keras --calibration calibration.npz \\
     --samples samples.npz -o build/shipped"""
 
 
+SUMMARY = "summary.md"
+# Options of every command.
+_OF_ALL = ("help", "verbose", "max_unpacked")
+# What a pipeline leaves to the command line.
+_OF_BOTH = (
+    "model",
+    "out",
+    "key",
+    "first",
+    "until",
+    "dry_run",
+    "keep_going",
+    "workers",
+    "trust_code",
+)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
+    parser.add_argument("model", metavar="MODEL", help=f"{MODEL_HELP}; or a pipeline (.toml)")
     parser.add_argument(
         "-o",
         "--out",
@@ -41,9 +71,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_optimizing(parser)
     parser.add_argument(
         "--samples",
-        required=True,
         metavar="SAMPLES",
-        help="raw samples, with labels if accuracy is to be compared: what the files are judged on",
+        help="raw samples, with labels if accuracy is to be compared: what the files are judged on (default: what the "
+        "pipeline says)",
     )
     budget = add_budget(parser, "budget")
     budget.add_argument(
@@ -51,6 +81,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="make a bundle, and exit with 0, where the samples are too few to tell (default: exit code 5)",
     )
+    _add_bundle(parser)
+    _add_steps(parser)
+    parser.add_argument(
+        "--seconds",
+        type=number,
+        default=SECONDS,
+        metavar="S",
+        help=f"how long each file is timed, in seconds (default: {SECONDS:g})",
+    )
+    add_trust_code(parser)
+    add_import(parser)
+    of_model = [action for action in parser._actions if action.dest not in _OF_BOTH]
+    # Of a search, which a build is none.
+    parser.set_defaults(minimise=None, time_operators=False, of_model=of_model)
+
+
+def _add_bundle(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the bundle")
     group.add_argument(
         "--folder",
@@ -60,7 +107,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--key",
         metavar="KEY.pem",
-        help="private key that signs the bundle, on one of the curves P-256, P-384 and P-521 (default: unsigned)",
+        help="private key that signs the bundle, on one of the curves P-256, P-384 and P-521 (default: what the "
+        "pipeline says, or unsigned)",
     )
     group.add_argument(
         "--licence",
@@ -72,73 +120,162 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SPDX",
         help="its SPDX identifier, such as Apache-2.0 (default: none)",
     )
-    steps = parser.add_argument_group("which steps are done")
-    steps.add_argument(
-        "--dry-run", action="store_true", help="say which steps would be done and why, and do none"
+
+
+def _add_steps(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("which steps are done, and how")
+    group.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="show which steps would run and why, and do nothing",
     )
-    steps.add_argument(
+    group.add_argument(
         "--from",
         dest="first",
         metavar="STEP",
-        help=f"do this step and all behind it in any case: {', '.join(NAMES)} (default: what changed)",
+        help=f"do this step and those behind it in any case: {', '.join(PHASES)} (default: those that "
+        "something changed for)",
     )
-    steps.add_argument("--until", metavar="STEP", help="do no step behind this one (default: all)")
-    parser.add_argument(
-        "--seconds",
-        type=number,
-        default=SECONDS,
-        metavar="S",
-        help=f"how long each file is timed, in seconds (default: {SECONDS:g})",
+    group.add_argument(
+        "--until",
+        metavar="STEP",
+        help="do no step behind this one (default: bundle)",
     )
-    add_trust_code(parser)
-    add_import(parser)
-    # Of a search, which a build is none.
-    parser.set_defaults(minimise=None, time_operators=False)
+    group.add_argument(
+        "--keep-going",
+        action="store_true",
+        help="after a step that failed, do all that does not need it; the exit code is the gravest (default: end)",
+    )
+    group.add_argument(
+        "--workers",
+        type=whole_number,
+        default=1,
+        metavar="N",
+        help="processes for steps that do not need each other; nothing runs beside a benchmark (default: 1)",
+    )
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
+    orders = _orders(args)
+    steps = steps_of(Path(args.out), orders)
+    if args.dry_run:
+        planned = steps.plan(args.first, args.until)
+        width = max(8, *(len(step.name) for step in planned))
+        for step in planned:
+            console.write(f"{step.name:{width}} {step.reason or 'up to date'}\n")
+        return 0
+    view = BuildView(console, many=len(orders) > 1 or args.workers > 1)
+    done: list[Outcome] = []
+    try:
+        done = steps.run(
+            view, args.first, args.until, keep_going=args.keep_going, hands=_hands(args)
+        )
+    finally:
+        _summarise(args, orders, done)
+    return _told(orders, done, console)
+
+
+def _hands(args: argparse.Namespace) -> Callable[[], AbstractContextManager[Hands]]:
+    if args.workers == 1:
+        return Here
+    from edgekit.build.processes import Processes
+
+    processes = Processes(args.workers, args.max_unpacked, args.verbose > 1)
+    return lambda: processes
+
+
+def _told(orders: Sequence[Order], done: Sequence[Outcome], console: Console) -> int:
+    """A line for each bundle; gives the exit code, the gravest of what failed."""
+    by_name = {outcome.name: outcome for outcome in done}
+    errors = [outcome.error for outcome in done if outcome.error is not None]
+    for order in orders:
+        bundle, compared = (by_name.get(named(phase, order.cell)) for phase in (BUNDLE, COMPARE))
+        if bundle is not None and bundle.done:
+            signed = "signed" if order.key else "unsigned: --key signs it"
+            console.write(f"{order.bundle}: {drift_of(order).verdict}, {signed}\n")
+        elif bundle is None and compared is not None and compared.done:
+            # The steps that were done end before the bundle, which would have asked.
+            try:
+                judged(order)
+            except EdgekitError as error:
+                if len(orders) == 1:
+                    raise
+                console.tell(f"edgekit: {error}")
+                errors.append(error)
+    return gravest([_code(error) for error in errors])
+
+
+def _code(error: Exception) -> int:
+    return error.exit_code if isinstance(error, EdgekitError) else EdgekitError.exit_code
+
+
+def _orders(args: argparse.Namespace) -> list[Order]:
+    """What is to be built: what a pipeline says, or one model as the options say."""
+    if args.model.lower().endswith(".toml"):
+        given = [a for a in args.of_model if getattr(args, a.dest, a.default) != a.default]
+        # Of every command.
+        given = [a for a in given if a.option_strings and a.dest not in _OF_ALL]
+        if given:
+            options = ", ".join(action.option_strings[-1] for action in given)
+            raise UsageError(
+                f"{options}: received with a pipeline, expected what {args.model} says."
+            )
+        key = _path(args.key)
+        return orders_of(
+            read_pipeline(args.model), Path(args.out), key=key, trust_code=args.trust_code
+        )
+    if not args.samples:
+        raise UsageError(
+            "--samples is missing: what the files are judged on. See: edgekit build --help"
+        )
     check_seconds(args.seconds)
     if not (args.quantize or args.file or args.calibration or args.recipe):
         # Without samples there are no ranges: the float file is what can be made.
         args.quantize = ["float32"]
+    recipe = recipe_of(args, Sources().recipe(args.recipe) if args.recipe else Recipe())
     order = Order(
         model=Path(args.model),
         out=Path(args.out),
         samples=Path(args.samples),
-        calibration=Path(args.calibration) if args.calibration else None,
-        recipe=recipe_of(args, Sources().recipe(args.recipe) if args.recipe else Recipe()),
+        calibration=_path(args.calibration),
+        data=_path(args.data),
+        validation=_path(args.validation),
+        recipes={"": recipe},
         budget=budget_of(args),
         seconds=args.seconds,
         archive=not args.folder,
-        key=Path(args.key) if args.key else None,
-        licence=Path(args.licence) if args.licence else None,
+        key=_path(args.key),
+        licence=_path(args.licence),
         licence_id=args.licence_id,
         allow_inconclusive=args.allow_inconclusive,
         trust_code=args.trust_code,
     )
-    steps = steps_of(order, console.tell)
-    if args.dry_run:
-        for planned in steps.plan(args.first, args.until):
-            console.write(f"{planned.name:8} {planned.reason or 'up to date'}\n")
-        return 0
-    try:
-        done = steps.run(console.tell, args.first, args.until)
-    finally:
-        _summarise(order)
-    if COMPARE in [step.name for step in done]:
-        judged(order)
-    if done[-1].name == BUNDLE:
-        signed = "signed" if order.key else "unsigned: --key signs it"
-        console.write(f"{order.bundle}: {drift_of(order).verdict}, {signed}\n")
-    return 0
+    return [order]
 
 
-def _summarise(order: Order) -> None:
-    """The report in Markdown, where a CI service asks for a summary of its step (GitHub's, and those like it)."""
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    documents = [path for path in order.documents if path.exists()]
-    if summary and order.documents[0] in documents:
+def _path(given: str | None) -> Path | None:
+    return Path(given) if given else None
+
+
+def _summarise(args: argparse.Namespace, orders: Sequence[Order], done: Sequence[Outcome]) -> None:
+    """What was built, in Markdown: of a matrix in its folder, and where a CI service asks for a summary of its step
+    (GitHub's, and those like it)."""
+    service = os.environ.get("GITHUB_STEP_SUMMARY")
+    many = len(orders) > 1
+    compared = [order for order in orders if order.drift.exists()]
+    if not compared or not (service or many):
+        return
+    if many:
+        from edgekit.build.summary import summary_of
+        from edgekit.files import atomic
+
+        text = summary_of(orders, done)
+        with atomic(Path(args.out, SUMMARY)) as path:
+            path.write_text(text, "utf-8")
+    else:
         from edgekit.report import merge, to_markdown
 
-        with Path(summary).open("a", encoding="utf-8") as page:
-            page.write(to_markdown(merge(documents)))
+        text = to_markdown(merge(path for path in orders[0].documents if path.exists()))
+    if service:
+        with Path(service).open("a", encoding="utf-8") as page:
+            page.write(text)

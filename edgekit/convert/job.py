@@ -116,6 +116,27 @@ class Job:
             for file in order.files
         }
 
+    def optimise(self, tell: Callable[[str], None]) -> tuple[Path, ...]:
+        """Do the steps before the export alone; gives the model after each, as a file."""
+        order, shelf = self.order, self.shelf
+        assert shelf is not None, "the recipe asks for a step"
+        source, about = self._source()
+        data = self.material.data
+        given = data and prepared(data, about, source.inputs)
+        done = optimize(source, order.recipe, given, shelf=shelf, progress=tell)
+        names = list(done.steps)
+        return tuple(shelf.path(names[: count + 1]) for count in range(len(names)))
+
+    def _source(self) -> tuple[SourceModel, Metadata]:
+        """The model, and what its files will say of it."""
+        order = self.order
+        import_files(order.recipe.imports)
+        source = order.source or load(
+            order.origin.path, trust_code=order.trust_code, signature=order.recipe.signature
+        )
+        source = shaped(source, order.recipe.shape)
+        return source, self._about(source)
+
     def run(
         self,
         files: Sequence[Wanted],
@@ -129,12 +150,7 @@ class Job:
         The samples of `search` are raw data.
         """
         order = self.order
-        import_files(order.recipe.imports)
-        source = order.source or load(
-            order.origin.path, trust_code=order.trust_code, signature=order.recipe.signature
-        )
-        source = shaped(source, order.recipe.shape)
-        about = self._about(source)
+        source, about = self._source()
         samples, validation, data = (
             given and prepared(given, about, source.inputs)
             for given in (self.material.calibration, self.material.validation, self.material.data)

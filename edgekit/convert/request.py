@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from edgekit import document
@@ -97,6 +98,20 @@ def _export(
         ),
         manifest,
     )
+
+
+def optimise(
+    request: Request, sources: Sources, *, progress: Progress | None = None
+) -> tuple[Path, ...]:
+    """The model after each step that the recipe asks for before the export, as ``.keras`` files in the folder.
+
+    An export into that folder goes on from them, and so does one for other files, schemes or boards.
+
+    Raises:
+        EdgekitError: as `export`.
+    """
+    order = request.order()
+    return request.job(order, sources).optimise(progress or (lambda _: None))
 
 
 def make_files(request: Request, sources: Sources) -> tuple[Artifact, ...]:

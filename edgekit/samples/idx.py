@@ -28,10 +28,14 @@ def read_idx_pair(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
     images = _read(path)
     if images.ndim == 3:
         images = images[..., None]
+    labels = labels_beside(path)
+    return images, None if labels is None else _read(labels).astype(np.int64)
+
+
+def labels_beside(path: Path) -> Path | None:
+    """The file of labels that belongs to the one of images at `path`; None where there is none."""
     twin = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
-    if twin == path or not twin.exists():
-        return images, None
-    return images, _read(twin).astype(np.int64)
+    return None if twin == path or not twin.exists() else twin
 
 
 def _unpacked(path: Path) -> bytes:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgekit import document
-from edgekit.build.steps import NAME, Build, Planned, Step, Steps
+from edgekit.build.ledger import NAME, Build
+from edgekit.build.running import Steps
+from edgekit.build.steps import Planned, Step, Watch
 from edgekit.bundle.install import Installation
 from edgekit.errors import OutputExistsError, UsageError
 
@@ -42,13 +45,13 @@ class World:
     def run(self, **words: str) -> list[str]:
         """Names of the steps that were done."""
         self.made.clear()
-        lines: list[str] = []
-        done = self.steps().run(lines.append, **words)
+        done = self.steps().run(Watch(), **words)
         assert [step.name for step in done if step.reason] == self.made
         return list(self.made)
 
     def _step(self, name: str, needs: tuple[str, ...] = ()) -> Step:
-        def make() -> list[Path]:
+        def make(tell: Callable[[str], None]) -> list[Path]:
+            tell(name)
             self.made.append(name)
             if name == self.fails:
                 raise OSError("no room")
@@ -195,10 +198,16 @@ def test_a_document_of_another_kind_is_not_replaced(world: World) -> None:
 _CHILD = """
 import sys, time
 from pathlib import Path
-from edgekit.build.steps import Step, Steps
+from edgekit.build.running import Steps
+from edgekit.build.steps import Step, Watch
+class Shown(Watch):
+    def up_to_date(self, name):
+        print(f"{name}: up to date", flush=True)
+    def begun(self, name, reason):
+        print(f"{name}: {reason}", flush=True)
 folder = Path(sys.argv[1])
 def step(name, needs):
-    def make():
+    def make(tell):
         of = "".join((folder / need).read_text() for need in needs)
         with (folder / name).open("w") as file:
             for character in f"{name}({of})":
@@ -207,7 +216,7 @@ def step(name, needs):
                 time.sleep(0.001)
         return [folder / name]
     return Step(name, lambda: {}, make, needs)
-Steps(folder, [step("a", ()), step("b", ("a",)), step("c", ("a", "b"))], {}).run(lambda line: print(line, flush=True))
+Steps(folder, [step("a", ()), step("b", ("a",)), step("c", ("a", "b"))], {}).run(Shown())
 """
 
 

@@ -14,7 +14,7 @@ import pytest
 from edgekit import document
 from edgekit.artifact import Artifact
 from edgekit.boards.outcome import BoardRun, BoardRuns, Kind, Step
-from edgekit.build.steps import Build, Done
+from edgekit.build.ledger import Build, Done
 from edgekit.bundle.contents import Bundle, BundledFile
 from edgekit.bundle.install import Installation
 from edgekit.bundle.selftest import Selftest, SelftestFile
