@@ -19,6 +19,7 @@ from typing import Any
 
 import edgekit
 from edgekit import cli, errors
+from edgekit.build.pipeline import ModelTable, Pipeline
 from edgekit.cli import COMMANDS
 from edgekit.detection import DECODERS, Decoder
 from edgekit.document import KINDS, json_schema
@@ -141,8 +142,21 @@ def recipes() -> Iterator[str]:
         yield from keys(kind)
 
 
+def pipelines() -> Iterator[str]:
+    own = [(name, kind) for name, kind in tables(Pipeline) if not name.startswith(_OF_RECIPES)]
+    rows = [(f"[`{name}`](#{_anchor(name)})", summary(kind)) for name, kind in own]
+    yield table(("table", "purpose"), rows)
+    for name, kind in own:
+        yield heading(2, code(name), _anchor(name))
+        yield from keys(kind)
+
+
+# Tables of a pipeline that are those of recipes, too.
+_OF_RECIPES = ("[export", "[budget", "[recipes", "[[export", "[[recipes")
+
+
 def tables(cls: type = Recipe, where: str = "") -> Iterator[tuple[str, type]]:
-    """Every table of a recipe by its TOML name, with the dataclass that it is read as."""
+    """Every table of a TOML file by its name, with the dataclass that it is read as."""
     for key, hint in typing.get_type_hints(cls).items():
         for kind in _parts(hint):
             if not dataclasses.is_dataclass(kind) or kind in (Preprocessing, Decoder):
@@ -150,6 +164,8 @@ def tables(cls: type = Recipe, where: str = "") -> Iterator[tuple[str, type]]:
             name = f"{where}.{key}" if where else key
             if kind is Dimension:
                 name += ".<key>"
+            if kind is ModelTable and key == "models":
+                name += ".<name>"
             yield f"[[{name}]]" if typing.get_origin(hint) is tuple else f"[{name}]", kind
             yield from tables(kind, name)
 
@@ -303,6 +319,7 @@ def python() -> Iterator[str]:
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "commands": commands,
     "recipes": recipes,
+    "pipelines": pipelines,
     "documents": documents,
     "python": python,
 }

@@ -10,9 +10,7 @@ from pathlib import Path
 from edgekit.artifact import SCHEMES
 from edgekit.build.order import Order, Training
 from edgekit.build.pipeline import AXES, ModelTable, Pipeline
-from edgekit.drift.budget import DriftBudget
-from edgekit.drift.budget_table import BudgetTable
-from edgekit.errors import RecipeError, UsageError
+from edgekit.errors import RecipeError
 from edgekit.recipe import ExportRecipe, Recipe, read_recipe
 
 # In the folder of a matrix, what several cells have in common.
@@ -128,7 +126,7 @@ def _model(
         calibration=_path(table.calibration),
         data=_path(table.data),
         validation=_path(table.validation),
-        budget=_budget(pipeline),
+        budget=pipeline.limits,
         seconds=pipeline.bench.seconds,
         reference=pipeline.bench.reference,
         archive=not bundle.folder,
@@ -145,13 +143,6 @@ def _trainable(path: str) -> Recipe:
     if recipe.data is None:
         raise RecipeError(f"{path}: has no table [data], expected one that names the samples.")
     return recipe
-
-
-def _budget(pipeline: Pipeline) -> DriftBudget:
-    try:
-        return BudgetTable(**vars(pipeline.budget)).limits_of()
-    except UsageError as error:
-        raise RecipeError(f"budget: {error}") from error
 
 
 def _path(given: str | None) -> Path | None:

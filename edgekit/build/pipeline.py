@@ -11,6 +11,8 @@ from typing import Any
 from edgekit.artifact import SCHEMES
 from edgekit.config import check_types, from_table, read_table
 from edgekit.device import load_device
+from edgekit.drift.budget import DriftBudget
+from edgekit.drift.budget_table import BudgetTable
 from edgekit.errors import RecipeError, UsageError, placed
 from edgekit.recipe import BudgetRecipe, ExportRecipe
 from edgekit.recipe.checks import check, check_name, check_names
@@ -190,6 +192,10 @@ class Pipeline:
 
     def __post_init__(self) -> None:
         check_types(self)
+        try:
+            _ = self.limits
+        except UsageError as error:
+            raise RecipeError(f"budget: {error}") from error
         for axis, known in (("models", self.models), ("recipes", self.recipes)):
             for name in known:
                 check_place(f"{axis}.{name}", name)
@@ -216,6 +222,11 @@ class Pipeline:
                     f"recipes.{name}: received other tasks or another decoder than [export] has, expected them there: "
                     "all files answer the same."
                 )
+
+    @property
+    def limits(self) -> DriftBudget:
+        """The budget, as files are held to it."""
+        return BudgetTable(**vars(self.budget)).limits_of()
 
 
 def check_place(key: str, name: str) -> None:

@@ -29,7 +29,7 @@ _TYPES: dict[Any, Schema] = {
 def schema_of(cls: type[Document]) -> Schema:
     """The schema of a kind of document; keys that it does not name are allowed everywhere."""
     parts: dict[str, Schema] = {}
-    body, about = _fields(cls, parts), _first_line(cls)
+    body, about = _fields(cls, parts), first_line(cls)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"edgekit {cls.kind}: {about[:1].lower()}{about[1:].rstrip('.')}",
@@ -45,7 +45,7 @@ def _fields(cls: Any, parts: dict[str, Schema]) -> Schema:
     """What a dataclass's keys are, inlined ones in their place."""
     required: list[str] = []
     properties: dict[str, Schema] = {}
-    about = _attributes(cls)
+    about = attributes(cls)
     for key in keys_of(cls):
         if not key.name:
             inner = _fields(split(key.hint)[0], parts)
@@ -79,18 +79,18 @@ def _schema(hint: Any, parts: dict[str, Schema]) -> Schema:
     if origin in (dict, Mapping):
         return _object(*(_schema(arg, parts) for arg in args))
     if hasattr(hint, "from_json") and not hasattr(hint, "of_json"):
-        return {"type": "object", "description": _first_line(hint)}
+        return {"type": "object", "description": first_line(hint)}
     if hint.__name__ not in parts:
         parts[hint.__name__] = {}
         body = _table(hint, parts) if is_typeddict(hint) else _fields(hint, parts)
-        parts[hint.__name__] = {"type": "object", "description": _first_line(hint), **body}
+        parts[hint.__name__] = {"type": "object", "description": first_line(hint), **body}
     return {"$ref": f"#/$defs/{hint.__name__}"}
 
 
 def _table(table: Any, parts: dict[str, Schema]) -> Schema:
     """The keys of a TypedDict."""
     hints = get_type_hints(table, include_extras=True)
-    about = _attributes(table)
+    about = attributes(table)
     return {
         "required": [name for name in hints if name in table.__required_keys__],
         "properties": {
@@ -122,11 +122,11 @@ def _with(description: str | None, schema: Schema) -> Schema:
     return {**schema, "description": description} if description else schema
 
 
-def _first_line(cls: Any) -> str:
+def first_line(cls: Any) -> str:
     return _words((inspect.getdoc(cls) or "").split("\n\n")[0])
 
 
-def _attributes(cls: Any) -> dict[str, str]:
+def attributes(cls: Any) -> dict[str, str]:
     """What the docstrings of a class and its bases say of each attribute."""
     found: dict[str, str] = {}
     for each in reversed(getattr(cls, "__mro__", [cls])):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,3 +105,73 @@ def test_a_model_that_is_not_there(
 def _payload(bundle: Path) -> Any:
     found = verify_bundle(bundle, allow_unsigned=True).to_json()
     return json.loads(json.dumps(found))["payload_sha256"]
+
+
+MATRIX = """
+[model]
+samples = "samples.npz"
+calibration = "calibration.npz"
+data = "samples.npz"
+[models.tiny]
+file = "tiny.keras"
+[models.trained]
+recipe = "trained.toml"
+[recipes.plain]
+[recipes.pruned]
+prune = {sparsity = 0.5, epochs = 2, batch_size = 4}
+[bench]
+seconds = 0.02
+[matrix]
+recipes = ["plain", "pruned"]
+schemes = ["float32", "int8"]
+exclude = [{model = "trained", recipe = "pruned"}, {model = "trained", scheme = "int8"}]
+"""
+TRAINED = """
+[data]
+train = "samples.npz"
+test_share = 0.3
+[model]
+name = "mlp"
+width = 0.25
+[training]
+epochs = 1
+"""
+
+
+def test_a_matrix_in_several_processes(
+    model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(model, tmp_path / "in")
+    (tmp_path / "in/pipeline.toml").write_text(MATRIX)
+    (tmp_path / "in/trained.toml").write_text(TRAINED)
+    out = tmp_path / "out"
+
+    def build(*more: str) -> tuple[int, str, str]:
+        code = main(["build", str(tmp_path / "in/pipeline.toml"), "-o", str(out), *more])
+        said = capfd.readouterr()
+        return code, said.out, said.err
+
+    code, _, said = build("--workers", "2", "--keep-going", "--until", "compare")
+    assert code == 0, said
+    assert not list(out.rglob("bench.json"))
+    code, told, said = build("--keep-going")
+    assert code == 0, said
+    # What was done by others is not done again.
+    assert said.count("up to date") == 1 + 2 + 1 + 5 * 2
+    cells = ["tiny/plain/float32", "tiny/plain/int8", "tiny/pruned/float32", "tiny/pruned/int8"]
+    bundles = [out / cell / "tiny.tar.xz" for cell in cells]
+    bundles.append(out / "trained/plain/float32/trained.tar.xz")
+    assert [line.split(":")[0] for line in told.splitlines()] == list(map(str, bundles))
+    assert all(verify_bundle(path, allow_unsigned=True).verdict == "pass" for path in bundles)
+    assert (out / "tiny/pruned/int8/tiny.prune50.int8.tflite").exists()
+    summary = (out / "summary.md").read_text()
+    assert all(f"| {cell} | tiny" in summary for cell in cells)
+
+    # Without workers, in one process, the same files.
+    alone = tmp_path / "alone"
+    first = {path.relative_to(out): path.read_bytes() for path in out.rglob("*.tflite")}
+    assert main(["build", str(tmp_path / "in/pipeline.toml"), "-o", str(alone)]) == 0
+    capfd.readouterr()
+    for name, content in first.items():
+        if name.parts[0] == "tiny" and "pruned" not in name.parts:
+            assert (alone / name).read_bytes() == content

@@ -31,7 +31,7 @@ def script() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("kind", document.KINDS)
+@pytest.mark.parametrize("kind", [*document.KINDS, "recipe", "pipeline"])
 def test_what_is_shipped_is_what_the_class_says(kind: str, script: ModuleType) -> None:
     shipped = Path(edgekit.__file__).parent / "schemas" / f"{kind}.json"
     assert shipped.read_text("utf-8") == script.text_of(kind), "run scripts/schemas.py"
