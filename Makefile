@@ -20,7 +20,7 @@ COVERAGE ?=
 .PHONY: demo test test-slow test-quick docs test-runtimes lint types setup wheel locks clean
 
 demo: $(DEMO)
-	$(BIN)/edgekit demo -o build/demo --overwrite
+	$(BIN)/edgekit demo -o build/demo
 
 test: $(READY)
 	$(PYTEST) $(if $(COVERAGE),--coverage,-m "not slow")

@@ -60,11 +60,16 @@ def main() -> None:
 
 
 def demo_model(folder: Path) -> tuple[Path, Samples]:
-    from edgekit.pipeline.demo import RECIPE, digits
+    from edgekit.build.demo import digits
+    from edgekit.recipe import ModelRecipe, Recipe, TrainingRecipe
     from edgekit.train.trainer import train
 
     splits = digits()
-    train(splits, RECIPE, folder / "digits.keras")
+    recipe = Recipe(
+        model=ModelRecipe("cnn", width=0.5),
+        training=TrainingRecipe(epochs=20, batch_size=32, learning_rate=0.003),
+    )
+    train(splits, recipe, folder / "digits.keras")
     assert splits.test is not None
     return folder / "digits.keras", splits.test
 

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from time import perf_counter
 
-from edgekit.pipeline.demo import digits
+from edgekit.build.demo import digits
 from edgekit.report.tuning import front_table
 from edgekit.tune.tuning import Tuning, tune
 

@@ -89,7 +89,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def digits() -> Any:
     """The demo's data: 1,797 images of digits as train, validation and test samples."""
-    from edgekit.pipeline.demo import digits
+    from edgekit.build.demo import digits
 
     return digits()
 

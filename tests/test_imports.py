@@ -60,7 +60,6 @@ ROOMS = [
     "diagnose",
     "train",
     "tune",
-    "pipeline",
     "bundle",
     "build",
     "serve",

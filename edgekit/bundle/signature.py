@@ -96,6 +96,24 @@ def signed_digests(content: bytes, key: Path) -> Digests:
     return _resources(payload)
 
 
+def make_key() -> tuple[bytes, bytes]:
+    """A new private key on the curve P-256, without a password, and its public key; both in PEM.
+
+    Raises:
+        MissingDependencyError: `cryptography` is not installed.
+    """
+    ec = require("cryptography.hazmat.primitives.asymmetric.ec", "signing", _PURPOSE)
+    form = require("cryptography.hazmat.primitives.serialization", "signing", _PURPOSE)
+    key = ec.generate_private_key(ec.SECP256R1())
+    private: bytes = key.private_bytes(
+        form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption()
+    )
+    public: bytes = key.public_key().public_bytes(
+        form.Encoding.PEM, form.PublicFormat.SubjectPublicKeyInfo
+    )
+    return private, public
+
+
 def _statement(digests: Digests, name: str) -> dict[str, Any]:
     resources = [
         {"algorithm": "sha256", "digest": digest, "name": path}

@@ -85,7 +85,9 @@ class Tables:
             return {"type": "array", "items": self._value(args[0], choices)}
         if origin is not None and issubclass(origin, Mapping):
             return {"type": "object", "additionalProperties": self._value(args[1], choices)}
-        if not dataclasses.is_dataclass(hint) or hasattr(hint, "from_json"):
+        if not (isinstance(hint, type) and dataclasses.is_dataclass(hint)) or hasattr(
+            hint, "from_json"
+        ):
             raise TypeError(f"{hint}: expected one of the types that are described")
         if hint.__name__ not in self._parts:
             self._parts[hint.__name__] = {}

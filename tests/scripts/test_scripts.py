@@ -24,7 +24,7 @@ def test_scripts_are_at_most_a_screenful(name):
 
 
 def test_a_pipeline_gets_files_and_a_verdict_then_a_board_checks_them(digits_model, tmp_path):
-    from edgekit.pipeline.demo import digits
+    from edgekit.build.demo import digits
 
     model, out = tmp_path / "kws.keras", tmp_path / "out"
     calibration, samples = tmp_path / "c.npz", tmp_path / "s.npz"

@@ -13,7 +13,7 @@ import pytest
 from support.minutes import room_of
 
 # The rooms of edgekit that need it, by the folder of their tests.
-_ROOMS = frozenset({"models", "calibration", "optimize", "convert", "train", "tune", "pipeline"})
+_ROOMS = frozenset({"models", "calibration", "optimize", "convert", "train", "tune"})
 # What is made with it.
 _FIXTURES = frozenset({"digits_model", "digits_files", "tf", "keras"})
 _PACKAGES = ("tensorflow", "keras", "tf_keras", "tensorflow_model_optimization", "tf2onnx")
