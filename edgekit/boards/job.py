@@ -18,6 +18,7 @@ from edgekit.errors import UsageError
 # On the board.
 RUNS = "~/.cache/edgekit/runs"
 BUDGET, GOLDEN = "budget.toml", "golden.npz"
+_BUNDLE, _ARCHIVE = "bundle", ".tar.xz"
 # A difference of shares above it is asked about, unless it is in per cent.
 _DOUBTFUL = 0.2
 
@@ -32,6 +33,8 @@ class Work:
         budget: what the comparison is judged by.
         seconds: how long each file is timed; None without.
         interpreter: package of the one that TFLite files need; whichever a board has if None.
+        bundle: a bundle's file or folder, which the board tests itself with; None without.
+        bundled: its model files, by name.
     """
 
     files: tuple[Path, ...]
@@ -39,6 +42,8 @@ class Work:
     budget: DriftBudget
     seconds: float | None
     interpreter: str | None = None
+    bundle: Path | None = None
+    bundled: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [path.name for path in self.files]
@@ -51,7 +56,12 @@ class Work:
     @property
     def onnx(self) -> bool:
         """Whether any of the files needs onnxruntime."""
-        return any(path.suffix == ".onnx" for path in self.files)
+        return any(name.endswith(".onnx") for name in self.names)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all model files, each once."""
+        return tuple(dict.fromkeys((*(path.name for path in self.files), *self.bundled)))
 
     def copied(self) -> dict[str, Path | bytes]:
         """The files that go to the board, by name there."""
@@ -59,13 +69,26 @@ class Work:
         if self.golden is not None:
             found[GOLDEN] = self.golden
             found[BUDGET] = budget_toml(self.budget).encode()
+        if self.bundle is not None and self.bundle.is_dir():
+            inside = [path for path in self.bundle.rglob("*") if path.is_file()]
+            found |= {f"{_BUNDLE}/{p.relative_to(self.bundle).as_posix()}": p for p in inside}
+        elif self.bundle is not None:
+            found[self._place] = self.bundle
         return found
 
+    @property
+    def _place(self) -> str:
+        """The bundle's name there. An archive is known by its ending."""
+        folder = self.bundle is None or self.bundle.is_dir()
+        return _BUNDLE if folder else f"{_BUNDLE}{_ARCHIVE}"
+
     def steps(self, python: str) -> list[dict[str, Any]]:
-        """Those of edgekit: the machine, the comparison, the benchmark."""
+        """Those of edgekit: the machine, the self-test, the comparison, the benchmark."""
         edgekit = [python, "-m", "edgekit"]
         steps = [_step("doctor", [*edgekit, "doctor"], "host", [])]
         names = [path.name for path in self.files]
+        if self.bundle is not None:
+            steps.append(_step("selftest", [*edgekit, "selftest", self._place], "selftest", []))
         if self.golden is not None:
             words = [*edgekit, "compare", "--golden", GOLDEN, "--budget", BUDGET]
             steps.append(_step("compare", words, "drift", names))

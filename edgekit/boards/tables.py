@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgekit import document
 from edgekit.boards.outcome import BoardRun, BoardRuns
+from edgekit.document.record import Document
 from edgekit.drift.drift import Drift
 from edgekit.runtime.bench import Bench
 
@@ -17,7 +18,8 @@ _SIGN = {"pass": "pass", "fail": "FAIL", "inconclusive": "inconclusive", "none":
 def lines_of(outcome: BoardRuns) -> list[str]:
     """The tables, a line each; then what failed."""
     boards = [_Board(run) for run in outcome.boards]
-    lines = _table("answers", outcome.files, boards, "answers")
+    lines = _table("self-test", outcome.files, boards, "tests")
+    lines += _table("answers", outcome.files, boards, "answers")
     lines += _table("p50 ms", outcome.files, boards, "times")
     if any(board.run.kind and board.run.kind.emulated for board in boards):
         lines.append("Times of an emulated board say nothing of a real one.")
@@ -31,6 +33,7 @@ class _Board:
 
     def __init__(self, run: BoardRun) -> None:
         self.run = run
+        self.tests: dict[str, str] = {}
         self.answers: dict[str, str] = {}
         self.times: dict[str, str] = {}
         for path in run.documents:
@@ -42,11 +45,21 @@ class _Board:
                 note = " emulated" if emulated else ""
                 for one in found.runs:
                     self.times[one.artifact.file] = f"{one.latency.p50_ms:.3g}{note}"
+            elif found.kind == "selftest":
+                self.tests |= dict(_tests(found))
 
     @property
     def title(self) -> str:
         kind = self.run.kind
         return self.run.host if kind is None else f"{self.run.host} ({kind.machine})"
+
+
+def _tests(selftest: Document) -> Iterator[tuple[str, str]]:
+    """Of each file its verdict, and how far its answers are from those promised, of what is allowed."""
+    for file in selftest.to_json()["files"]:
+        verdict = file["verdict"].upper() if file["verdict"] == "fail" else file["verdict"]
+        moved = "" if file["error"] is None else f", {100 * file['error']:.0f} % of what is allowed"
+        yield file["path"], f"{verdict}{moved}"
 
 
 def _answers(drift: Drift) -> Iterator[tuple[str, str]]:

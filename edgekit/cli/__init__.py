@@ -17,7 +17,8 @@ from types import ModuleType
 from typing import Any
 
 from edgekit import __version__
-from edgekit.cli.console import Console
+from edgekit.cli.console import COLOURS, Console
+from edgekit.cli.defaults import Defaults
 from edgekit.cli.own_inputs import refuse_own_inputs
 from edgekit.cli.parser import Parser
 from edgekit.cli.values import STDOUT, size
@@ -52,6 +53,7 @@ COMMANDS = {
     "devices": "list the known boards, or identify this one",
     "doctor": "show what this machine offers, and what disturbs measurements on it",
     "demo": "do all of it on a small real data set",
+    "completion": "print what lets a shell complete commands and options",
 }
 
 _SMALLER = "Give it more memory, fewer samples, or a smaller model."
@@ -83,7 +85,7 @@ def _run(args: argparse.Namespace, run: Callable[..., int], missing: Set[int]) -
     # TensorFlow reads it when it is imported.
     if not chatter:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    console = Console(chatter, missing)
+    console = Console(chatter, missing, args.quiet, args.color)
     try:
         with suppress(FileNotFoundError):
             remove_abandoned(Path(tempfile.gettempdir()))
@@ -101,8 +103,8 @@ def _run(args: argparse.Namespace, run: Callable[..., int], missing: Set[int]) -
         with suppress(OSError):
             if args.verbose and line.endswith(_BUG):
                 for each in traceback.format_exc().splitlines():
-                    console.tell(each)
-            console.tell(line)
+                    console.say(each)
+            console.say(line)
         return code
     finally:
         console.close()
@@ -148,6 +150,18 @@ def command(name: str) -> tuple[Parser, ModuleType]:
         help="print the traceback of an unexpected error; -vv: and what libraries print",
     )
     parser.add_argument(
+        "-q",
+        "--quiet",
+        action="store_true",
+        help="print nothing but the result, warnings and errors",
+    )
+    parser.add_argument(
+        "--color",
+        choices=COLOURS,
+        default=COLOURS[0],
+        help="whether lines have colours: auto means on a terminal, unless NO_COLOR is set (default: auto)",
+    )
+    parser.add_argument(
         "--max-unpacked",
         type=size,
         metavar="SIZE",
@@ -162,7 +176,7 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, Any]:
         prog="edgekit",
         description="From a Keras model to files that provably answer the same on the device.",
         epilog="commands:\n"
-        + "\n".join(f"  {name:<9} {text}" for name, text in COMMANDS.items())
+        + "\n".join(f"  {name:<10} {text}" for name, text in COMMANDS.items())
         + "\n\nEach explains itself and gives an example: edgekit COMMAND --help",
         usage="edgekit COMMAND ...",
     )
@@ -177,4 +191,5 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, Any]:
             f"{nearest(name, COMMANDS)}"
         )
     parser, module = command(name)
-    return parser.parse_args(rest), module.run
+    defaults = Defaults(parser, name)
+    return defaults.fill(parser.parse_args(rest)), module.run

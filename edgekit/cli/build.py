@@ -200,7 +200,7 @@ def _told(orders: Sequence[Order], done: Sequence[Outcome], console: Console) ->
             except EdgekitError as error:
                 if len(orders) == 1:
                     raise
-                console.tell(f"edgekit: {error}")
+                console.say(f"edgekit: {error}")
                 errors.append(error)
     return gravest([_code(error) for error in errors])
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import time
 
 from edgekit.build.steps import Outcome, Watch
-from edgekit.cli.console import Console
-
-# Of what a step says, this stays on a terminal.
-_STAYS = "warning: "
+from edgekit.cli.console import WARNING, Console
 
 
 class BuildView(Watch):
@@ -37,7 +34,9 @@ class BuildView(Watch):
 
     def heard(self, name: str, line: str) -> None:
         told = f"{name}: {line}" if self._many else line
-        if (live := self._console.live) is None or line.startswith(_STAYS):
+        if line.startswith(WARNING):
+            self._console.say(told)
+        elif (live := self._console.live) is None:
             self._console.tell(told)
         else:
             live(f"{name}: {line}")
@@ -46,8 +45,8 @@ class BuildView(Watch):
         name = outcome.name
         took = time.monotonic() - self._begun.pop(name, time.monotonic())
         if outcome.missing:
-            self._console.tell(f"{name}: not begun, for {', '.join(outcome.missing)} failed")
+            self._console.say(f"{name}: not begun, for {', '.join(outcome.missing)} failed")
         elif outcome.error is not None:
-            self._console.tell(f"{name}: failed: {outcome.error}")
+            self._console.say(f"{name}: failed: {outcome.error}")
         elif self._console.live is not None:
             self._console.tell(f"{name}: done in {took:.1f} s ({outcome.reason})")

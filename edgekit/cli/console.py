@@ -17,6 +17,8 @@ from edgekit.cli.values import STDOUT
 from edgekit.errors import RangeWarning, TrustWarning, printable
 from edgekit.streams import Diverted, Styled
 
+WARNING = "warning: "
+COLOURS = AUTO, ALWAYS, NEVER = ("auto", "always", "never")
 # https://en.wikipedia.org/wiki/ANSI_escape_code#Select_Graphic_Rendition_parameters: the terminal's own
 # colours, which its owner chose for its background.
 _CODES = {"pass": "32", "fail": "31", "warning": "33", "bold": "1", "dim": "2"}
@@ -33,10 +35,18 @@ class Console:
     Args:
         verbose: whether libraries are heard.
         missing: of stdout (1) and stderr (2), those that were closed.
+        quiet: whether only results, warnings and errors are written.
+        colour: of `COLOURS`.
     """
 
-    def __init__(self, verbose: bool, missing: Set[int] = frozenset()) -> None:
-        self._missing = missing
+    def __init__(
+        self,
+        verbose: bool,
+        missing: Set[int] = frozenset(),
+        quiet: bool = False,
+        colour: str = AUTO,
+    ) -> None:
+        self._missing, self._quiet, self._colour = missing, quiet, colour
         self._chatter = None if verbose else _temporary()
         self._diverted = Diverted(2 if self._chatter is None else self._chatter.fileno())
         # Names of files need not be UTF-8.
@@ -59,14 +69,19 @@ class Console:
             self._chatter.close()
 
     def tell(self, line: str) -> None:
-        """A line for the person who waits."""
+        """A line for the person who waits; one who wants it quiet is told of warnings alone."""
+        if not self._quiet or line.startswith(WARNING):
+            self.say(line)
+
+    def say(self, line: str) -> None:
+        """A line that has to be heard: what went wrong."""
         self._wipe()
-        print(_shown(line, self.err), file=self.err, flush=True)
+        print(self._shown(line, self.err), file=self.err, flush=True)
 
     @property
     def live(self) -> Callable[[str], None] | None:
         """Shows a line in the place of the last one that it showed; None where no terminal is."""
-        return self._show if self.err.isatty() else None
+        return self._show if self.err.isatty() and not self._quiet else None
 
     def _show(self, line: str) -> None:
         line = printable(line)[: shutil.get_terminal_size().columns - 1]
@@ -90,7 +105,7 @@ class Console:
     ) -> None:
         """In the place of `warnings.showwarning`: edgekit's own are told, others are chatter."""
         if issubclass(category, (RangeWarning, TrustWarning)):
-            self.tell(f"warning: {message}")
+            self.say(f"{WARNING}{message}")
         else:
             sys.stderr.write(warnings.formatwarning(message, category, filename, lineno, line))
 
@@ -134,7 +149,23 @@ class Console:
         Raises:
             OSError: as `write`.
         """
-        self._put("".join(f"{_shown(line, self.out)}\n" for line in lines))
+        self._put("".join(f"{self._shown(line, self.out)}\n" for line in lines))
+
+    def _shown(self, line: str, stream: TextIO) -> str:
+        """A line that steers no terminal, but for its own colours where they are shown."""
+        if not (isinstance(line, Styled) and self._coloured(stream)):
+            return printable(line)
+        return "".join(
+            f"\x1b[{_CODES[style]}m{printable(text)}\x1b[0m" if style else printable(text)
+            for text, style in line.parts
+        )
+
+    def _coloured(self, stream: TextIO) -> bool:
+        """Whether colours may go there: to a terminal whose user did not opt out (https://no-color.org), or as told."""
+        if self._colour != AUTO:
+            return self._colour == ALWAYS
+        opted_out = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        return stream.isatty() and not opted_out
 
     def _put(self, text: str) -> None:
         if 1 in self._missing:
@@ -146,21 +177,6 @@ class Console:
             raise
         except OSError as error:
             raise OSError(error.errno, error.strerror, "stdout") from error
-
-
-def _shown(line: str, stream: TextIO) -> str:
-    """A line that steers no terminal, but for its own colours on one that shows them."""
-    if not (isinstance(line, Styled) and _coloured(stream)):
-        return printable(line)
-    return "".join(
-        f"\x1b[{_CODES[style]}m{printable(text)}\x1b[0m" if style else printable(text)
-        for text, style in line.parts
-    )
-
-
-def _coloured(stream: TextIO) -> bool:
-    """Whether colours may go there: to a terminal whose user did not opt out (https://no-color.org)."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def _temporary() -> IO[bytes]:

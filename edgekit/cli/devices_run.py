@@ -1,4 +1,4 @@
-"""Run a build on boards over SSH: what each is, how its answers drift, how fast it is; all in one table.
+"""Run a build on boards over SSH: what each is, how its answers drift, how fast it is; or test a bundle there.
 
 OpenSSH connects, with your own configuration, keys and known hosts. edgekit, an interpreter and the files are
 copied there; the board needs python3, and no network. The environment stays for the next run, nothing else does.
@@ -21,7 +21,7 @@ from edgekit.cli.budget import add_budget, budget_of, has_budget
 from edgekit.cli.console import Console
 from edgekit.cli.devices_emulate import add_userland
 from edgekit.cli.values import number, path
-from edgekit.errors import EdgekitError, MissingDependencyError, UsageError
+from edgekit.errors import BundleError, EdgekitError, MissingDependencyError, UsageError
 
 if TYPE_CHECKING:
     from edgekit.boards.deploy import Setup
@@ -41,9 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--build",
         type=path,
-        required=True,
         metavar="DIR",
-        help="folder whose .tflite and .onnx files are run",
+        help="folder whose .tflite and .onnx files are run (default: none, which --selftest alone takes)",
+    )
+    parser.add_argument(
+        "--selftest",
+        type=path,
+        metavar="BUNDLE",
+        help="bundle whose promise each board is to keep, as 'edgekit selftest' tests it there (default: none)",
     )
     parser.add_argument(
         "--compare",
@@ -73,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=path,
         metavar="DIR",
-        help="folder for what is fetched, which gets a folder a board (default: boards in the build's folder)",
+        help="folder for what is fetched, which gets a folder a board (default: boards in the folder of the build, or of the bundle)",
     )
     group = parser.add_argument_group("how boards are reached and set up")
     group.add_argument(
@@ -113,7 +118,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from edgekit.outputs import refuse_existing
 
     work = _work(args)
-    out = Path(args.out or Path(args.build, "boards"))
+    beside = Path(args.build) if args.build else Path(args.selftest).parent
+    out = Path(args.out or beside / "boards")
     refuse_existing([out], args.overwrite, folder=True)
     setup = Setup(
         ssh_config=_path(args.ssh_config),
@@ -124,7 +130,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     with ExitStack() as stack:
         hosts, own = _hosts(args, setup, stack, console)
         runs = run_on(hosts, work, out, setup, console.tell, own)
-    outcome = BoardRuns(tuple(path.name for path in work.files), tuple(runs))
+    outcome = BoardRuns(work.names, tuple(runs))
     _write_report(outcome, work, out, console)
     console.result(outcome.to_json(), lines_of(outcome), args)
     return outcome.exit_code
@@ -157,11 +163,23 @@ def _path(given: str | None) -> Path | None:
 
 def _work(args: argparse.Namespace) -> Work:
     from edgekit.boards.job import Work
+    from edgekit.drift.budget import DriftBudget
     from edgekit.drift.golden import Golden
     from edgekit.files import existing
     from edgekit.runtime.benchmark import check_seconds
 
     check_seconds(args.seconds)
+    bundle, bundled = _bundle(args.selftest)
+    if args.build is None:
+        if bundle is None:
+            raise UsageError(
+                "received nothing to run, expected --build DIR, --selftest BUNDLE, or both."
+            )
+        if args.compare or args.bench or args.golden or has_budget(args):
+            raise UsageError(
+                "--compare, --bench, --golden and a budget are of the files of a build, expected --build DIR too."
+            )
+        return Work((), None, DriftBudget(), None, bundle, bundled)
     folder = existing(args.build, "build")
     files = sorted(p for p in folder.glob("*") if p.suffix in (".tflite", ".onnx"))
     if not files:
@@ -184,7 +202,27 @@ def _work(args: argparse.Namespace) -> Work:
         # Before anything is copied anywhere.
         budget.check(Golden.load(golden))
     seconds = args.seconds if args.bench or not args.compare else None
-    return Work(tuple(files), golden if compare else None, budget, seconds)
+    return Work(tuple(files), golden if compare else None, budget, seconds, bundle, bundled)
+
+
+def _bundle(given: str | None) -> tuple[Path | None, tuple[str, ...]]:
+    """A bundle, and the names of its model files; refused here if it is not as it was made."""
+    if given is None:
+        return None, ()
+    from edgekit import document
+    from edgekit.bundle.archive import opened_folder
+    from edgekit.bundle.contents import MODEL, NAME, Bundle
+    from edgekit.bundle.verification import verify_folder
+    from edgekit.files import existing
+
+    place = existing(given, "bundle")
+    with opened_folder(place) as folder:
+        found = verify_folder(folder, place, None, allow_unsigned=True)
+        if found.problems:
+            raise BundleError(f"{place}: {'; '.join(found.problems)}")
+        content = document.load(folder / NAME)
+        assert isinstance(content, Bundle), "verified"
+    return place, tuple(file.path for file in content.files if file.role == MODEL)
 
 
 def _hosts(

@@ -68,6 +68,7 @@ def test_commands_of_a_device(edgekit: Edgekit, models: Path, tmp_path: Path) ->
     np.savez(tmp_path / "s.npz", image=x, y=np.arange(20) % 5)
     edgekit("devices", "list")
     edgekit("doctor")
+    edgekit("completion", "bash")
     edgekit("inspect", files[0], "--json", "../inspection.json")
     edgekit("inspect", models / "classifier.float32.onnx")
     edgekit("run", files[0], "--samples", "../s.npz", "-o", "../out.npz")

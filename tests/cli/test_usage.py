@@ -62,7 +62,7 @@ def test_an_unknown_option(fails: Fails, name: str) -> None:
             "unknown option '-threads'. Did you mean '--threads'?",
         ),
         (("run", "m.tflite", "--output", "a.npz"), "Did you mean '--out'?"),
-        (("bench", "m.tflite", "-q"), "unknown option '-q'."),
+        (("bench", "m.tflite", "-x"), "unknown option '-x'."),
         (("devices", "list", "--hlep"), "Did you mean '--help'?"),
         (("--verion",), "unknown option '--verion'. Did you mean '--version'?"),
     ],

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from edgekit.build.pipeline import read_pipeline
 from edgekit.cli import _parse, main
 from edgekit.config import read_toml
 from edgekit.recipe import Recipe
@@ -109,7 +110,10 @@ def run_block(block: Block, names: dict[str, Any]) -> None:
     if block.title or block.language == "toml":
         path.write_text(block.text, "utf-8")
     if block.language == "toml":
-        read_toml(path, Recipe)
+        if block.title.startswith("pipeline"):
+            read_pipeline(path)
+        else:
+            read_toml(path, Recipe)
     elif block.language == "sh":
         run_shell(block)
     elif not block.title:
