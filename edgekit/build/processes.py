@@ -11,6 +11,7 @@ import pickle
 import queue
 import signal
 import subprocess
+import sys
 import threading
 import warnings
 from collections.abc import Callable
@@ -32,6 +33,7 @@ from edgekit.errors import (
 from edgekit.outputs import together
 from edgekit.runtime.child import command, started
 from edgekit.samples.limits import unpacking
+from edgekit.supervision import die_with
 
 _MEMORY = "Take fewer --workers, or a machine with more memory."
 _SAID, _MADE, _FAILED = "said", "made", "failed"
@@ -111,9 +113,10 @@ class _Process:
         stack.enter_context(ours)
         output = None if verbose else subprocess.DEVNULL
         with theirs:
+            words = [str(theirs.fileno()), str(os.getpid())]
             child = stack.enter_context(
                 started(
-                    command("edgekit.build.processes:serve", [str(theirs.fileno())]),
+                    command("edgekit.build.processes:serve", words),
                     # What libraries write is no result of ours.
                     stdout=2 if verbose else output,
                     stderr=output,
@@ -138,8 +141,11 @@ def _signal(number: int) -> str:
         return f"signal {number}"
 
 
-def serve(descriptor: str) -> None:
+def serve(descriptor: str, parent: str) -> None:
     """The side of the process that works: does what comes in until the other closes the connection or dies."""
+    if sys.platform == "linux":
+        # At once: the next build may begin as soon as the other's lock is free.
+        die_with(int(parent))
     connection = Connection(int(descriptor))
     calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
 

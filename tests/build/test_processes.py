@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -68,6 +72,49 @@ def test_what_fails_is_said_and_does_not_end_others(tmp_path: Path) -> None:
         # Another takes its place.
         hands.take("d", partial(works.write, str(tmp_path / "d")))
         assert failed(hands).error is None
+
+
+_PARENT = """
+import sys
+from functools import partial
+from support import works
+from edgekit.build.processes import Processes
+with Processes(1) as hands:
+    hands.take("a", partial(works.wait_for, sys.argv[1], sys.argv[2]))
+    hands.finished(lambda name, line: None)
+"""
+
+
+def test_it_dies_with_the_process_that_gave_it_work(tmp_path: Path) -> None:
+    one = tmp_path / "one"
+    # What it leaves there goes with the test.
+    place = {"PYTHONPATH": str(Path(__file__).parents[1]), "TMPDIR": str(tmp_path)}
+    variables = {**os.environ, **place}
+    words = [sys.executable, "-c", _PARENT, str(one), str(tmp_path / "never")]
+    with subprocess.Popen(words, env=variables) as parent:
+        _until(one.exists)
+        (child,) = _children(parent.pid)
+        parent.kill()
+        parent.wait()
+        _until(lambda: not _is_alive(child))
+
+
+def _until(what: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.02)
+
+
+def _children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
 
 
 def test_no_process_is_refused() -> None:
