@@ -81,6 +81,12 @@ def _flush() -> None:
             stream.flush()
 
 
+class Remark(str):
+    """A line about what to know of a result: it stays where lines on the progress of work give way."""
+
+    __slots__ = ()
+
+
 class Styled(str):
     """A line of which parts have a style where a terminal shows one; elsewhere it is its text.
 

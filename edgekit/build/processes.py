@@ -167,7 +167,7 @@ def serve(descriptor: str, parent: str) -> None:
 
     warnings.showwarning = _relayed(lambda line: send(_SAID, line))
     while True:
-        send(*_answer(calls.get(), lambda line: send(_SAID, str(line))))
+        send(*_answer(calls.get(), lambda line: send(_SAID, line)))
 
 
 def _answer(content: bytes, say: Callable[[str], None]) -> tuple[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from edgekit.build.steps import Outcome, Watch
-from edgekit.cli.console import WARNING, Console
+from edgekit.cli.console import Console, warns
 
 
 class BuildView(Watch):
@@ -34,7 +34,7 @@ class BuildView(Watch):
 
     def heard(self, name: str, line: str) -> None:
         told = f"{name}: {line}" if self._many else line
-        if line.startswith(WARNING):
+        if warns(line):
             self._console.say(told)
         elif (live := self._console.live) is None:
             self._console.tell(told)

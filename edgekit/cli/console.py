@@ -15,7 +15,7 @@ from typing import IO, Any, TextIO
 from edgekit import document
 from edgekit.cli.values import STDOUT
 from edgekit.errors import RangeWarning, TrustWarning, printable
-from edgekit.streams import Diverted, Styled
+from edgekit.streams import Diverted, Remark, Styled
 
 WARNING = "warning: "
 COLOURS = AUTO, ALWAYS, NEVER = ("auto", "always", "never")
@@ -70,7 +70,7 @@ class Console:
 
     def tell(self, line: str) -> None:
         """A line for the person who waits; one who wants it quiet is told of warnings alone."""
-        if not self._quiet or line.startswith(WARNING):
+        if not self._quiet or warns(line):
             self.say(line)
 
     def say(self, line: str) -> None:
@@ -177,6 +177,11 @@ class Console:
             raise
         except OSError as error:
             raise OSError(error.errno, error.strerror, "stdout") from error
+
+
+def warns(line: str) -> bool:
+    """Whether a line is to be seen whatever is going on."""
+    return isinstance(line, Remark) or line.startswith(WARNING)
 
 
 def _temporary() -> IO[bytes]:

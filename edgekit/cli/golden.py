@@ -84,7 +84,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     console.tell(f"{args.out}: {len(samples)} samples, {about}")
     for finding in check_reference(golden):
         word = "warning" if finding.severity == WARNING else "set-up"
-        console.tell(f"{word}: {finding.sentence}")
+        console.say(f"{word}: {finding.sentence}")
     if golden.task == UNLABELLED and samples.labels is not None:
         console.tell(
             f"warning: the labels ({samples.labels.dtype}, {list(samples.labels.shape)}) are not used: "

@@ -113,7 +113,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     except KeyboardInterrupt:
         if not checkpoint.exists():
             raise
-        console.tell(
+        console.say(
             "edgekit: interrupted; the finished epochs are kept: run the same command again to continue."
         )
         return INTERRUPTED

@@ -16,7 +16,7 @@ from edgekit.convert.variant import Wanted
 from edgekit.errors import ExportError
 from edgekit.manifest import ExportedFile, Skipped
 from edgekit.models.objects import unchanged
-from edgekit.streams import loud, quiet
+from edgekit.streams import Remark, loud, quiet
 
 Progress = Callable[[str], None]
 
@@ -87,13 +87,13 @@ class Speaker:
 
     def of(self, file: Wanted, result: Result, when: str) -> None:
         if result.file is None:
-            self.line(f"{file.name}: skipped, {result.reason}")
+            self.line(Remark(f"{file.name}: skipped, {result.reason}"))
             return
         self.line(f"{file.name}: {result.file.artifact.size_bytes / 1000:.1f} KB {when}")
         lines = [*result.file.recipe.get("fallbacks", ()), *result.file.warnings]
         for line in lines:
             if line not in self._said:
-                self.line(f"{file.name}: {line}")
+                self.line(Remark(f"{file.name}: {line}"))
         self._said.update(lines)
 
 

@@ -16,6 +16,7 @@ from support import works
 from edgekit.build.hands import Finished
 from edgekit.build.processes import Processes
 from edgekit.errors import ChildError, SamplesError, UsageError
+from edgekit.streams import Remark
 
 pytestmark = pytest.mark.processes
 
@@ -50,6 +51,7 @@ def test_a_process_does_one_after_another_and_says_what_it_warns_of(tmp_path: Pa
     assert limit == "12345"
     assert heard[0] == ("a", f"writing {tmp_path / 'a'}")
     assert ("a", "warning: beyond its range") in heard
+    assert [line for _, line in heard if isinstance(line, Remark)] == ["to know", "to know"]
 
 
 def test_what_fails_is_said_and_does_not_end_others(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from edgekit.build.steps import Outcome
 from edgekit.cli.build_view import BuildView
 from edgekit.cli.console import Console
 from edgekit.errors import SamplesError
+from edgekit.streams import Remark
 
 
 def play(view: BuildView) -> None:
@@ -21,6 +22,7 @@ def play(view: BuildView) -> None:
     view.begun("export a/int8", "not done yet")
     view.heard("export a/int8", "calibrate on 40 of 40 samples")
     view.heard("export a/int8", "warning: much is clipped")
+    view.heard("export a/int8", Remark("a.int8.tflite: few samples"))
     view.ended(Outcome("export a/int8", "not done yet"))
     view.begun("bench a/int8", "changed: seconds")
     view.ended(Outcome("bench a/int8", "changed: seconds", SamplesError("no samples")))
@@ -32,6 +34,7 @@ golden a: up to date
 export a/int8: not done yet
 export a/int8: calibrate on 40 of 40 samples
 export a/int8: warning: much is clipped
+export a/int8: a.int8.tflite: few samples
 bench a/int8: changed: seconds
 bench a/int8: failed: no samples
 report a/int8: not begun, for bench a/int8 failed
@@ -43,7 +46,7 @@ def test_plain_lines_where_no_terminal_is(many: bool, capfd: pytest.CaptureFixtu
     console = Console(verbose=False)
     play(BuildView(console, many))
     console.close()
-    lines = PLAIN if many else re.sub(r"^export a/int8: (?=cal|war)", "", PLAIN, flags=re.M)
+    lines = PLAIN if many else re.sub(r"^export a/int8: (?=cal|war|a\.)", "", PLAIN, flags=re.M)
     assert capfd.readouterr().err == lines
 
 
@@ -58,8 +61,9 @@ def test_a_line_a_step_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     assert screen[0] == "golden a: up to date"
     assert screen[1] == "export a/int8: warning: much is clipped"
-    assert re.fullmatch(r"export a/int8: done in [\d.]+ s \(not done yet\)", screen[2])
-    assert screen[3:] == [
+    assert screen[2] == "export a/int8: a.int8.tflite: few samples"
+    assert re.fullmatch(r"export a/int8: done in [\d.]+ s \(not done yet\)", screen[3])
+    assert screen[4:] == [
         "bench a/int8: failed: no samples",
         "report a/int8: not begun, for bench a/int8 failed",
         "",

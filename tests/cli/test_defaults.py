@@ -15,7 +15,7 @@ from edgekit.cli import COMMANDS, _parse, command, main
 from edgekit.cli.console import Console
 from edgekit.cli.defaults import OF_ALL, OF_COMMANDS, Defaults
 from edgekit.errors import RecipeError
-from edgekit.streams import Styled
+from edgekit.streams import Remark, Styled
 
 # What runs code or trusts some, lifts a limit or a gate, reaches out, or says where is written.
 NEVER = {
@@ -204,3 +204,11 @@ def test_colours(colour: str, shown: str, capfd: pytest.CaptureFixture[str]) -> 
     console.tell(Styled(("fine", "pass")))
     console.close()
     assert capfd.readouterr() == (shown, shown)
+
+
+def test_what_is_to_be_known_is_said_to_who_wants_quiet(capfd: pytest.CaptureFixture[str]) -> None:
+    console = Console(False, quiet=True)
+    for line in ("at work", Remark("a.tflite: few samples"), "warning: clipped"):
+        console.tell(line)
+    console.close()
+    assert capfd.readouterr().err == "a.tflite: few samples\nwarning: clipped\n"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from edgekit.errors import RangeWarning, SamplesError
 from edgekit.samples.limits import most_bytes
+from edgekit.streams import Remark
 
 Tell = Callable[[str], None]
 
@@ -18,6 +19,7 @@ Tell = Callable[[str], None]
 def write(path: str, tell: Tell) -> list[Path]:
     """A file that says which process wrote it, and what may be unpacked there."""
     tell(f"writing {path}")
+    tell(Remark("to know"))
     warnings.warn("beyond its range", RangeWarning, stacklevel=1)
     Path(path).write_text("")
     Path(path).write_text(f"{os.getpid()} {most_bytes(Path(path))}")
