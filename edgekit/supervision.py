@@ -110,7 +110,7 @@ def _ignored(number: int) -> bool:
     return signal.getsignal(number) is signal.SIG_IGN
 
 
-def _forced(child: int, before: set[signal.Signals]) -> int:
+def _forced(child: int, before: set[int | signal.Signals]) -> int:
     """Kill the fork, and clear up what it can no more."""
     from edgekit.scratch import remove_abandoned
 

@@ -8,6 +8,7 @@ import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, cast
 
 from edgekit.bundle.contents import is_plain
 from edgekit.errors import DocumentError
@@ -67,7 +68,10 @@ def unpack(path: Path, target: Path) -> None:
     room = max(_LEAST, _TIMES * path.stat().st_size)
     target.mkdir(parents=True, exist_ok=True)
     try:
-        with lzma.open(path) as stream, tarfile.open(fileobj=_InPieces(stream), mode="r:") as tar:
+        with (
+            lzma.open(path) as stream,
+            tarfile.open(fileobj=cast("IO[bytes]", _InPieces(stream)), mode="r:") as tar,
+        ):
             for count, member in enumerate(tar):
                 if count >= _MOST_FILES:
                     raise DocumentError(f"{path}: holds more than {_MOST_FILES:,} files.")

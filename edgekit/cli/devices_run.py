@@ -202,7 +202,9 @@ def _work(args: argparse.Namespace) -> Work:
         # Before anything is copied anywhere.
         budget.check(Golden.load(golden))
     seconds = args.seconds if args.bench or not args.compare else None
-    return Work(tuple(files), golden if compare else None, budget, seconds, bundle, bundled)
+    return Work(
+        tuple(files), golden if compare else None, budget, seconds, bundle=bundle, bundled=bundled
+    )
 
 
 def _bundle(given: str | None) -> tuple[Path | None, tuple[str, ...]]:
