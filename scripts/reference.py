@@ -144,10 +144,10 @@ def recipes() -> Iterator[str]:
 
 def pipelines() -> Iterator[str]:
     own = [(name, kind) for name, kind in tables(Pipeline) if not name.startswith(_OF_RECIPES)]
-    rows = [(f"[`{name}`](#{_anchor(name)})", summary(kind)) for name, kind in own]
+    rows = [(f"[`{name}`](#{_anchor(name, 'pipeline')})", summary(kind)) for name, kind in own]
     yield table(("table", "purpose"), rows)
     for name, kind in own:
-        yield heading(2, code(name), _anchor(name))
+        yield heading(2, code(name), _anchor(name, "pipeline"))
         yield from keys(kind)
 
 
@@ -179,8 +179,8 @@ def _parts(hint: Any) -> Iterator[Any]:
         yield from _parts(part)
 
 
-def _anchor(name: str) -> str:
-    return "recipe-" + re.sub(r"[^\w-]", "", name.replace(".", "-"))
+def _anchor(name: str, of: str = "recipe") -> str:
+    return f"{of}-" + re.sub(r"[^\w-]", "", name.replace(".", "-"))
 
 
 def keys(cls: type) -> Iterator[str]:

@@ -191,5 +191,5 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, Any]:
             f"{nearest(name, COMMANDS)}"
         )
     parser, module = command(name)
-    defaults = Defaults(parser, name)
+    defaults = Defaults(parser, name, COMMANDS)
     return defaults.fill(parser.parse_args(rest)), module.run

@@ -7,7 +7,7 @@ runs code, trusts any, lifts a limit, or names a file that is written.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,7 @@ class Defaults:
     Args:
         parser: of the command; what the file says becomes the default there.
         name: of the command.
+        commands: names of all.
         path: the file, which need not be there.
 
     Raises:
@@ -71,7 +72,13 @@ class Defaults:
             value that the option does not take.
     """
 
-    def __init__(self, parser: argparse.ArgumentParser, name: str, path: Path = Path(FILE)) -> None:
+    def __init__(
+        self,
+        parser: argparse.ArgumentParser,
+        name: str,
+        commands: Container[str],
+        path: Path = Path(FILE),
+    ) -> None:
         self._parser, self._path = parser, path
         # Of options that add to their default what they are given.
         self._lists: dict[argparse.Action, Any] = {}
@@ -79,9 +86,7 @@ class Defaults:
         own = table.get(name, {})
         if not isinstance(own, Mapping):
             raise RecipeError(f"{path}: {TABLE}.{name}: received {own!r:.80}, expected a table.")
-        from edgekit.cli import COMMANDS
-
-        shared = {key: value for key, value in table.items() if key not in COMMANDS}
+        shared = {key: value for key, value in table.items() if key not in commands}
         self._take(shared, TABLE, OF_ALL)
         self._take(own, f"{TABLE}.{name}", OF_ALL | OF_COMMANDS)
 

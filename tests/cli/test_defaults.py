@@ -166,7 +166,7 @@ def test_nothing_that_runs_code_or_lifts_a_limit_can_be_set(name: str, tmp_path:
             path = tmp_path / "p.toml"
             path.write_text(f'[tool.edgekit.{name}]\n{option[2:]} = "x"\n')
             with pytest.raises(RecipeError, match="that a file may not set"):
-                Defaults(parser, name, path)
+                Defaults(parser, name, COMMANDS, path)
 
 
 def test_every_option_that_may_be_set_is_one_and_none_is_of_those() -> None:
@@ -181,7 +181,7 @@ def test_any_bytes_are_read_or_refused(content: bytes) -> None:
     path.write_bytes(b"[tool.edgekit.build]\n" + content)
     parser, _ = command("build")
     with suppress(RecipeError):
-        Defaults(parser, "build", path)
+        Defaults(parser, "build", COMMANDS, path)
 
 
 def test_quiet(capfd: pytest.CaptureFixture[str], models: Path) -> None:
