@@ -133,17 +133,21 @@ class TensorSpec:
         }
 
 
+def within_half(values: NDArray[Any]) -> bool:
+    """Whether all finite float values are finite in float16, which ends at 65,504."""
+    with np.errstate(over="ignore"):
+        halves = values.astype(np.float16)
+    return bool(np.isfinite(halves[np.isfinite(values)]).all())
+
+
 def held_by_half(values: NDArray[Any]) -> bool:
-    """Whether float16 holds float values as exactly as it can: none is too large, and all in all none too small.
+    """Whether float16 holds float values as exactly as it can: none is too large, all in all none too small.
 
     Below 6e-5 half precision loses bit by bit. Small values among large ones do not count.
     """
-    with np.errstate(over="ignore"):
-        halves = values.astype(np.float16).astype(np.float64)
-    exact = values.astype(np.float64)
-    known = np.isfinite(exact)
-    exact, halves = exact[known], halves[known]
-    if not np.isfinite(halves).all():
+    if not within_half(values):
         return False
+    exact = values[np.isfinite(values)].astype(np.float64)
     # Of numbers that it has all bits for, no error is more than 2^-11 of its number.
-    return bool(np.square(exact - halves).sum() <= 2.0**-22 * np.square(exact).sum())
+    error = np.square(exact - exact.astype(np.float16)).sum()
+    return bool(error <= 2.0**-22 * np.square(exact).sum())

@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edgekit.errors import TensorError
-from edgekit.tensor import QuantParams, TensorSpec, dequantize, held_by_half, quantize
+from edgekit.tensor import (
+    QuantParams,
+    TensorSpec,
+    dequantize,
+    held_by_half,
+    quantize,
+    within_half,
+)
 
 DTYPES = ("int8", "uint8", "int16", "uint16")
 scales = st.floats(2**-13, 8, width=32)
@@ -127,3 +134,4 @@ def test_specs_become_json() -> None:
 )
 def test_what_half_precision_holds(values: list[float], held: bool) -> None:
     assert held_by_half(np.array(values, np.float32)) is held
+    assert within_half(np.array(values, np.float32)) is (70000.0 not in values)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edgekit.calibration.probes import OnnxProbe, batches
 from edgekit.errors import require
 from edgekit.samples import Samples
-from edgekit.tensor import held_by_half
+from edgekit.tensor import held_by_half, within_half
 
 # What is measured may be half of what comes in use.
 _LARGEST = float(np.finfo(np.float16).max) / 2
@@ -29,6 +29,8 @@ _MOST = 16
 _SCALING = frozenset(
     {"Add", "Cast", "Div", "Identity", "Mul", "Reshape", "Squeeze", "Sub", "Transpose", "Unsqueeze"}
 )
+# Whose results are as inexact as their constants; the small ones of others, such as biases, hardly count.
+_MULTIPLYING = frozenset({"Conv", "ConvTranspose", "Div", "Einsum", "Gemm", "MatMul", "Mul"})
 # What chooses between values and a bound that only has to be large.
 _BOUNDS = frozenset({"Clip", "Max", "Min", "Where"})
 
@@ -46,11 +48,13 @@ def beyond_half(proto: Any, samples: Samples | None) -> list[str]:
         for tensor in proto.graph.initializer
         if (values := numpy_helper.to_array(tensor)).dtype == np.float32
     }
+    large = {name for name, values in constants.items() if not within_half(values)}
     coarse = {name for name, values in constants.items() if not held_by_half(values)}
     found = {
         node.name
         for node in proto.graph.node
-        if node.op_type not in _BOUNDS and coarse.intersection(node.input)
+        if (node.op_type not in _BOUNDS and large.intersection(node.input))
+        or (node.op_type in _MULTIPLYING and coarse.intersection(node.input[:2]))
     }
     scaling = dict(_scaling(proto.graph))
     if samples is None:

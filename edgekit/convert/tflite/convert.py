@@ -32,7 +32,7 @@ from edgekit.formats.tflite_check import read_file
 from edgekit.formats.tflite_file import TfliteFile
 from edgekit.inspection.whole_numbers import ends_of, exact_operators, scope_of
 from edgekit.samples import Samples
-from edgekit.tensor import held_by_half
+from edgekit.tensor import held_by_half, within_half
 
 _PURPOSE = "Quantising a TFLite file"
 # Schemes that leave activations in float, and the layers whose weights each can store (the policy of
@@ -46,6 +46,9 @@ _WEIGHTS_ALONE = {
 # over padding alone does; a real one gives what Keras gives.
 _LEFT_IN_FLOAT = frozenset({"DIV"})
 _WITH_WEIGHTS = frozenset({"FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D"})
+# Whose first two inputs are multiplied.
+_MULTIPLYING = _WITH_WEIGHTS | {"BATCH_MATMUL", "DIV", "MUL"}
+_FACTORS = 2
 # The quantiser's names where they are not TFLite's.
 _QUANTIZER_NAMES = {"TRANSPOSE_CONV": "CONV_2D_TRANSPOSE"}
 
@@ -190,15 +193,20 @@ def _exact(file: TfliteFile) -> list[tuple[str, str]]:
 
 
 def _beyond_half(file: TfliteFile) -> list[tuple[str, str]]:
-    """The operators that read constants which half precision does not hold, with their scopes."""
+    """The operators with constants that half precision does not hold, and their scopes.
+
+    Too small ones count only where they multiply: hardly anything hangs on those of a bias.
+    """
     model, found = model_of(file), []
     for operator in model.graphs[model.main].operators:
-        for tensor in operator.inputs:
+        for place, tensor in enumerate(operator.inputs):
             if tensor and tensor.constant and tensor.dtype == "float32":
-                number, place = map(int, tensor.key.split(":"))
-                values = file.graphs[number].tensors[place].constant("<f4").of(file.content)
-                if not held_by_half(values):
+                number, index = map(int, tensor.key.split(":"))
+                values = file.graphs[number].tensors[index].constant("<f4").of(file.content)
+                exact = operator.op in _MULTIPLYING and place < _FACTORS
+                if not (held_by_half(values) if exact else within_half(values)):
                     found.append((operator.op, scope_of(*operator.outputs)))
+                    break
     return found
 
 

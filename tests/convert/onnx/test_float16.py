@@ -187,3 +187,15 @@ def test_sums_that_are_too_large_inside_stay_real() -> None:
     half = float16_onnx(content, Samples({"x": x}))
     np.testing.assert_allclose(run(half, x[:1]), run(content, x[:1]), rtol=1e-3)
     assert {"Log"} & half_of(half) == set()
+
+
+def test_small_constants_count_where_they_multiply_and_not_where_they_are_added() -> None:
+    small = np.random.default_rng(0).uniform(1e-7, 3e-7, (4, 3)).astype(np.float32)
+    for op, stays in (("MatMul", True), ("Add", False)):
+        made = file(
+            [helper.make_node(op, ["x", "small"], ["z"]), helper.make_node("Relu", ["z"], ["y"])],
+            (4, 4) if op == "MatMul" else (4, 3),
+            (4, 3),
+            small=small,
+        )
+        assert half_of(float16_onnx(made)) == ({"Relu"} if stays else {"Add", "Relu"})
