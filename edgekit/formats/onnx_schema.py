@@ -32,7 +32,7 @@ class AttributeProto:
 
 
 class TensorProto:
-    DIMS, DATA_TYPE, INT32_DATA, NAME, RAW_DATA, EXTERNAL_DATA = 1, 2, 5, 8, 9, 13
+    DIMS, DATA_TYPE, FLOAT_DATA, INT32_DATA, NAME, RAW_DATA, EXTERNAL_DATA = 1, 2, 4, 5, 8, 9, 13
 
 
 class ValueInfoProto:

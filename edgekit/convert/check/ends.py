@@ -20,6 +20,9 @@ _CARRIERS = {
     *("DequantizeLinear", "QuantizeLinear", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Cast"),
 }
 
+# TensorProto's code of a float32, and its size.
+_FLOAT, _FLOAT_BYTES = 1, 4
+
 
 @dataclass(frozen=True)
 class End:
@@ -86,12 +89,15 @@ def _step(tensor: Tensor, made: Mapping[str, Operator], scales: Mapping[str, flo
 
 
 def _scales(content: bytes) -> dict[str, float]:
-    """The single float constants of an ONNX file, by name."""
+    """The single float constants of an ONNX file, by name, however they are stored."""
     found = {}
     for graph in Message.whole(content).messages(ModelProto.GRAPH):
         for tensor in graph.messages(GraphProto.INITIALIZER):
-            raw = tensor.without({*range(1, 30)} - {TensorProto.RAW_DATA})
-            # A field number, a length and four bytes.
-            if len(raw) == 6 and tensor.number(TensorProto.DATA_TYPE) == 1:
-                found[tensor.text(TensorProto.NAME)] = float(np.frombuffer(raw[2:], "<f4")[0])
+            if tensor.number(TensorProto.DATA_TYPE) != _FLOAT:
+                continue
+            for field in (TensorProto.RAW_DATA, TensorProto.FLOAT_DATA):
+                # A field of other sizes is one of other constants.
+                held = [block for block in tensor.blocks(field) if len(block) == _FLOAT_BYTES]
+                if held:
+                    found[tensor.text(TensorProto.NAME)] = float(np.frombuffer(held[0], "<f4")[0])
     return found
