@@ -17,7 +17,8 @@ def connected(address: str | None, purpose: str) -> Iterator[Any]:
 
     A connection that the program has made already is used and left alone. Nothing is reported to
     Ray's makers, and a cluster that is started here listens on loopback alone and keeps its files,
-    and those of its processes, in a folder that goes with it.
+    and those of its processes, in a folder that goes with it. No process of the cluster looks for modules
+    in the current folder, of this process or of its own.
 
     Raises:
         MissingDependencyError: Ray is not installed.
@@ -30,6 +31,10 @@ def connected(address: str | None, purpose: str) -> Iterator[Any]:
         return
     options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
     with ExitStack() as stack:
+        # Ray puts the current folder on its processes' search path, unless it is told of another one for them.
+        empty, _ = stack.enter_context(scratch_folder())
+        (empty / "empty").touch()
+        environment: dict[str, Any] = {"working_dir": str(empty)}
         if address is None:
             folder, _ = stack.enter_context(scratch_folder())
             options |= {
@@ -37,8 +42,9 @@ def connected(address: str | None, purpose: str) -> Iterator[Any]:
                 "_node_ip_address": "127.0.0.1",
                 # Ray opens this one to everybody. Names of sockets are short: each letter counts.
                 "_temp_dir": str(folder / "r"),
-                "runtime_env": {"env_vars": {"TMPDIR": str(folder)}},
             }
+            environment["env_vars"] = {"TMPDIR": str(folder)}
+        options["runtime_env"] = environment
         try:
             ray.init(address="local" if address is None else address, **options)
         # Ray has no exception of its own for a cluster that does not answer; where a folder's name

@@ -17,13 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.document.record import Document, NotNegative, Positive, Record
-from edgekit.drift.golden import UNREADABLE
 from edgekit.errors import DocumentError, EdgekitError, SamplesError
 from edgekit.files import atomic
 from edgekit.runtime import load
 from edgekit.runtime.runner import Runner
 from edgekit.samples import Samples
-from edgekit.samples.arrays import save_npz
+from edgekit.samples.arrays import UNREADABLE, save_npz
 from edgekit.samples.limits import check_npz
 from edgekit.samples.prepare import prepared
 

@@ -6,11 +6,8 @@ With it a device compares against the original model without having it.
 from __future__ import annotations
 
 import json
-import lzma
 import os
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,6 +31,7 @@ from edgekit.outputs import refuse_existing
 from edgekit.runtime.opening import RunnerLike, opened
 from edgekit.runtime.runner import Runner
 from edgekit.samples import Samples, SamplesLike, Sources, save_npz
+from edgekit.samples.arrays import UNREADABLE
 from edgekit.samples.limits import check_npz, require_file
 from edgekit.samples.stored import unpacked
 from edgekit.samples.targets import with_labels
@@ -55,25 +53,6 @@ class _Meta(Document):
     setup: ReferenceSetup | None = field(default=None, metadata=LATER)
     others: dict[str, str] = field(default_factory=dict, metadata=LATER)
     decoder: dict[str, Any] | None = field(default=None, metadata=LATER)
-
-
-# All that numpy, zipfile and the decompressors raise on a file that was cut, altered or forged:
-# encrypted and unknown entries, headers that do not parse, shapes beyond any memory.
-UNREADABLE = (
-    OSError,
-    ValueError,
-    TypeError,
-    EOFError,
-    KeyError,
-    OverflowError,
-    MemoryError,
-    RuntimeError,
-    SyntaxError,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-)
 
 
 @dataclass(frozen=True, eq=False)

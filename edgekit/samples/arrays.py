@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import lzma
 import os
+import struct
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +20,24 @@ from edgekit.files import atomic
 from edgekit.samples.lazy import LazyArray, blocks
 from edgekit.samples.limits import check_npz
 
+# All that numpy, zipfile, mmap and the decompressors raise on a file that was cut, altered or forged:
+# encrypted and unknown entries, headers that do not parse, shapes beyond any memory or below nothing.
+UNREADABLE = (
+    OSError,
+    ValueError,
+    TypeError,
+    EOFError,
+    LookupError,
+    OverflowError,
+    MemoryError,
+    RuntimeError,
+    SyntaxError,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
 # What a .npy file begins with.
 _NPY = b"\x93NUMPY"
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgekit.errors import SamplesError, UsageError, placed, wrong_ending
 from edgekit.files import existing
+from edgekit.samples.arrays import UNREADABLE as ARRAYS_UNREADABLE
 from edgekit.samples.arrays import read_npy, read_npz
 from edgekit.samples.idx import read_idx_pair
 from edgekit.samples.labels import understood
@@ -24,21 +22,8 @@ from edgekit.samples.samples import CLASS_NAMES, LABELS, LABELS_OF, Samples
 from edgekit.samples.table import read_csv
 from edgekit.tensor import ANY_INPUT
 
-# What numpy, zipfile, gzip and csv raise on damaged files; numpy parses headers as Python.
-UNREADABLE = (
-    OSError,
-    ValueError,
-    EOFError,
-    KeyError,
-    TypeError,
-    SyntaxError,
-    RuntimeError,
-    MemoryError,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-    csv.Error,
-)
+# What damaged files raise; the reader of tables beside those of arrays.
+UNREADABLE = (*ARRAYS_UNREADABLE, csv.Error)
 
 
 _ENDINGS = (".npz", ".npy", ".csv", ".ts", ".png", ".jpg", ".wav")

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import gzip
+import io
 import struct
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -216,6 +218,42 @@ def test_damaged_files_are_refused_or_read(tmp_path: Path) -> None:
             except SamplesError:
                 refused += 1
         assert refused
+
+
+@pytest.mark.parametrize(
+    "shape", ["(-1, 8, 8, 1)", "(-4, -4)", "(2**40,)", "(4294967296, 4294967296)"]
+)
+def test_shapes_of_no_array_are_refused(tmp_path: Path, shape: str) -> None:
+    """Each meets another limit of numpy, of mmap or of the machine."""
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    content = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
+    (tmp_path / "a.npy").write_bytes(content)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("x.npy", content)
+    for name in ("a.npy", "a.npz"):
+        with pytest.raises(SamplesError, match=name):
+            load_samples(tmp_path / name).read()
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_in_whatever_an_archive_is_packed_with(tmp_path: Path, kind: int) -> None:
+    stream = io.BytesIO()
+    np.save(stream, np.random.default_rng(0).random((40, 8), np.float32))
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w", kind) as archive:
+        archive.writestr("x.npy", stream.getvalue())
+    content = path.read_bytes()
+    refused = 0
+    # Behind the member's header: what the packer itself wrote, in which there is a version that nobody reads.
+    for position in range(35, 90):
+        damaged = bytearray(content)
+        damaged[position] ^= 0xFF
+        path.write_bytes(damaged)
+        try:
+            load_samples(path)
+        except SamplesError:
+            refused += 1
+    assert refused >= 50
 
 
 def test_idx_sizes_that_overflow_are_refused(tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import needs
+from support import needs, traps
 
 import edgekit
 from edgekit.errors import ClusterError, UsageError
@@ -110,3 +113,33 @@ def test_a_cluster_of_one_s_own_takes_its_files_with_it(
 def test_a_cluster_that_is_not_there() -> None:
     with pytest.raises(ClusterError, match="no cluster at nonsense"), connected("nonsense", ""):
         pass
+
+
+LOOK = """
+import json, os, sys
+from edgekit.ray_cluster import connected
+def look():
+    import json, numpy, os, sys
+    return os.getcwd(), sys.path
+with connected(None, "") as ray:
+    print(json.dumps(ray.get(ray.remote(look).remote())))
+"""
+
+
+def test_the_current_folder_is_not_code(tmp_path: Path) -> None:
+    """Neither the one that the program stands in, nor one of theirs, has a say in what workers import."""
+    caught = traps.lay(tmp_path / "traps")
+    script = tmp_path / "look.py"
+    script.write_text(LOOK, "utf-8")
+    done = subprocess.run(
+        [sys.executable, *(["-P"] if sys.version_info >= (3, 11) else []), str(script)],
+        cwd=tmp_path / "traps",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    current, path = json.loads(done.stdout.splitlines()[-1])
+    assert not Path(current).is_relative_to(tmp_path)
+    assert not {"", str(tmp_path / "traps")} & set(path)
+    assert list(caught.iterdir()) == []
