@@ -160,6 +160,8 @@ def _cell(
     candidate = asked.candidate
     if candidate is None:
         reason, code = asked.why_not()
+        # The row names the machine; several may have the same reason.
+        reason = reason.removeprefix(f"{machine}: ").removeprefix(f"{machine} ")
         return Cell.that_did_not_run(file, machine, runtime, asked.system, reason, code)
     flips, largest, most = _beside(golden, first, asked.answers, steps)
     far = [output.max_abs for output in candidate.outputs]

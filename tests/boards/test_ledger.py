@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -178,6 +180,30 @@ def test_how_a_cell_says_why_it_did_not_run() -> None:
     assert _of_step(Step("a", -4, 1.0)) == "SIGILL ended the interpreter"
     assert _of_step(Step("a", 1, 1.0, "edgekit: a: is damaged.")) == "a: is damaged."
     assert _of_step(Step("a", 1, 1.0)) == "exit code 1"
+
+
+def test_an_interpreter_without_a_wheel_does_not_count(tmp_path: Path) -> None:
+    from edgekit.boards.ledger import _Asked
+    from edgekit.boards.outcome import BoardRun
+    from edgekit.cli.compare_on import _exit_code
+    from edgekit.drift.ledger import Cell
+
+    run = BoardRun("armhf", None, (), (), "armhf: litert has no wheel", 6, no_wheel=True)
+    asked = _Asked(run, None, tmp_path, "a.tflite")
+    assert asked.why_not() == ("litert has no wheel", 0)
+    lost = _Asked(BoardRun("pi", None, (), (), "pi: lost", 6), None, tmp_path, "a.tflite")
+    assert lost.why_not() == ("lost", 6)
+    assert asked.candidate is None
+    none = Cell.that_did_not_run("a.tflite", "armhf", "litert", None, "no wheel", 0)
+    died = Cell.that_did_not_run("a.tflite", "pi", "litert", None, "SIGILL", 1)
+    ran = replace(none, verdict="inconclusive", exit_code=5)
+
+    def code(*cells: Cell, allow: bool = False) -> int:
+        return _exit_code(SimpleNamespace(cells=cells), allow)  # type: ignore[arg-type]
+
+    # But one that nothing ran proves nothing.
+    assert (code(none), code(none, ran), code(none, ran, allow=True)) == (1, 5, 0)
+    assert (code(died, ran), code(none, replace(ran, exit_code=3), ran)) == (1, 3)
 
 
 @pytest.mark.parametrize(
