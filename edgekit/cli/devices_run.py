@@ -179,7 +179,7 @@ def _work(args: argparse.Namespace) -> Work:
             raise UsageError(
                 "--compare, --bench, --golden and a budget are of the files of a build, expected --build DIR too."
             )
-        return Work((), None, DriftBudget(), None, bundle, bundled)
+        return Work((), None, DriftBudget(), None, bundle=bundle, bundled=bundled)
     folder = existing(args.build, "build")
     files = sorted(p for p in folder.glob("*") if p.suffix in (".tflite", ".onnx"))
     if not files:
