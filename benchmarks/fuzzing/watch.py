@@ -100,7 +100,8 @@ def told(line: str, current: Path) -> Iterator[tuple[str, str]]:
 
 
 def _plain(what: str) -> str:
-    return re.sub(r"\d+", "N", what)
+    """Without what differs from process to process: numbers, and the names of semaphores, which are drawn."""
+    return re.sub(r"\d+", "N", re.sub(r"(/dev/shm/sem\.).+", r"\1*", what))
 
 
 def _installed(python: str) -> tuple[Path, ...]:

@@ -134,6 +134,8 @@ def test_the_current_folder_is_not_code(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, *(["-P"] if sys.version_info >= (3, 11) else []), str(script)],
         cwd=tmp_path / "traps",
+        # That of the cluster above is too long for one within it.
+        env={**os.environ, "TMPDIR": tempfile.gettempdir()},
         capture_output=True,
         text=True,
         check=False,
