@@ -126,9 +126,13 @@ def _tflite(host: HostState) -> set[str]:
 def _advice(host: HostState, tried: Sequence[Attempt] = (), libc: str | None = None) -> list[str]:
     """What to install, what does not work, and what the CPU lacks."""
     lines = []
-    failing = [row for row in tried if row.result == FAILS]
-    if failing:
-        others = [row.backend for row in tried if row.result == WORKS]
+    for onnx in (False, True):
+        # What runs the same files.
+        own = [row for row in tried if (row.backend == "onnxruntime") is onnx]
+        failing = [row for row in own if row.result == FAILS]
+        if not failing:
+            continue
+        others = [row.backend for row in own if row.result == WORKS]
         instead = f"; take {' or '.join(others)} (--backend)" if others else ""
         lines.append(f"{', '.join(row.backend for row in failing)} cannot be used here{instead}")
     if libc == "musl" and not _tflite(host):

@@ -112,8 +112,12 @@ def test_an_interpreter_that_dies_is_a_line_and_advice(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     died = Attempt("litert-compiled", "fails", "died by SIGILL: its code needs instructions")
-    monkeypatch.setattr(doctor, "attempts", lambda: ((Attempt("litert", "works", ""), died), None))
+    # It runs other files.
+    onnx = Attempt("onnxruntime", "works", "")
+    tried = (Attempt("litert", "works", ""), died, onnx)
+    monkeypatch.setattr(doctor, "attempts", lambda: (tried, None))
     monkeypatch.setattr(linux, "page_size_bytes", lambda: 16_384)
+    monkeypatch.setattr(linux, "libc", lambda: "glibc 2.41")
     assert main(["doctor"]) == 0
     lines = capfd.readouterr().err.splitlines()
     (line,) = [line for line in lines if line.startswith("tried") and "fails" in line]
