@@ -150,4 +150,6 @@ def test_processes_are_started_in_one_place() -> None:
         ("boards/agent.py", "os.fork"),
         ("boards/agent.py", "subprocess.Popen"),
         ("boards/agent.py", "sys.executable"),
+        # This machine as a board: scripts name it, which the agent starts in that folder.
+        ("boards/here.py", "sys.executable"),
     }
