@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from edgekit.calibration.fitting import Judge
 from edgekit.calibration.frontier import Frontier, Key, Path
-from edgekit.calibration.mixed import Attempt, Left, Plan
+from edgekit.calibration.lost import Left
+from edgekit.calibration.mixed import Attempt, Plan
 from edgekit.errors import ExportError
 from edgekit.formats.graph import Graph, Operator
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from edgekit.calibration.equalise import gains_of
 from edgekit.calibration.layer_fit import Fitted
-from edgekit.calibration.mixed import Attempt, judged_at
+from edgekit.calibration.lost import judged_at
+from edgekit.calibration.mixed import Attempt
 from edgekit.calibration.probes import Probe, batches
 from edgekit.calibration.sequence import File, Gain, Targets, fit_file
 from edgekit.formats.graph import Graph

@@ -12,8 +12,9 @@ import numpy as np
 
 from edgekit.calibration.alone import Losses
 from edgekit.calibration.learned import Learned
+from edgekit.calibration.lost import Left
 from edgekit.calibration.methods import Method
-from edgekit.calibration.mixed import Left, Plan, left_of
+from edgekit.calibration.mixed import Plan, left_of
 from edgekit.calibration.ranges import Ranges
 from edgekit.convert.io_dtype import io_dtype, left_float
 from edgekit.convert.onnx.alone import onnx_losses

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from edgekit.calibration.alone import Losses, Plain, operator_losses, tensor_losses
 from edgekit.calibration.fitting import Judge
 from edgekit.calibration.frontier import Key
-from edgekit.calibration.mixed import Attempt, Plan, judged_at
+from edgekit.calibration.lost import judged_at
+from edgekit.calibration.mixed import Attempt, Plan
 from edgekit.calibration.probes import OnnxProbe, batches
 from edgekit.calibration.timing import Timed, kernel_times
 from edgekit.convert.onnx.convert import Quantized

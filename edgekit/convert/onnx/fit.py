@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from edgekit.calibration.fitting import fitted
 from edgekit.calibration.frontier import Key
 from edgekit.calibration.layer_fit import Fitted, Sums
-from edgekit.calibration.mixed import Attempt, judged_at
+from edgekit.calibration.lost import judged_at
+from edgekit.calibration.mixed import Attempt
 from edgekit.calibration.pair_safe import FACTORS
 from edgekit.calibration.probes import OnnxProbe
 from edgekit.calibration.rounding import are_shared

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from edgekit.calibration.mixed import Attempt, Left, Plan, settle
+from edgekit.calibration.lost import Left
+from edgekit.calibration.mixed import Attempt, Plan, settle
 from edgekit.calibration.probes import OnnxProbe
 from edgekit.convert.onnx.unrounded_outputs import keep_float, rounded
 from edgekit.errors import require
