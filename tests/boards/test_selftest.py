@@ -68,7 +68,7 @@ def test_a_folder_that_was_changed_on_its_way_fails_there(
     content = bytearray((changed / models[0]).read_bytes())
     content[-1] ^= 1
     (changed / models[0]).write_bytes(content)
-    work = Work((), None, DriftBudget(), None, changed, models)
+    work = Work((), None, DriftBudget(), None, bundle=changed, bundled=models)
     setup = Setup(ssh_config=board.config, python=python, patience_s=8.0, grace_s=30.0)
     (run,) = run_on([board.host], work, tmp_path / "out", setup, lambda _: None)
     assert run.exit_code == 1
