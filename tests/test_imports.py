@@ -23,11 +23,11 @@ MODULE_TEXT = r"edgekit(\.\w+)+(:\w*)?"
 ROOMS = [
     "errors",
     "interruption",
-    "supervision",
     "shared",
     "shares",
     "locks",
     "scratch",
+    "supervision",
     "files",
     "outputs",
     "streams",

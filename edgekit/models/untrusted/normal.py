@@ -13,6 +13,7 @@ from typing import Any
 
 from edgekit.models.untrusted import refusals, values
 from edgekit.models.untrusted.code import Config, owner_of, refuse_code
+from edgekit.models.untrusted.graph import check_graph
 from edgekit.models.untrusted.names import GROUPS, LAYERS, Class, Names
 
 # Layers called, those of a model inside once for each of its calls. The largest of Keras' own networks
@@ -178,7 +179,10 @@ class _Normaliser:
         result: Config = {}
         for argument, value in inner.items():
             if argument == "layers":
-                result[argument] = [self._node(each, owner) for each in self._list(value, owner)]
+                nodes = [self._node(each, owner) for each in self._list(value, owner)]
+                if name != "Sequential":
+                    check_graph(nodes, owner)
+                result[argument] = nodes
             elif argument in ("input_layers", "output_layers", "build_input_shape"):
                 result[argument] = self._plain(value, owner, argument)
             elif argument in ("name", "trainable", "dtype"):
