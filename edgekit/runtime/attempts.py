@@ -26,7 +26,7 @@ from edgekit.runtime.child import Ended, run_in_child
 from edgekit.runtime.onnx_session import sums_saturate
 
 # y (int8, 1 x 2) = a dense layer of x (int8, 1 x 4): weights 1 2 3 4 and -4 3 -2 1, biases 10 and -10, every scale 1.
-# Written with TensorFlow's own classes of schema.fbs (`schema_py_generated`), 648 bytes.
+# Written with TensorFlow's own classes of schema.fbs, 648 bytes.
 TINY = "tiny.tflite"
 _X, _Y = (1, 2, 3, 4), (40, -10)
 # In the order in which they are taken; onnxruntime runs another format.

@@ -129,7 +129,11 @@ def test_an_export_reads_its_recipe_and_its_data_once(
     assert reads == {"recipes": 1, "data": 1}
 
 
-def test_so_does_the_command(source: Path, tmp_path: Path, reads: dict[str, int]) -> None:
+def test_so_does_the_command(
+    source: Path, tmp_path: Path, reads: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A project's defaults are no recipe.
+    monkeypatch.chdir(tmp_path)
     recipe = str(source.with_name("r.toml"))
     words = ["export", str(source), "-o", str(tmp_path), "--recipe", recipe, "--validation", recipe]
     assert main(words) == 0
