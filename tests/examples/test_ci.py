@@ -6,6 +6,7 @@ What edgekit itself would do is asked of it, with the same words.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -137,6 +138,6 @@ def test_no_example_names_a_machine_or_a_host() -> None:
     for path in CI.iterdir():
         text = path.read_text()
         assert "://" not in text, path
-        assert not any(word in text for word in ("/home/", "/root/", "/tmp/", "/work/")), path
+        assert not re.search(r"/(home|root|tmp|work)/", text), path
     tested = ["Makefile", "dvc.yaml", "github-actions.yml", "gitlab-ci.yml", "pipeline.toml"]
     assert sorted(path.name for path in CI.iterdir()) == tested
