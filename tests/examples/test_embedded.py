@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -151,7 +152,11 @@ def test_a_signal_is_heard_while_no_camera_is_there(model, tmp_path):
 def until_it_waits(pid: int) -> None:
     """Until it has the FIFO open, and so nothing more to do before it waits."""
     opened = Path(f"/proc/{pid}/fd")
-    while not any(each.readlink().name == "camera" for each in opened.iterdir()):
+    while True:
+        # One that was closed since it was listed is gone.
+        with contextlib.suppress(FileNotFoundError):
+            if any(each.readlink().name == "camera" for each in opened.iterdir()):
+                return
         time.sleep(0.02)
 
 
