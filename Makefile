@@ -9,7 +9,7 @@ READY := $(VENV)/.dev-is-ready
 DEMO := $(if $(wildcard $(READY)),$(READY),$(VENV)/.demo-is-ready)
 JOBS ?= 2
 # The most that the tests may take, from start to end.
-MINUTES ?= 23
+MINUTES ?= 27
 # Each process begins with a part of the rooms, so that what tests share in one is made once.
 # Compiled first: thousands of children, which are not to write to the package, would each do it again.
 PYTEST = $(BIN)/python -m compileall -q edgekit && \
