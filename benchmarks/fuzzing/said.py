@@ -142,35 +142,29 @@ def made(models: Path, folder: Path) -> dict[str, list[tuple[str, bytes]]]:
     np.savez(folder / "s.npz", image=x, y=np.arange(8) % 5)
     file = models / "classifier.int8.tflite"
     edgekit.Golden.of(file, folder / "s.npz").save(folder / "g.npz")
-    words: tuple[tuple[Any, ...], ...] = (
-        ("inspect", file),
-        ("bench", file, "--seconds", "0.01"),
-        ("evaluate", file, "--samples", folder / "s.npz"),
-        ("compare", file, "--golden", folder / "g.npz"),
-        ("doctor",),
-    )
-    with quiet():
-        for each in words:
-            main([*map(str, each), "--json", str(folder / f"{each[0]}.json")])
-    by_hand = _by_hand(models.parent / "document" / "conftest.py")
-    known = Artifact.of(file).recorded()
-    for made in (
-        *(by_hand.manifest(known), by_hand.training(), by_hand.tuning(known)),
-        *(by_hand.diff(known), by_hand.diagnosis(known), by_hand.healing(known)),
-        *(by_hand.boards(), *by_hand.shipped()),
-    ):
-        document.write(folder / f"{type(made).__name__.lower()}.json", made.to_json())
-    with quiet():
-        main(["report", str(folder / "compare.json"), "--json", str(folder / "report.json")])
-    kinds = {type(document.load(path)).__name__ for path in folder.glob("*.json")}
-    assert kinds == set(document.KINDS.values()), kinds
+    words: dict[str, tuple[Any, ...]] = {
+        "bench": ("bench", file, "--seconds", "0.01"),
+        "evaluation": ("evaluate", file, "--samples", folder / "s.npz"),
+        "drift": ("compare", file, "--golden", folder / "g.npz"),
+        "host": ("doctor",),
+    }
+    conftest = _module(models.parent / "document" / "conftest.py")
+    every = conftest.every(Artifact.of(file).recorded(), edgekit.inspect(file))
+    assert set(every) == set(document.KINDS), set(document.KINDS) ^ set(every)
+    for kind, by_hand in every.items():
+        path = folder / f"{kind}.json"
+        if kind not in words:
+            document.write(path, by_hand.to_json())
+            continue
+        with quiet():
+            main([*map(str, words[kind]), "--json", str(path)])
     return {
         ".npz": [("g.npz", (folder / "g.npz").read_bytes())],
         ".json": [(path.name, path.read_bytes()) for path in sorted(folder.glob("*.json"))],
     }
 
 
-def _by_hand(path: Path) -> Any:
+def _module(path: Path) -> Any:
     spec = importlib.util.spec_from_file_location("documents_by_hand", path)
     assert spec is not None
     assert spec.loader is not None

@@ -210,12 +210,8 @@ def inspection(models: Path) -> Inspection:
     return inspect(models / "classifier.int8.tflite")
 
 
-@pytest.fixture
-def objects(inspection: Inspection, tmp_path: Path) -> dict[str, Document]:
-    """By kind."""
-    path = tmp_path / "m.int8.tflite"
-    path.write_bytes(b"model")
-    file = Artifact.of(path).recorded()
+def every(file: Artifact, inspection: Inspection) -> dict[str, Document]:
+    """One document of each kind, by kind."""
     host = HostState.read()
     per_class = (ClassScores(0, "cat", 3, 1.0, 1.0, None), ClassScores(1, "dog", 0, 0.0, 0.0, 0.0))
     return {
@@ -244,6 +240,13 @@ def objects(inspection: Inspection, tmp_path: Path) -> dict[str, Document]:
         "boards": boards(),
         "ledger": ledger(file),
     }
+
+
+@pytest.fixture
+def objects(inspection: Inspection, tmp_path: Path) -> dict[str, Document]:
+    path = tmp_path / "m.int8.tflite"
+    path.write_bytes(b"model")
+    return every(Artifact.of(path).recorded(), inspection)
 
 
 @pytest.fixture
