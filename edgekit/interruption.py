@@ -130,9 +130,20 @@ def _come_again() -> None:
     """Interrupt once more, a moment later: a destructor or a callback was interrupted, which cannot raise."""
     global _last
     _last = float("-inf")
-    again = threading.Timer(0.01, _thread.interrupt_main, [signal.SIGTERM])
+    again = threading.Timer(0.01, _interrupt_main)
     again.daemon = True
     again.start()
+
+
+def _interrupt_main() -> None:
+    # Whoever restored the handlers wants no more of them.
+    if signal.getsignal(signal.SIGTERM) is not _interrupt:
+        return
+    if sys.platform == "win32":
+        _thread.interrupt_main(signal.SIGTERM)
+        return
+    # A true signal: the main thread may wait in a call of the system, which a flag in Python does not end.
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
 
 def _interrupt(number: int, frame: object) -> None:

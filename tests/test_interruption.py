@@ -153,11 +153,11 @@ class Torn:
 try:
     with interruptible():
         Torn()
-        time.sleep(60)
+        time.sleep(3600)
 except KeyboardInterrupt:
     print("heard")
 """
     with children.sigint_heard():
         words = [sys.executable, "-c", code]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
     assert (done.returncode, done.stdout, done.stderr) == (0, "heard\n", "")
