@@ -35,6 +35,8 @@ TESTS = [
         "formats/test_metadata.py",
         "cli/test_on_device.py",
         "examples/test_embedded.py",
+        "examples/test_embedded_detect.py",
+        "examples/test_embedded_listen.py",
     )
 ]
 _MINE = "import sys, edgekit; assert edgekit.__file__.startswith(sys.prefix), edgekit.__file__"

@@ -6,86 +6,21 @@
 SOURCE is anything that yields raw frames one after the other: a FIFO that a camera program writes to,
 a recording, or - for standard input. A frame is one raw sample, row by row: what the file stores of its
 preparation is done here, and its class names are used. When the camera program ends, the loop waits for the next
-one; a recording or standard input that ends, ends it. Needs the base install alone.
+one; a recording or standard input that ends, ends it. Needs the base install alone, and loop.py beside it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import select
-import signal
-import stat
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+from loop import Source, Stop, Watchdog
 
 import edgekit
-
-
-class Stop:
-    """SIGTERM and SIGINT: the frame in work is finished, a wait for the next one is broken off.
-
-    A signal writes to a pipe that every wait looks at, so that none can come just before a wait and be lost.
-    """
-
-    def __init__(self) -> None:
-        self._read, write = os.pipe()
-        os.set_blocking(write, False)
-        signal.set_wakeup_fd(write)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: None)
-
-    @property
-    def wanted(self) -> bool:
-        return self._read in select.select([self._read], [], [], 0)[0]
-
-    def comes_before(self, source: int) -> bool:
-        """Wait until there is something to read, or to stop for."""
-        return self._read in select.select([self._read, source], [], [])[0]
-
-
-class Source:
-    """Bytes of a recording, of standard input, or of whichever program writes to a FIFO."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._descriptor = sys.stdin.fileno() if path == "-" else self._open()
-        self._fifo = path != "-" and stat.S_ISFIFO(os.fstat(self._descriptor).st_mode)
-
-    def _open(self) -> int:
-        # A FIFO that nobody writes to yet would keep the program here, deaf.
-        return os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)
-
-    def frames(self, size: int, stop: Stop) -> Iterator[bytes]:
-        """Whole frames until the source ends or a stop is wanted; a torn one is dropped."""
-        frame = bytearray()
-        while not stop.wanted and not stop.comes_before(self._descriptor):
-            try:
-                read = os.read(self._descriptor, size - len(frame))
-            except BlockingIOError:
-                continue
-            frame += read
-            if not read:
-                if not self._fifo:
-                    return
-                # The camera's program ended, and what it was writing is no frame.
-                print(
-                    "classify: the camera is gone; waiting for the next",
-                    file=sys.stderr,
-                    flush=True,
-                )
-                frame.clear()
-                # Opened anew first: the next program is not to find a FIFO that nobody reads.
-                gone, self._descriptor = self._descriptor, self._open()
-                os.close(gone)
-            elif len(frame) == size:
-                yield bytes(frame)
-                frame.clear()
 
 
 def raw_shape(runner: edgekit.Runner, given: str | None) -> tuple[int, ...]:
@@ -110,7 +45,7 @@ def raw_shape(runner: edgekit.Runner, given: str | None) -> tuple[int, ...]:
 
 def main() -> int:
     # First of all: what comes while the model is loaded is heard as well.
-    stop = Stop()
+    stop, watchdog = Stop(), Watchdog()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -127,7 +62,9 @@ def main() -> int:
     try:
         names = Path(args.labels).read_text("utf-8").splitlines() if args.labels else None
         with edgekit.load(args.model, threads=args.threads) as runner:
-            loop(runner, Source(args.source), args, names, stop)
+            source = Source(args.source)
+            watchdog.ready()
+            loop(runner, source, args, names, stop, watchdog)
     except (edgekit.EdgekitError, OSError, ValueError, TypeError) as error:
         print(f"classify: {error}", file=sys.stderr)
         return 1
@@ -140,10 +77,11 @@ def loop(
     args: argparse.Namespace,
     names: list[str] | None,
     stop: Stop,
+    watchdog: Watchdog,
 ) -> None:
     shape, dtype = raw_shape(runner, args.shape), np.dtype(args.dtype)
     size = int(np.prod(shape)) * dtype.itemsize
-    for number, raw in enumerate(source.frames(size, stop)):
+    for number, raw in enumerate(source.blocks(size, stop, watchdog)):
         start = perf_counter()
         ((name, score),) = runner.classify(np.frombuffer(raw, dtype).reshape(shape))
         if names is not None:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from contextlib import AbstractContextManager
@@ -131,7 +132,7 @@ def test_it_outlives_its_camera(model, frame, tmp_path):
                 camera.flush()
                 assert json.loads(process.stdout.readline())["frame"] == number
             said = iter(process.stderr.readline, b"")
-            assert any(b"the camera is gone" in line for line in said)
+            assert any(b"the source is gone" in line for line in said)
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
@@ -165,3 +166,25 @@ def test_standard_input_ends_it(model, frame):
         out, _ = process.communicate(frame * 2, timeout=60)
     assert process.returncode == 0
     assert [json.loads(line)["frame"] for line in out.splitlines()] == [0, 1]
+
+
+def test_systemd_is_told_that_it_is_ready_and_alive(model, frame, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        address = "\0edgekit-" + tmp_path.name + str(os.getpid())
+        systemd.bind(address)
+        systemd.settimeout(120)
+        # Silence of the camera is none of the program: it goes on telling.
+        variables = {"NOTIFY_SOCKET": address.replace("\0", "@"), "WATCHDOG_USEC": "400000"}
+        fifo = tmp_path / "camera"
+        os.mkfifo(fifo)
+        pipes = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
+        with children.python(CLASSIFY, model, fifo, environment=variables, **pipes) as process:
+            assert [systemd.recv(100) for _ in range(3)] == [b"READY=1", *[b"WATCHDOG=1"] * 2]
+            with fifo.open("wb") as camera:
+                camera.write(frame)
+                camera.flush()
+                assert json.loads(process.stdout.readline())["frame"] == 0
+            assert systemd.recv(100) == b"WATCHDOG=1"
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=120)
+        assert process.returncode == 0
