@@ -545,10 +545,10 @@ def main() -> int:
     )
     parser.add_argument("--full", type=int, default=4, metavar="N", help="full disks of each kind")
     parser.add_argument("--memory", type=int, default=4, metavar="N", help="limits of memory")
-    parser.add_argument("--slice", action="store_true", help="what takes a minute")
+    parser.add_argument("--slice", action="store_true", help="what takes a few minutes")
     args = parser.parse_args()
     if args.slice:
-        args = argparse.Namespace(**{**vars(args), "every": 4, "random": 1, "full": 1, "memory": 1})
+        args = argparse.Namespace(**{**vars(args), "every": 10, "random": 1, "full": 1, "memory": 0})
     chosen = [each for each in commands() if re.search(args.only, each.name)]
     chosen = [each for each in chosen if not (args.slice and each.tensorflow)]
     heavy = any(each.tensorflow for each in chosen)
