@@ -13,7 +13,8 @@ MINUTES ?= 27
 # Each process begins with a part of the rooms, so that what tests share in one is made once.
 # Compiled first: thousands of children, which are not to write to the package, would each do it again.
 PYTEST = $(BIN)/python -m compileall -q edgekit && \
-	EDGEKIT_TEST_MINUTES=$(MINUTES) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+	EDGEKIT_TEST_MINUTES=$(MINUTES) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal \
+	--durations 20 --durations-min 20
 # make test COVERAGE=1: all tests, the slow ones too, with the lines of each room that they ran.
 COVERAGE ?=
 

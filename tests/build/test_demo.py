@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from support import traps
 
 from edgekit import document
 from edgekit.build.demo import KEY, OUTPUTS, PIPELINE, PUBLIC_KEY, TRAIN, prepare
@@ -16,15 +17,17 @@ from edgekit.errors import OutputExistsError
 
 @pytest.mark.tensorflow
 def test_the_demo_makes_all_it_promises(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert main(["demo", "-o", str(tmp_path)]) == 0
-    said = capfd.readouterr()
+    around = tmp_path / "around"
+    around.mkdir()
+    with traps.console(around) as edgekit:
+        out = edgekit("demo", "-o", tmp_path)
     made = {path.name for path in tmp_path.iterdir()}
     tflite = {f"digits.{s}.tflite" for s in ("float32", "float16", "dynamic", "int8", "int16x8")}
     files = tflite | {"digits.prune50.int8.tflite", "digits.float32.onnx", "digits.int8.onnx"}
     assert made >= files | {*OUTPUTS} - {"digits.golden.npz"}
     for kind in ("training", "drift", "bench", "manifest", "build"):
         assert document.load(tmp_path / f"{kind}.json").kind == kind
-    *rows, last = said.out.splitlines()
+    *rows, last = out.splitlines()
     assert rows[0].split()[:2] == ["file", "verdict"]
     assert {"size", "accuracy", "drop", "p50"} <= set(rows[0].split())
     assert len([row for row in rows if row.startswith("digits.")]) == 9

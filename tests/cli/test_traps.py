@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -37,28 +34,13 @@ from pathlib import Path
 Path(__file__).with_name("ran").touch()
 """
 
-Edgekit = Callable[..., None]
+Edgekit = Callable[..., str]
 
 
 @pytest.fixture
 def edgekit(tmp_path: Path) -> Iterator[Edgekit]:
-    """`edgekit("inspect", path)`: the console script, in a folder of traps; what it writes is beside it."""
-    caught = traps.lay(tmp_path / "traps")
-    script = Path(sysconfig.get_path("scripts"), "edgekit")
-    variables = {**os.environ, "PYTHONPATH": "", "XDG_CACHE_HOME": str(tmp_path / "cache")}
-
-    def run(*words: object, codes: tuple[int, ...] = (0,)) -> None:
-        done = subprocess.run(
-            [str(script), *map(str, words)],
-            cwd=tmp_path / "traps",
-            env=variables,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode in codes, done.stderr
-
-    yield run
-    assert [path.name for path in caught.iterdir()] == []
+    with traps.console(tmp_path) as run:
+        yield run
 
 
 @pytest.mark.slow
@@ -116,11 +98,7 @@ def test_a_study_of_two_processes(edgekit: Edgekit, tmp_path: Path) -> None:
     edgekit("tune", "../recipe.toml", "-o", "../study", "--workers", "2")
 
 
-@pytest.mark.slow
-def test_the_demo(edgekit: Edgekit) -> None:
-    edgekit("demo", "-o", "../demo")
-
-
 def test_every_command_is_above() -> None:
+    # The demo is run once: in tests/build/test_demo.py, among traps as well.
     source = Path(__file__).read_text("utf-8")
-    assert set(re.findall(r'edgekit\(\s*"(\w+)"', source)) >= set(COMMANDS)
+    assert {"demo", *re.findall(r'edgekit\(\s*"(\w+)"', source)} >= set(COMMANDS)
