@@ -21,7 +21,7 @@ from edgekit.boards.job import RUNS, Environment, Work, job
 from edgekit.boards.outcome import BoardRun, Kind, Step, gravest
 from edgekit.boards.own_wheel import own_wheel
 from edgekit.boards.ssh import Connection, LostError, connected
-from edgekit.boards.wheels import NoWheelError, Target, collect, given, requirements
+from edgekit.boards.wheels import NoWheelError, Target, cached, given
 from edgekit.device import detect_device
 from edgekit.errors import (
     BUDGET_EXCEEDED,
@@ -29,8 +29,6 @@ from edgekit.errors import (
     BoardError,
     EdgekitError,
 )
-from edgekit.files import cache_folder
-from edgekit.locks import locked
 
 Tell = Callable[[str], None]
 
@@ -262,35 +260,15 @@ class _Board:
         if self._setup.wheels is not None:
             others = given(self._setup.wheels, target)
         else:
-            others = self._fetched(target)
+            others = cached(
+                target,
+                self._work.onnx,
+                lambda line: self._say(f"{self._host}: {line}"),
+                self._work.interpreter,
+            )
         wheels |= {path.name: path for path in others}
         # On 32 bits there is no wheel of numpy: Debian's is used.
         return Environment(wheels, self._setup.system or target.bits == 32, "python3")
-
-    def _fetched(self, target: Target) -> list[Path]:
-        cache = cache_folder("wheels")
-        if cache is None:
-            raise BoardError(
-                "no cache folder for wheels: neither XDG_CACHE_HOME nor HOME says where one may be. Fetch them "
-                "with 'edgekit devices wheels', and name the folder: --wheels DIR"
-            )
-        cache.mkdir(parents=True, exist_ok=True)
-        work = self._work
-        wanted = requirements(target, work.onnx, work.interpreter)
-        # What is asked for is what the folder is named by: the same for all who ask for the same.
-        own = wanted != requirements(target, work.onnx)
-        last = f"-{work.interpreter}" if own else "-onnx" if work.onnx else ""
-        folder = cache / f"{target.key}{last}"
-        with locked(cache / "lock"):
-            if not folder.is_dir():
-                collect(
-                    target,
-                    folder,
-                    work.onnx,
-                    lambda line: self._say(f"{self._host}: {line}"),
-                    work.interpreter,
-                )
-        return given(folder, target)
 
     def _started(self, connection: Connection, folder: str) -> None:
         found = self._call(connection, ["python3", f"{folder}/agent.py", "start", folder])

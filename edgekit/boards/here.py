@@ -96,7 +96,7 @@ def here(profile: DeviceProfile | None = None) -> Iterator[Here]:
             _program(folder / "bin" / "python3", [sys.executable])
             yield Here(sys.executable, environment)
             return
-        _write_board(profile, folder / "board")
+        write_processor(profile, folder / "board")
         _write_pythons(folder, [_qemu(profile), "-cpu", CPUS[profile.soc.core][1]])
         environment |= {EMULATED: "1", "QEMU_LD_PREFIX": str(folder / "board")}
         yield Here(str(folder / "bin" / "python-here"), environment)
@@ -150,7 +150,7 @@ def _program(path: Path, words: list[str]) -> None:
     path.chmod(0o755)
 
 
-def _write_board(profile: DeviceProfile, folder: Path) -> None:
+def write_processor(profile: DeviceProfile, folder: Path) -> None:
     """What the board's Linux would show, which QEMU opens in place of this machine's."""
     tree = folder / "proc" / "device-tree"
     tree.mkdir(parents=True)

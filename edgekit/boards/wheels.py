@@ -11,7 +11,8 @@ from pathlib import Path
 from edgekit.boards.own_wheel import own_wheel
 from edgekit.device import DeviceProfile
 from edgekit.errors import BoardError, UsageError, one_line
-from edgekit.files import atomic_folder
+from edgekit.files import atomic_folder, cache_folder
+from edgekit.locks import locked
 from edgekit.runtime.child import module_command
 
 # glibc's second number, from the oldest that has a name of wheels on.
@@ -141,6 +142,30 @@ def collect(
         name, content = own_wheel()
         (new / name).write_bytes(content)
     return sorted(folder.glob("*.whl"))
+
+
+def cached(
+    target: Target, onnx: bool, tell: Callable[[str], None], interpreter: str | None = None
+) -> list[Path]:
+    """What `collect` fetches, from the user's cache where it was fetched before; without edgekit's own wheel.
+
+    Raises:
+        BoardError: see `collect`; or the user has no cache folder.
+    """
+    cache = cache_folder("wheels")
+    if cache is None:
+        raise BoardError(
+            "no cache folder for wheels: neither XDG_CACHE_HOME nor HOME says where one may be. Fetch them "
+            "with 'edgekit devices wheels', and name the folder: --wheels DIR"
+        )
+    cache.mkdir(parents=True, exist_ok=True)
+    # What is asked for is what the folder is named by: the same for all who ask for the same.
+    own = requirements(target, onnx, interpreter) != requirements(target, onnx)
+    folder = cache / f"{target.key}{f'-{interpreter}' if own else '-onnx' if onnx else ''}"
+    with locked(cache / "lock"):
+        if not folder.is_dir():
+            collect(target, folder, onnx, tell, interpreter)
+    return given(folder, target)
 
 
 def _download(target: Target, wanted: Sequence[str], folder: Path) -> None:

@@ -1,10 +1,10 @@
-"""Known boards: list them, run a build on some over SSH, or emulate one on this machine."""
+"""Known boards: list them, run a build over SSH, emulate one here, count what it would execute."""
 
 from __future__ import annotations
 
 import argparse
 
-from edgekit.cli import devices_emulate, devices_run, devices_wheels
+from edgekit.cli import devices_count, devices_emulate, devices_run, devices_wheels
 from edgekit.cli.console import Console
 from edgekit.device import detect_device, device_path, list_devices
 
@@ -14,13 +14,16 @@ EXAMPLE = "edgekit devices show raspberry-pi-4b"
 _ACTIONS = {
     "run": (devices_run, "run a build on boards, over SSH"),
     "emulate": (devices_emulate, "emulate a board on this machine, with its own SSH server"),
+    "count": (devices_count, "count the instructions of an inference on an emulated processor"),
     "wheels": (devices_wheels, "fetch what a board without a network installs"),
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(
-        dest="action", required=True, metavar="list | show | detect | run | emulate | wheels"
+        dest="action",
+        required=True,
+        metavar="list | show | detect | run | emulate | count | wheels",
     )
     actions.add_parser("list", help="list all known boards: id and name")
     actions.add_parser("detect", help="print the id of the board that this runs on")

@@ -152,4 +152,7 @@ def test_processes_are_started_in_one_place() -> None:
         ("boards/agent.py", "sys.executable"),
         # This machine as a board: scripts name it, which the agent starts in that folder.
         ("boards/here.py", "sys.executable"),
+        # As that, under QEMU, in a folder of its own.
+        ("boards/instructions.py", "subprocess.run"),
+        ("boards/instructions.py", "sys.executable"),
     }

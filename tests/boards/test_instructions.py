@@ -1,0 +1,113 @@
+"""Instructions an inference: repeatable, of the emulated processor, and gated by the command."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from support import needs
+
+from edgekit.boards import instructions
+from edgekit.boards.counted import MARKS, MEASURED, WARM
+from edgekit.boards.instructions import Instructions, count_instructions
+from edgekit.boards.userland import userland
+from edgekit.device import load_device
+from edgekit.errors import BoardError, MissingDependencyError, UsageError
+
+pytestmark = pytest.mark.processes
+OLD = "x86-sse4"
+
+
+@pytest.fixture
+def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """QEMU and a compiler are there, and no plugin was compiled."""
+    needs.tool("qemu")
+    needs.tool("gcc")
+    needs.package("ai_edge_litert")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def counted(files: list[Path], board: str = OLD) -> list[Instructions]:
+    return list(count_instructions(files, load_device(board), userland(64, None)))
+
+
+@pytest.mark.usefixtures("tools")
+def test_the_same_file_takes_the_same(models: Path) -> None:
+    file = models / "classifier.int8.tflite"
+    first, again = (counted([file])[0] for _ in range(2))
+    assert first.failed == again.failed == ""
+    assert abs(first.infer - again.infer) <= 0.001 * first.infer
+    # Numpy and Python around a kernel of a few thousand; then the interpreter's first call, and its start.
+    assert 10_000 < first.infer < first.first < first.load
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("tools")
+def test_a_larger_network_takes_more_by_its_kernels(tmp_path: Path) -> None:
+    needs.package("onnxruntime")
+    onnx = needs.package("onnx")
+    import numpy as np
+    from support.onnx_files import constant, onnx_file
+
+    files = []
+    for width in (64, 512):
+        kernel = constant("kernel", np.ones((width, width), np.float32))
+        nodes = [kernel, onnx.helper.make_node("MatMul", ["x", "kernel"], ["y"])]
+        files.append(onnx_file(tmp_path / f"{width}.onnx", nodes, [], x=(1, [1, width])))
+    small, large = counted(files)
+    # Four products an instruction, and loads of what is multiplied: more than a quarter of 512 x 512, less than four.
+    assert 0.25 < (large.infer - small.infer) / (512**2 - 64**2) < 4
+
+
+@pytest.mark.usefixtures("tools")
+def test_a_file_that_fails_is_a_line_and_others_go_on(models: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.tflite"
+    damaged.write_bytes(b"garbage")
+    bad, good = counted([damaged, models / "lookup.float32.tflite"])
+    assert "cannot load it" in bad.failed
+    assert (bad.infer, bad.first, bad.load) == (0, 0, 0)
+    assert good.failed == ""
+
+
+@pytest.mark.usefixtures("tools")
+def test_marks_are_those_of_the_program(models: Path, tmp_path: Path) -> None:
+    """The plugin hears each mark, and nothing but marks."""
+    plugin = instructions._plugin(tmp_path)
+    processor = instructions._x86(load_device(OLD), tmp_path)
+    file = models / "classifier.int8.tflite"
+    instructions._counted(file, processor, plugin, tmp_path / "counts")
+    marks = [int(line) for line in (tmp_path / "counts").read_text().split()]
+    assert len(marks) == MARKS == 3 + WARM + MEASURED
+    assert marks == sorted(marks)
+    # Compiled once.
+    assert instructions._plugin(tmp_path) == plugin
+
+
+@pytest.mark.usefixtures("tools")
+def test_what_is_missing_is_named(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    which = shutil.which
+    for missing, said in (("cc gcc clang", "apt-get install gcc"), ("qemu-x86_64", "qemu-user")):
+        names = missing.split()
+        monkeypatch.setattr(
+            shutil, "which", lambda name, n=names: None if name in n else which(name)
+        )
+        with pytest.raises(MissingDependencyError, match=said):
+            counted([models / "classifier.int8.tflite"])
+
+
+@pytest.mark.usefixtures("tools")
+def test_an_emulator_without_plugins_is_told(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    static = tmp_path / "qemu-static"
+    static.write_text("#!/bin/sh\necho 'unknown option plugin' >&2\nexit 1\n")
+    static.chmod(0o755)
+    monkeypatch.setattr(instructions, "_program", lambda _: str(static))
+    with pytest.raises(BoardError, match=r"does not take a plugin: unknown option plugin"):
+        counted([models / "classifier.int8.tflite"])
+
+
+def test_a_board_that_cannot_be_emulated_is_refused_first(models: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be emulated"):
+        counted([models / "classifier.int8.tflite"], "desktop")
