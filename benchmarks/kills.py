@@ -548,7 +548,9 @@ def main() -> int:
     parser.add_argument("--slice", action="store_true", help="what takes a few minutes")
     args = parser.parse_args()
     if args.slice:
-        args = argparse.Namespace(**{**vars(args), "every": 10, "random": 1, "full": 1, "memory": 0})
+        args = argparse.Namespace(
+            **{**vars(args), "every": 10, "random": 1, "full": 1, "memory": 0}
+        )
     chosen = [each for each in commands() if re.search(args.only, each.name)]
     chosen = [each for each in chosen if not (args.slice and each.tensorflow)]
     heavy = any(each.tensorflow for each in chosen)
