@@ -7,7 +7,7 @@ converters inline them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,8 +109,28 @@ def _constant(tf: Any, tensor: Any) -> Any:
                 return None
             seen.add(operation.name)
             waiting += [given.op for given in operation.inputs]
-    with tf.compat.v1.Session(graph=tensor.graph) as session:
-        return session.run(tensor)
+    with tf.compat.v1.Session(graph=_waiting_for_nothing(tf, tensor, seen)) as session:
+        return session.run(tensor.name)
+
+
+def _waiting_for_nothing(tf: Any, tensor: Any, names: Set[str]) -> Any:
+    """The graph of a tensor, or a copy of the operations that it is made of, `names`, if any of them waits.
+
+    tf_keras lets the numbers of a layer wait until its input was looked at.
+    """
+    made = [tensor.graph.get_operation_by_name(name) for name in sorted(names)]
+    if not any(operation.control_inputs for operation in made):
+        return tensor.graph
+    graph_def = tensor.graph.as_graph_def()
+    for place in reversed(range(len(graph_def.node))):
+        node = graph_def.node[place]
+        if node.name in names:
+            node.input[:] = [name for name in node.input if not name.startswith("^")]
+        else:
+            del graph_def.node[place]
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(graph_def, name="")
+    return graph
 
 
 def _bound(size: Any) -> Any:

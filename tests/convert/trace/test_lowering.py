@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgekit.convert.trace.lowering import FOR_TFLITE, lowered
+from edgekit.convert.trace.lowering import FOR_ALL, FOR_TFLITE, lowered
 
 
 @pytest.mark.parametrize("activation", ["softplus", "selu"])
@@ -27,3 +27,30 @@ def test_an_activation_without_its_exponential(activation: str) -> None:
         answers = session.run("y:0", {"x:0": x})
     assert not {"Exp", activation.title()} & {node.op for node in graph.node}
     np.testing.assert_allclose(answers, getattr(tf.nn, activation)(x), rtol=1e-5, atol=1e-6)
+
+
+def test_numbers_that_wait_for_a_look_at_the_input_are_numbers() -> None:
+    """tf_keras checks categories first, and lets the sizes of its encoding wait for that."""
+    import tensorflow as tf
+
+    def counted(x: Any) -> Any:
+        with tf.control_dependencies([tf.debugging.Assert(tf.reduce_max(x) < 5, ["too large"])]):
+            size = tf.minimum(tf.constant(5), tf.maximum(tf.constant(5), tf.reduce_max(x) + 1))
+            return tf.raw_ops.DenseBincount(
+                input=x,
+                size=size,
+                weights=tf.constant([], tf.float32),
+                binary_output=True,
+                name="y",
+            )
+
+    x = np.array([[0, 3, 3], [4, 4, 4]], np.int32)
+    spec = tf.TensorSpec((2, 3), tf.int32, name="x")
+    function = tf.function(counted).get_concrete_function(spec)
+    graph = lowered(function.graph.as_graph_def(), FOR_ALL)
+    assert "DenseBincount" not in {node.op for node in graph.node}
+    with tf.Graph().as_default() as anew:
+        tf.import_graph_def(graph, name="")
+    with tf.compat.v1.Session(graph=anew) as session:
+        answers = session.run("y:0", {"x:0": x})
+    np.testing.assert_array_equal(answers, [[1, 0, 0, 1, 0], [0, 0, 0, 0, 1]])
