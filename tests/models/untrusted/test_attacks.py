@@ -261,7 +261,10 @@ def test_operators_of_tensorflow_in_tf_keras_are_no_code(tmp_path: Path, name: s
 
     inputs = tf_keras.Input((4,))
     x = tf.nn.relu(tf.math.reduce_sum(inputs[:, 1:] * 2 + 1, axis=1, keepdims=True))
-    save(tf_keras.Model(inputs, tf.reshape(x, (-1, 1))), tmp_path / name)
+    # These are stored under their names of TensorFlow 1, compat.v1.shape and the like.
+    x = tf.pad(tf.stop_gradient(x), [[0, 0], [1, 1]]) + tf.norm(x, axis=-1, keepdims=True)
+    x = x + tf.cast(tf.size(x) // 2, x.dtype)
+    save(tf_keras.Model(inputs, tf.reshape(x, (tf.shape(x)[0], 3))), tmp_path / name)
     assert load(tmp_path / name).flavour == "tf_keras"
 
 
