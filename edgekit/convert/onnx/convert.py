@@ -145,7 +145,7 @@ def quantized_onnx(
         plain = type(prepared)()
         plain.CopyFrom(prepared)  # The quantiser changes what it is given.
         ranges = observe(OnnxProbe(prepared), samples, method, seed, validation, learned, masked)
-        quantizer = quantizer_module.QDQQuantizer(
+        quantizer = _keeping_outputs(quantizer_module.QDQQuantizer, plain)(
             prepared,
             per_channel=True,
             reduce_range=False,
@@ -317,7 +317,19 @@ def _prepared(float_file: bytes) -> Any:
         inference.quant_pre_process(source, target, skip_symbolic_shape=True)
         proto = onnx.load(target)
     give_whole_biases(proto.graph)
+    _give_constants(proto.graph)
     return proto
+
+
+def _give_constants(graph: Any) -> None:
+    """Let an operator give the outputs that are constants: quantisers drop constants that none reads; in place."""
+    onnx = require("onnx", "export", _PURPOSE)
+    outputs = {output.name for output in graph.output}
+    for tensor in graph.initializer:
+        if tensor.name in outputs:
+            name, tensor.name = tensor.name, f"{tensor.name}/value"
+            given = onnx.helper.make_node("Identity", [tensor.name], [name], f"{name}/given")
+            graph.node.insert(0, given)
 
 
 def _left_over(graph: Any) -> Iterator[Culprit]:
@@ -345,6 +357,26 @@ def _without_negative_pads(graph: Any) -> None:
             added = onnx.helper.make_attribute("output_padding", [max(0, -end) for end in ends])
             node.attribute.append(added)
             pads[:] = [max(0, pad) for pad in pads]
+
+
+def _keeping_outputs(quantizer: type[Any], plain: Any) -> type[Any]:
+    """A quantiser that leaves outputs their ranges where a Relu or Clip reads them too.
+
+    onnxruntime's own takes the range that is left behind a Relu for what goes in, unless another operator
+    reads that; it forgets that the caller may. What is below zero would be cut in the output.
+    """
+    outputs = {output.name for output in plain.graph.output}
+    read = {name for n in plain.graph.node if n.op_type in ("Relu", "Clip") for name in n.input[:1]}
+
+    class Keeping(quantizer):  # type: ignore[misc]
+        def adjust_tensor_ranges(self) -> None:
+            known = self.tensors_range
+            kept = {name: known[name] for name in outputs & read if name in known}
+            super().adjust_tensor_ranges()
+            for name, given in kept.items():
+                known[name] = given
+
+    return Keeping
 
 
 def _rename_ends(proto: Any, frozen: Frozen) -> None:

@@ -173,8 +173,10 @@ def _reader(
     bias = None
     given = node.input[2] if node.op_type in ("Conv", "Gemm") and len(node.input) > 2 else ""
     maker = makers.get(given)
-    if maker is not None and maker.input[0] in tensors and maker.input[1] in tensors:
-        bias = Bias(tensors[maker.input[0]], tensors[maker.input[1]])
+    # What makes it may take one input or none, and is no DequantizeLinear of constants then.
+    held = [tensors.get(name) for name in maker.input[:2]] if maker is not None else []
+    if len(held) == 2 and None not in held:
+        bias = Bias(*held)
     return Reader(node, _input(node, kernel) if inside else None, bias)
 
 

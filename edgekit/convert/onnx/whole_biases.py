@@ -23,8 +23,10 @@ def give_whole_biases(graph: Any) -> None:
     constants = {tensor.name: tensor for tensor in graph.initializer}
     summed = {n for node in graph.node if node.op_type not in _WITH_BIASES for n in node.input}
     for node in graph.node:
-        kernel, bias = (constants.get(name) for name in (*node.input, "", "")[1:3])
-        if node.op_type != "Gemm" or kernel is None or bias is None:
+        if node.op_type != "Gemm":
+            continue
+        kernel, bias = (constants.get(name) for name in (*node.input, "")[1:3])
+        if kernel is None or bias is None:
             continue
         transposed = any(a.name == "transB" and a.i for a in node.attribute)
         outputs = kernel.dims[0 if transposed else 1]

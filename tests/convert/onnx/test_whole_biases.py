@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
 
 import edgekit
+from edgekit.convert.onnx.convert import dynamic_onnx, quantized_onnx
 from edgekit.samples import Samples
 
 
@@ -29,3 +32,24 @@ def test_int8_of_dense_layers_that_one_number_is_added_to(tmp_path: Path) -> Non
     with edgekit.load(file.path) as runner:
         (answers,) = runner.infer_batch(samples).values()
     assert 20 * np.log10(wanted.std() / (answers - wanted).std()) > 25
+
+
+def test_operators_without_inputs_have_no_biases() -> None:
+    """What a sampler draws is added where a bias would be."""
+    kernel = numpy_helper.from_array(np.eye(4, dtype=np.float32) * 0.5, "kernel")
+    nodes = [
+        helper.make_node("RandomNormal", [], ["drawn"], shape=(1, 4), scale=1e-3),
+        helper.make_node("Gemm", ["x", "kernel", "drawn"], ["y"]),
+    ]
+    x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, (1, 4)) for n in "xy")
+    graph = helper.make_graph(nodes, "g", [x], [y], [kernel])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    content = model.SerializeToString()
+    samples = Samples({"x": np.random.default_rng(0).random((20, 4), np.float32)})
+    for made in (
+        onnx.load_model_from_string(dynamic_onnx(content)),
+        quantized_onnx(content, samples).proto,
+    ):
+        assert {"RandomNormal", "DequantizeLinear", "Gemm", "MatMulInteger"} & {
+            n.op_type for n in made.graph.node
+        }
