@@ -203,7 +203,7 @@ class OutputCheck(Record):
         max_error: the largest difference, as a fraction of the range of the model's output; None
             where a value is not finite.
         sqnr_db: of the channels of the last axis, in decibel; of the logits of a softmax or sigmoid.
-            None where they are equal, and for integers.
+            None where they are equal, and for integers but for amounts, such as pixels, at 15 dB or more.
         kept: the share of arg-maxes, of decisions at one half, or of equal integers.
         channels: how many there are.
         dead: places of channels that move in the model and are constant, or not finite, in the file;

@@ -44,6 +44,7 @@ def checked_with(report: Report) -> str:
 
 
 def _ratio(output: OutputCheck) -> str:
-    if output.kind == "integers" or output.max_error is None:
+    integers = output.kind == "integers" and output.sqnr_db is None
+    if integers or output.max_error is None:
         return units.UNKNOWN
     return "identical" if output.sqnr_db is None else units.decibels(output.sqnr_db)

@@ -47,10 +47,14 @@ class Asked:
         self._most = max(1, min(_AT_A_TIME, _LAYER_BYTES // max(sample_bytes, 1)))
         self._function = self._tf.function(call)
 
+    def batch(self, samples: Samples) -> int:
+        """How many samples a part has."""
+        return self._fixed or min(self._most, len(samples))
+
     def parts(self, samples: Samples) -> Iterator[Arrays]:
         """The answers to some samples at a time; the last ones are repeated to fill a batch."""
         tf = self._tf
-        for batch in batches(samples, self._fixed or min(self._most, len(samples))):
+        for batch in batches(samples, self.batch(samples)):
             given = {n: tf.constant(batch[n], dtype) for n, dtype in self._dtypes.items()}
             yield {name: np.asarray(x) for name, x in self._function(given).items()}
 

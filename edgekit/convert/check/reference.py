@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edgekit.calibration.seeded import seeded
 from edgekit.convert.check.asking import Asked, asked_model
 from edgekit.convert.check.layers import Layers, layers_asked
+from edgekit.convert.check.run import joined_rows
 from edgekit.errors import ExportError
 from edgekit.models.kernels import said
 from edgekit.models.source import SourceModel
@@ -90,14 +91,15 @@ class Reference:
     def _asked(self, samples: Samples) -> dict[str, NDArray[Any]]:
         try:
             with self.source.from_zero():
-                parts = list(self._model.parts(samples))
+                model = self._model
+                parts = list(model.parts(samples))
         # A model raises whatever its layers do.
         except Exception as error:
             raise ExportError(
                 f"{self.source.path}: the model itself fails on samples of the check: {said(error)}"
             ) from error
         return {
-            name: np.concatenate([part[name] for part in parts])[: len(samples)]
+            name: joined_rows([part[name] for part in parts], model.batch(samples), len(samples))
             for name in parts[0]
         }
 

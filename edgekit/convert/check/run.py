@@ -80,8 +80,10 @@ def run(file: ModelFile, samples: Samples) -> Answers:
 
 def _answers(opened: _Opened, samples: Samples) -> tuple[Arrays, tuple[str, ...]]:
     step, batch, kernels = opened
-    rows = [step(inputs) for inputs in batches(samples, batch)]
-    joined = {name: _joined([row[name] for row in rows], len(samples)) for name in rows[0]}
+    rows = [_in_shape(step(inputs)) for inputs in batches(samples, batch)]
+    joined = {
+        name: joined_rows([row[name] for row in rows], batch, len(samples)) for name in rows[0]
+    }
     return joined, (kernels,)
 
 
@@ -95,15 +97,37 @@ _Step = Callable[[Mapping[str, NDArray[Any]]], Arrays]
 _Opened = tuple[_Step, int, str]
 
 
+_LOGITS = "\0logits"
+
+
 def _inner(output: str) -> str:
-    return f"{output}\0logits"
+    return f"{output}{_LOGITS}"
 
 
-def _joined(parts: list[NDArray[Any]], count: int) -> NDArray[Any]:
-    # What has no axis of samples is the same for all.
-    if not parts[0].ndim:
-        return np.stack(parts)
-    return np.concatenate(parts)[:count]
+def _in_shape(row: Arrays) -> Arrays:
+    """One inference; what goes into a softmax in the shape of what comes out of it, samples first.
+
+    A dense layer for every step takes samples and steps as one axis.
+    """
+    return {
+        name: x.reshape(row[name.removesuffix(_LOGITS)].shape) if name.endswith(_LOGITS) else x
+        for name, x in row.items()
+    }
+
+
+def joined_rows(parts: list[NDArray[Any]], batch: int, count: int) -> NDArray[Any]:
+    """What came of `count` samples, `batch` at a time, samples first.
+
+    What has no axis of samples, such as a constant, is the same for all.
+    """
+    return np.concatenate([_by_sample(part, batch) for part in parts])[:count]
+
+
+def _by_sample(part: NDArray[Any], batch: int) -> NDArray[Any]:
+    if part.ndim and len(part) == batch:
+        return part
+    one = part if part.ndim and len(part) == 1 else part[None]
+    return np.repeat(one, batch, axis=0)
 
 
 def _tflite(file: ModelFile, logits: Mapping[str, Tensor]) -> _Opened:

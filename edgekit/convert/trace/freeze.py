@@ -155,7 +155,8 @@ def _traced(
     def serve(**tensors: Any) -> dict[str, Any]:
         # identity gives each output a tensor of its own, which carries its name into the file.
         return {
-            name: tf.identity(tensor, name=name) for name, tensor in source.call(tensors).items()
+            name: tf.identity(tensor, name=_operator_name(name))
+            for name, tensor in source.call(tensors).items()
         }
 
     try:
@@ -169,6 +170,12 @@ def _traced(
             f"{source.path}: cannot be traced with inputs "
             f"{ {spec.name: list(spec.shape) for spec in inputs} }: {one_line(error)}"
         ) from error
+
+
+def _operator_name(output: str) -> str:
+    """What TensorFlow takes as an operator's name: outputs of SavedModels may be called in any script."""
+    name = re.sub(r"[^A-Za-z0-9_./>-]", "_", output)
+    return name if re.match(r"[A-Za-z0-9.]", name) else f"output{name}"
 
 
 def _without_variables(function: Any) -> Any:
