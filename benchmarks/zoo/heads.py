@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .brought import IMAGE, LINE, PADDED, _embedded, _entry, _wide
+from .brought import IMAGE, LINE, PADDED, PIXELS, _embedded, _entry, _wide
 from .entry import Input
 
 
@@ -114,7 +114,31 @@ def _code_and_copy(keras: Any, x: Any) -> Any:
     }
 
 
+def _picture(keras: Any, x: Any) -> Any:
+    y = keras.layers.Conv2D(3, 3, padding="same", kernel_initializer=_wide(keras, 0.1))(x / 255.0)
+    y = keras.ops.clip(y * 200.0 + 100.0, 0.0, 255.0)
+    return keras.ops.cast(keras.ops.floor(y), "uint8")
+
+
+def _mask(keras: Any, x: Any) -> Any:
+    y = keras.layers.Conv2D(5, 3, padding="same", kernel_initializer=_wide(keras, 0.4))(x / 255.0)
+    return keras.ops.cast(keras.ops.argmax(y, axis=-1), "int32")
+
+
+def _sums_and_cut(keras: Any, x: Any) -> Any:
+    sums = keras.layers.Dense(6, kernel_initializer=_wide(keras))(x)
+    return {"sums": sums, "cut": keras.ops.relu(sums)}
+
+
 HEADS = [
+    _entry("heads/sums-and-cut", _sums_and_cut, x=Input((10,))),
+    _entry("heads/picture", _picture, x=PIXELS),
+    _entry("heads/mask", _mask, x=PIXELS),
+    _entry(
+        "heads/softmax-over-places",
+        lambda K, x: K.layers.Softmax(axis=1, name="y")(K.layers.Dense(4)(x)),
+        x=Input((12, 6), high=4),
+    ),
     _entry("heads/boxes-scores-looks", _three_heads, x=IMAGE),
     _entry("heads/anchors", _anchors, x=IMAGE),
     _entry("heads/stacked-units", _stacked_units, x=Input((10,))),
