@@ -77,7 +77,8 @@ def _kernels(file: ModelFile) -> tuple[int, list[tuple[Operator, Tensor]]]:
     integers: dict[str, int] = {}
     floats: dict[str, tuple[Operator, Tensor]] = {}
     for operator in file.model.operators:
-        for tensor in operator.inputs:
+        # A constant that an output is made of is no weight.
+        for tensor in operator.inputs if operator.op != "Identity" else ():
             if tensor is None or not tensor.constant or len(tensor.shape or ()) < 2:
                 continue
             if tensor.dtype in ("int4", "int8", "uint8"):

@@ -51,6 +51,7 @@ def test_an_output_that_is_constant_is_in_every_file(tmp_path: Path) -> None:
         tmp_path / "model", out=tmp_path / "out", files=files, calibration={"x": x}, cache=False
     )
     assert [file.name for file in made] == [f"model.{name}" for name in files]
+    assert not [line for line in made.warnings if "weights" in line]
     for file in made:
         with edgekit.load(file.path) as runner:
             answers = runner.infer({"x": x[:1]})
