@@ -63,6 +63,7 @@ ROOMS = [
     "bundle",
     "build",
     "serve",
+    "agents",
     "cli",
     "__main__",
 ]

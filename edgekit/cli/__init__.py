@@ -50,6 +50,7 @@ COMMANDS = {
     "install": "put a bundle beside the one that runs, and switch to it",
     "rollback": "switch back to the bundle that was active before",
     "serve": "answer requests over HTTP with model files",
+    "mcp": "let an agent use edgekit, in the Model Context Protocol",
     "devices": "list the known boards, or identify this one",
     "doctor": "show what this machine offers, and what disturbs measurements on it",
     "demo": "do all of it on a small real data set",

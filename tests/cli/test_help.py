@@ -11,7 +11,7 @@ import pytest
 from edgekit.cli import COMMANDS, command, main
 
 # They take minutes or files that others made, and have tests of their own.
-TRIED_ELSEWHERE = ("tune", "heal", "serve", "demo")
+TRIED_ELSEWHERE = ("tune", "heal", "serve", "mcp", "demo")
 
 
 def examples(name: str) -> list[list[str]]:
@@ -75,4 +75,6 @@ def test_other_examples_are_calls_that_are_understood(name: str) -> None:
     parser, _ = command(name)
     args = parser.parse_args(words)
     # What they write, or read where they write nothing.
-    assert all(path.startswith("build/") for path in ([args.out] if "out" in args else args.files))
+    given = next(getattr(args, name) for name in ("out", "files", "folder") if name in args)
+    paths = given if isinstance(given, list) else [given]
+    assert all(Path(path).parts[0] == "build" for path in paths)

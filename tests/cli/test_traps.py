@@ -57,6 +57,7 @@ def test_commands_of_a_device(edgekit: Edgekit, models: Path, tmp_path: Path) ->
     edgekit("evaluate", files[0], "--samples", "../s.npz", "--json", "../evaluation.json")
     edgekit("bench", *files, "--seconds", "0.01", "--json", "../bench.json")
     edgekit("serve", "../nothing.tflite", "--port", "0", codes=(2,))
+    edgekit("mcp", "--folder", "../nothing", codes=(2,))
     edgekit("report", "../inspection.json", "../bench.json", "-o", "../report.md")
 
 

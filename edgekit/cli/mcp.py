@@ -1,0 +1,46 @@
+"""Let an agent use edgekit, in the Model Context Protocol over stdin and stdout.
+
+Its tools are commands: inspect, doctor, compare, diagnose and bench, and with --allow-writing export and build. They
+read and write in one folder alone, replace no file, and never run code that a model brings. It ends when stdin is
+closed, and with SIGTERM or Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from edgekit.cli.console import Console
+from edgekit.errors import require
+
+EXAMPLE = "edgekit mcp --folder build"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--folder",
+        default=".",
+        metavar="DIR",
+        help="where all files lie that tools may read and write (default: the current folder)",
+    )
+    parser.add_argument(
+        "--allow-writing",
+        action="store_true",
+        help="offer the tools that write files as well, export and build (default: those that only read)",
+    )
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    for module in ("mcp", "jsonschema"):
+        require(module, "mcp", "serving agents")
+    from edgekit.agents.folder import Folder
+    from edgekit.agents.server import serve
+    from edgekit.cli.mcp_tools import tools
+
+    folder = Folder(args.folder)
+    known = tools()
+    offered = [tool for tool in known if args.allow_writing or not tool.writes]
+    kept = [tool.name for tool in known if tool not in offered]
+    console.tell(f"offering {', '.join(tool.name for tool in offered)} in {folder.path}")
+    serve(offered, kept, folder, stdin=0, stdout=console.out.fileno())
+    console.tell("stopped")
+    return 0
