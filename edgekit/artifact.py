@@ -29,6 +29,9 @@ FORMATS = {"tflite": ".tflite", "onnx": ".onnx"}
 # The format of a model that is an object of the program and no file.
 OBJECT = "object"
 
+# The variable that holds the key to sealed bundles.
+IDENTITY_VARIABLE = "EDGEKIT_IDENTITY"
+
 # What documents hold of a file (see edgekit/document/record.py).
 Format = Annotated[str, ("enum", (*FORMATS, "keras", "hdf5", "savedmodel", OBJECT))]
 Scheme = Annotated[str, ("enum", SCHEMES)]
@@ -95,6 +98,11 @@ class Artifact:
     def name(self) -> str:
         return os.path.basename(os.path.normpath(self.file))
 
+    @property
+    def source(self) -> Path | bytes:
+        """Where the content is: at a path; or the content itself, where no disk holds it."""
+        return self.path
+
     @cached_property
     def external(self) -> dict[str, Path | None]:
         """The files beside an ``.onnx`` file that hold weights of it, by its names for them.
@@ -159,6 +167,52 @@ class Artifact:
         # Where a cached property keeps its value.
         vars(artifact).update(sha256=values["sha256"], size_bytes=values["size_bytes"])
         return artifact
+
+
+@dataclass(frozen=True)
+class HeldArtifact(Artifact):
+    """A model file that no disk holds: what was sealed and is opened in this process.
+
+    Nothing is at `file`, which names it in messages and documents.
+
+    Attributes:
+        content: the file's bytes; no part of what is printed.
+    """
+
+    content: bytes = field(repr=False, compare=False)
+
+    @classmethod
+    def holding(cls, file: str, content: bytes) -> HeldArtifact:
+        """What `Artifact.of` would be of a ``.tflite`` or ``.onnx`` file that is called `file` and holds `content`.
+
+        Raises:
+            UsageError: its name has another ending.
+        """
+        stem, ending = os.path.splitext(os.path.basename(file))
+        kind = next((name for name, own in FORMATS.items() if own == ending.lower()), None)
+        if kind is None:
+            raise wrong_ending(file, ending, FORMATS.values(), "")
+        word = stem.rsplit(".", 1)[-1]
+        return cls(file, kind, word if word in SCHEMES else None, content)
+
+    @property
+    def source(self) -> bytes:
+        return self.content
+
+    @property
+    def external(self) -> dict[str, Path | None]:
+        """None: there is no folder that it lies in."""
+        return {}
+
+    @cached_property
+    def sha256(self) -> Sha256:
+        import hashlib
+
+        return hashlib.sha256(self.content).hexdigest()
+
+    @cached_property
+    def size_bytes(self) -> _Bytes:
+        return len(self.content)
 
 
 def told_apart(files: Sequence[str]) -> list[str]:

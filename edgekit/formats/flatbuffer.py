@@ -10,7 +10,9 @@ from __future__ import annotations
 import mmap
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,23 @@ _FORMS = {code: struct.Struct(f"<{code}") for code in "bBhHiIqQ"}
 _U16 = _FORMS["H"]
 # Bytes of a reference, of what begins a table, and of the number that begins a vector.
 _REFERENCE = 4
+
+
+@contextmanager
+def mapped(source: Path | bytes) -> Iterator[Bytes]:
+    """What a file holds, mapped for as long as the block runs; content as it is.
+
+    Raises:
+        OSError, ValueError, OverflowError: it cannot be opened, is empty, or too large to be mapped.
+    """
+    if isinstance(source, bytes):
+        yield source
+        return
+    with (
+        source.open("rb") as stream,
+        mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data,
+    ):
+        yield data
 
 
 class DamagedError(ArtifactError):

@@ -7,7 +7,6 @@ called ``edgekit`` and hold the same JSON. Other software passes it over.
 from __future__ import annotations
 
 import json
-import mmap
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -27,7 +26,7 @@ from edgekit.errors import (
     placed,
 )
 from edgekit.formats import tflite_schema as schema
-from edgekit.formats.flatbuffer import Bytes, Table
+from edgekit.formats.flatbuffer import Bytes, Table, mapped
 from edgekit.formats.seen import Seen
 from edgekit.formats.tflite_file import buffer_place
 from edgekit.preprocess import Preprocessing
@@ -227,8 +226,14 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"received {name}, which is none of JSON's numbers")
 
 
-def read_tflite(path: str | os.PathLike[str]) -> Metadata | None:
+def read_tflite(
+    source: str | os.PathLike[str] | bytes, name: str | os.PathLike[str] | None = None
+) -> Metadata | None:
     """The metadata of a ``.tflite`` file, which need not be trusted and is not read as a whole.
+
+    Args:
+        source: its path, or its content.
+        name: what it is called in errors, where content is given.
 
     Returns:
         None if the file has none of edgekit's.
@@ -237,18 +242,16 @@ def read_tflite(path: str | os.PathLike[str]) -> Metadata | None:
         ArtifactError: the file cannot be read, is damaged or none of TFLite's, or its metadata
             are not what they should be.
     """
+    place = name or ("the file" if isinstance(source, bytes) else source)
     try:
-        with (
-            Path(path).open("rb") as stream,
-            mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data,
-        ):
+        with mapped(source if isinstance(source, bytes) else Path(source)) as data:
             content = find_tflite(data)
         return None if content is None else Metadata.from_bytes(content)
     # An empty file cannot be mapped (ValueError), nor a huge one into a 32-bit process.
     except (OSError, ValueError, OverflowError) as error:
-        raise ArtifactError(f"{path}: cannot be read: {error}") from error
+        raise ArtifactError(f"{place}: cannot be read: {error}") from error
     except ArtifactError as error:
-        raise ArtifactError(placed(path, error)) from error
+        raise ArtifactError(placed(place, error)) from error
 
 
 def find_tflite(data: Bytes) -> bytes | None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import mmap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from edgekit.formats import tflite_schema as schema
-from edgekit.formats.flatbuffer import Table, number
+from edgekit.formats.flatbuffer import Table, mapped, number
 from edgekit.formats.tflite_file import name_of
 
 # Operators that read a whole sequence in one inference, and keep their state in variables even so.
@@ -38,13 +37,13 @@ class State(NamedTuple):
     resources: bool
 
 
-def state_of(path: Path) -> State:
-    """Where the file keeps state.
+def state_of(source: Path | bytes) -> State:
+    """Where a file, or what is given of its content, keeps state.
 
     Raises:
         ArtifactError: the file is damaged.
     """
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with mapped(source) as data:
         model = Table.root(data, schema.IDENTIFIER)
         graphs = list(model.tables(schema.Model.SUBGRAPHS))
         tensors = any(
@@ -55,7 +54,7 @@ def state_of(path: Path) -> State:
         return State(tensors, _assigns(model, graphs))
 
 
-def reads_sequences(path: Path) -> bool:
+def reads_sequences(source: Path | bytes) -> bool:
     """Whether what the file remembers is left over from a sequence that was read to its end.
 
     Fused recurrent operators take several steps in one inference and keep their state in variables;
@@ -64,7 +63,7 @@ def reads_sequences(path: Path) -> bool:
     Raises:
         ArtifactError: the file is damaged.
     """
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with mapped(source) as data:
         model = Table.root(data, schema.IDENTIFIER)
         names = [name_of(code) for code in model.tables(schema.Model.OPERATOR_CODES)]
         if _SEQUENCES.isdisjoint(names) or not _STEPS.isdisjoint(names):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import edgekit
-from edgekit.artifact import FORMATS, Artifact
+from edgekit.artifact import FORMATS, Artifact, HeldArtifact
 from edgekit.errors import UsageError
 from edgekit.runtime.backends import backend_of, open_file
 from edgekit.runtime.options import Options
@@ -33,6 +33,7 @@ def load(
     imports: Sequence[str] = (),
     selftest: bool = False,
     key: str | os.PathLike[str] | None = None,
+    identity: str | os.PathLike[str] | Callable[[], str] | None = None,
 ) -> Runner:
     """Load a model file, ready to run.
 
@@ -64,6 +65,9 @@ def load(
             that has registered its classes needs none.
         selftest: of a bundle: ask its files what they promise, and take the fastest that keeps it here.
         key: of a bundle: the public key of who must have signed it, in PEM; hashes alone are checked if None.
+        identity: of a sealed bundle: the file that holds the age identity which opens it, or a function that
+            returns the identity's text; what ``EDGEKIT_IDENTITY`` holds if None. The model is decrypted into
+            this process's memory alone.
 
     Raises:
         UsageError: nothing is at `path`, `backend` does not run such files, or an option that it
@@ -73,7 +77,8 @@ def load(
         UnsupportedError: `isolated` on a system that is not Linux.
         ArtifactError: the backend cannot load the file, or the trial failed.
     """
-    if isinstance(path, (str, os.PathLike)) and _is_bundle(Path(path)):
+    held = isinstance(path, HeldArtifact)
+    if not held and isinstance(path, (str, os.PathLike)) and _is_bundle(Path(path)):
         again = partial(
             load,
             backend=backend,
@@ -87,15 +92,22 @@ def load(
             deadline_s=deadline_s,
         )
         made: Runner = edgekit.part("bundle-runner")(
-            Path(path), again, selftest=selftest, key=None if key is None else Path(key)
+            Path(path),
+            again,
+            selftest=selftest,
+            key=None if key is None else Path(key),
+            identity=identity,
         )
         return made
-    if selftest or key is not None:
+    if selftest or key is not None or identity is not None:
+        word = "selftest" if selftest else "identity" if key is None else "key"
         raise UsageError(
-            f"{path}: is no bundle, and {'selftest' if selftest else 'key'} is for one: a folder or archive that "
+            f"{path}: is no bundle, and {word} is for one: a folder or archive that "
             "'edgekit build' made."
         )
-    if isinstance(path, (str, os.PathLike)):
+    if isinstance(path, HeldArtifact):
+        artifact: Artifact = path
+    elif isinstance(path, (str, os.PathLike)):
         artifact = Artifact.of(path)
     else:
         artifact = edgekit.part("describe-object")(path)
@@ -120,6 +132,15 @@ def load(
         raise UsageError(
             f"{artifact.name}: isolated: received a {artifact.format} model, expected one of "
             f"{', '.join(FORMATS.values())}. Export it, or leave isolated out."
+        )
+    if held and (isolated or weight_cache):
+        raise UsageError(
+            f"{artifact.file}: is sealed, and "
+            + (
+                "isolated: a sealed file is opened in this process alone, expected False."
+                if isolated
+                else "weight_cache: packed weights would be written to a disk, expected False."
+            )
         )
     if weight_cache and backend is None and artifact.format == "tflite":
         backend = "litert-compiled"

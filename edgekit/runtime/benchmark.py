@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from edgekit.artifact import OBJECT
+from edgekit.artifact import OBJECT, HeldArtifact
 from edgekit.errors import UsageError, check_progress, check_type
 from edgekit.runtime.bench import Bench
 from edgekit.runtime.contestant import Entry
@@ -100,5 +100,10 @@ def entry_of(runner: Runner, inputs: Mapping[str, NDArray[Any]] | None) -> Entry
         raise UsageError(
             f"benchmark: received the model object {runner.artifact.name!r}, expected files: a "
             "process of its own loads each to time that. Save the model and load the file."
+        )
+    if isinstance(runner.artifact, HeldArtifact):
+        raise UsageError(
+            f"benchmark: received {runner.artifact.file}, which is sealed, expected files: a process of its own "
+            "loads each to time that. Time the file that it was sealed from."
         )
     return Entry.of(runner, inputs)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import edgekit
+from edgekit.artifact import IDENTITY_VARIABLE
 from edgekit.scratch import scratch_folder
 
 # Nothing is imported before the current folder is off the path, where Python 3.10, which has no -P,
@@ -125,11 +126,16 @@ def start(
     """A process as `started` has it, without a folder; whoever starts it ends it."""
     return subprocess.Popen(
         words,
-        env={**os.environ, **_modules(), **environment},
+        env={**_inherited(), **_modules(), **environment},
         pass_fds=pass_fds,
         start_new_session=True,
         **{"stdin": subprocess.DEVNULL, **streams},
     )
+
+
+def _inherited() -> dict[str, str]:
+    """This process's variables but the key to sealed bundles: a child may run what need not be trusted."""
+    return {name: value for name, value in os.environ.items() if name != IDENTITY_VARIABLE}
 
 
 def _modules() -> dict[str, str]:
@@ -168,6 +174,7 @@ def run_in_child(
     *,
     seconds: float | None = None,
     environment: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> Ended:
     """Call `function`, as ``"module:name"``, with `words` in a process of its own.
 
@@ -177,12 +184,14 @@ def run_in_child(
         seconds: the process and all that it started are killed when it has not ended by then; and when
             it writes without an end.
         environment: variables to set beside this process's own.
+        pass_fds: descriptors that it inherits.
     """
     code: int | None = None
     texts = [b"", b""]
     with started(
         command(function, words),
         environment=environment,
+        pass_fds=pass_fds,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:

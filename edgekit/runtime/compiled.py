@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from edgekit.artifact import HeldArtifact
 from edgekit.errors import ArtifactError, UsageError
 from edgekit.formats.tflite_state import state_of
 from edgekit.runtime.runner import Backend, Runner
-from edgekit.runtime.tflite import native_path, spec_of
+from edgekit.runtime.tflite import model_of, native_path, spec_of
 from edgekit.tensor import TensorSpec
 
 if TYPE_CHECKING:
@@ -72,16 +73,18 @@ class CompiledRunner(Runner):
 
                 cache = stack.enter_context(packed_weights(path, f"litert-{self._version}"))
             options = cpu.CpuOptions(num_threads=threads, xnnpack_weight_cache_path=cache)
-            return compiled.CompiledModel.from_file(
-                native_path(str(path)), options=grouped.Options(cpu_options=options)
-            )
+            chosen = grouped.Options(cpu_options=options)
+            if isinstance(self.artifact, HeldArtifact):
+                # It keeps no copy: the artifact holds the bytes for longer than the model lives.
+                return compiled.CompiledModel.from_buffer(self.artifact.content, options=chosen)
+            return compiled.CompiledModel.from_file(native_path(str(path)), options=chosen)
 
     def _choose(
         self, signature: str | None
     ) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
         # Its own details leave out quantisation. An interpreter that is not run knows it, for little.
         module = importlib.import_module("ai_edge_litert.interpreter")
-        interpreter = module.Interpreter(model_path=native_path(self.artifact.file))
+        interpreter = module.Interpreter(**model_of(self.artifact))
         if signature is None:
             inputs = {d["name"]: d for d in interpreter.get_input_details()}
             outputs = {d["name"]: d for d in interpreter.get_output_details()}
@@ -122,10 +125,10 @@ class CompiledRunner(Runner):
     def _read_metadata(self) -> Metadata | None:
         from edgekit.formats.metadata import read_tflite
 
-        return read_tflite(self.artifact.path)
+        return read_tflite(self.artifact.source, self.artifact.file)
 
     def _keeps_state(self) -> bool:
-        return any(state_of(self.artifact.path))
+        return any(state_of(self.artifact.source))
 
     def _reset(self) -> None:
         if self._keeps_state():

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from edgekit.artifact import HeldArtifact
 from edgekit.errors import ArtifactError, UsageError, nearest, require
 from edgekit.formats.onnx_schema import short_names
 from edgekit.runtime.onnx_session import CPU, is_exact, open_session
@@ -39,8 +40,10 @@ class OnnxRunner(Runner):
             raise UsageError("weight_cache: onnxruntime has none. It is for .tflite files.")
         options = self._session_options(ort)
         providers = self._providers(ort.get_available_providers())
+        artifact = self.artifact
+        model = artifact.content if isinstance(artifact, HeldArtifact) else artifact.file
         try:
-            self._session = open_session(self.artifact.file, options, providers)
+            self._session = open_session(model, options, providers)
         # onnxruntime's own exceptions derive from Exception alone and are not public.
         except Exception as error:
             from edgekit.runtime.causes import explained

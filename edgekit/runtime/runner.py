@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 import edgekit
-from edgekit.artifact import OBJECT, Artifact
+from edgekit.artifact import OBJECT, Artifact, HeldArtifact
 from edgekit.errors import ArtifactError, UsageError, nearest
 from edgekit.runtime.arrange import arrange, arrange_raw
 from edgekit.runtime.codec import Codec
@@ -434,6 +434,11 @@ class Runner(ABC):
             raise UsageError(
                 f"{self.artifact.name}: the runner of a model object cannot be pickled. Save the model "
                 "and load its file in the other process."
+            )
+        if isinstance(self.artifact, HeldArtifact):
+            raise UsageError(
+                f"{self.artifact.file}: the runner of a sealed file cannot be pickled: its content would leave "
+                "this process. Load the bundle in the other process."
             )
         file = str(self.artifact.path.absolute())
         return _reopened, (type(self), file, self.backend.name, self.options, self.signature)

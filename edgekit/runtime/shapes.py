@@ -51,14 +51,14 @@ class Shapes:
 
     def __init__(
         self,
-        path: Path,
+        source: Path | bytes,
         make: Callable[[], Any],
         indices: Sequence[int],
         interpreter: Any,
         shapes: tuple[Shape, ...],
     ) -> None:
-        """Start with `interpreter`, which has `shapes` now; `make` makes more of the file at `path`."""
-        self._path = path
+        """Start with `interpreter`, which has `shapes` now; `make` makes more of the file, which `source` is."""
+        self._source = source
         self._make = make
         self._indices = indices
         self._by_shapes: OrderedDict[tuple[Shape, ...], Any] = OrderedDict({shapes: interpreter})
@@ -87,4 +87,4 @@ class Shapes:
     def _stateful(self) -> bool:
         from edgekit.formats.tflite_state import state_of
 
-        return any(state_of(self._path))
+        return any(state_of(self._source))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from edgekit.artifact import Artifact, HeldArtifact
 from edgekit.errors import ArtifactError, TensorError, UsageError
 from edgekit.runtime.options import NO_DELEGATE, REFERENCE
 from edgekit.runtime.runner import Backend, Runner
@@ -79,7 +80,7 @@ class TfliteRunner(Runner):
             )
         make = partial(
             module.Interpreter,
-            model_path=native_path(self.artifact.file),
+            **model_of(self.artifact),
             num_threads=options.threads,
         )
         if options.delegate is None:
@@ -132,7 +133,7 @@ class TfliteRunner(Runner):
 
             first = tuple(tuple(int(n) for n in d["shape"]) for d in inputs.values())
             self._shapes = Shapes(
-                self.artifact.path, self._make, self._input_indices, self._interpreter, first
+                self.artifact.source, self._make, self._input_indices, self._interpreter, first
             )
         return specs, results
 
@@ -176,22 +177,22 @@ class TfliteRunner(Runner):
     def _reads_sequences(self) -> bool:
         from edgekit.formats.tflite_state import reads_sequences
 
-        return reads_sequences(self.artifact.path)
+        return reads_sequences(self.artifact.source)
 
     def _read_metadata(self) -> Metadata | None:
         from edgekit.formats.metadata import read_tflite
 
-        return read_tflite(self.artifact.path)
+        return read_tflite(self.artifact.source, self.artifact.file)
 
     def _keeps_state(self) -> bool:
         from edgekit.formats.tflite_state import state_of
 
-        return any(state_of(self.artifact.path)) and not self._reads_sequences()
+        return any(state_of(self.artifact.source)) and not self._reads_sequences()
 
     def _reset(self) -> None:
         from edgekit.formats.tflite_state import state_of
 
-        if not state_of(self.artifact.path).resources:
+        if not state_of(self.artifact.source).resources:
             self._interpreter.reset_all_variables()
             return
         # Resources are written to when an interpreter first runs, and no call sets them back.
@@ -208,6 +209,13 @@ class TfliteRunner(Runner):
             f"{self.artifact.path}: {self._distribution} cannot load it: "
             f"{explained(error, '.tflite')}"
         )
+
+
+def model_of(artifact: Artifact) -> dict[str, Any]:
+    """The words by which an interpreter is told of a file."""
+    if isinstance(artifact, HeldArtifact):
+        return {"model_content": artifact.content}
+    return {"model_path": native_path(artifact.file)}
 
 
 def native_path(file: str) -> str | bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from math import prod
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.artifact import Artifact
+from edgekit.artifact import Artifact, HeldArtifact
 from edgekit.errors import ArtifactError, EdgekitError, UsageError
 from edgekit.runtime.backends import open_file
 from edgekit.runtime.limits import OUT_OF_MEMORY
@@ -34,7 +35,9 @@ _UPSETTING = ("any", "lowest", "highest", "odd")
 _AMOUNTS = {"thousand": 1000, "twenty thousand": 20_000, "a lot": 3_000_000, "most": 500_000_000}
 
 
-def try_out(path: str, backend: str, options: str, asked: str) -> dict[str, Any]:
+def try_out(
+    path: str, backend: str, options: str, asked: str, descriptor: str = ""
+) -> dict[str, Any]:
     """The trial itself, in the child.
 
     Args:
@@ -42,13 +45,15 @@ def try_out(path: str, backend: str, options: str, asked: str) -> dict[str, Any]
         options: `Options` as JSON.
         asked: JSON: signature and shapes by input of what alone is to be tried; null for all signatures, in
             some shapes.
+        descriptor: of the file's content, which is in memory and at no path; empty for a file.
 
     Returns:
         ``refused``: the reason, or None; ``ran``: signature and shapes of what ran well; ``usage``: what is
         wrong with the call.
     """
     try:
-        with open_file(Artifact.of(path), backend, Options(**json.loads(options))) as runner:
+        artifact = _received(path, int(descriptor)) if descriptor else Artifact.of(path)
+        with open_file(artifact, backend, Options(**json.loads(options))) as runner:
             return {"refused": None, "ran": _ran(runner, json.loads(asked))}
     except UsageError as error:
         return {"refused": None, "ran": [], "usage": str(error)}
@@ -58,6 +63,11 @@ def try_out(path: str, backend: str, options: str, asked: str) -> dict[str, Any]
     # Whatever it is, the parent would have met it untyped.
     except Exception as error:
         return {"refused": f"{type(error).__name__}: {error}"}
+
+
+def _received(path: str, descriptor: int) -> HeldArtifact:
+    with os.fdopen(descriptor, "rb") as stream:
+        return HeldArtifact.holding(path, stream.read())
 
 
 def _ran(runner: Runner, asked: Any) -> list[tuple[str | None, Shapes]]:

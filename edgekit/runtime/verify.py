@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import os
 import platform
 import stat
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -17,8 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import edgekit
-from edgekit.artifact import Artifact
-from edgekit.errors import ArtifactError, UsageError
+from edgekit.artifact import Artifact, HeldArtifact
+from edgekit.errors import ArtifactError, UnsupportedError, UsageError
 from edgekit.files import atomic, cache_folder, sha256_of
 from edgekit.formats.tflite_check import tflite_fault
 from edgekit.runtime.backends import module_of
@@ -91,7 +92,8 @@ def verify(
             or wanted more time or memory than `limits` give.
     """
     path = artifact.path
-    data = _content(path)
+    source = artifact.source
+    data = source if isinstance(source, bytes) else _content(source)
     sha256 = hashlib.sha256(data).hexdigest()
     version = importlib.import_module(module_of(backend).partition(".")[0]).__version__
     files = replace(artifact)
@@ -131,7 +133,9 @@ def verify(
         raise ArtifactError(
             f"{path}: {refusal.rstrip('.')} (a trial on {backend} {version}{at}). {advice}"
         )
-    if sha256_of(path) != sha256 or replace(artifact).sha256 != files.sha256:
+    if isinstance(source, Path) and (
+        sha256_of(source) != sha256 or replace(artifact).sha256 != files.sha256
+    ):
         raise ArtifactError(f"{path}: changed while it was being verified. Load it again.")
     evidence = _evidence(done)
     if marker is not None and evidence.ran:
@@ -165,22 +169,43 @@ def _sandboxed(artifact: Artifact, backend: str, options: Options) -> Trial:
     # A file that is remembered starts no process.
     from edgekit.runtime.sandbox.run import run_sandboxed
 
-    reads = [artifact.path, *filter(None, artifact.external.values())]
+    held = artifact.content if isinstance(artifact, HeldArtifact) else None
+    reads = [] if held is not None else [artifact.path, *filter(None, artifact.external.values())]
     # A delegate is the caller's own code, and opens its accelerator.
     confined = options.delegate in OWN_KERNELS
 
     def trial(words: list[str], limits: Limits) -> Sandboxed:
-        return run_sandboxed(
-            "edgekit.runtime.trial:try_out",
-            words,
-            reads=reads,
-            limits=limits,
-            imports=[module_of(backend)],
-            environment=_ENVIRONMENT,
-            confined=confined,
-        )
+        with _in_memory(held) as descriptors:
+            return run_sandboxed(
+                "edgekit.runtime.trial:try_out",
+                [*words, *map(str, descriptors)],
+                reads=reads,
+                limits=limits,
+                imports=[module_of(backend)],
+                environment=_ENVIRONMENT,
+                confined=confined,
+                pass_fds=descriptors,
+            )
 
     return trial
+
+
+@contextmanager
+def _in_memory(content: bytes | None) -> Iterator[tuple[int, ...]]:
+    """A descriptor from which a child reads content that no disk may hold; none where there is no such content."""
+    if content is None:
+        yield ()
+        return
+    if not hasattr(os, "memfd_create"):
+        raise UnsupportedError(
+            f"verify: on {platform.system()} a sealed file cannot be tried in a child process, for there is no file "
+            "in memory that both could read. Load it with verify=False."
+        )
+    with os.fdopen(os.memfd_create("edgekit"), "w+b") as file:
+        file.write(content)
+        file.flush()
+        file.seek(0)
+        yield (file.fileno(),)
 
 
 def _remembered(marker: Path | None) -> Evidence | None:

@@ -42,6 +42,7 @@ def run_sandboxed(
     imports: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     confined: bool = True,
+    pass_fds: Sequence[int] = (),
 ) -> Sandboxed:
     """Call `function`, as ``"module:name"``, with `words` in a process that is held on all sides.
 
@@ -58,6 +59,7 @@ def run_sandboxed(
         imports: modules to import before the limits and seccomp hold.
         environment: variables to set beside this process's own.
         confined: whether the kernel is asked at all. Drivers of an accelerator need more than is allowed.
+        pass_fds: descriptors that it inherits, and may read.
     """
     setting = setting_of(reads, imports, limits.seconds, limits.memory_bytes, confined=confined)
     ended = run_in_child(
@@ -65,6 +67,7 @@ def run_sandboxed(
         [setting, function, *words],
         seconds=2 * limits.seconds,
         environment={**ENVIRONMENT, **(environment or {})},
+        pass_fds=pass_fds,
     )
     if ended.code != 0:
         return Sandboxed(ended, False, None, None)
