@@ -94,6 +94,7 @@ _HOMES = {
     "load": "edgekit.runtime",
     "load_samples": "edgekit.samples",
     "rollback": "edgekit.bundle.install",
+    "seal": "edgekit.bundle.sealing",
     "selftest": "edgekit.bundle.selftest",
     "verify_bundle": "edgekit.bundle.verification",
 }
@@ -154,6 +155,7 @@ __all__ = [
     "load",
     "load_samples",
     "rollback",
+    "seal",
     "selftest",
     "verify_bundle",
 ]

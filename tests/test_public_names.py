@@ -52,6 +52,7 @@ PUBLIC = [
     "load",
     "load_samples",
     "rollback",
+    "seal",
     "selftest",
     "verify_bundle",
 ]

@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Annotated, ClassVar
 
 from edgekit.artifact import Sha256
-from edgekit.document.record import Count, Document, Record, Text
+from edgekit.document.record import LATER, Count, Document, Record, Text
 from edgekit.drift.verdict import Verdict
 from edgekit.files import below, sha256_of
 
 NAME = "bundle.json"
 SIGNATURE = "model.sig"
+SEALED_ENDING = ".age"
+# How each file of age begins, but those in ASCII armour, which edgekit does not write.
+SEALED_BEGINNING = b"age-encryption.org/v1\n"
 
 MODEL, MANIFEST, GOLDEN, PROMISE, MATERIALS = "model", "manifest", "golden", "promise", "materials"
 REPORT, VERDICT, TIMES, LICENCE, CLASSES = "report", "verdict", "times", "licence", "classes"
@@ -41,18 +44,38 @@ Digests = dict[str, str]
 
 
 @dataclass(frozen=True)
+class Seal(Record):
+    """The model file that a sealed one holds.
+
+    Attributes:
+        path, sha256, size_bytes: as a bundle that is not sealed lists it.
+    """
+
+    path: Text
+    sha256: Sha256
+    size_bytes: Count
+
+
+@dataclass(frozen=True)
 class BundledFile(Record):
     """One file of a bundle.
 
     Attributes:
         path: below the bundle's folder, with ``/`` between folders.
         role: what it is for, one of `ROLES`.
+        seal: of an encrypted model file, what it is once opened; None of others.
     """
 
     path: Text
     role: Annotated[str, ("enum", ROLES)]
     sha256: Sha256
     size_bytes: Count
+    seal: Seal | None = field(default=None, metadata=LATER)
+
+    @property
+    def model(self) -> str:
+        """The path of the model file that it is, or is once it is opened."""
+        return self.path if self.seal is None else self.seal.path
 
 
 @dataclass(frozen=True)
@@ -80,6 +103,11 @@ class Bundle(Document):
     def payload_sha256(self) -> str:
         """One hash of the model files, the manifest, the golden slice and the bill of materials."""
         return payload_digest(self.files)
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether its model files are encrypted."""
+        return any(file.seal is not None for file in self.files)
 
     def of_role(self, role: str) -> list[BundledFile]:
         """The files of a role."""

@@ -17,10 +17,11 @@ from typing import ClassVar
 
 from edgekit.bundle.archive import opened_folder
 from edgekit.bundle.contents import digests_of
-from edgekit.bundle.selftest import PASS, selftest
+from edgekit.bundle.identity import IdentityLike
+from edgekit.bundle.selftest import PASS, Selftest, selftest
 from edgekit.bundle.verification import read_contents, verify_folder
 from edgekit.document.record import Document, Text
-from edgekit.errors import BundleError, UsageError, check_type
+from edgekit.errors import BundleError, EdgekitError, UsageError, check_type
 from edgekit.files import atomic, atomic_folder
 from edgekit.locks import locked
 
@@ -60,6 +61,7 @@ def install(
     key: str | os.PathLike[str] | None = None,
     allow_unsigned: bool = False,
     keep: int = KEPT,
+    identity: IdentityLike = None,
 ) -> Installation:
     """Verify a bundle, put it beside the one that runs, try it there, and switch to it.
 
@@ -68,9 +70,10 @@ def install(
         into: the folder of this model's bundles; made if it is not there.
         key, allow_unsigned: as for `verify_bundle`.
         keep: how many bundles stay, the active one included; the oldest others are removed.
+        identity: what opens a sealed bundle for its self-test, as for `edgekit.load`; it stays sealed where it is put.
 
     Raises:
-        UsageError: as `verify_bundle`; `keep` is below 2, which leaves no way back.
+        UsageError: as `verify_bundle` and `selftest`; `keep` is below 2, which leaves no way back.
         BundleError: it is not as it was made, or this machine does not answer as it promises. Nothing is switched.
     """
     check_type("into", into, (str, os.PathLike), "a path")
@@ -91,7 +94,7 @@ def install(
         if not known:
             with atomic_folder(target) as temporary:
                 shutil.copytree(folder, temporary, dirs_exist_ok=True)
-        tried = selftest(target, key=key)
+        tried = _tried(target, known, key, identity)
         if tried.verdict != PASS:
             if not known:
                 shutil.rmtree(target)
@@ -103,6 +106,18 @@ def install(
         _switch(into, name)
         _note(into, name)
         return Installation(str(into), name, before, _removed(into, name, keep))
+
+
+def _tried(
+    target: Path, known: bool, key: str | os.PathLike[str] | None, identity: IdentityLike
+) -> Selftest:
+    """The self-test of a bundle where it was put; one that cannot be made leaves nothing there."""
+    try:
+        return selftest(target, key=key, identity=identity)
+    except EdgekitError:
+        if not known:
+            shutil.rmtree(target)
+        raise
 
 
 def rollback(into: str | os.PathLike[str]) -> Installation:

@@ -5,18 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from edgekit.artifact import HeldArtifact
 from edgekit.bundle.archive import unpack
-from edgekit.bundle.contents import MODEL, Bundle, digests_of
+from edgekit.bundle.contents import digests_of
+from edgekit.bundle.identity import IdentityLike
+from edgekit.bundle.models import Models
 from edgekit.bundle.selftest import PASS, tried
 from edgekit.bundle.verification import read_contents, verify_folder
 from edgekit.errors import ArtifactError, BundleError, EdgekitError, UnsupportedError
 from edgekit.files import atomic_folder, cache_folder, sha256_of
 from edgekit.runtime.runner import Runner
 
-Open = Callable[[Path], Runner]
+Open = Callable[[Path | HeldArtifact], Runner]
 
 
-def bundle_runner(path: Path, open_file: Open, *, selftest: bool, key: Path | None) -> Runner:
+def bundle_runner(
+    path: Path,
+    open_file: Open,
+    *,
+    selftest: bool,
+    key: Path | None,
+    identity: IdentityLike = None,
+) -> Runner:
     """Load a model file of a bundle.
 
     Its files are held against its list, or what was signed. With `selftest`, the fastest of those that answer as
@@ -26,8 +36,10 @@ def bundle_runner(path: Path, open_file: Open, *, selftest: bool, key: Path | No
         path: the bundle's folder, or archive, which is unpacked into the user's cache folder once.
         open_file: loads a file.
         key: the public key of who must have signed it; hashes are checked alone if None.
+        identity: what opens a sealed one.
 
     Raises:
+        UsageError: it is sealed, and there is no identity that opens it.
         BundleError: it is not as it was made, or `selftest` finds no file that answers as promised.
         DocumentError: it is no bundle.
         ArtifactError: nothing here runs one of its files.
@@ -37,20 +49,22 @@ def bundle_runner(path: Path, open_file: Open, *, selftest: bool, key: Path | No
     if found.problems:
         raise BundleError(f"{path}: {'; '.join(found.problems)}.")
     contents = read_contents(folder, path)
+    models = Models(folder, contents, path, identity)
     if not selftest:
-        return _smallest(folder, contents, path, open_file)
-    result = tried(folder, contents, path, threads=1)
+        return _smallest(models, path, open_file)
+    result = tried(folder, contents, models, path, threads=1)
     if result.verdict != PASS or result.best is None:
         reasons = "; ".join(f"{file.path}: {file.reason}" for file in result.files if file.reason)
         raise BundleError(f"{path}: this machine does not answer as it promises: {reasons}")
-    return open_file(folder / result.best)
+    return open_file(models.source(result.best))
 
 
-def _smallest(folder: Path, contents: Bundle, path: Path, open_file: Open) -> Runner:
+def _smallest(models: Models, path: Path, open_file: Open) -> Runner:
     first: EdgekitError | None = None
-    for file in sorted(contents.of_role(MODEL), key=lambda each: each.size_bytes):
+    for name, _ in sorted(models.files.items(), key=lambda item: item[1].size_bytes):
+        source = models.source(name)
         try:
-            return open_file(folder / file.path)
+            return open_file(source)
         except EdgekitError as error:
             first = first or error
     if first is None:

@@ -11,7 +11,9 @@ from time import perf_counter
 from typing import Annotated, ClassVar
 
 from edgekit.bundle.archive import opened_folder
-from edgekit.bundle.contents import MODEL, PROMISE, Bundle
+from edgekit.bundle.contents import PROMISE, Bundle
+from edgekit.bundle.identity import IdentityLike
+from edgekit.bundle.models import Models
 from edgekit.bundle.promise import Promise, asked, error_of, given
 from edgekit.bundle.verification import read_contents, verify_folder
 from edgekit.document.record import Document, NotNegative, Record, Text
@@ -28,7 +30,7 @@ class SelftestFile(Record):
     """One model file on this machine.
 
     Attributes:
-        path: in the bundle.
+        path: in the bundle; of a sealed file that of what it holds.
         verdict: ``"pass"``; ``"fail"`` where it answers otherwise; ``"left out"`` where nothing here runs such files.
         reason: why it is not a pass; empty for one.
         backend: what ran it; None where nothing did.
@@ -83,7 +85,11 @@ class Selftest(Document):
 
 
 def selftest(
-    path: str | os.PathLike[str], *, key: str | os.PathLike[str] | None = None, threads: int = 1
+    path: str | os.PathLike[str],
+    *,
+    key: str | os.PathLike[str] | None = None,
+    threads: int = 1,
+    identity: IdentityLike = None,
 ) -> Selftest:
     """Run what a bundle promises, on this machine.
 
@@ -94,9 +100,10 @@ def selftest(
         path: a bundle's folder or archive. It need not be trusted: files are tried in a sandboxed child first.
         key: the public key of who must have signed it; without one hashes are checked alone.
         threads: for one inference.
+        identity: what opens a sealed bundle, as for `edgekit.load`.
 
     Raises:
-        UsageError: nothing is there, or the key is none.
+        UsageError: nothing is there, the key is none, or it is sealed and there is no identity that opens it.
         DocumentError: it is no bundle, or promises nothing.
     """
     with opened_folder(path) as folder:
@@ -104,13 +111,14 @@ def selftest(
         contents = read_contents(folder, Path(path))
         if found.problems:
             return Selftest(contents.name, platform.machine(), found.problems, ())
-        return tried(folder, contents, Path(path), threads)
+        models = Models(folder, contents, path, identity)
+        return tried(folder, contents, models, Path(path), threads)
 
 
-def tried(folder: Path, contents: Bundle, path: Path, threads: int) -> Selftest:
+def tried(folder: Path, contents: Bundle, models: Models, path: Path, threads: int) -> Selftest:
     """As `selftest`, of a bundle that lies verified in `folder` and is called `path`."""
     promise = _promise(folder, contents, path)
-    files = [_tested(folder, file.path, promise, threads) for file in contents.of_role(MODEL)]
+    files = [_tested(models, name, promise, threads) for name in models.files]
     return Selftest(contents.name, platform.machine(), (), tuple(files))
 
 
@@ -124,11 +132,12 @@ def _promise(folder: Path, contents: Bundle, path: Path) -> Promise:
         raise DocumentError(f"{path}: {error} Build it anew.") from error
 
 
-def _tested(folder: Path, name: str, promise: Promise, threads: int) -> SelftestFile:
+def _tested(models: Models, name: str, promise: Promise, threads: int) -> SelftestFile:
     if name not in promise.limits:
         return SelftestFile(name, FAIL, "nothing is promised of it", None, None, None)
+    source = models.source(name)
     try:
-        runner = load(folder / name, threads=threads, verify=True)
+        runner = load(source, threads=threads, verify=True)
     except EdgekitError as error:
         return SelftestFile(name, LEFT_OUT, str(error), None, None, None)
     with runner:

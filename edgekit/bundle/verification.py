@@ -11,7 +11,9 @@ from edgekit import document
 from edgekit.artifact import Sha256
 from edgekit.bundle.archive import opened_folder
 from edgekit.bundle.contents import (
+    MODEL,
     NAME,
+    SEALED_BEGINNING,
     SIGNATURE,
     Bundle,
     Digests,
@@ -111,6 +113,7 @@ def verify_folder(
             problems.append(str(error))
             trusted = False
     listed = _listed(contents)
+    problems += _seal_problems(contents, folder, actual)
     own = actual.pop(NAME)
     listed_problems = differences(actual, listed)
     problems += [text for text in listed_problems if text not in problems]
@@ -146,9 +149,29 @@ def read_contents(folder: Path, path: Path) -> Bundle:
             f"{path}: its {NAME} is a document of the kind {contents.kind!r}, expected 'bundle'."
         )
     for file in contents.files:
-        if not is_plain(file.path):
-            raise DocumentError(f"{path}: its {NAME} names {file.path!r}, which leads elsewhere.")
+        for name in {file.path, file.model}:
+            if not is_plain(name):
+                raise DocumentError(f"{path}: its {NAME} names {name!r}, which leads elsewhere.")
+    named = [file.model for file in contents.files]
+    if twice := sorted({name for name in named if named.count(name) > 1}):
+        raise DocumentError(f"{path}: its {NAME} names {twice[0]!r} twice.")
     return contents
+
+
+def _seal_problems(contents: Bundle, folder: Path, actual: Digests) -> list[str]:
+    """A sentence for each model file that is not sealed where others are; that takes no key."""
+    if not contents.is_sealed:
+        return []
+    return [
+        f"{file.path}: is not sealed, and others are"
+        for file in contents.of_role(MODEL)
+        if file.seal is None or (actual.get(file.path) and not _is_sealed(folder / file.path))
+    ]
+
+
+def _is_sealed(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(len(SEALED_BEGINNING)) == SEALED_BEGINNING
 
 
 def _listed(contents: Bundle) -> Digests:

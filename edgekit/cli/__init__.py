@@ -46,6 +46,7 @@ COMMANDS = {
     "report": "merge JSON results into one page",
     "build": "do all of it, from a model to a bundle; again, only what changed",
     "verify": "check that a bundle is as it was made, and who signed it",
+    "seal": "encrypt the model files of a bundle to those who may run them",
     "selftest": "check that this machine answers as a bundle promises",
     "install": "put a bundle beside the one that runs, and switch to it",
     "rollback": "switch back to the bundle that was active before",

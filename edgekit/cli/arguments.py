@@ -189,6 +189,16 @@ def add_key(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_identity(parser: argparse.ArgumentParser) -> None:
+    """What opens a sealed bundle."""
+    parser.add_argument(
+        "--identity",
+        metavar="FILE",
+        help="file with the age identity that opens a sealed bundle (default: the identity that the variable "
+        "EDGEKIT_IDENTITY holds)",
+    )
+
+
 def add_map(parser: argparse.ArgumentParser) -> None:
     """What inputs and outputs are called in the files, where that is not what the original calls them."""
     parser.add_argument(

@@ -224,6 +224,11 @@ def _bundle(given: str | None) -> tuple[Path | None, tuple[str, ...]]:
             raise BundleError(f"{place}: {'; '.join(found.problems)}")
         content = document.load(folder / NAME)
         assert isinstance(content, Bundle), "verified"
+    if content.is_sealed:
+        raise UsageError(
+            f"--selftest {place}: is sealed, and keys are not sent to boards. Run 'edgekit selftest BUNDLE --identity "
+            "FILE' on the board that holds the key."
+        )
     return place, tuple(file.path for file in content.files if file.role == MODEL)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 
 from edgekit.bundle.install import KEPT, install
-from edgekit.cli.arguments import BUNDLE_HELP, add_json, add_key
+from edgekit.cli.arguments import BUNDLE_HELP, add_identity, add_json, add_key
 from edgekit.cli.console import Console
 from edgekit.cli.values import whole_number
 
@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of this model's bundles; made if it is not there",
     )
     add_key(parser)
+    add_identity(parser)
     parser.add_argument(
         "--keep",
         type=whole_number,
@@ -39,7 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     found = install(
-        args.bundle, args.into, key=args.key, allow_unsigned=args.allow_unsigned, keep=args.keep
+        args.bundle,
+        args.into,
+        key=args.key,
+        allow_unsigned=args.allow_unsigned,
+        keep=args.keep,
+        identity=args.identity,
     )
     before = f", before it {found.before}" if found.before else ""
     lines = [f"{args.into}: active is {found.active}{before}"]

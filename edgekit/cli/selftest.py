@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 
 from edgekit.bundle.selftest import PASS, Selftest, selftest
-from edgekit.cli.arguments import BUNDLE_HELP, add_json
+from edgekit.cli.arguments import BUNDLE_HELP, add_identity, add_json
 from edgekit.cli.console import Console
 from edgekit.cli.values import whole_number
 from edgekit.errors import BundleError
@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PUBLIC.pem",
         help="public key or certificate of who must have signed it (default: hashes alone are checked)",
     )
+    add_identity(parser)
     parser.add_argument(
         "--threads",
         type=whole_number,
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    found = selftest(args.bundle, key=args.key, threads=args.threads)
+    found = selftest(args.bundle, key=args.key, threads=args.threads, identity=args.identity)
     console.result(found.to_json(), _lines(args.bundle, found), args)
     return 0 if found.verdict == PASS else BundleError.exit_code
 

@@ -11,7 +11,7 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from edgekit.cli.arguments import add_key
+from edgekit.cli.arguments import add_identity, add_key
 from edgekit.cli.console import Console
 from edgekit.cli.values import duration, size, whole_number
 from edgekit.errors import UsageError, require
@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: none, everyone is served)",
     )
     add_key(parser)
+    add_identity(parser)
     parser.add_argument(
         "--isolated",
         action="store_true",
@@ -114,6 +115,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             allow_unsigned=args.allow_unsigned,
             workers=usable_cores() if args.workers is None else args.workers,
             queue=args.queue,
+            identity=args.identity,
             tell=console.tell,
         ) as models,
     ):

@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from edgekit.artifact import HeldArtifact
 from edgekit.bundle.archive import ENDING, opened_folder
-from edgekit.bundle.contents import MODEL, NAME
+from edgekit.bundle.contents import NAME
+from edgekit.bundle.identity import IdentityLike
+from edgekit.bundle.models import Models
 from edgekit.bundle.verification import read_contents, verify_folder
 from edgekit.errors import ArtifactError, BundleError, EdgekitError, UsageError
 from edgekit.runtime.runner import Runner
 from edgekit.serve.model import ServedModel
 
-Open = Callable[[Path], Runner]
+Open = Callable[[Path | HeldArtifact], Runner]
 
 
 @contextmanager
@@ -26,6 +29,7 @@ def opened_models(
     allow_unsigned: bool = False,
     workers: int = 1,
     queue: int = 256,
+    identity: IdentityLike = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[dict[str, ServedModel]]:
     """The models of files and bundles by name, open for as long as the block runs.
@@ -39,49 +43,56 @@ def opened_models(
         allow_unsigned: take bundles by their hashes alone.
         workers: interpreters a model; one for a file that keeps state.
         queue: calls a model that may wait.
+        identity: what opens sealed bundles.
 
     Raises:
-        UsageError: nothing is at a path, or two files have one name.
+        UsageError: nothing is at a path, a bundle is sealed and there is no identity that opens it, or two files have one name.
         BundleError: a bundle is not as it was made, or not signed as asked.
         ArtifactError: a file cannot be run.
     """
     if workers < 1 or queue < 1:
         raise UsageError(f"workers and queue: received {workers} and {queue}, expected at least 1.")
     with ExitStack() as stack:
-        files: list[Path] = []
+        sources: dict[Path, Path | HeldArtifact] = {}
         first: dict[Path, Runner] = {}
+        files: list[Path] = []
         for path in map(Path, paths):
             if not (path.name.endswith(ENDING) or (path / NAME).is_file()):
                 files.append(path)
+                sources[path] = path
                 first[path] = stack.enter_context(open_file(path))
                 continue
             folder = stack.enter_context(opened_folder(path))
             opened = {}
-            for file in _checked_files(folder, path, key, allow_unsigned):
+            found = _checked_models(folder, path, key, allow_unsigned, identity)
+            for name in found.files:
+                source = sources[folder / name] = found.source(name)
                 try:
-                    opened[file] = stack.enter_context(open_file(file))
+                    opened[folder / name] = stack.enter_context(open_file(source))
                 except EdgekitError as error:
-                    tell(f"{path}: {file.name} is left out: {error}")
+                    tell(f"{path}: {name} is left out: {error}")
             if not opened:
                 raise ArtifactError(f"{path}: nothing here runs a file of it.")
             files += opened
             first |= opened
         models: dict[str, ServedModel] = {}
         for name, path in named(files).items():
-            runner = first[path]
+            runner, source = first[path], sources[path]
             count = 1 if runner._keeps_state() else workers
-            runners = [runner, *(stack.enter_context(open_file(path)) for _ in range(count - 1))]
+            runners = [runner, *(stack.enter_context(open_file(source)) for _ in range(count - 1))]
             models[name] = ServedModel(name, runners, queue)
             stack.callback(models[name].close)
         yield models
 
 
-def _checked_files(folder: Path, path: Path, key: str | None, allow_unsigned: bool) -> list[Path]:
+def _checked_models(
+    folder: Path, path: Path, key: str | None, allow_unsigned: bool, identity: IdentityLike
+) -> Models:
     found = verify_folder(folder, path, key, allow_unsigned)
     if found.problems:
         hint = "" if allow_unsigned or key else " Name the signer's --key, or --allow-unsigned."
         raise BundleError(f"{path}: {'; '.join(found.problems)}.{hint}")
-    return [folder / file.path for file in read_contents(folder, path).of_role(MODEL)]
+    return Models(folder, read_contents(folder, path), path, identity)
 
 
 def named(files: Sequence[Path]) -> dict[str, Path]:

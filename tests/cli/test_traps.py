@@ -33,6 +33,8 @@ OWN = """
 from pathlib import Path
 Path(__file__).with_name("ran").touch()
 """
+# Of the example in age's own documentation.
+RECIPIENT = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
 
 Edgekit = Callable[..., str]
 
@@ -87,6 +89,7 @@ def test_commands_of_a_desktop(edgekit: Edgekit, tmp_path: Path) -> None:
     edgekit("build", "../m.keras", *data, "-o", "../shipped", "--seconds", "0.01")
     edgekit("verify", "../shipped/m.tar.xz", "--allow-unsigned")
     edgekit("selftest", "../shipped/m.tar.xz")
+    edgekit("seal", "../shipped/m.tar.xz", "-o", "../sealed.tar.xz", "--recipient", RECIPIENT)
     edgekit("install", "../shipped/m.tar.xz", "--into", "../models", "--allow-unsigned")
     edgekit("rollback", "../models", codes=(2,))
 
