@@ -195,6 +195,16 @@ class HeldArtifact(Artifact):
         word = stem.rsplit(".", 1)[-1]
         return cls(file, kind, word if word in SCHEMES else None, content)
 
+    def __fspath__(self) -> str:
+        """Nowhere: what wants a path would read it from a disk, or have another process do so.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(
+            f"{self.file}: is sealed and lies at no path, expected a file. Take the one that it was sealed from."
+        )
+
     @property
     def source(self) -> bytes:
         return self.content

@@ -20,9 +20,12 @@ def file_figures(artifact: Artifact, budget: DriftBudget, bench: Bench | None) -
         bench: may have measured the same file, which its SHA-256 tells; the first such run counts.
     """
     figures = [Figure.of("size_bytes", float(artifact.size_bytes))]
-    path = Path(artifact.file)
-    if any(limit.figure == "packed_bytes" for limit in budget.limits) and path.is_file():
-        figures.append(Figure.of("packed_bytes", float(compressed_size(path.read_bytes()))))
+    source = artifact.source
+    if any(limit.figure == "packed_bytes" for limit in budget.limits):
+        if isinstance(source, Path):
+            source = source.read_bytes() if source.is_file() else b""
+        if source:
+            figures.append(Figure.of("packed_bytes", float(compressed_size(source))))
     for run in bench.runs if bench else ():
         if run.artifact.sha256 == artifact.sha256:
             latency = run.latency

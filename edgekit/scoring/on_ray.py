@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.artifact import HeldArtifact
 from edgekit.errors import ClusterError, EdgekitError, UsageError, one_line
 from edgekit.ray_cluster import connected
 from edgekit.runtime import load
@@ -44,6 +45,8 @@ def on_cluster(runner: Runner, address: str | None) -> Iterator[Runner]:
     path = runner.artifact.path
     if path.is_dir():
         raise UsageError(f"{path}: is a folder, expected a file to send to the cluster.")
+    if isinstance(runner.artifact, HeldArtifact):
+        raise UsageError(f"{path}: is sealed, and is not sent to a cluster. Evaluate it here.")
     if runner._keeps_state():
         raise UsageError(f"{path}: keeps state from one sample to the next, and cannot be spread.")
     with connected(address, "An evaluation on a cluster") as ray:

@@ -1,4 +1,4 @@
-"""`edgekit verify`, `selftest`, `install` and `rollback`: exit codes, and one line for what is wrong."""
+"""`edgekit verify`, `selftest`, `seal`, `install` and `rollback`: exit codes, and one line for what is wrong."""
 
 from __future__ import annotations
 
@@ -63,6 +63,50 @@ def test_install_and_rollback(
     assert (tmp_path / "kws/current/bundle.json").is_file()
     assert main(["rollback", into]) == 2
     assert "has no bundle before" in capfd.readouterr().err
+
+
+def test_a_sealed_bundle(
+    bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    x25519 = needs.package("pyrage").x25519
+    key, other = x25519.Identity.generate(), x25519.Identity.generate()
+    file, out = tmp_path / "key.txt", str(tmp_path / "sealed.tar.xz")
+    file.write_text(f"{key}\n")
+    monkeypatch.delenv("EDGEKIT_IDENTITY", raising=False)
+    to = ["--recipient", str(key.to_public())]
+    assert main(["seal", str(bundle), "-o", out, *to]) == 0
+    said = capfd.readouterr()
+    assert json.loads(said.out)["files"][-1]["seal"] is None
+    assert "1 model file sealed to 1 recipient, unsigned: --key signs it" in said.err
+    assert main(["seal", str(bundle), "-o", out, *to]) == 2
+    assert main(["seal", out, "-o", str(tmp_path / "twice"), *to]) == 2
+    assert "is sealed already" in capfd.readouterr().err
+    assert main(["seal", str(bundle), "-o", out, "--recipient", str(key), "--overwrite"]) == 2
+    said = capfd.readouterr()
+    assert "received a secret key itself" in said.err
+    assert str(key)[20:40] not in said.err + said.out
+
+    assert main(["verify", out, "--allow-unsigned"]) == 0
+    into = ["--into", str(tmp_path / "kws"), "--allow-unsigned"]
+    for words in (["selftest", out], ["install", out, *into]):
+        assert main(words) == 2
+        assert "is sealed. Name the file" in capfd.readouterr().err
+        assert main([*words, "--identity", str(key)]) == 2
+        assert str(key)[20:40] not in capfd.readouterr().err
+        assert main([*words, "--identity", str(file)]) == 0
+        said = capfd.readouterr()
+        assert str(key)[20:40] not in said.err + said.out
+    assert not list((tmp_path / "kws").rglob("*.tflite"))
+    monkeypatch.setenv("EDGEKIT_IDENTITY", str(other))
+    assert main(["selftest", out]) == 2
+    assert "was not sealed to this identity" in capfd.readouterr().err
+    monkeypatch.setenv("EDGEKIT_IDENTITY", str(key))
+    assert main(["selftest", out]) == 0
+    assert main(["devices", "run", "board", "--selftest", out]) == 2
+    assert "keys are not sent to boards" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["verify", "selftest"])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from support import needs
 
+import edgekit
 from edgekit import document
 from edgekit.artifact import Artifact
 from edgekit.bundle.archive import write_archive
@@ -52,6 +53,21 @@ def test_names() -> None:
 def test_every_file_of_a_bundle_is_served(serving: Any, bundle: Path) -> None:
     with serving(str(bundle), allow_unsigned=True) as ask:
         assert sorted(ask.application.models) == ["classifier.float32", "classifier.int8"]
+
+
+def test_a_sealed_bundle(serving: Any, bundle: Path, tmp_path: Path) -> None:
+    x25519 = needs.package("pyrage").x25519
+    key, other = x25519.Identity.generate(), x25519.Identity.generate()
+    sealed = tmp_path / "sealed"
+    edgekit.seal(bundle, sealed, [str(key.to_public())])
+    how = {"allow_unsigned": True, "workers": 2}
+    with serving(str(sealed), **how, identity=lambda: str(key)) as ask:
+        assert sorted(ask.application.models) == ["classifier.float32", "classifier.int8"]
+    with pytest.raises(UsageError, match="is sealed"), serving(str(sealed), **how):
+        pass
+    wrong = serving(str(sealed), **how, identity=lambda: str(other))
+    with pytest.raises(UsageError, match="was not sealed to this identity"), wrong:
+        pass
 
 
 def test_a_bundle_that_nobody_signed_or_somebody_changed(serving: Any, bundle: Path) -> None:
