@@ -138,11 +138,19 @@ def digests_of(folder: Path) -> Digests:
 
 def differences(actual: Digests, promised: Digests) -> list[str]:
     """A sentence for each file that is not as promised."""
+    homes = {digest: name for name, digest in promised.items()}
+
+    def cause(name: str) -> str:
+        if not actual[name]:
+            return f"{name}: is no plain file"
+        home = homes.get(actual[name])
+        return f"{name}: was changed" if home is None else f"{name}: holds what {home} is to hold"
+
     return [
         *(f"{name}: is not in the bundle" for name in sorted(promised.keys() - actual.keys())),
         *(f"{name}: was added" for name in sorted(actual.keys() - promised.keys())),
         *(
-            f"{name}: is no plain file" if not actual[name] else f"{name}: was changed"
+            cause(name)
             for name in sorted(actual.keys() & promised.keys())
             if actual[name] != promised[name]
         ),

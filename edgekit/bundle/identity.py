@@ -30,20 +30,10 @@ def identities(given: IdentityLike) -> list[Any]:
         UsageError: nothing is given, or it holds no identity; what it holds is not said.
         MissingDependencyError: the library is not installed.
     """
-    pyrage = require("pyrage", EXTRA, "Opening a sealed bundle")
-    text, place = _text(given)
-    found = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        word = line.strip()
-        if not word or word.startswith("#"):
-            continue
-        try:
-            found.append(pyrage.x25519.Identity.from_str(word))
-        # What is wrong with it would be said with the key in it.
-        except (pyrage.IdentityError, ValueError):
-            raise UsageError(
-                f"{place}: line {number} is no age identity, expected {_EXPECTED}."
-            ) from None
+    # No frame that an exception passes through holds the text: some programs log what is in them.
+    place, found, wrong = _read(given)
+    if wrong is not None:
+        raise UsageError(f"{place}: line {wrong} is no age identity, expected {_EXPECTED}.")
     if not found:
         raise UsageError(f"{place}: holds no age identity, expected {_EXPECTED}.")
     return found
@@ -65,6 +55,21 @@ def refuse_secret(word: str, option: str, expected: str) -> None:
             f"{option}: received a secret key itself, expected {expected}. Others can read what stands on a command "
             "line: take the key as known, and make another."
         )
+
+
+def _read(given: IdentityLike) -> tuple[str, list[Any], int | None]:
+    """What holds identities, those that are there, and the number of the first line that is none."""
+    pyrage = require("pyrage", EXTRA, "Opening a sealed bundle")
+    text, place = _text(given)
+    found = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        word = line.strip()
+        if word and not word.startswith("#"):
+            try:
+                found.append(pyrage.x25519.Identity.from_str(word))
+            except (pyrage.IdentityError, ValueError):
+                return place, found, number
+    return place, found, None
 
 
 def _text(given: IdentityLike) -> tuple[str, str]:
@@ -93,6 +98,7 @@ def _text(given: IdentityLike) -> tuple[str, str]:
             f"identity {path}: cannot be read: {reason}. Expected {_EXPECTED}."
         ) from None
     if len(text) > _MOST_BYTES:
+        del text
         raise UsageError(
             f"identity {path}: has more than {_MOST_BYTES:,} characters, expected {_EXPECTED}."
         )

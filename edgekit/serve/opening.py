@@ -64,13 +64,12 @@ def opened_models(
                 continue
             folder = stack.enter_context(opened_folder(path))
             opened = {}
-            found = _checked_models(folder, path, key, allow_unsigned, identity)
-            for name in found.files:
-                source = sources[folder / name] = found.source(name)
+            for file, source in _checked(folder, path, key, allow_unsigned, identity).items():
+                sources[file] = source
                 try:
-                    opened[folder / name] = stack.enter_context(open_file(source))
+                    opened[file] = stack.enter_context(open_file(source))
                 except EdgekitError as error:
-                    tell(f"{path}: {name} is left out: {error}")
+                    tell(f"{path}: {file.name} is left out: {error}")
             if not opened:
                 raise ArtifactError(f"{path}: nothing here runs a file of it.")
             files += opened
@@ -85,14 +84,16 @@ def opened_models(
         yield models
 
 
-def _checked_models(
+def _checked(
     folder: Path, path: Path, key: str | None, allow_unsigned: bool, identity: IdentityLike
-) -> Models:
+) -> dict[Path, Path | HeldArtifact]:
+    """What `edgekit.load` takes for each model file of a bundle, by the path that it has, or would have unsealed."""
     found = verify_folder(folder, path, key, allow_unsigned)
     if found.problems:
         hint = "" if allow_unsigned or key else " Name the signer's --key, or --allow-unsigned."
         raise BundleError(f"{path}: {'; '.join(found.problems)}.{hint}")
-    return Models(folder, read_contents(folder, path), path, identity)
+    models = Models(folder, read_contents(folder, path), path, identity)
+    return {folder / name: models.source(name) for name in models.files}
 
 
 def named(files: Sequence[Path]) -> dict[str, Path]:

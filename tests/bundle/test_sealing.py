@@ -275,23 +275,44 @@ def test_files_that_were_exchanged(sealed: Path, owner: Owner) -> None:
     first, second = one.read_bytes(), two.read_bytes()
     one.write_bytes(second)
     two.write_bytes(first)
-    with pytest.raises(
-        BundleError, match=r"float32\.tflite\.age: was changed.*int8\.tflite\.age: was changed"
-    ):
+    match = r"float32\.tflite\.age: holds what classifier\.int8\.tflite\.age is to hold; .*int8\.tflite\.age: holds"
+    with pytest.raises(BundleError, match=match):
         edgekit.load(sealed, identity=owner.file)
     relisted(sealed)
     # The smaller of the two is the int8 file's, under the name of the other.
     match = r"float32\.tflite\.age holds classifier\.int8\.tflite, expected classifier\.float32"
+    for words in ({}, {"selftest": True}):
+        with pytest.raises(BundleError, match=match):
+            edgekit.load(sealed, identity=owner.file, **words)
     with pytest.raises(BundleError, match=match):
-        edgekit.load(sealed, identity=owner.file)
-    for call in (edgekit.selftest, lambda *a, **k: edgekit.load(*a, selftest=True, **k)):
-        with pytest.raises(BundleError, match="sealed files were exchanged"):
-            call(sealed, identity=owner.file)
-    one.unlink()
-    relisted(
-        sealed, lambda c: c["files"].remove(next(f for f in c["files"] if "float32" in f["path"]))
-    )
+        edgekit.selftest(sealed, identity=owner.file)
+    # With the other one gone from the list, nothing says what it is.
+    two.unlink()
+
+    def alone(content: dict[str, Any]) -> None:
+        content["files"] = [f for f in content["files"] if f["path"] != two.name]
+
+    relisted(sealed, alone)
     with pytest.raises(BundleError, match="holds a file that the bundle does not know"):
+        edgekit.load(sealed, identity=owner.file)
+
+
+def test_files_of_one_size_that_were_exchanged(packed: Path, owner: Owner, tmp_path: Path) -> None:
+    plain, sealed = tmp_path / "plain", tmp_path / "sealed"
+    shutil.copytree(packed, plain)
+    content = bytearray((packed / NAMES[0]).read_bytes())
+    content[-1] ^= 1
+    (plain / NAMES[1]).write_bytes(content)
+    relisted(plain)
+    edgekit.seal(plain, sealed, [owner.recipient])
+    with edgekit.load(sealed, identity=owner.file) as runner:
+        assert runner.artifact.sha256 == sha256_of(plain / runner.artifact.name)
+    one, two = (sealed / f"{name}.age" for name in NAMES)
+    first, second = one.read_bytes(), two.read_bytes()
+    one.write_bytes(second)
+    two.write_bytes(first)
+    relisted(sealed)
+    with pytest.raises(BundleError, match=r"float32\.tflite\.age holds classifier\.int8\.tflite"):
         edgekit.load(sealed, identity=owner.file)
 
 
@@ -434,6 +455,18 @@ def test_a_key_is_in_no_error(
         said = "".join(traceback.format_exception(caught.value)).lower()
         for each in (owner, stranger):
             assert each.secret[20:40].lower() not in said.replace("\n", "")
+
+
+@pytest.mark.parametrize("text", ["{}", "# a note\n{}", "{}" + "\n#" * 70_000])
+def test_a_damaged_key_is_in_no_frame_of_an_error(text: str, owner: Owner, tmp_path: Path) -> None:
+    """Some programs log the variables of each frame that an error passed through."""
+    (tmp_path / "damaged").write_text(text.format(f"{owner.secret}Q"))
+    with pytest.raises(UsageError, match=r"age identity|begins with") as caught:
+        identities(tmp_path / "damaged")
+    frames = [frame for frame, _ in traceback.walk_tb(caught.tb)]
+    own = [frame for frame in frames if frame.f_code.co_filename.endswith("identity.py")]
+    assert own
+    assert not [frame for frame in own if owner.secret[20:40] in str(frame.f_locals)]
 
 
 def test_without_the_library(
