@@ -68,6 +68,9 @@ def opened_models(
                 sources[file] = source
                 try:
                     opened[file] = stack.enter_context(open_file(source))
+                # It is not the file: what was asked for does not go together.
+                except UsageError:
+                    raise
                 except EdgekitError as error:
                     tell(f"{path}: {file.name} is left out: {error}")
             if not opened:

@@ -65,6 +65,9 @@ def test_a_sealed_bundle(serving: Any, bundle: Path, tmp_path: Path) -> None:
         assert sorted(ask.application.models) == ["classifier.float32", "classifier.int8"]
     with pytest.raises(UsageError, match="is sealed"), serving(str(sealed), **how):
         pass
+    apart = serving(str(sealed), **how, identity=lambda: str(key), isolated=True)
+    with pytest.raises(UsageError, match="is sealed, and isolated"), apart:
+        pass
     wrong = serving(str(sealed), **how, identity=lambda: str(other))
     with pytest.raises(UsageError, match="was not sealed to this identity"), wrong:
         pass
