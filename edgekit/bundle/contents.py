@@ -77,6 +77,11 @@ class BundledFile(Record):
         """The path of the model file that it is, or is once it is opened."""
         return self.path if self.seal is None else self.seal.path
 
+    @property
+    def model_bytes(self) -> int:
+        """The size of `model`; that of an encrypted file has a random part."""
+        return self.size_bytes if self.seal is None else self.seal.size_bytes
+
 
 @dataclass(frozen=True)
 class Bundle(Document):

@@ -61,7 +61,7 @@ def bundle_runner(
 
 def _smallest(models: Models, path: Path, open_file: Open) -> Runner:
     first: EdgekitError | None = None
-    for name, _ in sorted(models.files.items(), key=lambda item: item[1].size_bytes):
+    for name, _ in sorted(models.files.items(), key=lambda item: item[1].model_bytes):
         source = models.source(name)
         try:
             return open_file(source)
