@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit import document
-from edgekit.bundle.archive import ENDING, write_archive
 from edgekit.bundle.contents import (
     CLASSES,
     GOLDEN,
@@ -30,11 +29,11 @@ from edgekit.bundle.contents import (
 from edgekit.bundle.materials import bill_of_materials
 from edgekit.bundle.promise import Promise
 from edgekit.bundle.signature import sign
+from edgekit.bundle.writing import refuse_place, written
 from edgekit.drift.drift import Drift
 from edgekit.errors import UsageError, require
-from edgekit.files import atomic_folder, sha256_of
+from edgekit.files import sha256_of
 from edgekit.manifest import MANIFEST_NAME, Manifest
-from edgekit.outputs import refuse_existing
 from edgekit.samples import Samples
 
 
@@ -94,25 +93,14 @@ def pack(
         password: of the key.
 
     Raises:
-        UsageError: a file is in the folder twice, or the key is none.
+        UsageError: a file is in the folder twice, the key is none, or `out` is a folder that is no bundle.
         OutputExistsError: `out` exists and `overwrite` is false.
         MissingDependencyError: the library of bills of materials, or `cryptography`, is not installed.
     """
     out = Path(out)
-    refuse_existing([out], overwrite)
-    tell = progress or (lambda _: None)
-    if str(out).endswith(ENDING):
-        from edgekit.scratch import scratch_folder
-
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with scratch_folder(out.parent) as (scratch, _):
-            folder = scratch / "bundle"
-            folder.mkdir()
-            bundle = _fill(parts, folder, key, password, tell)
-            write_archive(folder, out)
-        return bundle
-    with atomic_folder(out) as folder:
-        return _fill(parts, folder, key, password, tell)
+    refuse_place(out, overwrite)
+    with written(out) as folder:
+        return _fill(parts, folder, key, password, progress or (lambda _: None))
 
 
 def _fill(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit import document
-from edgekit.bundle.archive import ENDING, opened_folder, write_archive
+from edgekit.bundle.archive import opened_folder
 from edgekit.bundle.contents import (
     MODEL,
     NAME,
@@ -28,10 +28,9 @@ from edgekit.bundle.contents import (
 from edgekit.bundle.identity import EXTRA, refuse_secret
 from edgekit.bundle.signature import sign
 from edgekit.bundle.verification import read_contents, verify_folder
+from edgekit.bundle.writing import refuse_place, written
 from edgekit.errors import BundleError, UsageError, check_type, require
-from edgekit.files import atomic_folder, sha256_of
-from edgekit.outputs import refuse_existing
-from edgekit.scratch import scratch_folder
+from edgekit.files import sha256_of
 
 _PURPOSE = "Sealing a bundle"
 
@@ -69,7 +68,9 @@ def seal(
         # Ask before the work whether it can sign.
         sign({}, "", Path(key), password)
     out = Path(out)
-    _check_out(out, bundle, overwrite)
+    refuse_place(out, overwrite)
+    if out.exists() and Path(bundle).exists() and out.samefile(bundle):
+        raise UsageError(f"{out}: is the bundle that is to be sealed, expected another place.")
     with opened_folder(bundle) as folder:
         found = verify_folder(folder, Path(bundle), None, allow_unsigned=True)
         if found.problems:
@@ -77,16 +78,8 @@ def seal(
         contents = read_contents(folder, Path(bundle))
         if contents.is_sealed:
             raise UsageError(f"{bundle}: is sealed already. Seal the one that it was made of.")
-        if not out.name.endswith(ENDING):
-            with atomic_folder(out) as target:
-                return _fill(folder, contents, target, to, key, password)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with scratch_folder(out.parent) as (scratch, _):
-            target = scratch / "bundle"
-            target.mkdir()
-            sealed = _fill(folder, contents, target, to, key, password)
-            write_archive(target, out)
-        return sealed
+        with written(out) as target:
+            return _fill(folder, contents, target, to, key, password)
 
 
 def _fill(
@@ -124,17 +117,6 @@ def _fill(
             sign(digests_of(target), contents.name, Path(key), password)
         )
     return sealed
-
-
-def _check_out(out: Path, bundle: str | os.PathLike[str], overwrite: bool) -> None:
-    archive = out.name.endswith(ENDING)
-    refuse_existing([out], overwrite, folder=not archive)
-    if not out.exists():
-        return
-    if Path(bundle).exists() and out.samefile(bundle):
-        raise UsageError(f"{out}: is the bundle that is to be sealed, expected another place.")
-    if out.is_dir() and not (out / NAME).is_file():
-        raise UsageError(f"{out}: is a folder that is no bundle, which is not replaced.")
 
 
 def _recipients(given: Sequence[str]) -> list[Any]:

@@ -80,6 +80,11 @@ def test_a_bundle_in_one_command(
     code, _, said = build("--min-sqnr-db", "1", "--folder")
     assert code == 0, said
     assert _payload(tmp_path / "out/tiny.bundle") == first
+    # Over the folder that is there.
+    code, _, said = build("--min-sqnr-db", "2", "--folder")
+    assert code == 0, said
+    assert "bundle: changed" in said
+    assert _payload(tmp_path / "out/tiny.bundle") == first
 
 
 def test_a_key_that_is_none_is_refused_before_the_work(
