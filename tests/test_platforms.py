@@ -48,6 +48,8 @@ builtins.open = io.open = without_proc
 """
 
 DESKTOP = {
+    # Its SDK looks for fcntl by the name of the system, which stays here.
+    "agents",
     "models",
     "calibration",
     "optimize",

@@ -105,7 +105,8 @@ def test_one_file_ends_the_interpreter(board: Board, build: Path, setup: Setup) 
     assert run.failure is not None
     # It reads beyond its memory: what lies there decides how it ends.
     assert "bad.tflite: " in run.failure
-    assert "crashed the interpreter with SIG" in run.failure or "was refused" in run.failure
+    ends = ("crashed the interpreter with SIG", "was refused", "wanted more than")
+    assert any(end in run.failure for end in ends)
     drifts = [d for path in run.documents if isinstance(d := load(path), Drift)]
     # The other file was judged all the same.
     assert [c.artifact.file for d in drifts for c in d.candidates] == ["one.tflite"]
