@@ -17,7 +17,6 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from itertools import pairwise
@@ -71,9 +70,10 @@ class Instructions:
 
 @dataclass(frozen=True)
 class _Processor:
-    """How a Python with edgekit is run on it: the words of its command, and its variables."""
+    """How a Python with edgekit is run on it: QEMU's words, the Python, and its variables."""
 
-    words: tuple[str, ...]
+    qemu: tuple[str, ...]
+    python: str
     environment: dict[str, str]
 
 
@@ -147,7 +147,7 @@ def _x86(profile: DeviceProfile, folder: Path) -> _Processor:
     qemu = (_program(_QEMU_X86), "-cpu", CPUS[profile.soc.core][1], "-L", str(board))
     path = os.pathsep.join(search_path())
     home = {"HOME": str(folder), "TMPDIR": str(folder), "PYTHONPATH": path}
-    return _Processor((*qemu, sys.executable), {**_ENVIRONMENT, **home})
+    return _Processor(qemu, sys.executable, {**_ENVIRONMENT, **home})
 
 
 def _arm(
@@ -179,17 +179,19 @@ def _arm(
     words = (qemu, "-cpu", cpu, "-L", str(prefix))
     home = {"HOME": str(folder), "TMPDIR": str(folder), "PYTHONPATH": str(site)}
     python = str(root / "usr" / "bin" / f"python{userland.python}")
-    return _Processor((*words, python), {**_ENVIRONMENT, **home})
+    return _Processor(words, python, {**_ENVIRONMENT, **home})
 
 
 def _counted(file: Path, processor: _Processor, plugin: Path, counts: Path) -> Instructions:
-    qemu, *words = processor.words
-    python = [*words[:-1], "-plugin", f"{plugin},out={counts}", words[-1]]
     counts.unlink(missing_ok=True)
     # Memory lies at the same addresses each time, where the system lets a user say so.
-    fixed = [shutil.which("setarch") or "", "-R"] if shutil.which("setarch") else []
-    command = [*fixed, qemu, *python, "-m", "edgekit.boards.counted", str(file.resolve())]
-    with _at_most(_PATIENCE_S):
+    setarch = shutil.which("setarch")
+    command = [
+        *((setarch, "-R") if setarch else ()),
+        *(*processor.qemu, "-plugin", f"{plugin},out={counts}"),
+        *(processor.python, "-m", "edgekit.boards.counted", str(file.resolve())),
+    ]
+    try:
         done = subprocess.run(
             command,
             # Its current folder is where modules are looked for first.
@@ -202,9 +204,13 @@ def _counted(file: Path, processor: _Processor, plugin: Path, counts: Path) -> I
             check=False,
             timeout=_PATIENCE_S,
         )
+    except subprocess.TimeoutExpired:
+        raise BoardError(
+            f"{file}: QEMU gave no answer within {_PATIENCE_S:.0f} s. Leave the file out."
+        ) from None
     if not counts.exists():
         raise BoardError(
-            f"{qemu} does not take a plugin: {_last(done.stderr)}. It has to be a dynamic QEMU of version 5 or later."
+            f"{processor.qemu[0]} does not take a plugin: {_last(done.stderr)}. It has to be a dynamic QEMU of version 5 or later."
         )
     said = done.stdout.strip().splitlines()
     if done.returncode or not said:
@@ -217,14 +223,6 @@ def _counted(file: Path, processor: _Processor, plugin: Path, counts: Path) -> I
     steps = [after - before for before, after in pairwise(marks)]
     infer = statistics.median_low(steps[-MEASURED:])
     return Instructions(file, load=steps[0], first=steps[1], infer=infer)
-
-
-@contextmanager
-def _at_most(seconds: float) -> Iterator[None]:
-    try:
-        yield
-    except subprocess.TimeoutExpired:
-        raise BoardError(f"QEMU gave no answer within {seconds:.0f} s.") from None
 
 
 def _end(code: int, said: str) -> str:
