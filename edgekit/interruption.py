@@ -21,8 +21,9 @@ _SAME = 0.1
 
 _came = False
 _last = float("-inf")
-# Whether what comes waits, and whether something came; whether nothing is to come any more.
-_put_off = _waiting = _over = False
+# Whether what comes waits, and whether something came; whether nothing is to come any more; whether one that was
+# swallowed is to come again.
+_put_off = _waiting = _over = _coming = False
 
 
 def _tell_nobody() -> None:
@@ -44,8 +45,8 @@ def interruptible() -> Iterator[None]:
 
     Where SIGINT is ignored, as in the background of a shell, it stays so.
     """
-    global _came, _last, _over
-    _last, _over, _came = float("-inf"), False, False
+    global _came, _coming, _last, _over
+    _last, _over, _came, _coming = float("-inf"), False, False, False
     previous = {signal.SIGTERM: signal.signal(signal.SIGTERM, _interrupt)}
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         previous[signal.SIGINT] = signal.signal(signal.SIGINT, _interrupt)
@@ -127,15 +128,20 @@ def hear_no_more() -> None:
 
 
 def _come_again() -> None:
-    """Interrupt once more, a moment later: a destructor or a callback was interrupted, which cannot raise."""
-    global _last
-    _last = float("-inf")
+    """Interrupt once more, a moment later: a destructor or a callback was interrupted, which cannot raise.
+
+    What comes until then is the same one: raised in here it would be lost, and with it the one that is to come.
+    """
+    global _coming
+    _coming = True
     again = threading.Timer(0.01, _interrupt_main)
     again.daemon = True
     again.start()
 
 
 def _interrupt_main() -> None:
+    global _coming, _last
+    _coming, _last = False, float("-inf")
     # Whoever restored the handlers wants no more of them.
     if signal.getsignal(signal.SIGTERM) is not _interrupt:
         return
@@ -151,7 +157,7 @@ def _interrupt(number: int, frame: object) -> None:
     global _came, _last, _waiting
     _heard()
     before, _last = _last, time.monotonic()
-    if _over or _last - before < _SAME:
+    if _over or _coming or _last - before < _SAME:
         return
     _came = True
     if _put_off:

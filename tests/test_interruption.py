@@ -159,5 +159,31 @@ except KeyboardInterrupt:
 """
     with children.sigint_heard():
         words = [sys.executable, "-c", code]
-        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "heard\n", "")
+
+
+def test_a_second_one_while_the_first_is_made_to_come_again() -> None:
+    code = """
+import os, signal, threading, time
+from edgekit import interruption
+class Torn:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+class Timer(threading.Timer):
+    def __init__(self, *args):
+        time.sleep(interruption._SAME)
+        os.kill(os.getpid(), signal.SIGINT)
+        super().__init__(*args)
+threading.Timer = Timer
+try:
+    with interruption.interruptible():
+        Torn()
+        time.sleep(3600)
+except KeyboardInterrupt:
+    print("heard")
+"""
+    with children.sigint_heard():
+        words = [sys.executable, "-c", code]
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "heard\n", "")
