@@ -1,8 +1,9 @@
 """Instructions an inference on an emulated processor: a gauge of change where times mean nothing.
 
 QEMU counts what the emulated program executes (`counter.c`, compiled on first use), the interpreter's kernels and
-edgekit's own work around them alike. The same file gives the same count but for what memory's addresses do to hash
-tables: 0.1 % at most. It is no time: instructions take unequally long, and memory is not seen.
+edgekit's own work around them alike. The same file gives the same count, but for what the addresses that memory gets do
+to Python's hash tables: hundreds of instructions, now and then. It is no time: instructions take unequally long, and
+memory is not seen.
 """
 
 from __future__ import annotations

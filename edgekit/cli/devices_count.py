@@ -1,7 +1,8 @@
 """Count the instructions of an inference on an emulated processor, where a time would mean nothing.
 
-The same file gives the same count, to 0.1 % at most, on any machine: a change of it is a change of the file, the
-interpreter or edgekit. It is no time. One thread; what edgekit does around the interpreter is counted with it.
+The same file gives the same count on a busy machine too, usually to the instruction, to two thousand at most: a larger
+change is one of the file, the interpreter, Python or edgekit. It is no time. One thread; what edgekit does around the
+interpreter is counted with it.
 Exit code 3 if a file takes more than --max-instructions.
 """
 

@@ -37,7 +37,8 @@ def test_the_same_file_takes_the_same(models: Path) -> None:
     file = models / "classifier.int8.tflite"
     first, again = (counted([file])[0] for _ in range(2))
     assert first.failed == again.failed == ""
-    assert abs(first.infer - again.infer) <= 0.001 * first.infer
+    # Usually to the instruction; what addresses do to Python's hash tables came to 526 once.
+    assert abs(first.infer - again.infer) <= 2000
     # Numpy and Python around a kernel of a few thousand; then the interpreter's first call, and its start.
     assert 10_000 < first.infer < first.first < first.load
 
