@@ -15,6 +15,7 @@ from typing import Any
 from edgekit.calibration.alone import Losses
 from edgekit.calibration.learned import Learned
 from edgekit.convert.apart import float_tflite_apart
+from edgekit.convert.garbage import little_garbage
 from edgekit.convert.onnx.convert import float_onnx
 from edgekit.convert.targets import Aim
 from edgekit.convert.trace.fake_quant import learn
@@ -110,6 +111,7 @@ def make(
         for format in _FLOATS
     }
     with ExitStack() as stack:
+        stack.enter_context(little_garbage())
         workers = {
             format: stack.enter_context(Worker(_MODULES[format], verbose))
             for format, files in variants.items()

@@ -6,6 +6,7 @@ would wait for without end.
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import queue
@@ -113,6 +114,8 @@ def serve(descriptor: str, *modules: str) -> None:
     for name in modules:
         with suppress(ImportError):
             __import__(name)
+    # What was imported stays, and need not be looked through by each collection of garbage.
+    gc.freeze()
     while True:
         name = "a call"
         content = calls.get()

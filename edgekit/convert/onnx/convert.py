@@ -19,7 +19,6 @@ from edgekit.convert.onnx.bias_correction import correct_biases
 from edgekit.convert.onnx.canonical import make_canonical, rename
 from edgekit.convert.onnx.exact import exact_nodes, read_as_before
 from edgekit.convert.onnx.fit import fitted_onnx
-from edgekit.convert.onnx.garbage import little_garbage
 from edgekit.convert.onnx.late_dequantize import dequantize_late
 from edgekit.convert.onnx.layout import reshape_first
 from edgekit.convert.onnx.mixed import mixed_onnx
@@ -67,7 +66,7 @@ def float_onnx(frozen: Frozen) -> bytes:
         raise ExportError(twice)
     convert = require("tf2onnx.convert", "export", "Exporting to ONNX")
     try:
-        with little_garbage(), ordered_sets():
+        with ordered_sets():
             proto, _ = convert.from_graph_def(
                 lowered(frozen.graph, FOR_ONNX),
                 input_names=list(frozen.input_tensors),

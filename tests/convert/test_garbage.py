@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edgekit.convert.onnx.garbage import little_garbage
+from edgekit.convert.garbage import little_garbage
 
 
 class Copy:
