@@ -14,6 +14,7 @@ from hypothesis import settings
 
 pytest_plugins = (
     "support.leftovers",
+    "support.loaded",
     "support.minutes",
     "support.needs",
     "support.markers",

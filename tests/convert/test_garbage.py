@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,6 +18,16 @@ class Copy:
 
     def __init__(self) -> None:
         self.graph: Any = self
+
+
+@pytest.fixture(autouse=True)
+def thawed() -> Iterator[None]:
+    """As in a program that froze nothing, whatever was frozen for other tests."""
+    kept = gc.get_freeze_count()
+    gc.unfreeze()
+    yield
+    if kept:
+        gc.freeze()
 
 
 @pytest.fixture
