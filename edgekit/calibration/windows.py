@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -75,30 +74,28 @@ def _choose(count: int, some: int, rng: np.random.Generator) -> Any:
 def _patches(
     values: NDArray[Any], window: Window, some: int, rng: np.random.Generator, zero: float
 ) -> NDArray[np.float32]:
-    batch, channels, *sizes = values.shape
+    batch, _, *sizes = values.shape
     edges = window.edges(sizes)
     padded = [size + sum(edge) for size, edge in zip(sizes, edges, strict=True)]
     axes = zip(padded, window.kernel, window.strides, window.dilations, strict=True)
     counts = [(size - (k - 1) * dilation - 1) // stride + 1 for size, k, stride, dilation in axes]
     chosen = _choose(batch * int(np.prod(counts)), some, rng)
     sample, *places = np.unravel_index(chosen, (batch, *counts))
-    corners = [
-        place * stride - before
-        for place, stride, (before, _) in zip(places, window.strides, edges, strict=True)
-    ]
-    offsets = product(
-        *(range(0, k * d, d) for k, d in zip(window.kernel, window.dilations, strict=True))
-    )
-    patches = np.empty((len(chosen), int(np.prod(window.kernel)), channels), np.float32)
-    for number, offset in enumerate(offsets):
-        moved = [corner + o for corner, o in zip(corners, offset, strict=True)]
-        inside = np.logical_and.reduce(
-            [(at >= 0) & (at < size) for at, size in zip(moved, sizes, strict=True)]
+    # Of each axis of space: (rows, places of the kernel).
+    offsets = np.unravel_index(np.arange(int(np.prod(window.kernel))), window.kernel)
+    moved = [
+        (place * stride - before)[:, None] + offset * dilation
+        for place, stride, (before, _), offset, dilation in zip(
+            places, window.strides, edges, offsets, window.dilations, strict=True
         )
-        nearest = [np.clip(at, 0, size - 1) for at, size in zip(moved, sizes, strict=True)]
-        place = (sample, slice(None), *nearest)
-        patches[:, number] = values[place]
-        patches[~inside, number] = zero
+    ]
+    inside = np.logical_and.reduce(
+        [(at >= 0) & (at < size) for at, size in zip(moved, sizes, strict=True)]
+    )
+    nearest = [np.clip(at, 0, size - 1) for at, size in zip(moved, sizes, strict=True)]
+    place = (sample[:, None], slice(None), *nearest)
+    patches = values[place].astype(np.float32)
+    patches[~inside] = zero
     patches -= np.float32(zero)
     split = patches.reshape(len(chosen), patches.shape[1], window.groups, -1)
     return np.asarray(split.transpose(2, 0, 1, 3).reshape(window.groups, len(chosen), -1))
