@@ -1,0 +1,102 @@
+"""Rows against the definition: a padded tensor, read place by place."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgekit.calibration.windows import Window, rows_of_tensor
+
+ALL = 1_000_000
+
+
+@st.composite
+def convolutions(draw: st.DrawFn) -> tuple[np.ndarray[Any, Any], Window, float]:
+    """A tensor, a window that fits into it, and what stands for zero."""
+    axes = draw(st.integers(1, 3))
+    groups, each = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+
+    def some(least: int, most: int) -> tuple[int, ...]:
+        return tuple(draw(st.integers(least, most)) for _ in range(axes))
+
+    kernel, dilations = some(1, 3), some(1, 2)
+    sizes = [
+        draw(st.integers((k - 1) * d + 1, (k - 1) * d + 3))
+        for k, d in zip(kernel, dilations, strict=True)
+    ]
+    automatic = draw(st.sampled_from(["", "SAME_UPPER", "SAME_LOWER"]))
+    before, after = some(0, 2), some(0, 2)
+    window = Window(groups, kernel, some(1, 3), dilations, before, after, automatic)
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    values = rng.integers(-128, 128, (draw(st.integers(1, 2)), groups * each, *sizes))
+    return values.astype(draw(st.sampled_from(["i1", "f4"]))), window, draw(st.integers(-9, 9))
+
+
+def edges(size: int, stride: int, reach: int, automatic: str) -> tuple[int, int]:
+    """ONNX's and TensorFlow's SAME: as many outputs as strides begin, the odd zero behind or before."""
+    outputs = -(-size // stride)
+    missing = max(0, (outputs - 1) * stride + reach - size)
+    half = (missing // 2, missing - missing // 2)
+    return half if automatic == "SAME_UPPER" else half[::-1]
+
+
+@given(convolutions())
+def test_all_rows(case: tuple[np.ndarray[Any, Any], Window, float]) -> None:
+    values, window, zero = case
+    reaches = [(k - 1) * d + 1 for k, d in zip(window.kernel, window.dilations, strict=True)]
+    if window.automatic:
+        around = [
+            edges(size, stride, reach, window.automatic)
+            for size, stride, reach in zip(values.shape[2:], window.strides, reaches, strict=True)
+        ]
+    else:
+        around = list(zip(window.before, window.after, strict=True))
+    padded = np.pad(
+        values.astype(np.float32), [(0, 0), (0, 0), *around], constant_values=np.float32(zero)
+    )
+    corners = product(
+        *(
+            range(0, size - reach + 1, stride)
+            for size, reach, stride in zip(padded.shape[2:], reaches, window.strides, strict=True)
+        )
+    )
+    cut = []
+    for corner in corners:
+        along = [
+            slice(at, at + reach, dilation)
+            for at, reach, dilation in zip(corner, reaches, window.dilations, strict=True)
+        ]
+        place = (slice(None), slice(None), *along)
+        cut.append(padded[place])
+    batch, places = len(values), len(cut)
+    # (batch, places, groups, channels of a group, places of the kernel)
+    expected = np.stack(cut, 1).reshape(batch, places, window.groups, -1, np.prod(window.kernel))
+    expected = expected.transpose(2, 0, 1, 4, 3).reshape(window.groups, batch * places, -1) - zero
+    found = rows_of_tensor(values, window, ALL, np.random.default_rng(0), zero)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, expected)
+
+
+@given(convolutions(), st.integers(1, 20), st.integers(0, 9))
+def test_some_rows_are_some_of_all(
+    case: tuple[np.ndarray[Any, Any], Window, float], some: int, seed: int
+) -> None:
+    values, window, zero = case
+    everything = rows_of_tensor(values, window, ALL, np.random.default_rng(0), zero)
+    found = rows_of_tensor(values, window, some, np.random.default_rng(seed), zero)
+    assert found.shape[1] == min(some, everything.shape[1])
+    # A place is drawn for all groups at once.
+    all_rows = {row.tobytes() for row in everything.transpose(1, 0, 2)}
+    assert {row.tobytes() for row in found.transpose(1, 0, 2)} <= all_rows
+
+
+@pytest.mark.parametrize("zero", [0.0, -3.0])
+def test_rows_of_a_dense_layer(zero: float) -> None:
+    values = np.arange(24, dtype=np.int8).reshape(2, 3, 4)
+    found = rows_of_tensor(values, None, ALL, np.random.default_rng(0), zero)
+    np.testing.assert_array_equal(found, values.reshape(1, 6, 4).astype(np.float32) - zero)
