@@ -34,7 +34,7 @@ def test_each_exports_to_every_scheme(tmp_path: Path, name: str) -> None:
 
     keras.utils.set_random_seed(0)
     model = build(TASKS[name], ModelRecipe(name, 0.25))
-    x = np.random.default_rng(0).uniform(-1, 1, (32, *TASKS[name].input_shape)).astype(np.float32)
+    x = np.random.default_rng(0).uniform(-1, 1, (64, *TASKS[name].input_shape)).astype(np.float32)
     normalise(model, x)
     model.save(tmp_path / "m.keras")
     files = edgekit.export(
