@@ -57,7 +57,7 @@ def build(entry: Any, folder: Path, kinds: Sequence[str] = ()) -> None:
     source = entry.source() if isinstance(entry, raw.Raw) else _source(entry)
     folder.mkdir(parents=True, exist_ok=True)
     seen = set()
-    # Only float32 files are made with an open batch.
+    # Only float32 files are made with a dynamic batch.
     batches = (1, None) if not kinds or any(k.startswith("float32.") for k in kinds) else (1,)
     for batch in batches:
         ending = "-open" if batch is None else ""

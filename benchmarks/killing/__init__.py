@@ -1,0 +1,1 @@
+"""What `benchmarks/kills.py` does to commands: which, in what kind of process, and what is looked for after."""
