@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 
 def drift_of(order: Order) -> Drift:
     """The comparison that a build made."""
-    drift = document.load(order.drift)
-    assert isinstance(drift, Drift)
-    return drift
+    return Drift.load(order.drift)
 
 
 def judged(order: Order) -> Drift:
@@ -156,7 +154,7 @@ class Chain:
             self._take_optimised(name)
             made |= {artifact.name for artifact in run(request, sources, progress=tell)}
         manifest = self._manifest()
-        # Files of an earlier build that is not asked for any more.
+        # Files of an earlier build that is not requested any more.
         for there in manifest.files:
             if there.artifact.name not in made:
                 (order.out / there.artifact.name).unlink(missing_ok=True)
@@ -289,9 +287,7 @@ class Chain:
             return runner.metadata.class_names
 
     def _manifest(self) -> Manifest:
-        found = document.load(self.order.manifest)
-        assert isinstance(found, Manifest)
-        return found
+        return Manifest.load(self.order.manifest)
 
     def _paths(self, manifest: Manifest) -> list[Path]:
         return [self.order.out / file.artifact.name for file in manifest.files]

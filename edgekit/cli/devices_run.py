@@ -211,7 +211,6 @@ def _bundle(given: str | None) -> tuple[Path | None, tuple[str, ...]]:
     """A bundle, and the names of its model files; refused here if it is not as it was made."""
     if given is None:
         return None, ()
-    from edgekit import document
     from edgekit.bundle.archive import opened_folder
     from edgekit.bundle.contents import MODEL, NAME, Bundle
     from edgekit.bundle.verification import verify_folder
@@ -222,8 +221,7 @@ def _bundle(given: str | None) -> tuple[Path | None, tuple[str, ...]]:
         found = verify_folder(folder, place, None, allow_unsigned=True)
         if found.problems:
             raise BundleError(f"{place}: {'; '.join(found.problems)}")
-        content = document.load(folder / NAME)
-        assert isinstance(content, Bundle), "verified"
+        content = Bundle.load(folder / NAME)
     if content.is_sealed:
         raise UsageError(
             f"--selftest {place}: is sealed, and keys are not sent to boards. Run 'edgekit selftest BUNDLE --identity "

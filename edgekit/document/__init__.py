@@ -10,16 +10,14 @@ import json
 import math
 import os
 import re
-from pathlib import Path
 from typing import Any
 
 import edgekit
+from edgekit.document.reading import parsed
 from edgekit.document.record import Document, schema_named, tag
 from edgekit.errors import DocumentError, placed, unprintable
 from edgekit.files import atomic, existing
 
-# What is read of a document: as objects of Python it takes up to thirty times as much.
-_MOST_BYTES = 1 << 26
 # What Python makes of bytes in names that are not UTF-8.
 _HALVES = re.compile("[\ud800-\udfff]")
 
@@ -58,7 +56,7 @@ def load(path: str | os.PathLike[str]) -> Document:
             names the file and the place in it.
     """
     path = existing(path, "document")
-    content = _parsed(path)
+    content = parsed(path)
     name = content.get("schema") if isinstance(content, dict) else None
     kind = next((kind for kind in KINDS if name == tag(kind)), None)
     if kind is None:
@@ -99,24 +97,6 @@ def write(path: str | os.PathLike[str], content: dict[str, Any]) -> None:
     """Write the content of a document whole or not at all."""
     with atomic(path) as temporary:
         temporary.write_text(dumps(content), "utf-8")
-
-
-def _parsed(path: Path) -> Any:
-    try:
-        # A pipe may hold one; it says no size.
-        with path.open("rb") as stream:
-            content = stream.read(_MOST_BYTES + 1)
-        if len(content) > _MOST_BYTES:
-            raise DocumentError(
-                f"{path}: has more than {_MOST_BYTES:,} bytes, which no document of edgekit's needs."
-            )
-        return json.loads(content.decode("utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError, IsADirectoryError) as error:
-        raise DocumentError(f"{path}: not a JSON document ({error!s:.200}).") from error
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"received {name}, which is none of JSON's numbers")
 
 
 def plain(value: Any) -> Any:

@@ -10,9 +10,12 @@ the types of some keys of a ``dict``. From this, `edgekit.document.decode` reads
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from edgekit.errors import DocumentError
+from edgekit.document.reading import parsed
+from edgekit.errors import DocumentError, placed
+from edgekit.files import existing
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -100,6 +103,21 @@ class Document(Record):
         if isinstance(value, dict) and value.get("schema") != tag(cls.kind):
             raise DocumentError(f"received {schema_named(value)}, expected {tag(cls.kind)!r}.")
         return super().from_json(value)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a file that holds such a document. It need not be trusted.
+
+        Raises:
+            UsageError: nothing is at `path`.
+            DocumentError: as `from_json`, or it is no JSON; names the file.
+        """
+        path = existing(path, "document")
+        content = parsed(path)
+        try:
+            return cls.from_json(content)
+        except DocumentError as error:
+            raise DocumentError(placed(path, error)) from error
 
 
 # Metadata of fields, as in ``field(metadata=INLINE)``. A field whose own keys stand among the others:

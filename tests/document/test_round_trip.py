@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import edgekit
 from edgekit import document
-from edgekit.document import Document
+from edgekit.document import Document, reading
 from edgekit.document.keys import keys_of, split
 from edgekit.drift.candidate import OutputDrift
 from edgekit.drift.figure import KINDS, Figure
@@ -392,9 +392,9 @@ def test_a_document_without_end_is_refused(
     path = tmp_path / "bench.json"
     document.write(path, documents["bench"])
     size = path.stat().st_size
-    monkeypatch.setattr(document, "_MOST_BYTES", size)
+    monkeypatch.setattr(reading, "_MOST_BYTES", size)
     document.load(path)
-    monkeypatch.setattr(document, "_MOST_BYTES", size - 1)
+    monkeypatch.setattr(reading, "_MOST_BYTES", size - 1)
     with pytest.raises(DocumentError, match=rf"has more than {size - 1:,} bytes"):
         document.load(path)
     # It says no size, and is read no further.
