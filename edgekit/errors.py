@@ -30,6 +30,7 @@ import importlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from numbers import Integral
 from types import ModuleType
 from typing import Any
 
@@ -221,6 +222,19 @@ def check_type(name: str, value: Any, kind: Any, expected: str) -> None:
     """
     if not isinstance(value, kind):
         raise UsageError(f"{name}: received {type(value).__name__}, expected {expected}.")
+
+
+def whole_number(name: str, value: Any, most: int) -> int:
+    """An argument that counts something, 1 to `most`, as Python's int: numpy's integers are taken too.
+
+    Raises:
+        UsageError: it is no whole number, or none of these.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= value <= most:
+        raise UsageError(
+            f"{name}: received {value!r}, expected a whole number, at least 1 and at most {most}."
+        )
+    return int(value)
 
 
 def check_progress(progress: Any) -> None:

@@ -40,6 +40,11 @@ class QuantParams:
     axis: int | None = None
 
     def __post_init__(self) -> None:
+        for name, values in (("scale", self.scale), ("zero_point", self.zero_point)):
+            if not isinstance(values, tuple):
+                raise TensorError(
+                    f"quantisation: {name}: received {values!r}, expected a tuple of numbers, such as (0.5,)."
+                )
         if not self.scale or len(self.scale) != len(self.zero_point):
             raise TensorError(
                 f"quantisation: received {len(self.scale)} scales and {len(self.zero_point)} "
@@ -102,7 +107,7 @@ class TensorSpec:
     Attributes:
         name: as in the file's signature; the key in the dictionaries `infer` takes and gives.
         dtype: numpy's name of what the file itself holds, such as ``"int8"`` or ``"float32"``.
-        shape: first axis is the batch; None where the file leaves the size open.
+        shape: first axis is the batch; None for a dynamic dimension.
         quantization: None where the stored values are the float values.
     """
 
@@ -112,7 +117,7 @@ class TensorSpec:
     quantization: QuantParams | None = None
 
     def concrete_shape(self, batch: int = 1, size: int = 1) -> tuple[int, ...]:
-        """`shape` with `batch` for an open first axis and `size` for any other open one."""
+        """`shape` with `batch` for a dynamic first axis and `size` for any other dynamic one."""
         return tuple(
             (batch if axis == 0 else size) if n is None else n for axis, n in enumerate(self.shape)
         )

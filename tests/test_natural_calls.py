@@ -61,6 +61,8 @@ def world(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     file = str(models / "classifier.float32.tflite")
     with edgekit.load(file) as runner:
         golden = edgekit.Golden.of(runner, samples).save(folder / "g.npz")
+        measured = edgekit.benchmark(runner, seconds=SECONDS).to_json()
+        edgekit.document.write(folder / "bench.json", measured)
         onnx = str(models / "classifier.float32.onnx")
         yield World(folder, file, onnx, runner, image, labels, samples, golden)
 
@@ -92,6 +94,26 @@ RIGHT: dict[str, tuple[Call, Call]] = {
     "compare: one path": (
         lambda w: edgekit.compare(w.golden, w.runner),
         lambda w: edgekit.compare(w.path("g.npz"), Path(w.file)),
+    ),
+    "compare: a benchmark's file": (
+        lambda w: measured(w, edgekit.Bench.load(w.path("bench.json"))),
+        lambda w: measured(w, w.path("bench.json")),
+    ),
+    "compare: numpy's numbers": (
+        lambda w: edgekit.compare(w.golden, w.runner, edgekit.DriftBudget(0.01)).verdict,
+        lambda w: edgekit.compare(w.golden, w.file, edgekit.DriftBudget(np.float32(0.01))).verdict,
+    ),
+    "load: numpy's threads": (
+        lambda w: w.runner.inputs,
+        lambda w: edgekit.load(w.file, threads=np.int64(2)).inputs,
+    ),
+    "load_samples: arrays": (
+        lambda w: w.samples.inputs["image"].tolist(),
+        lambda w: edgekit.load_samples(w.arrays).inputs["image"].tolist(),
+    ),
+    "a document's file": (
+        lambda w: edgekit.document.load(w.path("bench.json")),
+        lambda w: edgekit.Bench.load(str(w.path("bench.json"))),
     ),
     "compare: artifacts": (
         lambda w: edgekit.compare(w.golden, w.runner),
@@ -150,6 +172,14 @@ RIGHT: dict[str, tuple[Call, Call]] = {
         lambda w: w.runner.infer({"image": w.image[:1].tolist()})["digit"].tolist(),  # type: ignore[dict-item]
     ),
 }
+
+
+def measured(world: World, bench: Any) -> list[float | None]:
+    """The latency that a comparison takes from a benchmark."""
+    drift = edgekit.compare(world.golden, world.runner, bench=bench)
+    found = [f.value for f in drift.candidates[0].figures if f.name == "p50_ms"]
+    assert len(found) == 1
+    return found
 
 
 def names(result: Any) -> list[str]:
@@ -221,6 +251,12 @@ WRONG: list[tuple[str, Call, type[Exception], str]] = [
     ("load: samples", lambda w: edgekit.load(w.path("s.npz")), UsageError, "ending '.npz'"),
     ("load: backend", lambda w: edgekit.load(w.file, backend=3), UsageError, "backend 3 does not"),
     ("load: threads", lambda w: edgekit.load(w.file, threads="2"), UsageError, "received '2'"),
+    (
+        "load: yes threads",
+        lambda w: edgekit.load(w.file, threads=True),
+        UsageError,
+        "threads: received True, expected a whole number, at least 1",
+    ),
     ("load: delegate", lambda w: edgekit.load(w.file, delegate=3), UsageError, "delegate: .* int"),
     ("load: device", lambda w: edgekit.load(w.file, device=3), UsageError, "3"),
     (
@@ -326,6 +362,7 @@ WRONG: list[tuple[str, Call, type[Exception], str]] = [
         "received ndarray, expected a tf.data.Dataset",
     ),
     ("samples: subset", lambda w: w.samples.subset("3"), UsageError, "count: received str"),
+    ("samples: fewer", lambda w: w.samples.subset(-1), UsageError, "count: received -1, expected"),
     ("samples: split", lambda w: w.samples.split(0.5), UsageError, "fractions: received float"),
     ("samples: shares", lambda w: w.samples.split(["a"]), UsageError, "fractions: received str"),
     ("samples: save", lambda w: w.samples.save(5), UsageError, "int, expected a path to write"),
@@ -369,6 +406,42 @@ WRONG: list[tuple[str, Call, type[Exception], str]] = [
         DocumentError,
         "is no golden file. Make one with: edgekit golden",
     ),
+    (
+        "compare: models by name",
+        lambda w: edgekit.compare(w.golden, {"a": w.file}),
+        UsageError,
+        "models: received a dictionary, expected a model or a list of models",
+    ),
+    (
+        "compare: names",
+        lambda w: edgekit.compare(w.golden, w.file, names="image"),
+        UsageError,
+        "names: received str, expected the models' own names",
+    ),
+    (
+        "compare: one slice",
+        lambda w: edgekit.compare(w.golden, w.file, slices="light"),
+        UsageError,
+        r"slices: received str, expected a list of columns: \['light'\]",
+    ),
+    (
+        "compare: bench",
+        lambda w: edgekit.compare(w.golden, w.file, bench=5),
+        UsageError,
+        "bench: received int, expected edgekit.Bench or the path of its JSON",
+    ),
+    (
+        "compare: another document",
+        lambda w: edgekit.compare(w.golden, w.file, bench=w.path("s.npz")),
+        DocumentError,
+        "s.npz: not a JSON document",
+    ),
+    (
+        "compare: answers",
+        lambda w: edgekit.compare(w.golden, w.file, answers=5),
+        UsageError,
+        "answers: received int, expected the path of a folder",
+    ),
     ("compare: no model", lambda w: edgekit.compare(w.golden, []), UsageError, "received no model"),
     ("compare: numbers", lambda w: edgekit.compare(w.golden, [5]), UsageError, f"int, {MODEL_IS}"),
     (
@@ -399,7 +472,7 @@ WRONG: list[tuple[str, Call, type[Exception], str]] = [
         "evaluate: a list in a dictionary",
         lambda w: edgekit.evaluate(w.file, {"image": [1.0]}),
         UsageError,
-        "samples: 'image': received list",
+        "samples: 'image': received list, expected an array: numpy.asarray",
     ),
     ("benchmark: nothing", lambda _: edgekit.benchmark(None), UsageError, MODEL_IS),
     ("benchmark: none", lambda _: edgekit.benchmark([]), UsageError, "received no model"),
@@ -426,6 +499,38 @@ WRONG: list[tuple[str, Call, type[Exception], str]] = [
         lambda w: edgekit.benchmark(w.file, inputs=w.image),
         UsageError,
         "inputs: received ndarray, expected one batch by input name",
+    ),
+    (
+        "infer: rows of several lengths",
+        lambda w: w.runner.infer({"image": [[1.0], [1.0, 2.0]]}),
+        TensorError,
+        "input 'image': received list, of which no array can be made",
+    ),
+    (
+        "batch: rows of several lengths",
+        lambda w: w.runner.infer_batch({"image": [[1.0], [1.0, 2.0]]}),
+        TensorError,
+        "input 'image': received list, of which no array can be made",
+    ),
+    (
+        "classify: rows of several lengths",
+        lambda w: w.runner.classify([[1.0], [1.0, 2.0]]),
+        TensorError,
+        "input 'image': received list, of which no array can be made",
+    ),
+    ("document: nothing", lambda _: edgekit.Drift.load(None), UsageError, "NoneType, expected a p"),
+    ("document: no file", lambda w: edgekit.Drift.load(w.path("no")), UsageError, "does not exist"),
+    (
+        "document: of another kind",
+        lambda w: edgekit.Drift.load(w.path("bench.json")),
+        DocumentError,
+        "bench.json: received schema 'edgekit.bench/1', expected 'edgekit.drift/1'",
+    ),
+    (
+        "quantisation: numbers",
+        lambda _: edgekit.QuantParams(0.5, 0),
+        TensorError,
+        "scale: received 0.5, expected a tuple",
     ),
     ("infer: an array", lambda w: w.runner.infer(w.image), TensorError, "received ndarray"),
     ("infer: samples", lambda w: w.runner.infer(w.samples), TensorError, "received Samples"),
@@ -495,6 +600,18 @@ WRONG: list[tuple[str, Call, type[Exception], str]] = [
         lambda w: export(w, w.file, files=["int8.tflite"], calibration=8),
         UsageError,
         f"calibration: received int, {SAMPLES_ARE}",
+    ),
+    (
+        "export: shape",
+        lambda w: export(w, w.file, shape=(1, 8, 8, 1)),
+        UsageError,
+        "shape: received tuple, expected sizes by input name: {'image'",
+    ),
+    (
+        "export: shape of one",
+        lambda w: export(w, w.file, shape={"image": 8}),
+        UsageError,
+        "shape: 'image': received 8, expected a size for each axis",
     ),
     ("export: progress", lambda w: export(w, w.file, progress=1), UsageError, "progress: received"),
 ]

@@ -80,8 +80,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="[OUTPUT=]SCORE",
-        help="score above which an answer is believed on the device: tells the share of decisions that change "
-        "there, and the F1 of a yes or no; may be repeated for outputs (default: none)",
+        help="score above which the device acts on an answer: reports the share of decisions that change "
+        "there, and the F1 of a binary output; may be repeated for outputs (default: none)",
     )
     parser.add_argument(
         "--allow-setup",
@@ -131,7 +131,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if args.on is not None:
         return run_on_machines(args, budget, console)
     check_alone(args)
-    measured = _bench(args.bench)
+    measured = None if args.bench is None else Bench.load(args.bench)
     golden = Golden.load(args.golden)
     drift = _drift(args, golden, budget, measured, console)
     if args.junit:
@@ -281,15 +281,6 @@ def _slices(candidate: Candidate) -> list[str]:
         count = max(f.count or 0 for f in own)
         lines.append(f"{group}: {', '.join(said)}; {plural(count, 'sample')}")
     return lines
-
-
-def _bench(path: str | None) -> Bench | None:
-    if path is None:
-        return None
-    read = document.load(path)
-    if not isinstance(read, Bench):
-        raise UsageError(f"--bench: {path} is a document of kind {read.kind!r}, expected 'bench'.")
-    return read
 
 
 def _check_outputs(args: argparse.Namespace) -> None:

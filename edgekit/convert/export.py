@@ -1,9 +1,9 @@
-"""Export: a model to every file asked for, and a manifest of them. Nothing is made twice."""
+"""Export: a model to every requested file, and a manifest of them. Nothing is made twice."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from edgekit.convert.result import ExportResult
 from edgekit.convert.search.goal import goal_of
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.golden import Golden
-from edgekit.errors import check_progress
+from edgekit.errors import UsageError, check_progress, check_type
 from edgekit.models.source import SourceModel
 from edgekit.recipe import ExportRecipe, Recipe
 from edgekit.samples import SamplesLike, Sources
@@ -116,7 +116,8 @@ def export(
     whole = sources.recipe(recipe)
     chosen = whole.export.choose(files=files, schemes=schemes, formats=formats)
     if shape is not None:
-        sizes = {name: tuple(each) for name, each in shape.items()}
+        check_type("shape", shape, Mapping, "sizes by input name: {'image': (1, 224, 224, 3)}")
+        sizes = {name: _sizes(name, each) for name, each in shape.items()}
         chosen = replace(chosen, shape=sizes, batch=ExportRecipe.batch)
     request = Request(
         model,
@@ -130,3 +131,12 @@ def export(
         goal_of(whole, budget, minimise, samples),
     )
     return run(request, sources, verbose=verbose, progress=progress)
+
+
+def _sizes(name: str, given: Any) -> tuple[int | str, ...]:
+    """What `shape` says of one input."""
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise UsageError(
+            f"shape: {name!r}: received {given!r}, expected a size for each axis: (1, 224, 224, 3)."
+        )
+    return tuple(given)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from numbers import Real
 from pathlib import Path
 from threading import Event
+from types import NoneType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,7 +60,7 @@ def compare(
     budget: DriftBudget | None = None,
     progress: Callable[[str], None] | None = None,
     names: Mapping[str, str] | None = None,
-    bench: Bench | None = None,
+    bench: Bench | str | os.PathLike[str] | None = None,
     slices: Iterable[str] = (),
     allow_setup: bool = False,
     thresholds: Mapping[str, float] | float | None = None,
@@ -79,7 +80,7 @@ def compare(
             `edgekit.export` returns will do.
         budget: limits to judge by; without them verdicts are ``"none"``.
         progress: called with a line of text for each model.
-        bench: latencies and memory of the same files, for limits on them.
+        bench: latencies and memory of the same files, for limits on them; or the path of its JSON.
         names: the models' own name for an input or output of the original's.
         slices: columns of the golden; the task's figures are given for each of their values too, as they
             are for those that a limit names.
@@ -100,6 +101,17 @@ def compare(
     golden = as_golden(golden)
     budget = DriftBudget() if budget is None else budget
     check_type("budget", budget, DriftBudget, "an edgekit.DriftBudget")
+    names = {} if names is None else names
+    check_type(
+        "names", names, Mapping, "the models' own names by the original's: {'image': 'input_1'}"
+    )
+    if isinstance(slices, str):
+        raise UsageError(f"slices: received str, expected a list of columns: [{slices!r}].")
+    check_type("slices", slices, Iterable, "a list of columns")
+    bench = Bench.load(bench) if isinstance(bench, (str, os.PathLike)) else bench
+    check_type("bench", bench, (Bench, NoneType), "edgekit.Bench or the path of its JSON")
+    if answers is not None:
+        check_type("answers", answers, (str, os.PathLike), "the path of a folder")
     budget.check(golden)
     limits = _thresholds(thresholds, golden)
     groups = columns.slices(golden.columns, (*slices, *budget.columns))
@@ -111,7 +123,7 @@ def compare(
 
     def work(model: RunnerLike, stop: Event) -> _Answered:
         with opened(model) as runner:
-            return _Answered.of(golden, runner, names or {}, stop)
+            return _Answered.of(golden, runner, names, stop)
 
     with closing(one_ahead(work, given)) as answered:
         for number, found in enumerate(answered, start=1):

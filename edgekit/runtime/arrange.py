@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgekit.errors import TensorError, nearest
+from edgekit.errors import TensorError, nearest, one_line
 from edgekit.tensor import TensorSpec
 
 if TYPE_CHECKING:
@@ -25,6 +25,21 @@ def require_mapping(inputs: Arrays, specs: Sequence[TensorSpec]) -> None:
         )
 
 
+def as_array(name: str, x: Any) -> NDArray[Any]:
+    """An input as an array.
+
+    Raises:
+        TensorError: numpy makes none of it.
+    """
+    try:
+        return np.asarray(x)
+    except (ValueError, TypeError) as error:
+        raise TensorError(
+            f"input {name!r}: received {type(x).__name__}, of which no array can be made, expected an "
+            f"array: numpy.asarray(...) ({one_line(error, 120)})."
+        ) from error
+
+
 def arrange(inputs: Arrays, specs: Sequence[TensorSpec]) -> list[NDArray[Any]]:
     """The arrays in the order of `specs`.
 
@@ -38,7 +53,7 @@ def arrange(inputs: Arrays, specs: Sequence[TensorSpec]) -> list[NDArray[Any]]:
         if x is None:
             raise _unmatched(inputs, specs, spec.name)
         if type(x) is not np.ndarray:
-            x = np.asarray(x)
+            x = as_array(spec.name, x)
         if x.shape != spec.shape and not spec.accepts(x.shape):
             raise TensorError(
                 f"input {spec.name!r}: received shape {list(x.shape)}, expected "

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgekit.errors import TensorError, UsageError
-from edgekit.runtime.arrange import require_mapping
+from edgekit.errors import TensorError, UsageError, whole_number
+from edgekit.runtime.arrange import as_array, require_mapping
 from edgekit.tensor import TensorSpec
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def infer_batches(runner: Inferring, inputs: Arrays, workers: int) -> Iterator[R
             f"{runner.artifact.name}: takes no inputs, so it has no batch. Run it with infer({{}})."
         )
     # Lazy arrays (`edgekit.samples`) have a shape as well; they are read a batch at a time.
-    inputs = {name: x if hasattr(x, "shape") else np.asarray(x) for name, x in inputs.items()}
+    inputs = {name: x if hasattr(x, "shape") else as_array(name, x) for name, x in inputs.items()}
     counts = {name: len(x) if x.ndim else 0 for name, x in inputs.items()}
     if len(set(counts.values())) != 1 or not min(counts.values()):
         raise TensorError(
@@ -83,10 +83,7 @@ def infer_batches(runner: Inferring, inputs: Arrays, workers: int) -> Iterator[R
 
 def infer_all(runner: Inferring, items: Iterable[Arrays], workers: int) -> Iterator[Results]:
     """`Runner.map`."""
-    if type(workers) is not int or not 1 <= workers <= _MAX_WORKERS:
-        raise UsageError(
-            f"workers: received {workers!r}, expected at least 1 and at most {_MAX_WORKERS}."
-        )
+    workers = whole_number("workers", workers, _MAX_WORKERS)
     if workers == 1:
         return map(runner.infer, items)
     if runner._keeps_state():

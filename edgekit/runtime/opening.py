@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeAlias, cast
 
+from edgekit.errors import UsageError
 from edgekit.runtime import load
 from edgekit.runtime.runner import Runner
 
@@ -39,7 +40,13 @@ def opened_all(given: RunnerLike | Iterable[RunnerLike]) -> Iterator[list[Runner
 
 
 def several(given: RunnerLike | Iterable[RunnerLike]) -> list[RunnerLike]:
-    """One or several as a list."""
+    """One or several as a list.
+
+    Raises:
+        UsageError: several by name: a model is called as its file.
+    """
+    if isinstance(given, Mapping):
+        raise UsageError("models: received a dictionary, expected a model or a list of models.")
     if isinstance(given, Iterable) and not isinstance(given, (str, bytes, os.PathLike)):
         return list(given)
     return [given]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import NoneType
 from typing import Any
 
-from edgekit.errors import UsageError, check_type
+from edgekit.errors import UsageError, check_type, whole_number
 
 # Interpreters start what they are told, and crash when the system refuses.
 _MAX_THREADS = 256
@@ -38,7 +38,7 @@ class Options:
         weight_cache: keep XNNPACK's packed weights in the user's cache folder.
         trust_code: let code that a Keras file holds run.
         imports: Python files that define a Keras model's own layers, run before it is loaded.
-        verify: where a ``.tflite`` or ``.onnx`` file leaves axes open, try each shape in a child
+        verify: where a ``.tflite`` or ``.onnx`` file has dynamic dimensions, try each shape in a child
             process before it is run here; `edgekit.load` says so.
         isolated: open and run the file in a sandboxed child process.
         deadline_s: seconds that an isolated inference may take; `DEADLINE_S` if None.
@@ -59,10 +59,7 @@ class Options:
     deadline_s: float | None = None
 
     def __post_init__(self) -> None:
-        if type(self.threads) is not int or not 1 <= self.threads <= _MAX_THREADS:
-            raise UsageError(
-                f"threads: received {self.threads!r}, expected at least 1 and at most {_MAX_THREADS}."
-            )
+        object.__setattr__(self, "threads", whole_number("threads", self.threads, _MAX_THREADS))
         check_type("delegate", self.delegate, (str, NoneType), "a name or the path of a library")
         check_type("delegate_options", self.delegate_options, Mapping, "a dictionary of texts")
         if self.delegate_options and self.delegate in OWN_KERNELS:

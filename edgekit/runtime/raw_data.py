@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgekit.errors import TensorError, UsageError, check_type
-from edgekit.runtime.arrange import require_mapping
+from edgekit.runtime.arrange import as_array, require_mapping
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,7 +22,7 @@ def preprocess(runner: Inferring, inputs: Arrays) -> dict[str, NDArray[Any]]:
     """`Runner.preprocess`."""
     require_mapping(inputs, runner.inputs)
     specs = {spec.name: spec for spec in runner.inputs}
-    prepared = {name: np.asarray(x) for name, x in inputs.items()}
+    prepared = {name: as_array(name, x) for name, x in inputs.items()}
     for name, steps in runner.metadata.for_inputs(list(specs)).preprocessing.items():
         if name not in prepared:
             continue

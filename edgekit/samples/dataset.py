@@ -16,6 +16,11 @@ from edgekit.tensor import ANY_INPUT
 # tf.data.INFINITE_CARDINALITY
 _ENDLESS = -1
 
+_SINGLE = (
+    "If its elements are single samples, batch them: dataset.batch(32). Or give "
+    "edgekit.Samples.from_dataset(dataset, batched=False)."
+)
+
 
 class Spool:
     """Rows of one array on their way to a temporary file without a name."""
@@ -117,7 +122,7 @@ def _elements(dataset: Any, batched: bool) -> Iterator[tuple[dict[str, Any], Any
         if len(counts) != 1:
             raise SamplesError(
                 f"received inputs and labels of {sorted(counts)} samples in one element, expected as "
-                "many of each. Are its elements single samples? Then give batched=False."
+                f"many of each. {_SINGLE}"
             )
         yield arrays, labels
 
@@ -134,10 +139,7 @@ def _batch(name: str, x: Any, batched: bool) -> NDArray[Any]:
     if not batched:
         return np.expand_dims(values, 0)
     if not values.ndim:
-        raise SamplesError(
-            f"array {name!r}: received a single value, expected a batch. Give batched=False where the "
-            "dataset's elements are single samples."
-        )
+        raise SamplesError(f"array {name!r}: received a single value, expected a batch. {_SINGLE}")
     return values
 
 

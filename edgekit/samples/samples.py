@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.errors import SamplesError, TensorError, check_type, nearest
+from edgekit.errors import SamplesError, TensorError, UsageError, check_type, nearest
 from edgekit.samples.arrays import save_npz
 from edgekit.samples.lazy import LazyArray, pick
 from edgekit.tensor import ANY_INPUT, TensorSpec
@@ -153,6 +153,8 @@ class Samples:
     def subset(self, count: int, seed: int = 0) -> Samples:
         """`count` samples drawn without replacement, in their own order; all if there are fewer."""
         check_type("count", count, Integral, "a number of samples")
+        if count < 1:
+            raise UsageError(f"count: received {count}, expected at least 1.")
         if count >= len(self):
             return self
         picked = np.random.default_rng(seed).choice(len(self), count, replace=False)

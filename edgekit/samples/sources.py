@@ -37,6 +37,10 @@ SamplesLike: TypeAlias = (
     Samples | str | os.PathLike[str] | NDArray[Any] | LazyArray | Mapping[str, Any] | Dataset
 )
 
+# What messages say of them.
+_SAMPLES = "edgekit.Samples, a path, an array, arrays by input name, or a tf.data.Dataset"
+_ARRAY = "an array: numpy.asarray(...)"
+
 
 class Sources:
     """What one piece of work reads. A recipe file, a data set and its division are read when they are
@@ -107,8 +111,10 @@ class Sources:
         if hasattr(given, "as_numpy_iterator"):
             return Samples.from_dataset(given)
         if isinstance(given, Mapping):
-            return from_arrays({key: _array(f"{name}: {key!r}", x) for key, x in given.items()})
-        return from_arrays({ANY_INPUT: _array(name, given)})
+            return from_arrays(
+                {key: _array(f"{name}: {key!r}", x, _ARRAY) for key, x in given.items()}
+            )
+        return from_arrays({ANY_INPUT: _array(name, given, _SAMPLES)})
 
     def _of_path(self, path: str | os.PathLike[str], part: str) -> Samples:
         if not _is_recipe(path):
@@ -138,7 +144,7 @@ class Sources:
 
 
 def load_samples(
-    path: str | os.PathLike[str],
+    path: SamplesLike,
     *,
     target: str | None = None,
     label_pattern: str | None = None,
@@ -154,13 +160,14 @@ def load_samples(
     time, channels). A folder of class folders with PNG or JPEG images or WAV files, or of such files
     alone; also one such file. Images are uint8 (samples, height, width, 1 or 3); audio is float32 in
     [-1, 1), (samples, time), filled up with zeros to the longest. Their files are read when their
-    values are asked for, so a folder may be larger than the memory. ``.toml``: a part of the data that
+    values are requested, so a folder may be larger than the memory. ``.toml``: a part of the data that
     a recipe's ``[data]`` table names, divided as for a training.
 
     Labels that are texts, one-hot rows or names of folders become class numbers; names are sorted.
 
     Args:
-        path: the file or folder.
+        path: the file or folder. Samples in another form, as everywhere, are taken as they are: an array,
+            arrays by input name, a `tf.data.Dataset`, or `Samples`.
         target: the column of a ``.csv`` file that holds the labels; ``y`` if None.
         label_pattern: a regular expression for the names of a folder's files, whose first group is
             the class: ``r"^(\\d)_"`` for ``7_george_12.wav``.
@@ -183,13 +190,10 @@ def _is_recipe(path: str | os.PathLike[str]) -> bool:
     return os.fspath(path).lower().endswith(".toml")
 
 
-def _array(name: str, x: Any) -> NDArray[Any] | LazyArray:
+def _array(name: str, x: Any, expected: str) -> NDArray[Any] | LazyArray:
     """An array of whatever knows how to become one."""
     if isinstance(x, (np.ndarray, LazyArray)):
         return x
     if not hasattr(x, "__array__"):
-        raise UsageError(
-            f"{name}: received {type(x).__name__}, expected edgekit.Samples, a path, an array, arrays by "
-            "input name, or a tf.data.Dataset."
-        )
+        raise UsageError(f"{name}: received {type(x).__name__}, expected {expected}.")
     return np.asarray(x)
