@@ -65,7 +65,8 @@ _BUG = "This is a bug in edgekit: please report it with the output of the same c
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; gives its exit code.
 
-    0 fine, 1 failed, 2 wrong usage, 3 budget exceeded, 4 a dependency is missing, 130 interrupted.
+    0 fine, 1 failed, 2 wrong usage, 3 budget exceeded, 4 a dependency is missing, 5 inconclusive, 6 a board
+    cannot be reached, 130 interrupted.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     missing = opened_missing()

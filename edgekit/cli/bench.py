@@ -77,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--operators",
         action="store_true",
-        help="tell what each operator takes, of .onnx files, whose interpreter tells (default: no)",
+        help="time each operator as well, of .onnx files, whose interpreter reports it (default: no)",
     )
     add_samples(parser, "raw samples, the first of which are the inputs", otherwise="random inputs")
     parser.add_argument(
@@ -86,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=shape,
         default=[],
         metavar="INPUT=N,N,...",
-        help="shape of random inputs where a file leaves axes open; may be repeated (default: the first "
+        help="shape of random inputs where a file has dynamic dimensions; may be repeated (default: the first "
         "that the file takes)",
     )
     group = parser.add_argument_group("against an earlier benchmark")
@@ -105,7 +105,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--allow-inconclusive",
         action="store_true",
-        help="exit with 0 where the measurements do not tell (default: exit code 5)",
+        help="exit with 0 where the measurements decide nothing (default: exit code 5)",
     )
     add_runner(parser, several=True)
     add_json(parser)

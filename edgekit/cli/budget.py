@@ -64,7 +64,14 @@ def add_budget(parser: argparse.ArgumentParser, title: str) -> argparse._Argumen
 def budget_of(args: argparse.Namespace) -> DriftBudget:
     """What the options and the TOML file say; of a limit that both name, the option counts."""
     stored = read_budget(args.budget) if args.budget else BudgetTable()
-    found = stored.limits_of(**{name: getattr(args, name) for name in NAMED})
+    given = {name: getattr(args, name) for name in NAMED}
+    try:
+        found = stored.limits_of(**given)
+    except UsageError as error:
+        # What a file says was refused when it was read: the name is an option's.
+        name, colon, text = str(error).partition(": ")
+        option = f"--{name.replace('_', '-')}" if given.get(name) is not None else name
+        raise UsageError(f"{option}{colon}{text}") from None
     # Those of options come first, as they are given.
     return replace(found, limits=(*args.limit, *found.limits)) if args.limit else found
 

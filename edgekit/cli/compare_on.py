@@ -40,8 +40,8 @@ def add_on(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--runtimes",
         metavar="NAME,...",
-        help=f"with --on: {', '.join(_RUNTIMES)} (default: {','.join(_DEFAULT)}); each is asked for the files that it "
-        "runs",
+        help=f"with --on: {', '.join(_RUNTIMES)} (default: {','.join(_DEFAULT)}); each runs the files that it "
+        "can",
     )
     group.add_argument(
         "--ssh-config",

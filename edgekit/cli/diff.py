@@ -1,6 +1,6 @@
 """Show how two model files differ: operators, shapes, scales, weights layer by layer, and answers.
 
-Both are .tflite or .onnx files, also one of each. With --samples both are asked and their answers are
+Both are .tflite or .onnx files, also one of each. With --samples both are run and their answers
 compared. Nothing is judged: the exit code is 0 whether they differ or not.
 """
 
@@ -22,7 +22,7 @@ edgekit diff build/model.float32.tflite build/model.int8.tflite \\
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("first", metavar="A", help=".tflite or .onnx file")
     parser.add_argument("second", metavar="B", help="the file to hold against it")
-    add_samples(parser, "raw samples that both are asked", otherwise="none")
+    add_samples(parser, "raw samples that both files are run on", otherwise="none")
     add_runner(parser)
     add_json(parser)
 

@@ -60,8 +60,8 @@ def add_files(parser: argparse.ArgumentParser) -> None:
         type=shape,
         action="append",
         metavar="INPUT=N,N,...",
-        help="size of each axis of an input, the batch first, where the model leaves some open: "
-        "image=1,224,224,3; 'dynamic' for a size keeps that axis open; may be repeated (default: the "
+        help="size of each axis of an input, the batch first, where the model has dynamic dimensions: "
+        "image=1,224,224,3; 'dynamic' for a size keeps that dimension dynamic; may be repeated (default: the "
         "model's own)",
     )
     add_signature(group, "convert")

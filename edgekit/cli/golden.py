@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--labels",
         metavar="LABELS",
-        help="labels that lie apart from the samples: a folder of PNG masks called like the images, COCO's "
+        help="labels stored apart from the samples: a folder of PNG masks called like the images, COCO's "
         "annotations (.json), or an .npz with 'y' or 'y/<output>' (default: those of the samples)",
     )
     add_task(parser)

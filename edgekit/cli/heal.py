@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SAMPLES",
         help="raw samples to find ranges and to choose remedies with: a file, a folder, or a recipe",
     )
-    add_samples(parser, "other raw samples to judge by, with labels if accuracy is to be told")
+    add_samples(parser, "other raw samples to judge by, with labels if accuracy is to be reported")
     add_out(parser, "FILE.tflite", "better file to write")
     add_runner(parser)
     add_json(parser)

@@ -40,7 +40,17 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         message = message.removeprefix("argument ")
         message = message.replace("unrecognized arguments:", "too many arguments:")
-        raise UsageError(f"{message}{'' if message.endswith('?') else '.'} {self._see}")
+        raise UsageError(f"{message}{'' if message.endswith(('?', '.')) else '.'} {self._see}")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is None or value in action.choices:
+            return
+        known = [str(choice) for choice in action.choices]
+        # An action, such as `list` of `edgekit devices`, has no name of its own.
+        named = None if isinstance(action, argparse._SubParsersAction) else action
+        raise argparse.ArgumentError(
+            named, f"received {value!r}, expected one of {', '.join(known)}.{nearest(value, known)}"
+        )
 
     def _refuse_unknown(self, words: Sequence[str]) -> None:
         known = self._option_string_actions
@@ -69,4 +79,9 @@ def _choices(action: argparse.Action) -> Iterable[str]:
 def _meant(option: str, known: Iterable[str]) -> str:
     """As `nearest`; what `option` is the beginning of is nearer than what it resembles."""
     longer = [name for name in known if name.startswith(option)]
-    return f" Did you mean {min(longer, key=len)!r}?" if longer else nearest(option, known)
+    if longer:
+        return f" Did you mean {min(longer, key=len)!r}?"
+    # Dashes, which all of them have, make none alike.
+    names = {name.lstrip("-"): name for name in known}
+    found = nearest(option.lstrip("-"), names)
+    return re.sub("'(.+)'", lambda name: repr(names[name[1]]), found)

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "documents",
         nargs="*",
         metavar="JSON",
-        help="results of compare, bench, export (manifest.json), train and tune, of one model",
+        help="JSON of any command, such as compare, bench, export (manifest.json) and train, of one model",
     )
     parser.add_argument(
         "--history",

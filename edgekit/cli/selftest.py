@@ -1,6 +1,6 @@
 """Check that this machine, with its interpreters, gives the answers that a bundle promises. Needs no TensorFlow.
 
-Each model file is asked the samples in the bundle; its answers are held against those where the bundle was made. The
+Each model file runs on the samples in the bundle; its answers are compared with those where the bundle was made. The
 exit code is 1 if the bundle is not as it was made, a file answers otherwise, or none can be run.
 """
 

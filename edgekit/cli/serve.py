@@ -1,7 +1,7 @@
 """Serve model files over HTTP, in the Open Inference Protocol, until SIGTERM or Ctrl-C.
 
 A model is called as its file without the ending. Of a bundle, every file is served that something here runs. Files
-with an open batch run requests that wait together. Each request is a line of JSON on stderr. / is a page to try
+with a dynamic batch run requests that wait together. Each request is a line of JSON on stderr. / is a page to try
 models on, /metrics is for Prometheus, /openapi.json says what is served. There is no TLS: a proxy does that.
 """
 

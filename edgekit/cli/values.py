@@ -76,13 +76,13 @@ def names(text: str) -> list[str]:
 
 
 def shape(text: str) -> tuple[str, tuple[int | str, ...]]:
-    """``image=1,224,224,3``: an input and the size of each of its axes, ``dynamic`` for an open one."""
+    """``image=1,224,224,3``: an input and the size of each of its axes, or ``dynamic``."""
     name, separator, sizes = text.partition("=")
     found = [size.strip() for size in sizes.split(",")]
     if not name or not separator or not all(n.isdecimal() or n == DYNAMIC for n in found):
         raise argparse.ArgumentTypeError(
             f"received {text!r}, expected INPUT=N,N,..., such as image=1,224,224,3, with '{DYNAMIC}' "
-            "for a size that stays open"
+            "for a dynamic dimension"
         )
     return name, tuple(int(n) if n.isdecimal() else n for n in found)
 

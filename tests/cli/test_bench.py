@@ -124,7 +124,7 @@ def test_a_broken_file_is_a_row_beside_the_others(
     assert "broken.tflite" in capfd.readouterr().err
 
 
-def test_the_shape_of_open_axes_is_said_and_chosen(
+def test_the_shape_of_dynamic_dimensions_is_said_and_chosen(
     models: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     file = str(models / "sequence.float32.onnx")

@@ -88,4 +88,4 @@ def test_by_its_command(capfd: pytest.CaptureFixture[str], scripts: Path) -> Non
     assert main(["completion", "bash"]) == 0
     assert capfd.readouterr().out == (scripts / "bash").read_text()
     assert main(["completion", "tcsh"]) == 2
-    assert "invalid choice: 'tcsh'" in capfd.readouterr().err
+    assert "received 'tcsh', expected one of bash, zsh, fish" in capfd.readouterr().err

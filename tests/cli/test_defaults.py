@@ -128,7 +128,10 @@ def test_of_a_pipeline_nothing_is_in_its_way(
         ),
         ("[tool.edgekit.build]\nworkers = true\n", "received True, expected a text or a number"),
         ("[tool.edgekit.build]\nkeep-going = 'yes'\n", "received 'yes', expected true or false"),
-        ("[tool.edgekit.build]\nquality = 'worst'\n", "build.quality: invalid choice: 'worst'"),
+        (
+            "[tool.edgekit.build]\nquality = 'worst'\n",
+            "build.quality: received 'worst', expected one of fast",
+        ),
         ("[tool.edgekit.build]\nlimit = ['acuracy >= 1']\n", "build.limit: "),
         (
             "[tool.edgekit.build]\ntrust-code = true\n",

@@ -65,6 +65,13 @@ def test_an_unknown_option(fails: Fails, name: str) -> None:
         (("bench", "m.tflite", "-x"), "unknown option '-x'."),
         (("devices", "list", "--hlep"), "Did you mean '--help'?"),
         (("--verion",), "unknown option '--verion'. Did you mean '--version'?"),
+        # Nothing is near: two dashes, which all options have, do not count.
+        (("compare", "m.tflite", "--foo"), "unknown option '--foo'. See: edgekit compare --help"),
+        (("compare", "m.tflite", "--out", "a"), "unknown option '--out'. See:"),
+        (
+            ("evaluate", "m.tflite", "--executor", "rai"),
+            "expected one of here, ray. Did you mean 'ray'? See:",
+        ),
     ],
 )
 def test_the_nearest_option_is_named(fails: Fails, words: tuple[str, ...], message: str) -> None:
@@ -130,7 +137,7 @@ CASES: list[tuple[tuple[str, ...], str]] = [
     (("compare", "{tflite}", "--golden", "{missing}"), "does not exist"),
     (
         ("compare", "{tflite}", "--golden", "{missing}", "--max-accuracy-drop", "1"),
-        "max_accuracy_drop: received 1, which is 100 points; did you mean 1%, that is 0.01?",
+        "--max-accuracy-drop: received 1, which is 100 points; did you mean 1%, that is 0.01?",
     ),
     (
         ("compare", "{tflite}", "--golden", "{missing}", "--max-accuracy-drop", "0.25"),
@@ -184,7 +191,8 @@ CASES: list[tuple[tuple[str, ...], str]] = [
     (("train", "--data", "{missing}", "-o", "{out}.keras"), "does not exist"),
     (("train", "--data", "{samples}", "-o", "{out}.pt"), "ends in .pt"),
     (("devices", "show", "raspberry-pi-99"), "Did you mean"),
-    (("devices", "shwo"), "invalid choice"),
+    (("devices", "shwo"), "received 'shwo', expected one of list, detect"),
+    (("devices", "shwo"), "Did you mean 'show'?"),
     # What exists stays, unless --overwrite is given.
     (("export", "{model}", "-o", "{taken}"), "is a file, expected a folder"),
     (("run", "{tflite}", "--samples", "{samples}", "-o", "{taken}.npz"), "--overwrite"),
