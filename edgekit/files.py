@@ -112,7 +112,7 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _in_the_name_of(path: Path) -> Iterator[None]:
-    """What cannot be written is what was asked for, whatever hidden name it has meanwhile."""
+    """What cannot be written is what was requested, whatever hidden name it has meanwhile."""
     try:
         yield
     except OSError as error:

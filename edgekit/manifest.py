@@ -81,7 +81,7 @@ class Fit(TypedDict, total=False):
     """How integers were fitted to calibration samples, and what that brought.
 
     Attributes:
-        quality: ``fast``, ``default`` or ``best``, as it was asked for.
+        quality: ``fast``, ``default`` or ``best``, as it was requested.
         samples: how many the integers were fitted to.
         held_out: how many others it was judged on.
         layers: how many were fitted.

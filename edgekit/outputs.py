@@ -25,7 +25,7 @@ _PREFIX = ".edgekit.outputs-"
 
 @contextmanager
 def together() -> Iterator[None]:
-    """What is asked for by `refuse_existing` and `claim` inside is one set, written by one work.
+    """What is requested by `refuse_existing` and `claim` inside is one set, written by one work.
 
     Until the block ends, a hidden file beside the first output names the set. If the process dies, or
     the block ends with an exception when a part is written, it stays; the next set with one of these

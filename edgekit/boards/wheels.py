@@ -159,7 +159,7 @@ def cached(
             "with 'edgekit devices wheels', and name the folder: --wheels DIR"
         )
     cache.mkdir(parents=True, exist_ok=True)
-    # What is asked for is what the folder is named by: the same for all who ask for the same.
+    # What is requested is what the folder is named by: the same for all who ask for the same.
     own = requirements(target, onnx, interpreter) != requirements(target, onnx)
     folder = cache / f"{target.key}{f'-{interpreter}' if own else '-onnx' if onnx else ''}"
     with locked(cache / "lock"):

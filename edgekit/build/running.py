@@ -52,7 +52,7 @@ class Steps:
             if changed:
                 reason = f"{', '.join(changed)} would run before it"
             elif forced:
-                reason = "asked for"
+                reason = "requested"
             else:
                 reason = self._ledger.reason(step, self._ledger.given(step))
             if reason:
@@ -184,7 +184,7 @@ class _Run:
     def _begin(self, step: Step, forced: bool) -> None:
         try:
             given = self._ledger.given(step)
-            reason = "asked for" if forced else self._ledger.reason(step, given)
+            reason = "requested" if forced else self._ledger.reason(step, given)
         except Exception as error:
             self._failed(step.name, "", error)
             return

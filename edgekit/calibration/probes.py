@@ -135,7 +135,7 @@ class TfliteProbe:
             raise ExportError(ranges_reason(error)) from error
 
     def _take_shape(self, index: int, shape: tuple[int, ...]) -> None:
-        """An input that leaves axes open takes the sizes that the samples have."""
+        """An input with dynamic dimensions takes the sizes that the samples have."""
         if self._shapes[index] != shape:
             self._interpreter.resize_tensor_input(index, shape)
             self._interpreter.allocate_tensors()

@@ -34,7 +34,7 @@ def seeded(source: SourceModel, count: int) -> Samples:
     made = {}
     for spec in source.inputs:
         rng = np.random.default_rng(zlib.crc32(spec.name.encode()))
-        # An open axis: of an image, more than any network takes away; of a sequence, a few steps.
+        # A dynamic dimension: of an image, more than any network takes away; of a sequence, a few steps.
         size = 64 if len(spec.shape) > 3 else 8
         shape = (count, *spec.concrete_shape(size=size)[1:])
         made[spec.name] = _values(spec, shape, layers.get(spec.name, []), rng)

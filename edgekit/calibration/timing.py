@@ -31,7 +31,7 @@ class Timed:
         self._walk = Frontier(path, [given])
 
     def call(self, steps: range) -> Callable[[], object]:
-        """A call that runs these steps; they come after those that were asked for before."""
+        """A call that runs these steps; they come after those that were requested before."""
         self._walk.advance(steps.start)
         own = self._path.steps[steps.start : steps.stop]
         made = {key for step in own for key in step.gives}

@@ -38,7 +38,7 @@ _WRITERS = {"tflite": write_tflite, "onnx": write_onnx}
 
 @dataclass(frozen=True)
 class Result(Record):
-    """What became of a file that was asked for.
+    """What became of a file that was requested.
 
     Attributes:
         flavour: of the model it was made of.

@@ -1,4 +1,4 @@
-"""What a quantised file takes and gives, told by the file itself: not all of it is as it was asked for."""
+"""What a quantised file takes and gives, told by the file itself: not all of it is as it was requested."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def io_dtype(model: Model) -> str:
 
 
 def left_float(model: Model, asked: str) -> str:
-    """Which inputs and outputs are float although integers were asked for, and why; empty if none is."""
+    """Which inputs and outputs are float although integers were requested, and why; empty if none is."""
     if asked == FLOAT:
         return ""
     real = [name for name, t in _ends(model).items() if t.dtype == FLOAT]

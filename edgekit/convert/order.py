@@ -34,7 +34,7 @@ class Order:
         recipe: how.
         out: the folder for the files.
         name: what names of files begin with, before the steps of an optimisation.
-        files: in the order in which they were asked for.
+        files: in the order in which they were requested.
         aims: for whom, by format.
         overwrite: replace files that exist.
         trust_code: let code that the model file holds run.

@@ -33,7 +33,7 @@ def produce(
         progress: called with a line of text for each step.
 
     Returns:
-        What became of each file, in the order in which they were asked for.
+        What became of each file, in the order in which they were requested.
 
     Raises:
         ExportError: nothing could be made.

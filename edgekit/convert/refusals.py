@@ -104,7 +104,7 @@ def tflite_reason(message: str, layers: Sequence[str]) -> str | None:
             return (
                 _of_tables_and_text(origin, ops[0], "TFLite") or f"{origin}: {words.format(ops[0])}"
             )
-    # Lists whose entries have no fixed shape, as recurrent layers with an open batch make them.
+    # Lists whose entries have no fixed shape, as recurrent layers with a dynamic batch make them.
     if lists := [op for op in origins if op.startswith("TensorList")]:
         origin = layer_of(origins[lists[0]], layers)
         return f"{origin}: TFLite has no {lists[0]} of its own. {_FLEX_HELP}"

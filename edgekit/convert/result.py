@@ -14,7 +14,7 @@ from edgekit.manifest import Manifest, Skipped
 
 @dataclass(frozen=True)
 class ExportResult(Sequence[Artifact]):
-    """What an export came to: a sequence of its files, in the order in which they were asked for.
+    """What an export came to: a sequence of its files, in the order in which they were requested.
 
     Attributes:
         files: those made, or taken from the cache.
@@ -32,7 +32,7 @@ class ExportResult(Sequence[Artifact]):
         """Where the file of that scheme and format is.
 
         Raises:
-            UsageError: it was not asked for, or skipped; says which files there are.
+            UsageError: it was not requested, or skipped; says which files there are.
         """
         for file in self.files:
             if (file.scheme, file.format) == (scheme, format):

@@ -33,7 +33,7 @@ def check_name(
         integer_only: refuse a file in which any operator computes in float.
 
     Raises:
-        ExportError: nothing in it is quantised, or not all of it where all was asked for.
+        ExportError: nothing in it is quantised, or not all of it where all was requested.
     """
     if scheme not in INTEGER_SCHEMES:
         grown = len(file.content) - float_bytes

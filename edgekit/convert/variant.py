@@ -61,7 +61,7 @@ Stored = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Wanted:
-    """A file that was asked for.
+    """A file that was requested.
 
     Attributes:
         left: operators of the float file that stay in float, by the names of their first outputs.

@@ -58,7 +58,7 @@ class Diagnosis(Document):
         file: the file.
         reference: path of the float file that it was held against, or of the model that one was made of; None
             without one.
-        samples: that were asked.
+        samples: how many the file ran on.
         verdict: ``"unexplained"`` where much is lost and no cause was found.
         output_db: of the worst output against the original model's answers: the variance of these over the
             mean square error; None where they are identical or not finite.

@@ -82,7 +82,7 @@ class Diff(Document):
         operators: what they consist of.
         layers: operators that both have, in the order of the first.
         only_first, only_second: tensors of operators that the other does not have.
-        samples: that both answered; None where they were not asked.
+        samples: that both answered; None where neither was run.
         outputs: what they answered.
     """
 

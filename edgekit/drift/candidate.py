@@ -110,7 +110,7 @@ class Candidate(Record):
         reasons: a sentence for each limit that led to the verdict.
         warnings: what makes the comparison less than it seems.
         evidence: what a person looks at; None of documents that are older than it.
-        layers: operator by operator beside the float file; None where that was not asked for.
+        layers: operator by operator beside the float file; None where that was not requested.
     """
 
     artifact: Artifact

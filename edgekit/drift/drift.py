@@ -37,7 +37,7 @@ class Drift(Document):
         setup: what was found about the reference, its samples, and what each file has to do with them;
             None in documents of earlier versions.
         thresholds: the scores above which answers are believed, by output; of the empty name for every other.
-        host: the machine that files were asked on; None in documents of earlier versions.
+        host: the machine that files ran on; None in documents of earlier versions.
     """
 
     kind: ClassVar[str] = "drift"

@@ -67,8 +67,8 @@ class Ledger(Document):
 
     Attributes:
         budget: what the verdicts rest on.
-        files: that were asked.
-        cells: by file, then machine, then interpreter, in the order that they were asked for.
+        files: that were run.
+        cells: by file, then machine, then interpreter, in the order that they were requested.
     """
 
     kind: ClassVar[str] = "ledger"

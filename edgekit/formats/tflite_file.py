@@ -2,7 +2,7 @@
 
 Everything else is made of it: `edgekit.formats.tflite` says what the graphs are,
 `edgekit.formats.tflite_patch` writes other numbers where the old ones lie. Since no byte moves then,
-what was read stays true: names, shapes and operators are read when they are asked for, and of numbers
+what was read stays true: names, shapes and operators are read when they are requested, and of numbers
 their places are handed out (`Span`).
 
 `edgekit.formats.tflite_check.read_file` makes one, of a file that need not be trusted.

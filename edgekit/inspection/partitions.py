@@ -36,7 +36,7 @@ class Partitions(Record):
         count: pieces that it runs; None if that is not known.
         outside: operators that stay with the interpreter's own kernels; None if unknown.
         reason: why nothing is known; None if it is.
-        sandbox: what held the process that asked; None where none answered.
+        sandbox: what confined the process that measured it; None where none answered.
     """
 
     count: Count | None = field(metadata=renamed("partitions"))

@@ -1,7 +1,7 @@
 """Budget: how many numbers the layers of an untrusted file may make while they are built.
 
 A layer says how large its weights are to be, and Keras makes them before it looks into the file. So each is
-counted when it is asked for, and one that the file cannot fill is not made.
+counted when it is requested, and one that the file cannot fill is not made.
 """
 
 from __future__ import annotations

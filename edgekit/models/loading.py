@@ -219,7 +219,9 @@ def _say_what_is_trusted(file: KerasFile) -> None:
     parts = trusted_parts(file.config, _names("keras"))
     if parts:
         said = ", ".join(parts)
-        warnings.warn(f"{file.path}: trusted, as asked: {said:.1000}", TrustWarning, stacklevel=3)
+        warnings.warn(
+            f"{file.path}: trusted, as requested: {said:.1000}", TrustWarning, stacklevel=3
+        )
 
 
 def _prepared(flavour: str) -> Any:
@@ -234,7 +236,7 @@ def _prepared(flavour: str) -> Any:
 
 
 def _names(flavour: str) -> dict[str, Names]:
-    """What the flavours know. The other's is asked for only by what edgekit's bridge has made."""
+    """What the flavours know. The other's is requested only by what edgekit's bridge has made."""
     imported = [each for each in ("keras", "tf_keras") if each in sys.modules or each == flavour]
     return {
         "keras": Names("keras"),

@@ -13,7 +13,7 @@ from edgekit.models.source import SourceModel
 
 Floats = NDArray[np.float64]
 
-# Samples that a layer is asked for.
+# Samples that a layer runs on.
 _SAMPLES = 32
 _PURPOSE = "Holding samples against a model"
 

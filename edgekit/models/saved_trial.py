@@ -113,8 +113,8 @@ class _Prepared:
     def tried(self, path: str, limits: Limits) -> Ended:
         with self._lock:
             process = self._running()
-            assert process.stdin is not None, "it was asked for"
-            assert process.stdout is not None, "it was asked for"
+            assert process.stdin is not None, "it was requested"
+            assert process.stdout is not None, "it was requested"
             try:
                 asked = json.dumps([path, limits.seconds, limits.memory_bytes])
                 process.stdin.write(f"{asked}\n".encode())

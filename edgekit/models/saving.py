@@ -166,7 +166,7 @@ def _own_classes(model: Any) -> Iterator[str]:
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """Keras advises against HDF5, which was asked for."""
+    """Keras advises against HDF5, which was requested."""
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.ERROR)

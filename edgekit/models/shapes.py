@@ -1,4 +1,4 @@
-"""Shapes: sizes for the axes that a model leaves open, as sequences of any length and images of any size."""
+"""Shapes: sizes for the dynamic dimensions of a model, as sequences of any length and images of any size."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def _shaped(spec: TensorSpec, shape: Shape | None) -> TensorSpec:
     if shape is None:
         if None in spec.shape[1:]:
             raise ExportError(
-                f"input {spec.name!r}: has the open shape {list(spec.shape)}, expected a size for each "
-                f"axis other than the batch. Give them: {_option(spec)}; '{DYNAMIC}' for a size keeps an "
-                "axis open, where the format can."
+                f"input {spec.name!r}: has dynamic dimensions: {list(spec.shape)}, expected a size for each "
+                f"axis other than the batch. Give them: {_option(spec)}; '{DYNAMIC}' for a size keeps a "
+                "dimension dynamic, where the format can."
             )
         return spec
     sizes = tuple(None if size == DYNAMIC else int(size) for size in shape)

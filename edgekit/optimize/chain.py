@@ -25,7 +25,7 @@ class Optimized:
 
     Attributes:
         source: of the flavour that went in, or of tf_keras after quantisation-aware training.
-        report: what each step was asked for and came to, by its table's name in the recipe.
+        report: what was requested of each step, and what it came to, by its table's name in the recipe.
         steps: the names of the steps, in order.
     """
 
@@ -57,7 +57,7 @@ def optimize(
         UsageError: a step has no labels, or speaks of a layer that is not there.
         OutputExistsError: something else stands where a step's model would go.
         BridgeError: a Keras 3 model that cannot be carried to tf_keras and back.
-        TrainingError: the loss is no number any more, or a step did not reach its aim.
+        TrainingError: the loss became NaN or infinite, or a step did not reach its aim.
     """
     tell = progress or (lambda _: None)
     asked = steps(recipe)

@@ -71,12 +71,12 @@ def prune_channels(
             fine-tuning.
         data: samples as `fine_tune` takes them.
         progress: called with a line of text for what it will bring, and for each epoch.
-        teacher: a model to imitate as well; `source` itself will do.
+        teacher: a model to distil from as well; `source` itself will do.
 
     Raises:
         UsageError: no graph to follow, no channel that can go, an unknown layer's name, kernels
             that cannot be cut so, or poolings that no stride can stand for.
-        TrainingError: the loss is no number any more.
+        TrainingError: the loss became NaN or infinite.
     """
     data = trainable("pruning", source, data, teacher)
     # Layers made anew draw seeds of their own (Dropout).

@@ -73,12 +73,12 @@ def cluster(
         recipe: how many values, which layers not, and the fine-tuning.
         data: samples as `fine_tune` takes them.
         progress: called with a line of text for what it will bring, and for each epoch.
-        teacher: a model to imitate as well.
+        teacher: a model to distil from as well.
 
     Raises:
         UsageError: there are no labels, no layer to cluster, or none of a name given.
         BridgeError: a Keras 3 model that cannot be carried to tf_keras and back.
-        TrainingError: the loss is no number any more, or a kernel has too many values.
+        TrainingError: the loss became NaN or infinite, or a kernel has too many values.
     """
     data = trainable("clustering", source, data, teacher)
     tf_keras = require("tf_keras", "export", _PURPOSE)

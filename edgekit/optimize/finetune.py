@@ -61,7 +61,7 @@ def fine_tune(
         data: samples for the inputs of `source`; labels may be missing where `teacher` is given.
         settings: epochs, batch size, learning rate and seed.
         callbacks: of the model's flavour, called as `fit` does.
-        teacher: a model to imitate as well (Hinton, Vinyals and Dean, "Distilling the Knowledge in
+        teacher: a model to distil from as well (Hinton, Vinyals and Dean, "Distilling the Knowledge in
             a Neural Network", 2015).
         held: samples as `data`, not trained on; the weights of the epoch that does best on them are
             kept, or those before training (`edgekit.optimize.best`): with the fewest class labels
@@ -77,7 +77,7 @@ def fine_tune(
         UsageError: there is nothing to train on: no samples, or no labels and no teacher.
         SamplesError: labels that the model cannot answer.
         TensorError: samples that do not fit the inputs.
-        TrainingError: the loss is no number any more; names the step.
+        TrainingError: the loss became NaN or infinite; names the step.
     """
     if data is None:
         raise UsageError(
@@ -187,7 +187,7 @@ def _watch(
             self._step += 1
             if not math.isfinite(logs["loss"]):
                 raise TrainingError(
-                    f"fine-tuning: the loss is no number any more at step {self._step} of {steps}. "
+                    f"fine-tuning: the loss became NaN or infinite at step {self._step} of {steps}. "
                     f"Lower the learning rate (received {settings.learning_rate:g}) or look at the "
                     "data."
                 )

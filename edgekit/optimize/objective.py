@@ -21,7 +21,7 @@ Inputs = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Teacher:
-    """A model whose answers are imitated.
+    """A model to distil from: its answers are the targets.
 
     Attributes:
         source: takes what the student takes and answers in the same shape and kind.
@@ -61,8 +61,8 @@ def trainable(
     """
     if data is None or (data.labels is None and teacher is None and not _reconstructs(source)):
         raise UsageError(
-            f"{what}: the samples have no labels to fine-tune with (array 'y'). Without labels, imitate "
-            "the model as it was (--distill)."
+            f"{what}: the samples have no labels to fine-tune with (array 'y'). Without labels, distil "
+            "from the original model (--distill)."
         )
     return data
 
@@ -76,7 +76,7 @@ def objective(
         model: is asked whether it answers with probabilities or with logits.
         source: names, shapes and dtypes.
         data: samples whose inputs bear the model's names.
-        teacher: a model to imitate as well.
+        teacher: a model to distil from as well.
 
     Raises:
         UsageError: no labels, no teacher, and the model does not answer in its input's shape.
@@ -86,13 +86,13 @@ def objective(
     if teacher is None and unlabelled:
         raise UsageError(
             "fine-tuning: the samples have no labels to fine-tune with (array 'y'), and there is no "
-            "teacher to imitate."
+            "teacher to distil from."
         )
     if len(source.outputs) != 1:
         if teacher is None:
             raise UsageError(
                 f"fine-tuning: the model has the outputs {', '.join(s.name for s in source.outputs)}, "
-                "labels are for one. Give a teacher to imitate (--distill)."
+                "labels are for one. Give a teacher to distil from (--distill)."
             )
         count = len(source.outputs)
         several = _asked(teacher)

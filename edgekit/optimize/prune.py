@@ -67,13 +67,13 @@ def prune(
         recipe: `sparsity` is set; which layers, when, and the fine-tuning.
         data: samples as `fine_tune` takes them.
         progress: called with a line of text for what it will bring, and for each epoch.
-        teacher: a model to imitate as well.
+        teacher: a model to distil from as well.
 
     Raises:
         UsageError: there are no labels, no layer to prune or none of a name given, the
             schedule is longer than the training, or a layer's sparsity is not its pattern's.
         BridgeError: a Keras 3 model that cannot be carried to tf_keras and back.
-        TrainingError: the loss is no number any more, or the sparsity was not reached.
+        TrainingError: the loss became NaN or infinite, or the sparsity was not reached.
     """
     data = trainable("pruning", source, data, teacher)
     assert recipe.sparsity is not None

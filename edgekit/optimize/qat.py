@@ -125,13 +125,13 @@ def quantize_aware(
         data: samples to train on, labelled unless there is a teacher.
         preserve_sparsity: weights that are zero stay zero.
         preserve_clusters: weights of a kernel that share a value go on sharing one.
-        teacher: a model to imitate as well.
+        teacher: a model to distil from as well.
         progress: called with a line of text for each epoch.
 
     Raises:
         UsageError: there is nothing to train on, or nothing in the model to quantise.
         BridgeError: a Keras 3 model that cannot be carried to tf_keras.
-        TrainingError: the loss is no number any more.
+        TrainingError: the loss became NaN or infinite.
     """
     if data is None:
         raise UsageError(

@@ -28,7 +28,7 @@ class Step:
     Attributes:
         name: as it stands in names of files, such as ``prune50``.
         table: the key of its table in the export recipe.
-        asked: what was asked for; decides about the result, together with model and data.
+        asked: what was requested; decides about the result, together with model and data.
         run: does it; gives the model and what it came to.
     """
 

@@ -25,7 +25,7 @@ QUALITIES = ("fast", "default", "best")
 # What is made as small as a budget allows: bytes of the file, of the file packed by xz, or its latency.
 MINIMISED = ("size", "packed", "latency")
 
-# For a size that the files leave open.
+# For a dynamic dimension.
 DYNAMIC = "dynamic"
 
 # What is made where nothing says which files.
@@ -50,7 +50,7 @@ class ExportRecipe:
         files: single files by scheme and ending, such as ``"int8.tflite"`` and ``"float32.onnx"``,
             in place of `schemes` and `formats`.
         io_dtype: what int8 TFLite files take and give: ``"int8"``, ``"uint8"`` or ``"float32"``.
-        batch: samples an inference, a number or its digits; ``"dynamic"`` leaves it open.
+        batch: samples an inference, a number or its digits; ``"dynamic"`` for any number.
         shape: for inputs by name, a size for each axis, the batch first, where the model leaves some
             open; ``"dynamic"`` keeps one open. Its batch is the files', in place of `batch`.
         calibration: samples drawn, of those given, to find the activations' ranges.
@@ -83,7 +83,7 @@ class ExportRecipe:
         prune: how the model is pruned before; None for not.
         cluster: how its weights are shared, after that; None for not.
         qat: how it is trained for int8, last of all; None for not.
-        distill: how every fine-tuning imitates the model as it was; None for not.
+        distill: how every fine-tuning distils from the original model; None for not at all.
     """
 
     formats: tuple[str, ...] | None = None

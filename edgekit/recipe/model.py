@@ -22,7 +22,7 @@ class ModelRecipe:
             (`edgekit.models.architectures.own`).
         file: a Keras model to go on from, with its weights. Relative to the recipe; it may name
             ``${VARIABLES}``.
-        folder: where the module of `function` is looked for first; the recipe's own unless told.
+        folder: where the module of `function` is looked for first; by default the recipe's own.
     """
 
     name: str = "cnn"

@@ -1,4 +1,4 @@
-"""Training a model for the integers of its int8 file, and imitating another model meanwhile."""
+"""Training a model for the integers of its int8 file, and distilling from another model meanwhile."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class QatRecipe:
 
 @dataclass(frozen=True)
 class DistillRecipe:
-    """Learning from the answers of the model as it was, beside the labels.
+    """Distilling from the original model, beside the labels.
 
     Attributes:
         temperature: divides the logits of both, so that the order of wrong classes counts as well.
-        weight: share of the imitation in the loss, in (0, 1]; the labels have the rest. Samples
-            without labels count on the imitation alone.
+        weight: share of the distillation loss, in (0, 1]; the labels have the rest. Samples
+            without labels have the distillation loss alone.
     """
 
     temperature: float = 2.0

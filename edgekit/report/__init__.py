@@ -65,7 +65,7 @@ def write_report(
         UsageError: another ending than ``.html`` or ``.md``, no documents, or one does not exist.
         OutputExistsError: `output` exists and `overwrite` is false.
         DocumentError: a document is invalid, or they do not belong together.
-        MissingDependencyError: HTML is asked for, and the ``report`` extra is not installed.
+        MissingDependencyError: HTML is requested, and the ``report`` extra is not installed.
     """
     check_page(output, overwrite)
     report = merge(paths)
@@ -94,7 +94,7 @@ def write_page(
     """Write a report as HTML or Markdown, replacing what is at `output`; as `write_report`.
 
     Raises:
-        MissingDependencyError: HTML is asked for, and the ``report`` extra is not installed.
+        MissingDependencyError: HTML is requested, and the ``report`` extra is not installed.
     """
     _write(output, {".html": lambda: to_html(report, golden), ".md": lambda: to_markdown(report)})
 
@@ -103,7 +103,7 @@ def write_history(history: History, output: str | os.PathLike[str]) -> None:
     """Write several builds as HTML or Markdown, replacing what is at `output`.
 
     Raises:
-        MissingDependencyError: HTML is asked for, and the ``report`` extra is not installed.
+        MissingDependencyError: HTML is requested, and the ``report`` extra is not installed.
     """
     _write(
         output,

@@ -25,7 +25,7 @@ def boards_table(report: Report) -> Table | None:
     }
     cells: dict[str, dict[str, str]] = {}
     for run in report.measurements:
-        # The first of a document is with the threads that were asked for first.
+        # The first of a document is with the threads that were requested first.
         cells.setdefault(run.name, {}).setdefault(run.document, units.duration(run.p50_ms))
     rows = tuple(
         (name, *(found.get(document, units.UNKNOWN) for document in titles))

@@ -25,7 +25,7 @@ class Searched:
 
     Attributes:
         title: the file that was written.
-        text: what was asked for, and with how many samples.
+        text: what was requested, and with how many samples.
         picture: None where the files have no share of answers, or costs, to show.
         table: a row for each file that was made.
     """

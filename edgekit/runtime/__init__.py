@@ -54,7 +54,7 @@ def load(
         trust_code: let code that a Keras file holds (Lambda layers) run.
         verify: check the structure of a ``.tflite`` or ``.onnx`` file and try it in a sandboxed child
             process first; for files that may be damaged or hostile. What passed is remembered. Of a
-            file that leaves axes open, a shape that was not tried is tried before it is run.
+            file with dynamic dimensions, a shape that was not tried is tried before it is run.
         isolated: open and run a ``.tflite`` or ``.onnx`` file in a sandboxed child process, which this
             one shares memory with; for files of others that run for long. What ends the child ends one
             inference: it raises `InferenceLostError`, and the next call starts another child, in

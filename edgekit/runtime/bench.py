@@ -59,12 +59,12 @@ class Run(Record):
         medians_ms: the median duration in each process.
         steady_rss_bytes: the memory that such a process held after its inferences.
         relative: how fast it is beside the first file; None for that one.
-        open_shapes: what inputs were given whose axes, other than the batch, the file leaves open.
+        open_shapes: what inputs with dynamic dimensions, other than the batch, were given.
         batch: samples of one inference.
         energy_mj: millijoules of one inference, those of the whole processor while it ran; None where the
             machine has no counter.
-        answers: how good its answers are; None where that was not asked for.
-        operators: what each of them took, the slowest first; empty where that was not asked for, or where the
+        answers: how good its answers are; None where that was not requested.
+        operators: what each of them took, the slowest first; empty where that was not requested, or where the
             backend does not tell.
         samples_ns: the duration of every timed `infer`, in the order taken; empty where the document
             was read.
@@ -107,10 +107,10 @@ class Bench(Document):
     Attributes:
         host: the machine, when the measurements began.
         noise: what may make measurements unreliable, in words.
-        runs: in the order asked for.
+        runs: in the order requested.
         disturbed: what disturbed the machine meanwhile, in words; then no verdict is given.
         failures: files that could not be timed.
-        sustained: the same files for a long time; None where that was not asked for.
+        sustained: the same files for a long time; None where that was not requested.
     """
 
     kind: ClassVar[str] = "bench"

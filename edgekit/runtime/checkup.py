@@ -22,7 +22,7 @@ class Checkup(Document):
         schemes: how well files of each format and scheme run here.
         onnx_sums_saturate: whether onnxruntime's fast int8 kernels saturate on this processor; None
             without onnxruntime.
-        attempts: what came of each interpreter that is installed, when it was asked something.
+        attempts: what came of each interpreter that is installed, when it ran a small file.
         page_size_bytes: of memory.
         libc: the C library, such as ``"glibc 2.36"``.
         sandbox: what this kernel holds a process with that reads a file of others.

@@ -85,7 +85,7 @@ class Contestant:
     Attributes:
         load_ms: of opening the file there, the import of its interpreter included.
         first_ms: of the first inference.
-        open_shapes: of its inputs, those with axes other than the batch that the file leaves open.
+        open_shapes: of its inputs, those with dynamic dimensions other than the batch.
         energies_mj: millijoules of an inference, of each block so far; empty where there is no counter.
     """
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from edgekit.errors import EdgekitError, TensorError, UsageError, nearest
 from edgekit.runtime.runner import Runner
-from edgekit.runtime.shapes import OPEN_SIZES
+from edgekit.runtime.shapes import DYNAMIC_SIZES
 from edgekit.tensor import TensorSpec
 
-# Of one input: a file that leaves many axes open asks for any number.
+# Of one input: a file with many dynamic dimensions asks for any number.
 _MOST_BYTES = 1 << 30
 
 Inputs = dict[str, NDArray[Any]]
@@ -23,10 +23,10 @@ Inputs = dict[str, NDArray[Any]]
 def run_first(
     runner: Runner, make: Callable[[int], Inputs], run: Callable[[Inputs], object]
 ) -> Inputs:
-    """Run a file once; where it leaves axes other than the batch open, on the first size that it takes.
+    """Run a file once; where it has dynamic dimensions other than the batch, on the first size that it takes.
 
     Args:
-        make: gives inputs with a size, of `OPEN_SIZES`, for every such axis.
+        make: gives inputs with a size, of `DYNAMIC_SIZES`, for every such axis.
         run: `infer` or `infer_raw` of `runner`.
 
     Returns:
@@ -35,7 +35,7 @@ def run_first(
     Raises:
         EdgekitError: it takes none of them.
     """
-    sizes = OPEN_SIZES if any(None in spec.shape[1:] for spec in runner.inputs) else (1,)
+    sizes = DYNAMIC_SIZES if any(None in spec.shape[1:] for spec in runner.inputs) else (1,)
     failed: EdgekitError | None = None
     for size in sizes:
         try:
@@ -58,7 +58,7 @@ def random_inputs(
 ) -> Inputs:
     """One batch of random values for each input: uniform in the quantised range, or in [0, 1).
 
-    Axes other than the batch that a file leaves open get a size that it takes, for which it is run.
+    Dynamic dimensions other than the batch get a size that it takes, for which it is run.
 
     Args:
         shapes: of inputs by name; others get theirs.

@@ -67,7 +67,7 @@ class Runner(ABC):
         inputs, outputs: its tensors, in the file's order.
         exact: whether onnxruntime runs the file in its exact mode, without which its int8 sums would
             saturate on this processor.
-        evidence: what a trial of the file showed, and what held it; None where none was asked for.
+        evidence: what a trial of the file showed, and what held it; None where none was requested.
     """
 
     backend: Backend
@@ -135,7 +135,7 @@ class Runner(ABC):
             (spec.name, None if spec.dtype == "object" else spec.shape, np.dtype(spec.dtype))
             for spec in self.inputs
         ]
-        # Shapes that were tried in a child, where that is asked for and the file leaves axes open.
+        # Shapes that were tried in a child, where that is requested and the file has dynamic dimensions.
         dynamic = any(None in spec.shape for spec in self.inputs)
         self._tried: set[Any] | None = set() if dynamic and self.options.verify else None
         self._siblings[signature] = self

@@ -1,4 +1,4 @@
-"""Shapes: the interpreters of a TFLite file that leaves axes open, one for each shape in use."""
+"""Shapes: the interpreters of a TFLite file with dynamic dimensions, one for each shape in use."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ Shape = tuple[int, ...]
 _KEPT = 4
 
 
-# Sizes to try for open axes other than the batch: one word, or an image that no stage reduces to nothing.
-OPEN_SIZES = (1, 32, 224)
+# Sizes to try for dynamic dimensions other than the batch: one word, or an image that no stage reduces to nothing.
+DYNAMIC_SIZES = (1, 32, 224)
 
 
 def allocated(make: Callable[[], Any]) -> Any:
-    """An interpreter that `make` makes, allocated: open axes have the first of `OPEN_SIZES` it takes.
+    """An interpreter that `make` makes, allocated: dynamic dimensions have the first of `DYNAMIC_SIZES` it takes.
 
     Raises:
-        RuntimeError, ValueError: the file takes none of them, or has no open axes and is refused.
+        RuntimeError, ValueError: the file takes none of them, or has no dynamic dimensions and is refused.
     """
-    for size in OPEN_SIZES:
+    for size in DYNAMIC_SIZES:
         # One that refused, half-way, is not used again: tflite-runtime 2.14 would crash the process.
         interpreter = make()
         open_inputs = [
@@ -38,7 +38,7 @@ def allocated(make: Callable[[], Any]) -> Any:
             interpreter.allocate_tensors()
             return interpreter
         except (RuntimeError, ValueError):
-            if not open_inputs or size == OPEN_SIZES[-1]:
+            if not open_inputs or size == DYNAMIC_SIZES[-1]:
                 raise
     raise AssertionError("the last size raises")
 

@@ -254,7 +254,7 @@ def spec_of(name: str, detail: dict[str, Any]) -> TensorSpec:
                 f"tensor {name!r}: received {len(known.scale)} scales along axis {known.axis} of "
                 f"{sizes}, expected one for each place. The file is damaged: make it again."
             )
-        # An axis that the file leaves open has as many places as it has scales.
+        # A dynamic dimension has as many places as it has scales.
         sizes[known.axis] = len(known.scale)
     return TensorSpec(
         name=name,

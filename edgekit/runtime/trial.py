@@ -22,10 +22,10 @@ from edgekit.tensor import TensorSpec
 
 Shapes = Mapping[str, Sequence[int]]
 
-# Sizes that open axes are tried with, the batch and the others; those behind only if none of the first ran.
+# Sizes that dynamic dimensions are tried with, the batch and the others; those behind only if none of the first ran.
 _SIZES = ((1, 1), (3, 8), (2, 64))
 _LARGER = ((1, 32), (1, 224))
-# With five axes open, the sizes above would be more than the file has asked for.
+# With five dynamic dimensions, the sizes above would be more than the file has asked for.
 _MOST_BYTES = 64 << 20
 # Values that a healthy file has answers for, and values that it may refuse.
 _HEALTHY = ("zeros", "ones", "small")
@@ -81,13 +81,13 @@ def _ran(runner: Runner, asked: Any) -> list[tuple[str | None, Shapes]]:
 
 
 def try_shapes(runner: Runner) -> list[Shapes]:
-    """Run a file in the shapes that it takes, some where it leaves axes open.
+    """Run a file in the shapes that it takes, some where it has dynamic dimensions.
 
     Returns:
         Those that it ran well with; none where it refused all of those that were tried.
 
     Raises:
-        EdgekitError: it leaves no axis open and `exercise` raises, or it wanted too much.
+        EdgekitError: it has no dynamic dimension and `exercise` raises, or it wanted too much.
     """
     if not any(None in spec.shape for spec in runner.inputs):
         shapes = {spec.name: spec.concrete_shape() for spec in runner.inputs}

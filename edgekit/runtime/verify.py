@@ -68,8 +68,8 @@ def verify(
     """Check the file's structure, then load and run it in a sandboxed child process.
 
     The child runs it on zeros, ones, random values, large ones, the extremes of its dtypes, NaN and
-    infinities, and in several shapes where the file leaves axes open. It passes with evidence alone: shapes
-    that it ran in, with finite values, within its limits. A file that leaves axes open and takes none of the
+    infinities, and in several shapes where the file has dynamic dimensions. It passes with evidence alone: shapes
+    that it ran in, with finite values, within its limits. A file with dynamic dimensions and takes none of the
     shapes that were tried has none; a runner then asks about its own (`verify_shapes`). Evidence is
     remembered in the user's cache folder by the sha256 of the file and its external data, backend, versions,
     machine and options.

@@ -1,4 +1,4 @@
-"""Samples: named inputs and labels, read from the files people have, in memory or as they are asked for.
+"""Samples: named inputs and labels, read from the files people have, in memory or as they are requested.
 
 Arrays have the sample as their first axis. Images are NHWC, audio is (samples, time), series are
 (samples, time, channels).

@@ -28,7 +28,7 @@ _LITTER = ("thumbs.db", "desktop.ini")
 
 
 def read_folder(path: Path, label_pattern: str | None = None) -> Samples:
-    """A sample a file, in the order of the files' names; values are read when they are asked for.
+    """A sample a file, in the order of the files' names; values are read when they are requested.
 
     Args:
         path: a folder, or one file.

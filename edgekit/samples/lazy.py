@@ -1,4 +1,4 @@
-"""Lazy arrays: values that are read or computed when they are asked for, and forgotten again."""
+"""Lazy arrays: values that are read or computed when they are requested, and forgotten again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BLOCK_BYTES = 8 << 20
 
 
 class LazyArray(ABC):
-    """An array, samples first, whose values are read when they are asked for.
+    """An array, samples first, whose values are read when they are requested.
 
     It has numpy's `shape`, `dtype`, `ndim` and length. A slice, or an array of indices or booleans,
     picks samples and reads nothing; one index reads one sample; `np.asarray` reads all of it. Code
@@ -84,7 +84,7 @@ class LazyArray(ABC):
 
 
 class FileArray(LazyArray):
-    """A file a sample, decoded when it is asked for.
+    """A file a sample, decoded when it is requested.
 
     Args:
         folder: what the names are relative to.

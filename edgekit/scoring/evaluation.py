@@ -57,7 +57,7 @@ class Evaluation(Document):
     """What a model's answers to labelled samples are worth; None where the task has no such number.
 
     Attributes:
-        artifact: what was asked.
+        artifact: what was scored.
         backend: what ran it.
         output: the name of the output that was looked at.
         count: how many samples.

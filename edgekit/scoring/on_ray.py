@@ -1,4 +1,4 @@
-"""A runner whose samples are answered by a Ray cluster; what it is asked for comes back as from one."""
+"""A runner whose samples are answered by a Ray cluster, in the order of its calls."""
 
 from __future__ import annotations
 

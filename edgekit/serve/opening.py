@@ -68,7 +68,7 @@ def opened_models(
                 sources[file] = source
                 try:
                     opened[file] = stack.enter_context(open_file(source))
-                # It is not the file: what was asked for does not go together.
+                # It is not the file: what was requested does not go together.
                 except UsageError:
                     raise
                 except EdgekitError as error:

@@ -36,14 +36,14 @@ _MAX_AXIS = 2**31 - 1
 
 @dataclass(frozen=True)
 class Call:
-    """One inference that was asked for.
+    """One inference that was requested.
 
     Attributes:
         id: the client's own, which comes back.
         inputs: by name.
         raw: whether they are in the file's own dtypes; else quantised inputs take floats.
         preprocess: whether they are raw data, for the steps that are stored in the file.
-        outputs: names of those asked for, and how each comes back.
+        outputs: names of those requested, and how each comes back.
     """
 
     id: str | None
@@ -226,7 +226,7 @@ def rendered(
     """The body of a response, and how long its JSON is where binary data is behind it; else None.
 
     Raises:
-        TensorError: an output holds numbers that JSON does not have, or no scores of classes where they are asked for.
+        TensorError: an output holds numbers that JSON does not have, or no scores of classes where they are requested.
     """
     outputs: list[dict[str, Any]] = []
     parts: list[bytes] = []
@@ -296,5 +296,5 @@ def _described(spec: TensorSpec) -> dict[str, Any]:
 
 
 def wire_shape(spec: TensorSpec) -> list[int]:
-    """The shape with -1 for sizes that the file leaves open."""
+    """The shape with -1 for dynamic dimensions."""
     return [-1 if n is None else n for n in spec.shape]

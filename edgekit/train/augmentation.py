@@ -50,7 +50,7 @@ def check_fit(recipes: Sequence[AugmentationRecipe], shape: Sequence[int | None]
 
     Args:
         recipes: the layers.
-        shape: of the model's input, first the batch's axis; None for an open one.
+        shape: of the model's input, first the batch's axis; None for a dynamic one.
 
     Raises:
         RecipeError: a layer takes no samples of that shape; or as `varied`.

@@ -1,4 +1,4 @@
-"""Logs of a training: a CSV file beside the model, and TensorBoard's where asked for."""
+"""Logs of a training: a CSV file beside the model, and TensorBoard's where requested."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def _watcher(keras: Any) -> Any:
             # The mean over the epoch so far: not finite from the first step on that is not.
             loss = float(logs["loss"])
             if not math.isfinite(loss):
-                raise self._broken("the loss is no number any more", batch + 1)
+                raise self._broken("the loss became NaN or infinite", batch + 1)
             if self._watch.live is not None:
                 self._show(batch + 1, loss, self._watch.live)
 
@@ -161,10 +161,10 @@ def _watcher(keras: Any) -> Any:
                     variable.assign(x)
                 self._raw = None
             if not math.isfinite(row["val_loss"]):
-                raise self._broken("the validation loss is no number", self._steps)
+                raise self._broken("the validation loss is NaN or infinite", self._steps)
             variables = [variable.numpy() for variable in self.model.variables]
             if not all(np.isfinite(x).all() for x in variables if x.dtype.kind == "f"):
-                raise self._broken("a weight is no number any more", self._steps)
+                raise self._broken("a weight became NaN or infinite", self._steps)
             self.state = self._advanced(row, measured)
             self.state = replace(
                 self.state,

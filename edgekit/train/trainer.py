@@ -79,7 +79,7 @@ def train(
             is false.
         SamplesError: labels are missing or out of range, or labels or inputs do not fit the model.
         RecipeError: the architecture does not fit the data, or a name not the labels.
-        TrainingError: the loss is no number any more, or the disk is full; says what is kept. Or
+        TrainingError: the loss became NaN or infinite, or the disk is full; says what is kept. Or
             TensorFlow cannot compute a layer on this processor.
     """
     check_progress(progress)

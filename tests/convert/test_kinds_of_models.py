@@ -224,7 +224,7 @@ def test_a_long_recurrent_model_is_a_loop_of_integers(flavour: str, tmp_path: Pa
 
 
 def several_signatures() -> Any:
-    """Plain TensorFlow: integers and booleans in, a dictionary of three dtypes out, batch open."""
+    """Plain TensorFlow: integers and booleans in, a dictionary of three dtypes out, batch dynamic."""
     import tensorflow as tf
 
     class Counter(tf.Module):
@@ -319,14 +319,15 @@ def test_an_input_and_an_output_of_one_name(tmp_path: Path) -> None:
     assert kind_of(skipped["reason"]) == "one name at both ends"
 
 
-def test_open_axes_are_refused(tmp_path: Path) -> None:
+def test_dynamic_dimensions_are_refused(tmp_path: Path) -> None:
     import keras
 
     inputs = keras.Input((None, None, 3), name="image")
     model = keras.Model(inputs, keras.layers.Conv2D(2, 3)(inputs))
     path = save(model, tmp_path / "m.keras")
     with pytest.raises(
-        ExportError, match=r"'image': has the open shape \[None, None, None, 3\].*--shape image="
+        ExportError,
+        match=r"'image': has dynamic dimensions: \[None, None, None, 3\].*--shape image=",
     ):
         edgekit.export(path, out=tmp_path / "out", schemes=["float32"])
     assert not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""Models that leave sizes open, and Sequential models that were built with some batch."""
+"""Models with dynamic dimensions, and Sequential models that were built with some batch."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_words_of_any_number_on_the_command_line(tmp_path: Path) -> None:
         assert runner.infer({"ids": np.zeros((1, 7), np.int32)})["scores"].shape == (1, 3)
 
 
-def test_an_open_axis_is_refused_with_what_to_say(tmp_path: Path) -> None:
+def test_a_dynamic_dimension_is_refused_with_what_to_say(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"--shape ids=1,128 \(shape=\{'ids': \(1, 128\)\}\)"):
         edgekit.export(any_text(), out=tmp_path, schemes=["float32"])
 

@@ -107,7 +107,7 @@ def cache(token: tf.Tensor, keys: tf.Tensor, values: tf.Tensor) -> dict[str, tf.
 
 
 def specs_of(inputs: dict[str, np.ndarray], dynamic: int, scalars: tuple[str, ...]) -> Specs:
-    """Specs of one recorded sample, its first axes open; `scalars` have no axes."""
+    """Specs of one recorded sample, its first axes dynamic; `scalars` have no axes."""
     specs = []
     for name, x in inputs.items():
         shape = [None if axis < dynamic else n for axis, n in enumerate(x[:1].shape)]

@@ -261,7 +261,7 @@ def main() -> None:
     plain = (HERE / "classifier.float32.tflite").read_bytes()
     write("unsigned.float32.tflite", without_signatures(plain))
 
-    for function, open_axes, endings in (
+    for function, dynamic_dimensions, endings in (
         (kinds, 0, (".tflite",)),
         (numbers, 0, (".tflite", ".onnx")),
         (texts, 0, (".tflite",)),
@@ -275,7 +275,7 @@ def main() -> None:
         given = inputs[name]
         scalars = ("gain",) if function is gauge else ()
         outputs[name] = answers(function, given, scalars)
-        specs = specs_of(given, open_axes, scalars)
+        specs = specs_of(given, dynamic_dimensions, scalars)
         write(f"{name}.float32.tflite", tflite({"serving_default": (function, specs)}))
         if ".onnx" in endings:
             to_onnx(function, specs, HERE / f"{name}.float32.onnx")

@@ -200,7 +200,7 @@ def test_silence_is_the_logarithm_of_epsilon() -> None:
     assert np.array_equal(spectrum, np.full((1, 1, 40), np.log(np.float32(1e-6))))
 
 
-def test_a_chain_knows_its_shape_with_open_axes() -> None:
+def test_a_chain_knows_its_shape_with_dynamic_dimensions() -> None:
     chain = Preprocessing((Resize(10, 12), CenterCrop(8, 8), Rescale(1 / 255)))
     assert chain.output_shape((None, 480, 640, 3)) == (None, 8, 8, 3)
     assert chain.output_shape((None, None, None, None)) == (None, 8, 8, None)

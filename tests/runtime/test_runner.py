@@ -402,7 +402,7 @@ def test_a_wrong_image_comes_with_a_hint_where_channels_come_first(loaded: Loade
 
 
 @on("sequence.")
-def test_several_open_axes_take_any_size(loaded: Loaded) -> None:
+def test_several_dynamic_dimensions_take_any_size(loaded: Loaded) -> None:
     rng = np.random.default_rng(0)
     for shape in ((1, 3, 2), (2, 1, 2), (1, 9, 2), (3, 3, 2), (1, 3, 2)):
         steps = rng.standard_normal(shape, np.float32)

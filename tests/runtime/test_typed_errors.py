@@ -76,7 +76,7 @@ def test_an_input_that_no_memory_holds(tmp_path: Path) -> None:
         random_inputs(runner)
 
 
-def test_many_open_axes_are_not_filled(tmp_path: Path) -> None:
+def test_many_dynamic_dimensions_are_not_filled(tmp_path: Path) -> None:
     inputs = [("x", "FLOAT", list("abcdefg")), ("w", "FLOAT", [7, 5])]
     path = onnx_of(tmp_path / "m.onnx", "MatMul", inputs, [("y", "FLOAT", None)])
     with load(path) as runner, pytest.raises(ArtifactError, match="the inference failed"):
@@ -84,7 +84,7 @@ def test_many_open_axes_are_not_filled(tmp_path: Path) -> None:
         random_inputs(runner)
 
 
-def test_an_open_axis_has_as_many_places_as_scales() -> None:
+def test_a_dynamic_dimension_has_as_many_places_as_scales() -> None:
     detail = {
         "shape": np.array([1, 1, 1, 1]),
         "shape_signature": np.array([-1, -1, -1, -1]),

@@ -391,7 +391,7 @@ def test_x_stands_for_the_only_input() -> None:
     assert list(Samples({"image": x}).for_inputs([IMAGE]).inputs) == ["image"]
 
 
-def test_open_axes_take_any_size() -> None:
+def test_dynamic_dimensions_take_any_size() -> None:
     spec = TensorSpec("signal", "float32", (None, None, 2))
     Samples({"x": np.zeros((3, 5, 2))}).for_inputs([spec])
 

@@ -129,7 +129,7 @@ def test_samples_that_a_layer_cannot_vary(
         check_fit([AugmentationRecipe(layer, ARGUMENTS.get(layer, {}))], shape)
 
 
-def test_open_axes_fit() -> None:
+def test_dynamic_dimensions_fit() -> None:
     names = ("RandomGaussianBlur", "RandomHue", "TimeMask")
     recipes = [AugmentationRecipe(name, ARGUMENTS.get(name, {})) for name in names]
     check_fit(recipes, (None, None, None, 3))

@@ -152,7 +152,7 @@ def _tflite(file: ModelFile, logits: Mapping[str, Tensor]) -> _Opened:
             grid, dtype = spec.quantization, details[index]["dtype"]
             given = quantize(x, grid, dtype) if grid else x.astype(dtype, copy=False)
             if sizes[index] != given.shape:
-                # An axis that the file leaves open takes the size that the samples have.
+                # A dynamic dimension takes the size that the samples have.
                 interpreter.resize_tensor_input(index, given.shape)
                 interpreter.allocate_tensors()
                 sizes[index] = given.shape

@@ -154,7 +154,7 @@ def quantize_tflite(
     elif scheme == "float16":
         whole += _beyond_half(float_file)
     # It would load and allocate the float file to look for empty statistics: there are none here, and
-    # a file that leaves axes open may not allocate at its smallest size.
+    # a file with dynamic dimensions may not allocate at its smallest size.
     quantizer._ensure_model_qsv_sufficient = lambda _: None
     manager = _recipe(scheme, io_dtype, in_float, per_tensor, whole)
     quantizer.load_quantization_recipe(manager.get_quantization_recipe())

@@ -115,7 +115,7 @@ def _run(tf: Any, graph_def: Any, wanted: Sequence[str], feeds: Mapping[str, Any
 
 
 def _session(tf: Any, graph: Any) -> Any:
-    """One that computes the graph as it stands: TensorFlow fuses away even what was asked for."""
+    """One that computes the graph as it stands: TensorFlow fuses away even what was requested."""
     config = tf.compat.v1.ConfigProto()
     config.graph_options.rewrite_options.disable_meta_optimizer = True
     return tf.compat.v1.Session(graph=graph, config=config)

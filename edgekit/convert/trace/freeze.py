@@ -34,7 +34,7 @@ class Frozen:
         saved_model: a folder with the model as its ``serving_default`` signature, lowered for TFLite.
         graph: a GraphDef without variables that computes the same; None if the model has a state or a table,
             which no constant can stand for.
-        inputs, outputs: with the batch that was fixed, or None for an open one.
+        inputs, outputs: with the batch that was fixed, or None for a dynamic one.
         input_tensors, output_tensors: what they are called in `graph`, in the same order.
         layers: the names of the model's Keras layers, those inside of layers too.
         places: where `graph` was rounded in quantisation-aware training; it is float values here.
@@ -61,7 +61,7 @@ def freeze(
     folder: Path | None = None,
     samples: Samples | None = None,
 ) -> Iterator[Frozen]:
-    """Trace `source` with `batch` samples an inference; None leaves it open, as other open axes
+    """Trace `source` with `batch` samples an inference; None leaves it open, as other dynamic dimensions
     are.
 
     `folder` is where the SavedModel may lie meanwhile; the system's for temporary files if None. With

@@ -21,7 +21,7 @@ def with_batch_in_lists(graph: Any, batch: int) -> None:
     """Write `batch` where the elements of lists and the values of loops have an open first axis; in place.
 
     Args:
-        graph: a GraphDef whose only open axes are the batch.
+        graph: a GraphDef whose only dynamic dimensions are the batch.
         batch: samples an inference.
     """
     tf = require("tensorflow", "export", "Exporting a model")

@@ -218,10 +218,10 @@ def _channels(
         cure = "Equalise the channels of neighbouring layers (edgekit heal tries it), or leave this operator in float."
     else:
         text = (
-            f"Channels of very different scale share one grid in {where}: they reach from {sizes.min():.3g} to "
+            f"Channels of very different size share one scale in {where}: they reach from {sizes.min():.3g} to "
             f"{sizes.max():.4g}, one step is {grid.scale:.3g}, and {small} of {len(sizes)} never reach half of it."
         )
-        cure = "Give the parts outputs of their own, scale them alike in the model, or leave this end in float."
+        cure = "Give the parts outputs of their own, scale them alike in the model, or leave this tensor in float."
     return Cause(
         "outlier_channel" if few else "different_scales",
         FAULT,

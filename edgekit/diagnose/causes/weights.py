@@ -138,7 +138,7 @@ def _cause(effects: Effects, pair: Pair, changed: Mapping[int, Array], effect: f
             layer,
             pair.file.name,
             text,
-            "Quantise the kernel with a scale a channel (per channel), as converters do unless told otherwise.",
+            "Quantise the kernel with a scale a channel (per channel), as converters do by default.",
             effects.share(effect),
             numbers,
         )

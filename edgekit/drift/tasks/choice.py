@@ -108,7 +108,7 @@ def _first_fit(
 
 
 def _fitted(kind: str, name: str, x: Any, labels: NDArray[Any] | None, samples: Samples) -> Chosen:
-    """What was asked for, with labels in the form that it has.
+    """What was requested, with labels in the form that it has.
 
     Raises:
         SamplesError: labels that are none of the task's.

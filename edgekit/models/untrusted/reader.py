@@ -55,7 +55,7 @@ class Reader:
         self._bounds = bounds
         self._late = False
         self._said = b""
-        assert process.stderr is not None, "it was asked for"
+        assert process.stderr is not None, "it was requested"
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
         try:
@@ -148,7 +148,7 @@ class Reader:
 
     def _ask(self, message: Any) -> None:
         data = json.dumps(message).encode()
-        assert self._process.stdin is not None, "it was asked for"
+        assert self._process.stdin is not None, "it was requested"
         with suppress(BrokenPipeError):
             self._process.stdin.write(len(data).to_bytes(4, "little") + data)
             self._process.stdin.flush()
@@ -180,7 +180,7 @@ class Reader:
 
     def _fill(self, view: memoryview) -> None:
         """Take so many bytes of what it writes."""
-        assert self._process.stdout is not None, "it was asked for"
+        assert self._process.stdout is not None, "it was requested"
         while view:
             count = self._process.stdout.readinto(view)  # type: ignore[attr-defined]
             if not count:
@@ -204,7 +204,7 @@ class Reader:
 
     def _listen(self) -> None:
         """Take what it writes to stderr, which must not fill up; the end of it may say why it died."""
-        assert self._process.stderr is not None, "it was asked for"
+        assert self._process.stderr is not None, "it was requested"
         while more := self._process.stderr.read1(1 << 16):  # type: ignore[attr-defined]
             self._said = (self._said + more)[-_MOST_TEXT:]
 

@@ -85,7 +85,7 @@ class Child:
             raise
         finally:
             _close(replies, life)
-        assert self._process.stderr is not None, "it was asked for"
+        assert self._process.stderr is not None, "it was requested"
         self._errors = self._process.stderr.fileno()
         os.set_blocking(self._errors, False)
         self._said = b""
@@ -220,7 +220,7 @@ def _end(process: subprocess.Popen[bytes], descriptors: tuple[int, ...], owner: 
     if process.poll() is None:
         kill(process)
         process.wait()
-    assert process.stderr is not None, "it was asked for"
+    assert process.stderr is not None, "it was requested"
     process.stderr.close()
 
 

@@ -90,6 +90,6 @@ def test_no_command_runs_code_of_a_file(
     # Otherwise this would prove nothing.
     main([*words, "--trust-code"])
     assert trace.exists()
-    said = [line for line in capfd.readouterr().err.splitlines() if "trusted, as asked" in line]
+    said = [line for line in capfd.readouterr().err.splitlines() if "trusted, as requested" in line]
     assert len(said) == 1
     assert "'mine' (Python code)" in said[0]
