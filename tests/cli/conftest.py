@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import traps
 
 from edgekit.cli import main
 
@@ -29,6 +30,13 @@ class Done:
 
 
 Command = Callable[..., Done]
+
+
+@pytest.fixture
+def edgekit(tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """`edgekit("bench", path, ...)` in a folder where files have the names of modules: none is imported."""
+    with traps.console(tmp_path) as run:
+        yield run
 
 
 @pytest.fixture

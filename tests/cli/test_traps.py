@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support import traps
 
 from edgekit.cli import COMMANDS
 
@@ -37,12 +36,6 @@ Path(__file__).with_name("ran").touch()
 RECIPIENT = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
 
 Edgekit = Callable[..., str]
-
-
-@pytest.fixture
-def edgekit(tmp_path: Path) -> Iterator[Edgekit]:
-    with traps.console(tmp_path) as run:
-        yield run
 
 
 @pytest.mark.slow
@@ -102,7 +95,9 @@ def test_a_study_of_two_processes(edgekit: Edgekit, tmp_path: Path) -> None:
     edgekit("tune", "../recipe.toml", "-o", "../study", "--workers", "2")
 
 
-def test_every_command_is_above() -> None:
+def test_every_command_is_tried_so() -> None:
+    """Above, or by the fixture in a file of its own."""
     # The demo is run once: in tests/build/test_demo.py, among traps as well.
-    source = Path(__file__).read_text("utf-8")
+    files = sorted(Path(__file__).parent.glob("test_*.py"))
+    source = "".join(file.read_text("utf-8") for file in files)
     assert {"demo", *re.findall(r'edgekit\(\s*"(\w+)"', source)} >= set(COMMANDS)
