@@ -42,7 +42,7 @@ class CellWork(Work):
     """What is asked of a machine and an interpreter: what each file answers, and how it drifts.
 
     Each file is a step of its own, since one may end the interpreter. It is not tried in a child first: nothing
-    else would be lost with the process.
+    else would be lost with the process. It says nothing but what goes wrong: the table has the rest.
 
     Attributes:
         words: for every ``edgekit compare``.
@@ -63,7 +63,7 @@ class CellWork(Work):
         return cls(**fields, runtime=runtime, words=words)
 
     def steps(self, python: str) -> list[dict[str, Any]]:
-        words = [python, "-m", "edgekit", "compare", "--golden", GOLDEN, "--budget", BUDGET]
+        words = [python, "-m", "edgekit", "compare", "-q", "--golden", GOLDEN, "--budget", BUDGET]
         more = [*self.words, *self.runtime.words, "--no-verify", "--answers", "out"]
         return [
             {

@@ -88,7 +88,7 @@ def test_each_interpreter_is_asked_for_its_own_files(build: Path) -> None:
     assert reference is not None
     (step,) = reference.steps("python")
     assert " ".join(step["argv"][3:]) == (
-        "compare --golden golden.npz --budget budget.toml --delegate reference --no-verify --answers out "
+        "compare -q --golden golden.npz --budget budget.toml --delegate reference --no-verify --answers out "
         "one.tflite --json out/drift-one.tflite.json"
     )
     assert CellWork.of(Work(files[:1], None, DriftBudget(), None), RUNTIMES["onnxruntime"]) is None
