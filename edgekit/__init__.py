@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from edgekit.runtime.benchmark import benchmark
     from edgekit.runtime.checkup import Checkup
     from edgekit.runtime.host import HostState
+    from edgekit.runtime.instructions import Instructions
     from edgekit.runtime.latency import Latency
     from edgekit.runtime.runner import Runner
     from edgekit.samples import Samples, load_samples
@@ -71,6 +72,7 @@ _HOMES = {
     "HostState": "edgekit.runtime.host",
     "Inspection": "edgekit.inspection.inspection",
     "Installation": "edgekit.bundle.install",
+    "Instructions": "edgekit.runtime.instructions",
     "Latency": "edgekit.runtime.latency",
     "Ledger": "edgekit.drift.ledger",
     "Limit": "edgekit.drift.limit",
@@ -131,6 +133,7 @@ __all__ = [
     "HostState",
     "Inspection",
     "Installation",
+    "Instructions",
     "Latency",
     "Ledger",
     "Limit",

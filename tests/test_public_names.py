@@ -28,6 +28,7 @@ PUBLIC = [
     "HostState",
     "Inspection",
     "Installation",
+    "Instructions",
     "Latency",
     "Ledger",
     "Limit",

@@ -19,13 +19,14 @@ MARKS = 3 + WARM + MEASURED
 
 
 def main(files: list[str]) -> int:
-    """Prints a line of JSON a file: ``{"file": ..., "failed": why or null}``."""
+    """Prints a line of JSON a file: ``{"failed": why or null, "backend": [name, version]}``."""
     from edgekit.runtime import load
     from edgekit.runtime.random_inputs import random_inputs
 
     # A collection at a moment of its own would be counted with the inference that it fell into.
     gc.disable()
     for file in files:
+        backend = None
         try:
             _mark()
             # Who times a file trusts it; a trial would be another process, which is not counted.
@@ -35,10 +36,11 @@ def main(files: list[str]) -> int:
                 for _ in range(1 + WARM + MEASURED):
                     runner.infer(inputs)
                     _mark()
+                backend = (runner.backend.name, runner.backend.version)
             failed = None
         except EdgekitError as error:
             failed = one_line(error)
-        print(json.dumps({"file": file, "failed": failed}), flush=True)
+        print(json.dumps({"failed": failed, "backend": backend}), flush=True)
     return 0
 
 

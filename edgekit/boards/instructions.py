@@ -17,22 +17,28 @@ import statistics
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
 
+from edgekit import document
+from edgekit.artifact import Artifact
 from edgekit.boards.cores import qemu_cpu, write_board
 from edgekit.boards.counted import MARKS, MEASURED
+from edgekit.boards.deploy import board_folder
 from edgekit.boards.here import CPUS, is_x86, write_processor
+from edgekit.boards.outcome import BoardRun
 from edgekit.boards.own_wheel import own_wheel
 from edgekit.boards.userland import Userland, made
-from edgekit.boards.wheels import cached, target_of
+from edgekit.boards.wheels import cached, given, target_of
 from edgekit.device import EMULATED, DeviceProfile
-from edgekit.errors import BoardError, MissingDependencyError
+from edgekit.errors import BoardError, EdgekitError, MissingDependencyError
 from edgekit.files import atomic, cache_folder
 from edgekit.runtime.child import search_path
+from edgekit.runtime.instructions import FileInstructions, Instructions
+from edgekit.runtime.runner import Backend
 from edgekit.scratch import scratch_folder
 
 _QEMU = {64: "qemu-aarch64", 32: "qemu-arm"}
@@ -52,61 +58,85 @@ _ENVIRONMENT = {
 
 
 @dataclass(frozen=True)
-class Instructions:
-    """What a file takes on a processor, in instructions.
+class Emulation:
+    """A processor to count on, and what runs there.
 
     Attributes:
-        failed: why it has no counts; empty where it has.
-        load: from its path to a runner.
-        first: the first `Runner.infer`, of one sample.
-        infer: the median of five later ones.
+        profile: of the board whose processor is emulated.
+        userland: what runs on it; an x86 processor runs this machine's own.
+        archive: the address of a Debian archive; this machine's own if None.
+        wheels: a folder of wheels for it; fetched by pip if None.
     """
 
-    file: Path
-    failed: str = ""
-    load: int = 0
-    first: int = 0
-    infer: int = 0
+    profile: DeviceProfile
+    userland: Userland
+    archive: str | None = None
+    wheels: Path | None = None
 
 
 @dataclass(frozen=True)
 class _Processor:
-    """How a Python with edgekit is run on it: QEMU's words, the Python, and its variables."""
+    """How a Python with edgekit is run on it: QEMU's words, the core's name, the Python, and its variables."""
 
     qemu: tuple[str, ...]
+    core: str
     python: str
+    version: str
     environment: dict[str, str]
 
 
 def count_instructions(
-    files: Sequence[Path],
-    profile: DeviceProfile,
-    userland: Userland,
-    archive: str | None = None,
-    tell: Callable[[str], None] = lambda _: None,
-) -> Iterator[Instructions]:
+    files: Sequence[Path], where: Emulation, tell: Callable[[str], None] = lambda _: None
+) -> Instructions:
     """Count what files take, one after the other, each in a process of its own and with one thread.
-
-    Args:
-        profile: of the board whose processor is emulated.
-        userland: what runs on it; an x86 processor runs this machine's own.
-        archive: the address of a Debian archive; this machine's own if None.
 
     Raises:
         UsageError: a board that cannot be emulated, or no archive is known.
         BoardError: QEMU does not take the plugin, or something cannot be fetched.
         MissingDependencyError: QEMU or a C compiler is not installed.
     """
+    profile, bits = where.profile, where.userland.bits
     with scratch_folder() as (folder, _):
         plugin = _plugin(folder)
         onnx = any(file.suffix == ".onnx" for file in files)
         if is_x86(profile):
-            processor = _x86(profile, folder)
+            processor, bits = _x86(profile, folder), 64
         else:
-            processor = _arm(profile, userland, archive, onnx, folder, tell)
+            processor = _arm(where, onnx, folder, tell)
+        counted = []
         for file in files:
-            tell(f"counting {file.name}")
-            yield _counted(file, processor, plugin, folder / "counts")
+            tell(f"{profile.id}: counting the instructions of {file.name}")
+            counted.append(_counted(file, processor, plugin, folder / "counts"))
+    return Instructions(profile.id, processor.core, bits, processor.version, tuple(counted))
+
+
+def count_beside(
+    runs: Sequence[BoardRun],
+    emulated: Mapping[str, Emulation],
+    files: Sequence[Path],
+    out: Path,
+    tell: Callable[[str], None],
+) -> list[BoardRun]:
+    """Beside the times of emulated boards, which mean nothing, what the files execute there.
+
+    What cannot be counted is told, and takes nothing from what was fetched.
+
+    Args:
+        emulated: of `runs` those that are, by host.
+        out: what was fetched lies in folders of it; ``instructions.json`` goes beside.
+    """
+    found = []
+    for run in runs:
+        timed = any(Path(path).name.startswith("bench") for path in run.documents)
+        if timed and run.host in emulated:
+            path = out / board_folder(run.host) / "instructions.json"
+            try:
+                document.write(path, count_instructions(files, emulated[run.host], tell).to_json())
+                run = replace(run, documents=tuple(sorted((*run.documents, str(path)))))
+            except EdgekitError as error:
+                tell(f"warning: {run.host}: instructions are not counted: {error}")
+        found.append(run)
+    return found
 
 
 def _plugin(folder: Path) -> Path:
@@ -148,21 +178,16 @@ def _x86(profile: DeviceProfile, folder: Path) -> _Processor:
     qemu = (_program(_QEMU_X86), "-cpu", CPUS[profile.soc.core][1], "-L", str(board))
     path = os.pathsep.join(search_path())
     home = {"HOME": str(folder), "TMPDIR": str(folder), "PYTHONPATH": path}
-    return _Processor(qemu, sys.executable, {**_ENVIRONMENT, **home})
+    version = "{}.{}".format(*sys.version_info)
+    return _Processor(qemu, profile.soc.core, sys.executable, version, {**_ENVIRONMENT, **home})
 
 
-def _arm(
-    profile: DeviceProfile,
-    userland: Userland,
-    archive: str | None,
-    onnx: bool,
-    folder: Path,
-    tell: Callable[[str], None],
-) -> _Processor:
+def _arm(where: Emulation, onnx: bool, folder: Path, tell: Callable[[str], None]) -> _Processor:
+    profile, userland = where.profile, where.userland
     cpu, qemu = qemu_cpu(profile, userland.bits), _program(_QEMU[userland.bits])
     target = target_of(profile, userland.bits, userland.python)
-    wheels = cached(target, onnx, tell)
-    root, _ = made(userland, archive, tell)
+    wheels = cached(target, onnx, tell) if where.wheels is None else given(where.wheels, target)
+    root, _ = made(userland, where.archive, tell)
     site = folder / "site"
     for wheel in wheels:
         with zipfile.ZipFile(wheel) as archive_of_wheel:
@@ -180,10 +205,11 @@ def _arm(
     words = (qemu, "-cpu", cpu, "-L", str(prefix))
     home = {"HOME": str(folder), "TMPDIR": str(folder), "PYTHONPATH": str(site)}
     python = str(root / "usr" / "bin" / f"python{userland.python}")
-    return _Processor(words, python, {**_ENVIRONMENT, **home})
+    return _Processor(words, cpu, python, userland.python, {**_ENVIRONMENT, **home})
 
 
-def _counted(file: Path, processor: _Processor, plugin: Path, counts: Path) -> Instructions:
+def _counted(file: Path, processor: _Processor, plugin: Path, counts: Path) -> FileInstructions:
+    artifact = Artifact.of(file).recorded()
     counts.unlink(missing_ok=True)
     # Memory lies at the same addresses each time, where the system lets a user say so.
     setarch = shutil.which("setarch")
@@ -215,15 +241,15 @@ def _counted(file: Path, processor: _Processor, plugin: Path, counts: Path) -> I
         )
     said = done.stdout.strip().splitlines()
     if done.returncode or not said:
-        return Instructions(file, _end(done.returncode, done.stderr))
-    failed = json.loads(said[-1])["failed"]
-    if failed:
-        return Instructions(file, failed)
+        return FileInstructions(artifact, _end(done.returncode, done.stderr))
+    ended = json.loads(said[-1])
+    if ended["failed"]:
+        return FileInstructions(artifact, ended["failed"])
     marks = [int(line) for line in counts.read_text("ascii").split()]
     assert len(marks) == MARKS, marks
     steps = [after - before for before, after in pairwise(marks)]
     infer = statistics.median_low(steps[-MEASURED:])
-    return Instructions(file, load=steps[0], first=steps[1], infer=infer)
+    return FileInstructions(artifact, None, Backend(*ended["backend"]), steps[0], steps[1], infer)
 
 
 def _end(code: int, said: str) -> str:

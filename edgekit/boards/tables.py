@@ -10,6 +10,7 @@ from edgekit.boards.outcome import BoardRun, BoardRuns
 from edgekit.document.record import Document
 from edgekit.drift.drift import Drift
 from edgekit.runtime.bench import Bench
+from edgekit.runtime.instructions import Instructions
 
 _NONE = "-"
 _SIGN = {"pass": "pass", "fail": "FAIL", "inconclusive": "inconclusive", "none": "no budget"}
@@ -23,6 +24,7 @@ def lines_of(outcome: BoardRuns) -> list[str]:
     lines += _table("p50 ms", outcome.files, boards, "times")
     if any(board.run.kind and board.run.kind.emulated for board in boards):
         lines.append("Times of an emulated board say nothing of a real one.")
+    lines += _table("instructions an inference", outcome.files, boards, "counts")
     lines += [f"failed: {run.failure}" for run in outcome.boards if run.failure]
     lines += [f"{run.host}: {path}" for run in outcome.boards for path in run.documents]
     return lines
@@ -36,6 +38,7 @@ class _Board:
         self.tests: dict[str, str] = {}
         self.answers: dict[str, str] = {}
         self.times: dict[str, str] = {}
+        self.counts: dict[str, str] = {}
         for path in run.documents:
             found = document.load(Path(path))
             if isinstance(found, Drift):
@@ -45,6 +48,10 @@ class _Board:
                 note = " emulated" if emulated else ""
                 for one in found.runs:
                     self.times[one.artifact.file] = f"{one.latency.p50_ms:.3g}{note}"
+            elif isinstance(found, Instructions):
+                for each in found.files:
+                    shown = "failed" if each.infer is None else f"{each.infer:,}"
+                    self.counts[each.artifact.name] = shown
             elif found.kind == "selftest":
                 self.tests |= dict(_tests(found))
 

@@ -9,13 +9,17 @@ Exit code 3 if a file takes more than --max-instructions.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
+from edgekit.artifact import Artifact, told_apart
+from edgekit.cli.arguments import add_json
 from edgekit.cli.console import Console
 from edgekit.cli.devices_emulate import add_userland
 from edgekit.cli.values import number, path
 from edgekit.device import load_device
-from edgekit.errors import UsageError
+from edgekit.errors import BUDGET_EXCEEDED, EdgekitError, UsageError
+from edgekit.runtime.instructions import FileInstructions, Instructions
 
 EXAMPLE = "edgekit devices count raspberry-pi-4b model.int8.tflite --max-instructions 5e6"
 
@@ -32,11 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the most that an inference may take, such as 5e6 (default: no limit)",
     )
     add_userland(parser)
+    add_json(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from edgekit.artifact import Artifact
-    from edgekit.boards.instructions import count_instructions
+    from edgekit.boards.instructions import Emulation, count_instructions
     from edgekit.boards.userland import userland
 
     limit = args.max_instructions
@@ -50,21 +54,27 @@ def run(args: argparse.Namespace, console: Console) -> int:
                 f"FILE: received {file}, a {found.format} model, expected .tflite or .onnx files: a board runs those. "
                 "Export it first: edgekit export"
             )
-    profile, which = load_device(args.id), userland(args.bits, args.debian)
-    width = max(len(file.name) for file in files)
-    header = f"{'file':{width}} {'infer':>15} {'first infer':>15} {'load':>15}\n"
-    code = 0
-    for each in count_instructions(files, profile, which, args.debian_archive, console.tell):
-        console.write(header)
-        header = ""
+    where = Emulation(load_device(args.id), userland(args.bits, args.debian), args.debian_archive)
+    found = count_instructions(files, where, console.tell)
+    console.result(found.to_json(), list(_lines(found, limit)), args)
+    if any(each.failed for each in found.files):
+        return EdgekitError.exit_code
+    over = any(_is_over(each, limit) for each in found.files)
+    return BUDGET_EXCEEDED if over else 0
+
+
+def _lines(found: Instructions, limit: float | None) -> Iterator[str]:
+    names = told_apart([each.artifact.file for each in found.files])
+    width = max(map(len, names))
+    yield f"{'file':{width}} {'infer':>15} {'first infer':>15} {'load':>15}"
+    for name, each in zip(names, found.files, strict=True):
         if each.failed:
-            code = 1
-            console.write(f"{each.file.name:{width}} failed: {each.failed}\n")
+            yield f"{name:{width}} failed: {each.failed}"
             continue
-        counts = (each.infer, each.first, each.load)
-        cells = " ".join(f"{count:15,}" for count in counts)
-        over = limit is not None and each.infer > limit
-        note = f"  above the limit of {limit:,.0f}" if over else ""
-        code = code or (3 if over else 0)
-        console.write(f"{each.file.name:{width}} {cells}{note}\n")
-    return code
+        cells = " ".join(f"{count:15,}" for count in (each.infer, each.first, each.load))
+        note = f"  above the limit of {limit:,.0f}" if _is_over(each, limit) else ""
+        yield f"{name:{width}} {cells}{note}"
+
+
+def _is_over(each: FileInstructions, limit: float | None) -> bool:
+    return limit is not None and each.infer is not None and each.infer > limit

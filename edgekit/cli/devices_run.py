@@ -25,6 +25,7 @@ from edgekit.errors import BundleError, EdgekitError, MissingDependencyError, Us
 
 if TYPE_CHECKING:
     from edgekit.boards.deploy import Setup
+    from edgekit.boards.instructions import Emulation
     from edgekit.boards.job import Work
     from edgekit.boards.outcome import BoardRuns
 
@@ -58,7 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bench",
         action="store_true",
-        help="compare the speed (default: with --compare alone no, else yes)",
+        help="compare the speed; on emulated boards count the instructions of an inference too "
+        "(default: with --compare alone no, else yes)",
     )
     parser.add_argument(
         "--golden",
@@ -113,6 +115,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     from edgekit.boards.deploy import Setup, run_on
+    from edgekit.boards.instructions import count_beside
     from edgekit.boards.outcome import BoardRuns
     from edgekit.boards.tables import lines_of
     from edgekit.outputs import refuse_existing
@@ -128,8 +131,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
         system=args.system_site_packages,
     )
     with ExitStack() as stack:
-        hosts, own = _hosts(args, setup, stack, console)
+        hosts, own, emulations = _hosts(args, setup, stack, console)
         runs = run_on(hosts, work, out, setup, console.tell, own)
+    runs = count_beside(runs, emulations, work.files, out, console.tell)
     outcome = BoardRuns(work.names, tuple(runs))
     _write_report(outcome, work, out, console)
     console.result(outcome.to_json(), lines_of(outcome), args)
@@ -232,22 +236,28 @@ def _bundle(given: str | None) -> tuple[Path | None, tuple[str, ...]]:
 
 def _hosts(
     args: argparse.Namespace, setup: Setup, stack: ExitStack, console: Console
-) -> tuple[list[str], dict[str, Setup]]:
-    """The hosts by name; and of those that are emulated, which are up now, how each is set up."""
+) -> tuple[list[str], dict[str, Setup], dict[str, Emulation]]:
+    """The hosts by name; of those that are emulated, which are up now, how each is set up, and what it is."""
     from edgekit.boards.emulate import emulated
     from edgekit.boards.here import here, is_x86
+    from edgekit.boards.instructions import Emulation
     from edgekit.boards.userland import userland
     from edgekit.device import load_device
 
     if len(set(args.hosts)) < len(args.hosts):
         raise UsageError(f"HOST: received {', '.join(args.hosts)}, expected each board once.")
-    hosts, own = [], {}
+    hosts: list[str] = []
+    own: dict[str, Setup] = {}
+    emulations: dict[str, Emulation] = {}
     for host in args.hosts:
         if host.startswith("-"):
             raise UsageError(f"HOST: received {host!r}, expected a host as 'ssh' knows it.")
         if host.startswith(_EMULATED):
             profile = load_device(host.removeprefix(_EMULATED))
             host = profile.id
+            which = userland(args.bits, args.debian)
+            if setup.python is None:
+                emulations[host] = Emulation(profile, which, args.debian_archive, setup.wheels)
             if is_x86(profile):
                 if args.bits != 64:
                     raise UsageError(
@@ -256,10 +266,9 @@ def _hosts(
                 place = stack.enter_context(here(profile))
                 own[host] = replace(setup, here=place, python=setup.python or place.python)
             else:
-                which = userland(args.bits, args.debian)
                 board = stack.enter_context(
                     emulated(profile, which, args.debian_archive, console.tell)
                 )
                 own[host] = replace(setup, ssh_config=board.ssh_config)
         hosts.append(host)
-    return hosts, own
+    return hosts, own, emulations

@@ -44,6 +44,7 @@ KINDS = {
     "installation": "Installation",
     "boards": "BoardRuns",
     "ledger": "Ledger",
+    "instructions": "Instructions",
 }
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from edgekit.drift.verdict import worst
 from edgekit.report import units
-from edgekit.report.data import VERDICT_WORDS, Comparison, Report
+from edgekit.report.data import VERDICT_WORDS, Comparison, Labelled, Report
+from edgekit.report.hashes import base_name
 from edgekit.report.table import Table
+from edgekit.runtime.instructions import Instructions
 
 
 def boards_table(report: Report) -> Table | None:
@@ -32,6 +34,32 @@ def boards_table(report: Report) -> Table | None:
         for name, found in cells.items()
     )
     return Table(("file", *titles.values()), rows)
+
+
+def instructions_table(report: Report) -> Table | None:
+    """Instructions an inference of each file on each emulated processor; None where none were counted."""
+    if not report.instructions:
+        return None
+    kinds = [_counted_on(row) for row in report.instructions]
+    titles = [
+        kind if kinds.count(kind) == 1 else f"{kind} ({row.label})"
+        for kind, row in zip(kinds, report.instructions, strict=True)
+    ]
+    cells: dict[str, dict[str, str]] = {}
+    for title, row in zip(titles, report.instructions, strict=True):
+        for each in row.document.files:
+            shown = "failed" if each.infer is None else f"{each.infer:,}"
+            cells.setdefault(base_name(each.artifact.file), {})[title] = shown
+    rows = tuple(
+        (name, *(found.get(title, units.UNKNOWN) for title in titles))
+        for name, found in cells.items()
+    )
+    return Table(("file", *titles), rows)
+
+
+def _counted_on(row: Labelled[Instructions]) -> str:
+    found = row.document
+    return f"{found.device}{', 32 bits' if found.bits == 32 else ''}"
 
 
 def answers_table(report: Report) -> Table | None:

@@ -22,6 +22,7 @@ from edgekit.manifest import ExportedFile, FloatOp, Skipped
 from edgekit.report.findings import ShownFinding
 from edgekit.runtime.checkup import Checkup
 from edgekit.runtime.host import HostState
+from edgekit.runtime.instructions import Instructions
 from edgekit.runtime.relative import Relative
 from edgekit.scoring.evaluation import Evaluation
 
@@ -273,6 +274,7 @@ class Report:
     healings: tuple[Labelled[Healing], ...] = ()
     further: tuple[Labelled[Document], ...] = ()
     ledgers: tuple[Labelled[Ledger], ...] = ()
+    instructions: tuple[Labelled[Instructions], ...] = ()
     comparisons: tuple[Comparison, ...] = ()
 
     @property

@@ -18,6 +18,7 @@ from edgekit.errors import DocumentError
 from edgekit.inspection.inspection import Inspection
 from edgekit.manifest import Manifest, Source
 from edgekit.runtime.bench import Bench
+from edgekit.runtime.instructions import Instructions
 from edgekit.scoring.evaluation import Evaluation
 
 D = TypeVar("D", bound=Document)
@@ -62,6 +63,8 @@ class Read:
             return [candidate.artifact for candidate in document.candidates]
         if isinstance(document, Ledger):
             return list(document.files)
+        if isinstance(document, Instructions):
+            return [each.artifact for each in document.files]
         if isinstance(document, Manifest):
             return [file.artifact for file in document.files]
         return [document.artifact] if isinstance(document, (Evaluation, Inspection)) else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgekit.report import units
-from edgekit.report.boards import answers_table, boards_table
+from edgekit.report.boards import answers_table, boards_table, instructions_table
 from edgekit.report.charts import heat_table
 from edgekit.report.checks import checked_with, checks_table
 from edgekit.report.data import VERDICT_WORDS, Report
@@ -117,7 +117,9 @@ def _boards(report: Report) -> Iterator[str]:
     if table := answers_table(report):
         yield f"Verdicts, and answers that are not the original's.\n\n{table.to_markdown()}\n"
     if table := boards_table(report):
-        yield f"The middle duration of one inference.\n\n{table.to_markdown()}"
+        yield f"The middle duration of one inference.\n\n{table.to_markdown()}\n"
+    if table := instructions_table(report):
+        yield f"Instructions executed for one inference.\n\n{table.to_markdown()}"
 
 
 def _checks(report: Report) -> Iterator[str]:

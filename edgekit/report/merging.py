@@ -27,6 +27,7 @@ from edgekit.report.result import ReportResult
 from edgekit.report.slower import slower_in_int8
 from edgekit.runtime.bench import Bench
 from edgekit.runtime.checkup import Checkup
+from edgekit.runtime.instructions import Instructions
 from edgekit.scoring.evaluation import Evaluation
 
 # Of these a report has one at most.
@@ -104,6 +105,7 @@ def _merged(documents: Sequence[Read]) -> Report:
         ),
         setup=findings(drifts),
         ledgers=_labelled(documents, Ledger),
+        instructions=_labelled(documents, Instructions),
         comparisons=comparisons,
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 from edgekit.drift.golden import Golden
 from edgekit.manifest import FloatOp
 from edgekit.report import charts, tuning, units
-from edgekit.report.boards import answers_table, boards_table
+from edgekit.report.boards import answers_table, boards_table, instructions_table
 from edgekit.report.checks import checked_with, checks_table
 from edgekit.report.data import Report, Row
 from edgekit.report.diagnoses import diagnosis_summary, healing_summary
@@ -165,6 +165,12 @@ def _all(report: Report, golden: Golden | None) -> Iterator[Section]:
         "Boards",
         "The middle duration of one inference on each machine.",
         boards_table(report),
+    )
+    yield Section(
+        "measurements-instructions",
+        "Instructions",
+        "Executed for one inference on an emulated processor: a gauge of change, and no time.",
+        instructions_table(report),
     )
     for number, found in enumerate(report.ledgers):
         yield Section(

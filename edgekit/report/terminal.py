@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from edgekit.errors import printable
 from edgekit.report import units
-from edgekit.report.boards import answers_table, boards_table
+from edgekit.report.boards import answers_table, boards_table, instructions_table
 from edgekit.report.data import VERDICT_WORDS, Report, Row
 from edgekit.report.ledgers import ledger_summary, ledger_table
 from edgekit.report.next_step import next_step
@@ -99,6 +99,10 @@ def _boards(report: Report) -> Iterator[str]:
         yield from lines
     if (table := boards_table(report)) is not None:
         head, *lines = aligned(("p50", *table.columns[1:]), table.rows)
+        yield Styled((head, "dim"))
+        yield from lines
+    if (table := instructions_table(report)) is not None:
+        head, *lines = aligned(("instructions", *table.columns[1:]), table.rows)
         yield Styled((head, "dim"))
         yield from lines
 

@@ -10,10 +10,16 @@ from support import needs
 
 from edgekit.boards import instructions
 from edgekit.boards.counted import MARKS, MEASURED, WARM
-from edgekit.boards.instructions import Instructions, count_instructions
+from edgekit.boards.instructions import Emulation, count_beside, count_instructions
+from edgekit.boards.outcome import BoardRun, BoardRuns
+from edgekit.boards.tables import lines_of
 from edgekit.boards.userland import userland
+from edgekit.cli import main
 from edgekit.device import load_device
+from edgekit.document import load
 from edgekit.errors import BoardError, MissingDependencyError, UsageError
+from edgekit.files import sha256_of
+from edgekit.runtime.instructions import FileInstructions, Instructions
 
 pytestmark = pytest.mark.processes
 OLD = "x86-sse4"
@@ -28,19 +34,32 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
-def counted(files: list[Path], board: str = OLD) -> list[Instructions]:
-    return list(count_instructions(files, load_device(board), userland(64, None)))
+def on(board: str = OLD) -> Emulation:
+    return Emulation(load_device(board), userland(64, None))
+
+
+def counted(files: list[Path], board: str = OLD) -> tuple[FileInstructions, ...]:
+    return count_instructions(files, on(board)).files
+
+
+def infer_of(each: FileInstructions) -> int:
+    assert each.infer is not None, each.failed
+    return each.infer
 
 
 @pytest.mark.usefixtures("tools")
 def test_the_same_file_takes_the_same(models: Path) -> None:
     file = models / "classifier.int8.tflite"
     first, again = (counted([file])[0] for _ in range(2))
-    assert first.failed == again.failed == ""
+    assert (first.failed, again.failed) == (None, None)
+    assert None not in (first.infer, first.first, first.load, again.infer)
+    assert first.backend is not None
+    assert first.backend.name == "litert"
+    assert first.artifact.sha256 == sha256_of(file)
     # Usually to the instruction; what addresses do to Python's hash tables came to 526 once.
-    assert abs(first.infer - again.infer) <= 2000
+    assert abs(infer_of(first) - infer_of(again)) <= 2000
     # Numpy and Python around a kernel of a few thousand; then the interpreter's first call, and its start.
-    assert 10_000 < first.infer < first.first < first.load
+    assert 10_000 < infer_of(first) < (first.first or 0) < (first.load or 0)
 
 
 @pytest.mark.slow
@@ -58,7 +77,7 @@ def test_a_larger_network_takes_more_by_its_kernels(tmp_path: Path) -> None:
         files.append(onnx_file(tmp_path / f"{width}.onnx", nodes, [], x=(1, [1, width])))
     small, large = counted(files)
     # Four products an instruction, and loads of what is multiplied: more than a quarter of 512 x 512, less than four.
-    assert 0.25 < (large.infer - small.infer) / (512**2 - 64**2) < 4
+    assert 0.25 < (infer_of(large) - infer_of(small)) / (512**2 - 64**2) < 4
 
 
 @pytest.mark.usefixtures("tools")
@@ -66,9 +85,10 @@ def test_a_file_that_fails_is_a_line_and_others_go_on(models: Path, tmp_path: Pa
     damaged = tmp_path / "damaged.tflite"
     damaged.write_bytes(b"garbage")
     bad, good = counted([damaged, models / "lookup.float32.tflite"])
+    assert bad.failed is not None
     assert "cannot load it" in bad.failed
-    assert (bad.infer, bad.first, bad.load) == (0, 0, 0)
-    assert good.failed == ""
+    assert (bad.backend, bad.infer, bad.first, bad.load) == (None,) * 4
+    assert good.failed is None
 
 
 @pytest.mark.usefixtures("tools")
@@ -112,3 +132,59 @@ def test_an_emulator_without_plugins_is_told(
 def test_a_board_that_cannot_be_emulated_is_refused_first(models: Path) -> None:
     with pytest.raises(UsageError, match="cannot be emulated"):
         counted([models / "classifier.int8.tflite"], "desktop")
+
+
+@pytest.mark.usefixtures("tools")
+def test_counts_beside_the_times_of_an_emulated_board(models: Path, tmp_path: Path) -> None:
+    (tmp_path / OLD).mkdir()
+    runs = [
+        BoardRun(OLD, None, (), (str(tmp_path / OLD / "bench.json"),), None, 0),
+        # One that was lost before it timed anything, and one that is no emulation.
+        BoardRun("lost", None, (), (), "lost: nothing answers there.", 6),
+        BoardRun("pi", None, (), ("pi/bench.json",), None, 0),
+    ]
+    file, said = models / "lookup.float32.tflite", []
+    found = count_beside(runs, {OLD: on(), "lost": on()}, [file], tmp_path, said.append)
+    path = tmp_path / OLD / "instructions.json"
+    assert found[0].documents == (str(tmp_path / OLD / "bench.json"), str(path))
+    assert found[1:] == runs[1:]
+    assert said == [f"{OLD}: counting the instructions of {file.name}"]
+    counts = load(path)
+    assert isinstance(counts, Instructions)
+    assert (counts.device, counts.processor, counts.bits) == (OLD, "Nehalem", 64)
+    (each,) = counts.files
+    run = BoardRun(OLD, None, (), (str(path),), None, 0)
+    lines = lines_of(BoardRuns((file.name,), (run,)))
+    assert lines[:2] == [
+        f"instructions an inference  {OLD}",
+        f"{file.name:25}  {infer_of(each):,}",
+    ]
+
+
+def test_what_cannot_be_counted_takes_nothing_away(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    run, said = BoardRun(OLD, None, (), ("bench.json",), None, 0), []
+    file = models / "lookup.float32.tflite"
+    assert count_beside([run], {OLD: on()}, [file], tmp_path, said.append) == [run]
+    (line,) = said
+    assert line.startswith(f"warning: {OLD}: instructions are not counted: no C compiler")
+
+
+@pytest.mark.usefixtures("tools")
+@pytest.mark.parametrize(("limit", "code"), [("1e9", 0), ("1000", 3)])
+def test_the_command_writes_them_and_gates(
+    models: Path, tmp_path: Path, limit: str, code: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file, out = models / "lookup.float32.tflite", tmp_path / "counts.json"
+    words = ["devices", "count", OLD, str(file), "--max-instructions", limit, "--json", str(out)]
+    assert main(words) == code
+    counts = load(out)
+    assert isinstance(counts, Instructions)
+    shown = capfd.readouterr().err.splitlines()[-1]
+    assert f"{infer_of(counts.files[0]):,}" in shown
+    assert ("above the limit of 1,000" in shown) == (code == 3)
+    # What is there stays.
+    assert main(words) == 2

@@ -39,6 +39,7 @@ from edgekit.report import ReportResult, of_drift
 from edgekit.runtime.bench import Bench, Run
 from edgekit.runtime.checkup import Checkup
 from edgekit.runtime.host import HostState
+from edgekit.runtime.instructions import FileInstructions, Instructions
 from edgekit.runtime.latency import Latency
 from edgekit.runtime.runner import Backend
 from edgekit.runtime.suitability import suitability
@@ -89,6 +90,12 @@ def ledger(file: Artifact) -> Ledger:
     odd = replace(ran, machine="pi@pi", verdict="inconclusive", first_steps=None, exit_code=5)
     died = Cell.that_did_not_run("m.int8.tflite", "armhf", "litert", None, "no wheel", 0)
     return Ledger(reference, DriftBudget(0.2), (file,), (ran, odd, died))
+
+
+def instructions(file: Artifact) -> Instructions:
+    counted = FileInstructions(file, None, BACKEND, 71_000_000, 139_250, 86_208)
+    died = FileInstructions(file, "died by SIGILL")
+    return Instructions("raspberry-pi-3b", "cortex-a7", 32, "3.11", (counted, died))
 
 
 def manifest(file: Artifact) -> Manifest:
@@ -239,6 +246,7 @@ def every(file: Artifact, inspection: Inspection) -> dict[str, Document]:
         **{each.kind: each for each in shipped()},
         "boards": boards(),
         "ledger": ledger(file),
+        "instructions": instructions(file),
     }
 
 

@@ -317,6 +317,27 @@ def _boards() -> dict[str, Any]:
     }
 
 
+def _instructions() -> dict[str, Any]:
+    counted = {
+        "artifact": artifact("kws.int8.tflite"),
+        "failed": None,
+        "backend": {"name": "litert", "version": "2.3.0"},
+        "load": 71_000_000,
+        "first": 139_250,
+        "infer": 86_208,
+    }
+    none = dict.fromkeys(("backend", "load", "first", "infer"))
+    died = {"artifact": artifact("kws.int8.onnx"), "failed": "died by SIGILL", **none}
+    return {
+        "schema": "edgekit.instructions/1",
+        "device": "raspberry-pi-4b",
+        "processor": "cortex-a72",
+        "bits": 64,
+        "python": "3.11",
+        "files": [counted, died],
+    }
+
+
 def _ledger() -> dict[str, Any]:
     ran = {
         "file": "kws.int8.tflite",
@@ -594,6 +615,7 @@ def every(documents: Documents) -> Documents:
         "healing": _healing(),
         "boards": _boards(),
         "ledger": _ledger(),
+        "instructions": _instructions(),
         **_shipped(),
     }
 
