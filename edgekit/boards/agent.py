@@ -1,7 +1,7 @@
 """What works on the board: started there by SSH, goes on without it, and ends by itself when nobody asks any more.
 
 It is sent as one file and needs Python 3.9 alone. In its folder ``job.json`` says what is to be done, ``log`` is
-what was said, ``state.json`` how far it is. Each action prints one JSON object on its last line.
+what was said, ``state.json`` how far it is. Each action but ``install`` prints one JSON object on its last line.
 
     agent.py start FOLDER      begin, and give the command line back
     agent.py follow FOLDER N   print the log from byte N on until the work is over
@@ -204,7 +204,7 @@ def stop(folder: Path) -> Json:
     return {"stopped": True}
 
 
-def install(folder: Path) -> Json:
+def install(folder: Path) -> None:
     """Unpack the wheels of a folder, chosen beforehand, into this Python's environment.
 
     pip does the same in ten times as long on a small board, and is no part of every Debian's Python. What is for
@@ -214,8 +214,7 @@ def install(folder: Path) -> Json:
     import zipfile
 
     place = Path(sysconfig.get_paths()["platlib"]).resolve()
-    wheels = sorted(folder.glob("*.whl"))
-    for wheel in wheels:
+    for wheel in sorted(folder.glob("*.whl")):
         with zipfile.ZipFile(wheel) as archive:
             for entry in archive.infolist():
                 inside = _installed(entry.filename)
@@ -227,7 +226,16 @@ def install(folder: Path) -> Json:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(entry) as packed, target.open("wb") as file:
                     shutil.copyfileobj(packed, file)
-    return {"installed": [wheel.name for wheel in wheels]}
+
+
+def installed(folder: Path) -> int:
+    """`install` as a step: an exit code, and why it failed in the log."""
+    try:
+        install(folder)
+    except OSError as error:
+        print(f"{error.strerror or error}: {error.filename or ''}", flush=True)
+        return 1
+    return 0
 
 
 def _installed(name: str) -> Any:
@@ -353,7 +361,8 @@ def main(action: str, folder: str, *more: str) -> int:
         elif action == "start":
             result = start(place)
         elif action == "install":
-            result = install(place)
+            # A step of the work: its exit code says whether the next ones can be done.
+            return installed(place)
         elif action == "follow":
             result = follow(place, int(more[0]))
         else:

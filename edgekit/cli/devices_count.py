@@ -48,10 +48,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
         raise UsageError(f"--max-instructions: received {limit:g}, expected a number above 0.")
     files = [Path(file) for file in args.files]
     for file in files:
-        found = Artifact.of(file)
-        if found.format not in ("tflite", "onnx"):
+        artifact = Artifact.of(file)
+        if artifact.format not in ("tflite", "onnx"):
             raise UsageError(
-                f"FILE: received {file}, a {found.format} model, expected .tflite or .onnx files: a board runs those. "
+                f"FILE: received {file}, a {artifact.format} model, expected .tflite or .onnx files: a board runs those. "
                 "Export it first: edgekit export"
             )
     where = Emulation(load_device(args.id), userland(args.bits, args.debian), args.debian_archive)

@@ -11,6 +11,7 @@ emulated:x86-sse4 are this machine's own Python on a processor with fewer instru
 from __future__ import annotations
 
 import argparse
+import shutil
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -20,8 +21,9 @@ from edgekit.cli.arguments import add_json
 from edgekit.cli.budget import add_budget, budget_of, has_budget
 from edgekit.cli.console import Console
 from edgekit.cli.devices_emulate import add_userland
-from edgekit.cli.values import number, path
+from edgekit.cli.values import number, path, whole_number
 from edgekit.errors import BundleError, EdgekitError, MissingDependencyError, UsageError
+from edgekit.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from edgekit.boards.deploy import Setup
@@ -67,6 +69,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=path,
         metavar="FILE",
         help=f"the original's answers (default: {_GOLDEN} in the build's folder)",
+    )
+    parser.add_argument(
+        "--subset",
+        type=whole_number,
+        metavar="N",
+        help="compare on N samples of the golden file, drawn from all of them, and keep those as golden.npz in the "
+        "folder of what is fetched: quick where a board is emulated, and proves less (default: all samples)",
     )
     parser.add_argument(
         "--seconds",
@@ -131,13 +140,30 @@ def run(args: argparse.Namespace, console: Console) -> int:
         system=args.system_site_packages,
     )
     with ExitStack() as stack:
+        if args.subset is not None:
+            folder, _ = stack.enter_context(scratch_folder())
+            work = _on_a_subset(work, args.subset, folder)
         hosts, own, emulations = _hosts(args, setup, stack, console)
         runs = run_on(hosts, work, out, setup, console.tell, own)
+        if args.subset is not None and out.is_dir():
+            work = replace(work, golden=Path(shutil.copy(work.golden or "", out)))
     runs = count_beside(runs, emulations, work.files, out, console.tell)
     outcome = BoardRuns(work.names, tuple(runs))
     _write_report(outcome, work, out, console)
     console.result(outcome.to_json(), lines_of(outcome), args)
     return outcome.exit_code
+
+
+def _on_a_subset(work: Work, count: int, folder: Path) -> Work:
+    """The same work with fewer samples to compare on, which are written to `folder`."""
+    from edgekit.drift.golden import Golden
+
+    if work.golden is None:
+        raise UsageError("--subset: received with nothing to compare, expected a golden file too.")
+    if count < 1:
+        raise UsageError(f"--subset: received {count}, expected at least 1 sample.")
+    Golden.load(work.golden).subset(count).save(folder / _GOLDEN)
+    return replace(work, golden=folder / _GOLDEN)
 
 
 def _write_report(outcome: BoardRuns, work: Work, out: Path, console: Console) -> None:

@@ -10,6 +10,7 @@ import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,14 +26,23 @@ from edgekit.drift.frames import Frames, frames_of
 from edgekit.drift.reference import Reference
 from edgekit.drift.setup.reference import ReferenceSetup, observe, samples_sha256
 from edgekit.drift.tasks.detection import decoded
-from edgekit.errors import DocumentError, RecipeError, SamplesError, TensorError, check_type
+from edgekit.errors import (
+    DocumentError,
+    RecipeError,
+    SamplesError,
+    TensorError,
+    UsageError,
+    check_type,
+)
 from edgekit.files import atomic, existing, sha256_of
 from edgekit.outputs import refuse_existing
 from edgekit.runtime.opening import RunnerLike, opened
 from edgekit.runtime.runner import Runner
 from edgekit.samples import Samples, SamplesLike, Sources, save_npz
 from edgekit.samples.arrays import UNREADABLE
+from edgekit.samples.lazy import pick
 from edgekit.samples.limits import check_npz, require_file
+from edgekit.samples.samples import drawn
 from edgekit.samples.stored import unpacked
 from edgekit.samples.targets import with_labels
 from edgekit.tasks import ANY_OUTPUT
@@ -169,6 +179,32 @@ class Golden(Answers):
         # Whether it reads these outputs at all.
         decoded(decoder, {name: x[:1] for name, x in golden.outputs.items()}, golden.seen)
         return golden
+
+    def subset(self, count: int, seed: int = 0) -> Golden:
+        """`count` samples with the original's answers to them, drawn as `Samples.subset` does; all if there are fewer.
+
+        What was found out about the samples with the original model stays as it was found, on all of them.
+
+        Raises:
+            UsageError: fewer than one.
+        """
+        check_type("count", count, Integral, "a number of samples")
+        if count < 1:
+            raise UsageError(f"count: received {count}, expected at least 1 sample.")
+        if count >= len(self.samples):
+            return self
+        picked = drawn(len(self.samples), count, seed)
+        samples = self.samples[picked].read()
+        setup = self.setup and replace(self.setup, samples_sha256=samples_sha256(samples))
+        return replace(
+            self,
+            samples=samples,
+            outputs={name: np.asarray(pick(x, picked)) for name, x in self.outputs.items()},
+            columns={name: x[picked] for name, x in self.columns.items()},
+            frames=None if self.frames is None else self.frames[picked],
+            setup=setup,
+            sha256=None,
+        )
 
     def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> Golden:
         """Write an ``.npz``; the same golden gives the same bytes.

@@ -157,8 +157,7 @@ class Samples:
             raise UsageError(f"count: received {count}, expected at least 1.")
         if count >= len(self):
             return self
-        picked = np.random.default_rng(seed).choice(len(self), count, replace=False)
-        return self[np.sort(picked)]
+        return self[drawn(len(self), count, seed)]
 
     def split(self, fractions: Sequence[float], seed: int = 0) -> list[Samples]:
         """Disjoint parts, one for each of `fractions`, which add up to 1.
@@ -269,6 +268,12 @@ class Samples:
         if self.class_names:
             arrays[CLASS_NAMES] = np.array(self.class_names)
         save_npz(path, arrays)
+
+
+def drawn(samples: int, count: int, seed: int) -> NDArray[np.int64]:
+    """The places of `count` of so many samples, drawn without replacement, in order."""
+    picked = np.random.default_rng(seed).choice(samples, count, replace=False)
+    return np.sort(picked).astype(np.int64)
 
 
 def check_sample_array(spec: TensorSpec, x: Any) -> None:

@@ -24,6 +24,7 @@ from edgekit.cli import main
 from edgekit.document import load
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.drift import Drift
+from edgekit.drift.golden import Golden
 from edgekit.runtime.bench import Bench
 from edgekit.runtime.checkup import Checkup
 
@@ -221,6 +222,34 @@ def test_no_python_there(board: Board, build: Path, setup: Setup) -> None:
     assert run.exit_code == 6
     assert run.failure is not None
     assert "has no python3" in run.failure
+
+
+def test_a_subset_of_the_golden_samples(board: Board, build: Path, python: str) -> None:
+    words = ["devices", "run", "board", "--ssh-config", board.config, "--build", build]
+    more = ["--python", python, "--compare", "--subset", "3", "--json", build / "boards.json"]
+    assert main([*map(str, (*words, *more))]) == 0
+    kept = build / "boards" / "golden.npz"
+    found = load(build / "boards" / "board" / "drift.json")
+    assert isinstance(found, Drift)
+    assert found.reference.samples == 3
+    assert found.reference.golden_sha256 == Golden.load(kept).sha256
+    # They are the same answers to the same samples as in the whole file.
+    assert all(output.identical for output in found.candidates[0].outputs)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--bench", "--subset", "3"], "--subset: received with nothing to compare"),
+        (["--compare", "--subset", "0"], "--subset: received 0, expected at least 1 sample"),
+    ],
+)
+def test_a_subset_of_nothing(
+    build: Path, words: list[str], says: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["devices", "run", "nowhere", "--build", str(build), *words]) == 2
+    assert says in capfd.readouterr().err
+    assert not (build / "boards").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

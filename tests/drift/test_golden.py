@@ -78,6 +78,36 @@ def test_the_same_golden_gives_the_same_bytes(golden: Golden, saved: Path, tmp_p
     assert saved.read_bytes() == (tmp_path / "reloaded.npz").read_bytes()
 
 
+@given(count=st.integers(1, 30), seed=st.integers(0, 9))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_a_subset_keeps_each_sample_with_its_answer(
+    saved: Path, tmp_path: Path, count: int, seed: int
+) -> None:
+    whole = Golden.load(saved)
+    part = whole.subset(count, seed)
+    if count >= len(whole.samples):
+        assert part is whole
+        return
+    assert len(part.samples) == count
+    assert part.sha256 is None
+
+    def rows(golden: Golden) -> list[bytes]:
+        arrays = [*golden.samples.inputs.values(), *golden.outputs.values(), golden.samples.labels]
+        return [b"".join(np.asarray(x)[i].tobytes() for x in arrays) for i in range(len(arrays[0]))]
+
+    places = [rows(whole).index(row) for row in rows(part)]
+    assert places == sorted(set(places))
+    # A file of it is a whole golden file.
+    part.save(tmp_path / "part.npz", overwrite=True)
+    assert rows(Golden.load(tmp_path / "part.npz")) == rows(part)
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_a_subset_of_none_is_refused(golden: Golden, count: int) -> None:
+    with pytest.raises(UsageError, match=f"received {count}, expected at least 1"):
+        golden.subset(count)
+
+
 def test_the_reference_is_named_without_its_folder(saved: Path) -> None:
     reference = meta_of(saved)["reference"]
     assert reference["path"] == "model.keras"
