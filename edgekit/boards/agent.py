@@ -233,7 +233,8 @@ def installed(folder: Path) -> int:
     try:
         install(folder)
     except OSError as error:
-        print(f"{error.strerror or error}: {error.filename or ''}", flush=True)
+        where = f": {error.filename}" if error.filename else ""
+        print(f"{error.strerror or error}{where}", flush=True)
         return 1
     return 0
 

@@ -337,6 +337,8 @@ class _Board:
             return f"the work was stopped{during}."
         if state["over"] == "failed":
             last = state["done"][-1]["name"]
+            if _is_full(said := self._last.get(last, "")):
+                return _of_system({"error": said})
             return f"{last}: {Step(**state['done'][-1]).ended}{self._why(last)}"
         return None
 
@@ -406,8 +408,12 @@ def _busy(who: str) -> str:
         return "another run is at work there. Wait for its end."
 
 
+def _is_full(said: str) -> bool:
+    return "No space" in said or "quota" in said
+
+
 def _of_system(found: dict[str, Any]) -> str:
-    if "No space" in str(found["error"]) or "quota" in str(found["error"]):
+    if _is_full(str(found["error"])):
         return "its disk is full. Make room there."
     where = f" ({found['path']})" if found.get("path") else ""
     return f"its system refuses the work: {found['error']}{where}"
