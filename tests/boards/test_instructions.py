@@ -174,17 +174,14 @@ def test_what_cannot_be_counted_takes_nothing_away(
 
 
 @pytest.mark.usefixtures("tools")
-@pytest.mark.parametrize(("limit", "code"), [("1e9", 0), ("1000", 3)])
 def test_the_command_writes_them_and_gates(
-    models: Path, tmp_path: Path, limit: str, code: int, capfd: pytest.CaptureFixture[str]
+    models: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     file, out = models / "lookup.float32.tflite", tmp_path / "counts.json"
-    words = ["devices", "count", OLD, str(file), "--max-instructions", limit, "--json", str(out)]
-    assert main(words) == code
+    words = ["devices", "count", OLD, str(file), "--max-instructions", "1000", "--json", str(out)]
+    assert main(words) == 3
     counts = load(out)
     assert isinstance(counts, Instructions)
     shown = capfd.readouterr().err.splitlines()[-1]
     assert f"{infer_of(counts.files[0]):,}" in shown
-    assert ("above the limit of 1,000" in shown) == (code == 3)
-    # What is there stays.
-    assert main(words) == 2
+    assert shown.endswith("above the limit of 1,000")
