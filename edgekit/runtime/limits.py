@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+# How many times as long everything takes where the processor is emulated, beside a machine at work.
+_EMULATED_TIMES = 10
 # What interpreters and numpy say when memory is refused to them.
 OUT_OF_MEMORY = ("bad_alloc", "MemoryError", "Unable to allocate", "Failed to allocate memory")
 
@@ -24,17 +26,23 @@ class Limits:
 
     @classmethod
     def of(cls, size_bytes: int, threads: int = 1, input_bytes: int = 0) -> Limits:
-        """What a file of this size may take: 30 s and 1 GiB or more, no more than the machine has.
+        """What a file of this size may take: 30 s and 1 GiB or more, no more than the machine has. Ten times as
+        long on an emulated processor, where an interpreter alone takes seconds to start.
 
         Args:
             size_bytes: of the file.
             threads: that one inference may use.
             input_bytes: of one inference's inputs, where they are the caller's own.
         """
+        # A child that is held imports this file for `limit_process` alone.
+        from edgekit.device import is_emulated
+
         # Each thread reserves a stack and a heap of its own, most of which it never touches.
         memory = max(1 << 30, 16 * size_bytes, 64 * input_bytes) + (threads - 1) * (80 << 20)
         machine = _machine_memory()
         seconds = 30 + 2 * (size_bytes + input_bytes) // 1_000_000
+        if is_emulated():
+            seconds *= _EMULATED_TIMES
         return cls(seconds, memory if machine is None else min(memory, machine))
 
 
