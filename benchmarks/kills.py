@@ -10,7 +10,7 @@ again, succeeds and leaves nothing hidden. That outputs exist, exit code 2, is a
 are there and whole.
 
 Each point is a row, a file of its own in FOLDER: a run that was stopped goes on where it was. Another
-FOLDER, or none, begins anew. `--slice` is what takes a few minutes: commands without TensorFlow, every tenth
+FOLDER, or none, begins anew. `--slice` is what takes a few minutes: commands without TensorFlow, every twentieth
 operation. Exits with 1 if anything was half-written or lost, or a command did not succeed when it was run again.
 """
 
@@ -51,7 +51,7 @@ def main() -> int:
     args = parser.parse_args()
     if args.slice:
         args = argparse.Namespace(
-            **{**vars(args), "every": 10, "random": 1, "full": 1, "memory": 0}
+            **{**vars(args), "every": 20, "random": 1, "full": 1, "memory": 0}
         )
     chosen = [each for each in commands() if re.search(args.only, each.name)]
     chosen = [each for each in chosen if not (args.slice and each.tensorflow)]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from edgekit.errors import ONEDNN, one_line
+from edgekit.errors import ONEDNN, ArtifactError, one_line, require
 
 
 def said(error: Exception) -> str:
@@ -25,3 +27,17 @@ def missing_kernel(error: Exception) -> str:
         f"are off: received {ONEDNN}={os.environ.get(ONEDNN)!r}, expected '1' when TensorFlow is first "
         "imported. Set it before Python starts, or build the model with data_format='channels_last'."
     )
+
+
+@contextmanager
+def kernels_asked_of(model: object) -> Iterator[None]:
+    """For a block that runs `model` in TensorFlow.
+
+    Raises:
+        ArtifactError: TensorFlow has no kernel for one of its operators on this processor.
+    """
+    errors = require("tensorflow", "export", "Running a Keras model").errors
+    try:
+        yield
+    except errors.UnimplementedError as error:
+        raise ArtifactError(f"{model}: {missing_kernel(error)}") from error

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.errors import ArtifactError, EdgekitError, UsageError, require
+from edgekit.errors import EdgekitError, UsageError, require
 from edgekit.formats.metadata import Metadata
 from edgekit.models.imports import import_files
-from edgekit.models.kernels import missing_kernel, said
+from edgekit.models.kernels import kernels_asked_of, said
 from edgekit.models.loading import load, load_saved_model
 from edgekit.models.metadata import read
 from edgekit.models.normalisation import first_statistics
@@ -71,11 +71,9 @@ class KerasRunner(Runner):
             self._tf.constant(x, spec.dtype)
             for x, spec in zip(arrays, self._source.inputs, strict=True)
         ]
-        errors = self._tf.errors
         try:
-            results = self._function(*tensors)
-        except errors.UnimplementedError as error:
-            raise ArtifactError(f"{self.artifact.name}: {missing_kernel(error)}") from error
+            with kernels_asked_of(self.artifact.name):
+                results = self._function(*tensors)
         except (EdgekitError, MemoryError):
             raise
         # Ids beyond a table, sizes that do not go together, too little memory; when they are traced, layers

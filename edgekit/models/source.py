@@ -15,6 +15,7 @@ import numpy as np
 from edgekit.artifact import Artifact
 from edgekit.errors import ArtifactError, EdgekitError, UsageError, nearest, one_line, require
 from edgekit.formats.metadata import Metadata
+from edgekit.models.kernels import kernels_asked_of
 from edgekit.models.plain_graph import plain
 from edgekit.models.quantizers import is_quantized, quantizers_known
 from edgekit.tensor import TensorSpec
@@ -108,7 +109,8 @@ def from_keras(path: Path, flavour: str, model: Any) -> SourceModel:
             cell.reset_dropout_mask()
             cell.reset_recurrent_dropout_mask()
         flat = [tensors[name] for name in input_names]
-        results = model(_like(structure, flat), training=False)
+        with kernels_asked_of(path):
+            results = model(_like(structure, flat), training=False)
         return dict(zip(output_names, _flatten(results), strict=True))
 
     return SourceModel(
@@ -202,7 +204,8 @@ def _from_saved_model(path: Path, loaded: Any, signature: str | None) -> SourceM
     computed = plain(function)
 
     def call(tensors: Tensors) -> dict[str, Any]:
-        return dict(computed.call(**tensors))
+        with kernels_asked_of(path):
+            return dict(computed.call(**tensors))
 
     return SourceModel(
         path=path,

@@ -89,7 +89,7 @@ def found(product: str, tmp_path: Path, *words: str) -> tuple[int, dict[str, int
 @pytest.mark.parametrize(
     ("product", "words", "kinds"),
     [
-        (AS_IT_IS, ("--only", "junit", "--full", "1"), set()),
+        (AS_IT_IS, ("--only", "junit", "--full", "1", "--every", "5"), set()),
         (IN_PLACE, ("--only", "inspect", "--full", "1"), {"half-written", "commands"}),
         (NO_SETS, ("--only", "junit", "--full", "0"), {"commands"}),
         (NO_BROOM, ("--only", "inspect", "--full", "0"), {"hidden"}),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edgekit.errors import ArtifactError
 from edgekit.models.bridge import to_keras, to_tf_keras
 from edgekit.models.source import from_keras
 
@@ -96,7 +98,6 @@ CARRIED: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     ("RMSNormalization", {}, SERIES),
     ("AdaptiveAveragePooling2D", {"output_size": 3}, IMAGE),
     ("Resizing", {"height": 4, "width": 6, "pad_to_aspect_ratio": True}, IMAGE),
-    ("Conv2D", {"filters": 4, "kernel_size": 3, "data_format": "channels_first"}, IMAGE),
 ]
 
 
@@ -132,6 +133,19 @@ def test_layers_that_tf_keras_has_not(
 
     model = sequential(shaken, shape, getattr(keras.layers, kind)(**arguments))
     assert kinds(bridged(model)) == ["InputLayer", "Carried"]
+
+
+def test_a_channels_first_convolution(bridged: Bridged, shaken: Any) -> None:
+    """Carried; or, where TensorFlow came without the kernels for it, the error says how to get them."""
+    import keras
+
+    layer = keras.layers.Conv2D(4, 3, data_format="channels_first")
+    model = sequential(shaken, IMAGE, layer)
+    if os.environ["TF_ENABLE_ONEDNN_OPTS"] == "0":
+        with pytest.raises(ArtifactError, match="expected '1' when TensorFlow is first imported"):
+            bridged(model)
+    else:
+        assert kinds(bridged(model)) == ["InputLayer", "Carried"]
 
 
 @pytest.mark.slow
