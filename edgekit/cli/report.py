@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "documents",
         nargs="*",
         metavar="JSON",
-        help="JSON of any command, such as compare, bench, export (manifest.json) and train, of one model",
+        help="results of other commands, of one model: compare, bench, export (manifest.json), train, evaluate and others",
     )
     parser.add_argument(
         "--history",
