@@ -98,7 +98,7 @@ def _judge(host: HostState, format: str, scheme: str) -> tuple[str | None, str, 
     cost = _COSTS.get((backend, family), {}).get(scheme)
     if cost is None:
         where = "for this CPU" if scheme in _TFLITE else "of such files"
-        return backend, "works", f"how fast is not known {where}: edgekit bench tells"
+        return backend, "works", f"speed not known {where}: measure it with edgekit bench"
     verdict = "fast" if cost <= _FAST else "works" if cost <= _WORKS else "slow"
     unit = "time" if family.startswith("x86") else "instructions"
     share = f"{cost:.2f} of" if cost <= _WORKS else f"{cost:.2g} times"
