@@ -230,11 +230,12 @@ def whole_number(name: str, value: Any, most: int) -> int:
     Raises:
         UsageError: it is no whole number, or none of these.
     """
-    if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= value <= most:
+    number = int(value) if isinstance(value, Integral) and not isinstance(value, bool) else 0
+    if not 1 <= number <= most:
         raise UsageError(
             f"{name}: received {value!r}, expected a whole number, at least 1 and at most {most}."
         )
-    return int(value)
+    return number
 
 
 def check_progress(progress: Any) -> None:
