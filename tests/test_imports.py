@@ -193,6 +193,32 @@ def test_no_circle_of_files() -> None:
     assert not circles
 
 
+# What a room is given by one further right, without importing it: `edgekit/__init__.py` knows where it is.
+GIVEN = {
+    ("artifact", "external-files"),
+    ("runtime", "bundle-runner"),
+    ("runtime", "describe-object"),
+    ("runtime", "keras-runner"),
+}
+
+
+def test_what_is_given_from_the_right_is_known() -> None:
+    """No other edge passes the order by: a name in `edgekit._PARTS` is used nowhere else."""
+    used = {
+        (room_of(path), node.value)
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and node.value in edgekit._PARTS
+    }
+    homes = {name: module_file(home.partition(":")[0]) for name, home in edgekit._PARTS.items()}
+    assert None not in homes.values()
+    right = {
+        (room, name) for room, name in used if LEVEL[room_of(homes[name] or PACKAGE)] > LEVEL[room]
+    }
+    assert right == GIVEN
+    assert {name for _, name in used} == set(edgekit._PARTS)
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_desktop_packages_stay_in_their_rooms(path: Path) -> None:
     if room_of(path) in DESKTOP_ROOMS:
