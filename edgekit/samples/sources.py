@@ -183,6 +183,11 @@ def load_samples(
     """
     if target is None and label_pattern is None:
         return Sources().samples(path, part=part)
+    if not isinstance(path, (str, os.PathLike)):
+        named = "target" if target is not None else "label_pattern"
+        raise UsageError(
+            f"{named}: received with {type(path).__name__}, expected with the path of a file or folder."
+        )
     return read_samples(path, target=target, label_pattern=label_pattern)
 
 

@@ -155,6 +155,12 @@ WRONG: list[tuple[str, Call, type[Exception], str]] = [
         UsageError,
         "target: received 'y' .* expected a .csv file",
     ),
+    (
+        "load_samples: an array's target",
+        lambda w: edgekit.load_samples(w.image, target="y"),
+        UsageError,
+        "target: received with ndarray, expected with the path of a file or folder",
+    ),
     ("samples: an array", lambda w: edgekit.Samples(w.image), UsageError, "arrays by input name"),
     ("samples: a path", lambda w: edgekit.Samples(w.file), UsageError, "inputs: received str"),
     (
