@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.config import read_toml
-from edgekit.errors import UsageError, nearest
+from edgekit.errors import RecipeError, UsageError, nearest
+from edgekit.files import existing
 
 # Set in every session of an emulated board.
 EMULATED = "EDGEKIT_EMULATED"
+_OWN = ".toml"
+# It becomes a host's and a folder's name.
+_ID = re.compile(r"[a-z0-9][a-z0-9-]*")
 _DEVICE_TREE_MODEL = Path("/proc/device-tree/model")
 
 
@@ -92,26 +97,36 @@ def _known() -> list[str]:
 
 
 def device_path(device: str) -> Path:
-    """The profile's file.
+    """The profile's file: of a board that is known by its id, or the user's own by its path, which ends in ``.toml``.
 
     Raises:
         UsageError: no such device; names the nearest.
     """
+    if device.endswith(_OWN):
+        return existing(device, "device profile")
     known = _known()
     if device not in known:
         raise UsageError(
-            f"device {device!r} is unknown, expected one of {', '.join(known)}.{nearest(device, known)}"
+            f"device {device!r} is unknown, expected one of {', '.join(known)}, or the path of a profile of your own "
+            f"({_OWN}).{nearest(device, known)}"
         )
-    return devices_folder() / f"{device}.toml"
+    return devices_folder() / f"{device}{_OWN}"
 
 
 def load_device(device: str) -> DeviceProfile:
-    """The profile called `device`.
+    """The profile called `device`, or the user's own at that path.
 
     Raises:
         UsageError: no such device; names the nearest.
+        RecipeError: the user's own is no profile.
     """
-    return read_toml(device_path(device), DeviceProfile)
+    path = device_path(device)
+    profile = read_toml(path, DeviceProfile)
+    if not _ID.fullmatch(profile.id):
+        raise RecipeError(
+            f"{path}: id: received {profile.id!r}, expected lower-case letters, digits and hyphens: 'my-board'."
+        )
+    return profile
 
 
 def list_devices() -> list[DeviceProfile]:

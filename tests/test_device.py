@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from edgekit import device
-from edgekit.device import detect_device, list_devices, load_device, userland_machine
-from edgekit.errors import UsageError
+from edgekit.device import (
+    detect_device,
+    device_path,
+    list_devices,
+    load_device,
+    userland_machine,
+)
+from edgekit.errors import RecipeError, UsageError
 
 KNOWN = [
     "desktop",
@@ -71,9 +78,25 @@ def test_an_unknown_device_names_the_nearest(name: str) -> None:
         load_device(name)
 
 
-def test_a_device_is_a_name_and_no_path() -> None:
+def test_a_known_device_is_a_name_and_no_path() -> None:
     with pytest.raises(UsageError, match="is unknown"):
         load_device("../devices/desktop")
+
+
+def test_a_profile_of_the_users_own(tmp_path: Path) -> None:
+    known = device_path("raspberry-pi-4b").read_text("utf-8")
+    own = tmp_path / "own.toml"
+    own.write_text(known.replace('id = "raspberry-pi-4b"', 'id = "my-board"'), "utf-8")
+    assert load_device(str(own)) == replace(load_device("raspberry-pi-4b"), id="my-board")
+    assert "my-board" not in {each.id for each in list_devices()}
+    own.write_text(known.replace('id = "raspberry-pi-4b"', 'id = "../out"'), "utf-8")
+    with pytest.raises(RecipeError, match=r"own.toml: id: received '../out', expected lower-case"):
+        load_device(str(own))
+    own.write_text("id = 5", "utf-8")
+    with pytest.raises(RecipeError, match=r"own\.toml: "):
+        load_device(str(own))
+    with pytest.raises(UsageError, match=r"none\.toml' does not exist"):
+        load_device(str(tmp_path / "none.toml"))
 
 
 @pytest.mark.parametrize(

@@ -160,8 +160,8 @@ def add_runner(parser: argparse.ArgumentParser, several: bool = False) -> None:
     group.add_argument(
         "--device",
         metavar="ID",
-        help="board whose profile gives threads and delegate; see 'edgekit devices list' "
-        "(default: none, or for 'bench' the board that this runs on)",
+        help="board whose profile gives threads and delegate: an id that 'edgekit devices list' prints, or the path "
+        "of a profile of your own (.toml) (default: none, or for 'bench' the board that this runs on)",
     )
     group.add_argument(
         "--weight-cache",

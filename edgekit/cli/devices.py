@@ -29,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("detect", help="print the id of the board that this runs on")
     show = actions.add_parser("show", help="print the profile of a board, as TOML")
     show.add_argument(
-        "id", metavar="ID", help="id of the board, as 'edgekit devices list' prints it"
+        "id",
+        metavar="ID",
+        help="id of the board, as 'edgekit devices list' prints it, or a profile's path (.toml)",
     )
     for name, (module, help) in _ACTIONS.items():
         inner = actions.add_parser(

@@ -26,7 +26,9 @@ EXAMPLE = "edgekit devices count raspberry-pi-4b model.int8.tflite --max-instruc
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "id", metavar="ID", help="id of the board, as 'edgekit devices list' prints it"
+        "id",
+        metavar="ID",
+        help="id of the board, as 'edgekit devices list' prints it, or a profile's path (.toml)",
     )
     parser.add_argument("files", nargs="+", type=path, metavar="FILE", help=".tflite or .onnx file")
     parser.add_argument(

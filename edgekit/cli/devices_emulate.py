@@ -19,7 +19,9 @@ EXAMPLE = "edgekit devices emulate raspberry-pi-4b"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "id", metavar="ID", help="id of the board, as 'edgekit devices list' prints it"
+        "id",
+        metavar="ID",
+        help="id of the board, as 'edgekit devices list' prints it, or a profile's path (.toml)",
     )
     add_userland(parser)
     parser.add_argument(

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="device",
         required=True,
         metavar="ID",
-        help="id of the board, as 'edgekit devices list' prints it",
+        help="id of the board, as 'edgekit devices list' prints it, or a profile's path (.toml)",
     )
     parser.add_argument(
         "--bits", type=int, choices=(64, 32), default=64, help="of the board's system (default: 64)"

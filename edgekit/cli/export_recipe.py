@@ -68,7 +68,8 @@ def add_files(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--device",
         metavar="ID",
-        help="board whose interpreters have to run the files; see 'edgekit devices list' (default: none)",
+        help="board whose interpreters have to run the files: an id that 'edgekit devices list' prints, or the path "
+        "of a profile of your own (.toml) (default: none)",
     )
     group.add_argument(
         "--target",

@@ -19,6 +19,7 @@ from edgekit.convert.material import Material
 from edgekit.convert.order import Order
 from edgekit.convert.scheme_name import INTEGER_SCHEMES
 from edgekit.convert.variant import MEASURED, Wanted
+from edgekit.device import load_device
 from edgekit.errors import UsageError
 from edgekit.files import existing, sha256_of
 from edgekit.formats.metadata import Metadata
@@ -94,7 +95,10 @@ class Job:
         """For each file a key that changes with everything that decides about its bytes."""
         order, material = self.order, self.material
         samples = [hash_of(material.calibration), hash_of(material.validation)]
+        device = order.recipe.device
         common = {
+            # A profile of the user's own may change.
+            **({"board": asdict(load_device(device))} if device else {}),
             "source": order.origin.sha256,
             "recipe": {**asdict(order.recipe), "schemes": None, "formats": None, "files": None},
             "data": self._data_hash if order.optimized else None,
