@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import keyword
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +17,36 @@ if TYPE_CHECKING:
 
 # The name that stands for the only input of a model, whatever that is called.
 ANY_INPUT = "x"
+
+
+def name_in_files(name: str) -> str:
+    """What a model's files call an input or output that the model itself calls `name`.
+
+    Letters and digits of every script stay, everything else becomes an underscore: TensorFlow makes
+    arguments of functions of names, which start with a letter and are no word of Python's own.
+    """
+    letters = unicodedata.normalize("NFC", name.split(":")[0])
+    name = "".join(each if f"a{each}".isidentifier() else "_" for each in letters)
+    if keyword.iskeyword(name):
+        return f"{name}_"
+    begins = name[:1].isidentifier() and name[:1] != "_"
+    return name if begins else f"tensor_{name.lstrip('_')}"
+
+
+def names_by_model(given: Iterable[str], wanted: Collection[str]) -> Mapping[str, str]:
+    """Those of `given` that are no names in `wanted`, but of which `name_in_files` makes one that is missing.
+
+    Where two of them come to the same name, neither is taken.
+
+    Returns:
+        The name in `wanted` by the given one.
+    """
+    given = list(given)
+    missing = [name for name in wanted if name not in given]
+    found = {name: name_in_files(name) for name in given if name not in wanted and name}
+    places = list(found.values())
+    return {name: own for name, own in found.items() if own in missing and places.count(own) == 1}
+
 
 # What documents hold of a tensor (see edgekit/document/record.py).
 Axis = Annotated[int, ("minimum", 0)]

@@ -12,6 +12,8 @@ from edgekit.tensor import (
     TensorSpec,
     dequantize,
     held_by_half,
+    name_in_files,
+    names_by_model,
     quantize,
     within_half,
 )
@@ -135,3 +137,35 @@ def test_specs_become_json() -> None:
 def test_what_half_precision_holds(values: list[float], held: bool) -> None:
     assert held_by_half(np.array(values, np.float32)) is held
     assert within_half(np.array(values, np.float32)) is (70000.0 not in values)
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("größe", "größe"),
+        ("gro\u0308ße", "größe"),
+        ("日本", "日本"),
+        ("my-input 1", "my_input_1"),
+        ("image:0", "image"),
+        ("class", "class_"),
+        ("1st", "tensor_1st"),
+        ("_x", "tensor_x"),
+    ],
+)
+def test_names_in_files(name: str, wanted: str) -> None:
+    assert name_in_files(name) == wanted
+
+
+@given(st.text(min_size=1))
+def test_names_in_files_are_names_of_arguments(name: str) -> None:
+    found = name_in_files(name)
+    assert found.isidentifier()
+    assert name_in_files(found) == found
+
+
+def test_names_by_model() -> None:
+    assert names_by_model(["my-input", "b"], ["b", "my_input"]) == {"my-input": "my_input"}
+    # Which of two is meant, nobody can tell.
+    assert names_by_model(["my-input", "my input"], ["my_input"]) == {}
+    # What is there by its own name is not taken from elsewhere.
+    assert names_by_model(["my-input", "my_input"], ["my_input"]) == {}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import keyword
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -18,7 +16,7 @@ from edgekit.formats.metadata import Metadata
 from edgekit.models.kernels import kernels_asked_of
 from edgekit.models.plain_graph import plain
 from edgekit.models.quantizers import is_quantized, quantizers_known
-from edgekit.tensor import TensorSpec
+from edgekit.tensor import TensorSpec, name_in_files
 
 Tensors = Mapping[str, Any]
 
@@ -97,7 +95,7 @@ def from_keras(path: Path, flavour: str, model: Any) -> SourceModel:
             "or one that was called before it was saved."
         )
     free = _takes_any_batch(model)
-    input_names = _unique(_own_name(tensor.name) for tensor in model.inputs)
+    input_names = _unique(name_in_files(tensor.name) for tensor in model.inputs)
     output_names = _unique(_output_names(model))
     structure = _structure(model, "input")
 
@@ -244,22 +242,14 @@ def _specs(names: Sequence[str], tensors: Any, any_batch: bool = False) -> tuple
     return tuple(specs)
 
 
-def _own_name(name: str) -> str:
-    # TensorFlow makes arguments of functions of them, and operators, which start with a letter.
-    name = re.sub(r"[^A-Za-z0-9_]", "_", name.split(":")[0])
-    if keyword.iskeyword(name):
-        return f"{name}_"
-    return name if name[:1].isalpha() else f"tensor_{name.lstrip('_')}"
-
-
 def _output_names(model: Any) -> list[str]:
     """Names by which a user knows the outputs: dictionary keys, else the layers that make them."""
     structure = _structure(model, "output")
     if isinstance(structure, dict):
         # Both flavours flatten dictionaries by sorted key.
-        return [_own_name(key) for key in sorted(structure)]
+        return [name_in_files(key) for key in sorted(structure)]
     names = getattr(model, "output_names", None) or [model.layers[-1].name]
-    return [_own_name(name) for name in names]
+    return [name_in_files(name) for name in names]
 
 
 def _structure(model: Any, side: str) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgekit.errors import TensorError, nearest, one_line
-from edgekit.tensor import TensorSpec
+from edgekit.tensor import TensorSpec, names_by_model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +41,7 @@ def as_array(name: str, x: Any) -> NDArray[Any]:
 
 
 def arrange(inputs: Arrays, specs: Sequence[TensorSpec]) -> list[NDArray[Any]]:
-    """The arrays in the order of `specs`.
+    """The arrays in the order of `specs`, by their names in the file or in the model that it was made of.
 
     Raises:
         TensorError: no dictionary, a name that is missing or unknown, or a shape that does not fit.
@@ -51,7 +51,10 @@ def arrange(inputs: Arrays, specs: Sequence[TensorSpec]) -> list[NDArray[Any]]:
     for spec in specs:
         x = inputs.get(spec.name)
         if x is None:
-            raise _unmatched(inputs, specs, spec.name)
+            known = names_by_model(map(str, inputs), [spec.name for spec in specs])
+            if not known:
+                raise _unmatched(inputs, specs, spec.name)
+            return arrange({known.get(name, name): x for name, x in inputs.items()}, specs)
         if type(x) is not np.ndarray:
             x = as_array(spec.name, x)
         if x.shape != spec.shape and not spec.accepts(x.shape):

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from edgekit.errors import SamplesError, TensorError, UsageError, check_type, nearest
 from edgekit.samples.arrays import save_npz
 from edgekit.samples.lazy import LazyArray, pick
-from edgekit.tensor import ANY_INPUT, TensorSpec
+from edgekit.samples.texts import texts_of
+from edgekit.tensor import ANY_INPUT, TensorSpec, names_by_model
 
 LABELS = "y"
 # In files, what the labels of a single output are called: ``y/<output>``.
@@ -56,6 +57,7 @@ class Samples:
                 raise SamplesError(
                     f"array {name!r}: received {type(x).__name__}, expected an array: numpy.asarray(...)."
                 )
+        object.__setattr__(self, "inputs", {n: texts_of(n, x) for n, x in self.inputs.items()})
         if not self.inputs:
             raise SamplesError(
                 f"no inputs: expected an array for each, or one called {ANY_INPUT!r}."
@@ -70,8 +72,9 @@ class Samples:
         for name, x in [*self.inputs.items(), *self._all_labels.items()]:
             kinds = "biuf" if name in self._all_labels else "biufSU"
             if x.dtype.kind not in kinds:
+                texts = "" if name in self._all_labels else ", or texts"
                 raise SamplesError(
-                    f"array {name!r}: received dtype {x.dtype}, expected numbers or booleans."
+                    f"array {name!r}: received dtype {x.dtype}, expected numbers or booleans{texts}."
                 )
             if x.dtype.kind == "f" and not isinstance(x, LazyArray):
                 _require_finite(name, x)
@@ -219,6 +222,9 @@ class Samples:
     def for_inputs(self, specs: Sequence[TensorSpec]) -> Samples:
         """These samples under the names that `specs` use, shapes and dtypes checked.
 
+        Those under the names that the model itself has, which files cannot all use (``"my-input"``), are
+        taken too.
+
         Raises:
             TensorError: an input is missing or unknown, or its samples have another shape or kind.
         """
@@ -226,6 +232,8 @@ class Samples:
         if len(specs) == 1 and set(inputs) == {ANY_INPUT}:
             inputs = {specs[0].name: inputs[ANY_INPUT]}
         wanted = [spec.name for spec in specs]
+        known = names_by_model(inputs, wanted)
+        inputs = {known.get(name, name): x for name, x in inputs.items()}
         for name in inputs:
             if name not in wanted:
                 raise TensorError(
@@ -295,6 +303,11 @@ def check_sample_array(spec: TensorSpec, x: Any) -> None:
         raise TensorError(
             f"input {spec.name!r}: received samples of shape {list(got)}, expected "
             f"{list(wanted)}.{hint}"
+        )
+    if any(n is None and m == 0 for n, m in zip(wanted, got, strict=True)):
+        raise TensorError(
+            f"input {spec.name!r}: received samples of shape {list(got)}, which hold no values, expected "
+            f"{list(wanted)}, each axis of size 1 at least."
         )
     if (x.dtype.kind in "SU") != (spec.dtype in ("string", "bytes")):
         raise TensorError(f"input {spec.name!r}: received dtype {x.dtype}, expected {spec.dtype}.")
