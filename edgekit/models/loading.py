@@ -34,12 +34,14 @@ from edgekit.models.float32 import (
     widen_bfloat16,
 )
 from edgekit.models.imports import own_objects
+from edgekit.models.lambdas import know_libraries
 from edgekit.models.metadata import read
 from edgekit.models.objects import with_inputs
 from edgekit.models.quantizers import QUANTIZING_LAYERS, keras_kept, quantizers_known
 from edgekit.models.saved_trial import refuse
 from edgekit.models.source import SourceModel, from_keras, from_saved_model
 from edgekit.models.untrusted import KerasFile, Known, Names, trusted_parts
+from edgekit.models.untrusted.operations import with_modules
 from edgekit.models.untrusted.reader import Reader
 from edgekit.scratch import scratch_folder
 
@@ -208,10 +210,15 @@ def _as_it_is(file: KerasFile, flavour: str, loader: _Loader) -> Any:
     """The model in a file whose author is trusted."""
     keras = _prepared(flavour)
     wanted = in_float32(file.config)
+    if flavour == "keras":
+        wanted = with_modules(wanted)
     if wanted == file.config:
-        return settled(loader(file.path, True), file.path)
-    with float32_file(file.path, wanted, keras) as copy:
-        return settled(loader(copy, True), file.path)
+        model = loader(file.path, True)
+    else:
+        with float32_file(file.path, wanted, keras) as copy:
+            model = loader(copy, True)
+    know_libraries(model, flavour)
+    return settled(model, file.path)
 
 
 def _say_what_is_trusted(file: KerasFile) -> None:

@@ -48,6 +48,53 @@ def test_keras_files(tmp_path: Path, name: str) -> None:
     np.testing.assert_allclose(answers(source, x)["scores"], np.asarray(model(x)), atol=1e-6)
 
 
+@pytest.mark.parametrize("trust_code", [False, True])
+def test_operations_of_keras_3_in_hdf5(tmp_path: Path, trust_code: bool) -> None:
+    """Keras itself cannot read them back: "Unknown layer: 'NotEqual'"."""
+    import keras
+
+    x = keras.Input((6,), name="signal")
+    y = keras.ops.concatenate([keras.ops.sin(x) + x, keras.ops.where(x > 0, x, -x)], -1)
+    y = keras.ops.max(keras.ops.reshape(y, (-1, 4, 3)), 1)
+    model = keras.Model(x, keras.layers.Add(name="scores")([y, y]))
+    model.save(tmp_path / "m.h5")
+    given = np.random.default_rng(0).normal(0, 1, (5, 6)).astype(np.float32)
+    both = np.concatenate([np.sin(given) + given, np.abs(given)], -1)
+    wanted = 2 * both.reshape(-1, 4, 3).max(1)
+    source = load(tmp_path / "m.h5", trust_code=trust_code)
+    np.testing.assert_allclose(answers(source, given)["scores"], wanted, atol=1e-5)
+
+
+def test_masks_that_keras_3_writes_as_operations(tmp_path: Path) -> None:
+    import keras
+
+    ids = keras.Input((6,), dtype="int32", name="signal")
+    words = keras.layers.Embedding(9, 4, mask_zero=True)(ids)
+    y = keras.layers.MultiHeadAttention(2, 2)(words, words)
+    model = keras.Model(ids, keras.layers.GlobalAveragePooling1D(name="scores")(y))
+    model.save(tmp_path / "m.h5")
+    given = np.array([[1, 2, 3, 0, 0, 0], [4, 5, 6, 7, 8, 1]], np.int32)
+    found = answers(load(tmp_path / "m.h5"), given)["scores"]
+    np.testing.assert_allclose(found, np.asarray(model(given)), atol=1e-6)
+
+
+@pytest.mark.parametrize("flavour", ["keras", "tf_keras"])
+def test_lambdas_know_tensorflow(tmp_path: Path, flavour: str) -> None:
+    """Their code says ``tf``, which was imported in another program."""
+    import importlib
+
+    keras = importlib.import_module(flavour)
+    text = "lambda t: tf.reduce_sum(np.float32(2) * t, 1, keepdims=True)"
+    names = {"tf": importlib.import_module("tensorflow"), "np": np}
+    x = keras.layers.Input((4,), name="signal")
+    layer = keras.layers.Lambda(eval(text, names), output_shape=(1,), name="sums")
+    keras.Model(x, layer(x)).save(tmp_path / "m.h5")
+    given = np.arange(8, dtype=np.float32).reshape(2, 4)
+    with pytest.warns(Warning, match="trusted"):
+        source = load(tmp_path / "m.h5", trust_code=True)
+    assert answers(source, given)["sums"].tolist() == [[12], [44]]
+
+
 def test_a_saved_model_that_keras_exported(tmp_path: Path) -> None:
     model = small(name="scores")
     model.export(tmp_path / "exported", verbose=False)

@@ -15,6 +15,7 @@ from edgekit.models.untrusted import refusals, values
 from edgekit.models.untrusted.code import Config, owner_of, refuse_code
 from edgekit.models.untrusted.graph import check_graph
 from edgekit.models.untrusted.names import GROUPS, LAYERS, Class, Names
+from edgekit.models.untrusted.operations import with_modules
 
 # Layers called, those of a model inside once for each of its calls. The largest of Keras' own networks
 # has 1,500.
@@ -47,6 +48,8 @@ def normalised(config: Any, names: Mapping[str, Names], flavour: str) -> Config:
         UntrustedCodeError: it holds code, or asks for more than a model can need.
     """
     refuse_code(config)
+    if flavour == "keras":
+        config = with_modules(config)
     return _Normaliser(names, flavour).layer(config, "?")
 
 
