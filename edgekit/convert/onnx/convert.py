@@ -17,6 +17,7 @@ from edgekit.calibration.probes import OnnxProbe
 from edgekit.calibration.ranges import Ranges
 from edgekit.convert.onnx.bias_correction import correct_biases
 from edgekit.convert.onnx.canonical import make_canonical, rename
+from edgekit.convert.onnx.constant_noise import without_constant_noise
 from edgekit.convert.onnx.exact import exact_nodes, read_as_before
 from edgekit.convert.onnx.fit import fitted_onnx
 from edgekit.convert.onnx.late_dequantize import dequantize_late
@@ -33,6 +34,7 @@ from edgekit.convert.refusals import (
     onnx_reason,
     origin_of,
     quantizer_reason,
+    state_reason,
 )
 from edgekit.convert.trace.freeze import Frozen
 from edgekit.convert.trace.lowering import FOR_ONNX, lowered
@@ -57,10 +59,7 @@ def float_onnx(frozen: Frozen) -> bytes:
             called as an input is.
     """
     if frozen.graph is None:
-        raise ExportError(
-            "ONNX cannot express this model: it changes a state of its own, or looks values up in a "
-            "table. Take the state as an input and give it as an output; look up before the model."
-        )
+        raise ExportError(state_reason(frozen.variables))
     twice = ends_reason([s.name for s in frozen.inputs], [s.name for s in frozen.outputs])
     if twice:
         raise ExportError(twice)
@@ -81,6 +80,7 @@ def float_onnx(frozen: Frozen) -> bytes:
         raise ExportError(reason)
     proto.ir_version = _IR_VERSION
     _without_negative_pads(proto.graph)
+    without_constant_noise(proto.graph)
     _rename_ends(proto, frozen)
     reshape_first(proto.graph)
     make_canonical(proto, lambda name: origin_of(name, frozen.layers))
@@ -273,7 +273,10 @@ def dynamic_onnx(float_file: bytes) -> bytes:
             quantization.quantize_dynamic(
                 prepared,
                 target,
-                nodes_to_exclude=[*exact, *(node.name for node in _of_stacks(plain))],
+                nodes_to_exclude=[
+                    *exact,
+                    *(node.name for node in (*_of_stacks(plain), *_stretched(plain))),
+                ],
                 weight_type=quantization.QuantType.QInt8,
                 per_channel=True,
                 op_types_to_quantize=list(_DYNAMIC),
@@ -300,6 +303,26 @@ def _of_stacks(proto: Any) -> list[Any]:
         node
         for node in proto.graph.node
         if node.op_type == "MatMul" and ranks.get(node.input[1], 0) > 2
+    ]
+
+
+def _stretched(proto: Any) -> list[Any]:
+    """Products of one column that a sum with a longer constant stretches.
+
+    onnxruntime takes the constant for the bias of its fused DynamicQuantizeMatMul, and then refuses it.
+    """
+    shapes = {tensor.name: tensor.dims for tensor in proto.graph.initializer}
+    summed = {
+        name
+        for node in proto.graph.node
+        if node.op_type == "Add" and any(max(shapes.get(n, [1]), default=1) > 1 for n in node.input)
+        for name in node.input
+    }
+    return [
+        node
+        for node in proto.graph.node
+        if node.op_type == "MatMul" and node.output[0] in summed
+        if list(shapes.get(node.input[1], []))[1:] == [1]
     ]
 
 

@@ -16,6 +16,10 @@ from edgekit.samples import Samples
 _PURPOSE = "Making a float16 ONNX file"
 # What a rescaling in front of an output is made of, and layers whose bias is an operator of its own.
 _SCALING = frozenset({"Add", "Div", "Identity", "Mul", "Reshape", "Sub"})
+# What gives numbers of the type that an attribute names: onnxruntime has kernels for float32 alone, and no
+# input in half precision, around which it would put casts.
+_GIVING = frozenset({"Bernoulli", "EyeLike", "Multinomial", "RandomNormal", "RandomUniform"})
+_GIVING |= {"RandomNormalLike", "RandomUniformLike"}
 _WITH_BIAS = frozenset({"Conv", "ConvTranspose", "Einsum", "MatMul"})
 
 
@@ -38,7 +42,7 @@ def float16_onnx(float_file: bytes, samples: Samples | None = None) -> bytes:
     exact += _last_scaling(given.graph)
     exact = sorted({*exact, *beyond_half(given, samples)})
     own_constants(given, exact)
-    real = {*converter.DEFAULT_OP_BLOCK_LIST, *_without_half(given)}
+    real = {*converter.DEFAULT_OP_BLOCK_LIST, *_without_half(given), *_GIVING}
     inside = [node for outer in given.graph.node for body in bodies(outer) for node in _nodes(body)]
     hidden = next((node for node in inside if node.op_type in real), None)
     try:

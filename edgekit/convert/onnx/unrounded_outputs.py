@@ -1,4 +1,4 @@
-"""Float outputs: what a dense layer gives to a caller is not rounded, nor the softmax or sigmoid of it.
+"""Float outputs: what a dense layer gives to a caller is not rounded, nor the softmax, sigmoid or exponential of it.
 
 The output of an int8 ONNX file is float anyway, and onnxruntime's integer kernels of Gemm and MatMul
 give their sums as float. Rounded to 8 bits, and once more behind a softmax, the sums of close
@@ -12,6 +12,9 @@ from typing import Any
 
 from edgekit.inspection.inspect import ANSWERS, SUMS
 
+# Activations that may stand between the sums and a caller. Behind an exponential, a step of 0.1 is a tenth of
+# the answer.
+_ACTIVATIONS = ANSWERS | {"Elu", "Exp", "LogSoftmax", "Selu", "Softplus", "Softsign", "Tanh"}
 # What the quantiser leaves to the rounding of its output.
 _CUTTING = frozenset({"Relu", "Clip"})
 
@@ -167,11 +170,11 @@ def _pairs(
                 return []
             pairs.append((quantize, maker))
             maker = makers[given]
-        if any(node.op_type not in ANSWERS for node in readers.get(name, [])):
+        if any(node.op_type not in _ACTIVATIONS for node in readers.get(name, [])):
             return []
         if maker.op_type in SUMS:
             return pairs
-        if maker.op_type not in ANSWERS:
+        if maker.op_type not in _ACTIVATIONS:
             return []
         name = maker.input[0]
     return []

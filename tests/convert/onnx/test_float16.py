@@ -199,3 +199,20 @@ def test_small_constants_count_where_they_multiply_and_not_where_they_are_added(
             small=small,
         )
         assert half_of(float16_onnx(made)) == ({"Relu"} if stays else {"Add", "Relu"})
+
+
+@pytest.mark.parametrize("op", ["RandomNormal", "RandomUniform"])
+def test_random_numbers_stay_float32_and_the_file_loads(op: str) -> None:
+    """onnxruntime draws in float32 alone, and puts no casts around what has no inputs."""
+    content = file(
+        [
+            helper.make_node(op, [], ["noise"], shape=[2, 3], seed=1.0),
+            helper.make_node("Mul", ["noise", "little"], ["quiet"]),
+            helper.make_node("Add", ["x", "quiet"], ["y"]),
+        ],
+        (2, 3),
+        (2, 3),
+        little=np.float32(1e-3),
+    )
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    assert np.abs(run(float16_onnx(content), x) - x).max() < 0.01

@@ -72,6 +72,24 @@ def test_an_answer_of_a_dense_layer_is_not_rounded(answer: str) -> None:
     onnx.checker.check_model(onnx.load_from_string(made))
 
 
+@pytest.mark.parametrize("activation", ["Elu", "Exp", "LogSoftmax", "Softplus", "Tanh"])
+def test_no_activation_makes_steps_of_a_dense_layers_sums(activation: str) -> None:
+    rows = ("Gemm", "x", "h"), ("Gemm", "h", "s"), (activation, "s", "y")
+    made, ops = quantised(network(*rows, outputs=("y",)))
+    assert ops["QuantizeLinear"] == 2  # Of x and h.
+    (y,) = answers(made, X)
+    # In steps there would be 256 at most.
+    assert len(np.unique(y[np.abs(y) < 0.999])) > 256 or activation == "Tanh"
+
+
+def test_an_exponential_follows_its_model() -> None:
+    """In the logarithm it is off by what the steps of x, h and the weights cost, and no more."""
+    content = network(("Gemm", "x", "h"), ("Gemm", "h", "s"), ("Exp", "s", "y"), outputs=("y",))
+    made, _ = quantised(content)
+    (y,), (want,) = answers(made, X), answers(content, X)
+    assert np.abs(np.log(y) - np.log(want)).max() < 0.02 * np.ptp(np.log(want))
+
+
 def test_nothing_stays_behind_of_what_is_taken_off() -> None:
     made, _ = quantised(network(("Gemm", "x", "s"), ("Softmax", "s", "y"), outputs=("y",)))
     graph = onnx.load_from_string(made).graph

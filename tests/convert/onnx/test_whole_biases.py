@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import edgekit
 from edgekit.convert.onnx.convert import dynamic_onnx, quantized_onnx
+from edgekit.runtime.onnx_session import open_session
 from edgekit.samples import Samples
 
 
@@ -53,3 +54,30 @@ def test_operators_without_inputs_have_no_biases() -> None:
         assert {"RandomNormal", "DequantizeLinear", "Gemm", "MatMulInteger"} & {
             n.op_type for n in made.graph.node
         }
+
+
+def test_dynamic_of_one_column_that_a_sum_stretches() -> None:
+    """The thresholds of an ordinal head: onnxruntime takes them for the bias of its fused product."""
+    rng = np.random.default_rng(0)
+    held = {
+        "kernel": rng.normal(0, 1, (6, 5)).astype(np.float32),
+        "column": rng.normal(0, 1, (5, 1)).astype(np.float32),
+        "thresholds": np.array([2, 1, 0, -1], np.float32),
+    }
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in (("x", (2, 6)), ("y", (2, 4)))
+    ]
+    nodes = [
+        helper.make_node("MatMul", ["x", "kernel"], ["hidden"]),
+        helper.make_node("MatMul", ["hidden", "column"], ["score"]),
+        helper.make_node("Add", ["score", "thresholds"], ["y"]),
+    ]
+    constants = [numpy_helper.from_array(value, name) for name, value in held.items()]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    content = dynamic_onnx(model.SerializeToString())
+    x = rng.normal(0, 1, (2, 6)).astype(np.float32)
+    (y,) = open_session(content).run(None, {"x": x})
+    wanted = x @ held["kernel"] @ held["column"] + held["thresholds"]
+    assert np.abs(y - wanted).max() < 0.05 * np.ptp(wanted)
