@@ -30,6 +30,13 @@ class Culprit:
     origin: str
 
 
+# What the wrappers of tensorflow-model-optimization and their variables are called, what they are of, and what
+# takes them off.
+_WRAPPERS = (
+    (r"prune_low_magnitude_.*|pruning_step", "pruning", "sparsity.keras.strip_pruning"),
+    (r"(cluster_centroids|pulling_indices)_.*", "clustering", "clustering.keras.strip_clustering"),
+)
+
 _FLEX_HELP = (
     "Another layer, or a fixed batch, may avoid it; --allow-flex puts TensorFlow's own operator in "
     "the file, which runs only where the Flex delegate is linked in."
@@ -118,6 +125,37 @@ def onnx_reason(culprits: Iterable[Culprit], layers: Sequence[str]) -> str | Non
         return _of_tables_and_text(origin, culprit.op, "ONNX") or (
             f"{origin}: ONNX has no {culprit.op}. Replace the layer, or export to TFLite."
         )
+    return None
+
+
+def state_reason(variables: Iterable[str]) -> str:
+    """Why ONNX has no place for a model that no constants can stand for.
+
+    Args:
+        variables: the names of the model's variables.
+    """
+    wrapped = unstripped(variables)
+    if wrapped is not None:
+        return f"ONNX cannot express this model: {wrapped}"
+    return (
+        "ONNX cannot express this model: it changes a state of its own, or looks values up in a "
+        "table. Take the state as an input and give it as an output; look up before the model."
+    )
+
+
+def unstripped(variables: Iterable[str]) -> str | None:
+    """What to do about wrappers of tensorflow-model-optimization that a SavedModel still has; None for none.
+
+    Args:
+        variables: the names of its variables.
+    """
+    parts = {part for name in variables for part in name.split(":")[0].split("/")}
+    for mark, what, strip in _WRAPPERS:
+        if any(re.fullmatch(mark, part) for part in parts):
+            return (
+                f"it still has the wrappers of {what}, which change variables in each inference. Strip them "
+                f"before it is saved: tfmot.{strip}(model)."
+            )
     return None
 
 

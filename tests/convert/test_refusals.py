@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgekit.convert.refusals import quantizer_reason
+from edgekit.convert.refusals import quantizer_reason, state_reason, unstripped
 from edgekit.errors import ExportError
 
 
@@ -24,3 +24,13 @@ def test_who_refuses() -> None:
     assert own.startswith("scheme 'int8': edgekit itself failed, KeyError: 'gone'")
     assert theirs == "scheme 'int8': onnxruntime refuses: no"
     assert quantizer_reason("int8", ExportError("plain words")) == "plain words"
+
+
+def test_wrappers_that_were_not_stripped_are_named() -> None:
+    """A SavedModel in the middle of pruning changes its masks in each inference."""
+    names = ["conv/kernel:0", "prune_low_magnitude_conv/mask:0", "conv/bias:0"]
+    for reason in (state_reason(names), unstripped(names) or ""):
+        assert "tfmot.sparsity.keras.strip_pruning(model)" in reason
+    assert "strip_clustering" in state_reason(["cluster_conv/pulling_indices_kernel:0"])
+    assert unstripped(["conv/kernel:0"]) is None
+    assert "Take the state as an input" in state_reason(["counter:0"])

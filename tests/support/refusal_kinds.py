@@ -13,6 +13,7 @@ KINDS: dict[str, str] = {
     "no weights to store so": r"this model has no weights that (onnxruntime|the quantiser)",
     "blocks do not fit the weights": r"not divisible by block size",
     "a state inside the model": r"changes a state of its own, or looks values up in a table",
+    "wrappers that were not stripped": r"still has the wrappers of",
     "text inside the model": r"computes with text",
     "a table inside the model": r"looks values up in a table",
     "loops hide their ranges": r"ranges inside a loop",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from edgekit.convert.refusals import unstripped
 from edgekit.convert.trace.agreement import agrees
 from edgekit.convert.trace.attention_masks import attention_rules
 from edgekit.convert.trace.fake_quant import Places, without_fake_quant
@@ -16,7 +17,7 @@ from edgekit.convert.trace.lists import with_batch_in_lists
 from edgekit.convert.trace.lowering import FOR_ALL, FOR_TFLITE, lowered
 from edgekit.convert.trace.padding import without_empty_padding
 from edgekit.convert.trace.recurrent import is_operator_in_onnx, recurrence
-from edgekit.errors import ExportError, one_line, require
+from edgekit.errors import EdgekitError, ExportError, one_line, require
 from edgekit.models.source import SourceModel, layers_of
 from edgekit.recipe.export import DYNAMIC
 from edgekit.samples import Samples
@@ -24,6 +25,10 @@ from edgekit.scratch import scratch_folder
 from edgekit.tensor import TensorSpec
 
 SIGNATURE = "serving_default"
+_ADVICE = (
+    " The code of a Lambda layer does not bring along what its names meant in its own program: put it in a "
+    "layer class of your own (--import FILE.py)."
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,7 @@ class Frozen:
         places: where `graph` was rounded in quantisation-aware training; it is float values here.
         notes: what was undone on the way, a line each.
         nested: whether the SavedModel holds functions: loops, branches, states.
+        variables: the names of the model's own variables.
     """
 
     saved_model: Path
@@ -52,6 +58,7 @@ class Frozen:
     places: Places = field(default_factory=Places)
     notes: tuple[str, ...] = ()
     nested: bool = False
+    variables: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -74,6 +81,8 @@ def freeze(
     """
     inputs = tuple(_with_batch(spec, batch) for spec in source.inputs)
     function, steps, notes = _traced_alike(source, inputs, samples)
+    if wrapped := unstripped(variable.name for variable in source.variables):
+        notes += (f"variables are kept: {wrapped}",)
     outputs = tuple(
         TensorSpec(name, tensor.dtype.name, tuple(tensor.shape))
         for name, tensor in function.structured_outputs.items()
@@ -101,6 +110,7 @@ def freeze(
             looped.places if looped else Places(),
             notes,
             frozen is None or bool(frozen.graph.library.function),
+            tuple(variable.name for variable in source.variables),
         )
 
 
@@ -149,13 +159,14 @@ def _traced(
 ) -> tuple[Any, list[int]]:
     tf = require("tensorflow", "export", "Exporting a model")
     signature = {
-        spec.name: tf.TensorSpec(spec.shape, spec.dtype, name=spec.name) for spec in inputs
+        spec.name: tf.TensorSpec(spec.shape, spec.dtype, name=_operator_name(spec.name, "input"))
+        for spec in inputs
     }
 
     def serve(**tensors: Any) -> dict[str, Any]:
         # identity gives each output a tensor of its own, which carries its name into the file.
         return {
-            name: tf.identity(tensor, name=_operator_name(name))
+            name: tf.identity(tensor, name=_operator_name(name, "output"))
             for name, tensor in source.call(tensors).items()
         }
 
@@ -165,17 +176,21 @@ def _traced(
             recurrence(source.flavour, _layers(source), unroll=unroll) as unrolled,
         ):
             return tf.function(serve).get_concrete_function(**signature), unrolled
-    except (ValueError, TypeError, tf.errors.OpError) as error:
+    except (EdgekitError, MemoryError):
+        raise
+    # A model raises whatever its layers do.
+    except Exception as error:
+        advice = _ADVICE if isinstance(error, NameError) else ""
         raise ExportError(
             f"{source.path}: cannot be traced with inputs "
-            f"{ {spec.name: list(spec.shape) for spec in inputs} }: {one_line(error)}"
+            f"{ {spec.name: list(spec.shape) for spec in inputs} }: {one_line(error)}{advice}"
         ) from error
 
 
-def _operator_name(output: str) -> str:
-    """What TensorFlow takes as an operator's name: outputs of SavedModels may be called in any script."""
-    name = re.sub(r"[^A-Za-z0-9_./>-]", "_", output)
-    return name if re.match(r"[A-Za-z0-9.]", name) else f"output{name}"
+def _operator_name(name: str, kind: str) -> str:
+    """What TensorFlow takes as an operator's name: inputs and outputs may be called in any script."""
+    name = re.sub(r"[^A-Za-z0-9_./>-]", "_", name)
+    return name if re.match(r"[A-Za-z0-9.]", name) else f"{kind}{name}"
 
 
 def _without_variables(function: Any) -> Any:
