@@ -36,6 +36,9 @@ _ELEMENTWISE |= {"SELECT", "SELECT_V2", "SIN", "SQUARED_DIFFERENCE", "SUB", "TAN
 _ELEMENTWISE |= {"Abs", "Add", "Clip", "Cos", "Elu", "Erf", "Gelu", "HardSigmoid", "HardSwish"}
 _ELEMENTWISE |= {"LeakyRelu", "Max", "Min", "Mul", "Neg", "PRelu", "Relu", "Selu", "Sigmoid", "Sin"}
 _ELEMENTWISE |= {"Sub", "Tanh", "Where"}
+# A few values of theirs count as much as all others, or add up to one that does.
+_GATHERING = {"MEAN", "REDUCE_MAX", "REDUCE_MIN", "SUM"}
+_GATHERING |= {"ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "ReduceSumSquare"}
 _JOINING = {"CONCATENATION", "PACK", "Concat"}
 # What is lost of a channel before or behind them is lost of the same channel.
 _CHANNELWISE = _MOVING | _ELEMENTWISE
@@ -280,7 +283,7 @@ def collapsed(view: View) -> dict[str, Left]:
     found: dict[str, Left] = {}
     while waiting:
         operator = waiting.pop()
-        if operator.tensor in found or operator.op not in _ELEMENTWISE:
+        if operator.tensor in found or operator.op not in _ELEMENTWISE | _GATHERING:
             continue
         found[operator.tensor] = Left(operator, "integers lose its values, or those it is made of")
         waiting += [makers[t.key] for t in _computed(operator) if t.key in makers]
