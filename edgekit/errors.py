@@ -230,7 +230,8 @@ def whole_number(name: str, value: Any, most: int) -> int:
     Raises:
         UsageError: it is no whole number, or none of these.
     """
-    number = int(value) if isinstance(value, Integral) and not isinstance(value, bool) else 0
+    wrong = isinstance(value, bool) or not isinstance(value, Integral)
+    number = 0 if wrong else int(value)
     if not 1 <= number <= most:
         raise UsageError(
             f"{name}: received {value!r}, expected a whole number, at least 1 and at most {most}."
