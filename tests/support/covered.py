@@ -6,8 +6,11 @@ environment; this sets it, and adds up what they wrote.
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import subprocess
+import tempfile
 from collections import defaultdict
 from collections.abc import Generator
 from contextlib import suppress
@@ -43,8 +46,9 @@ def pytest_configure(config: pytest.Config) -> None:
     import coverage
 
     if not _WORKER:
-        folder: Path = config._tmp_path_factory.mktemp("coverage")  # type: ignore[attr-defined]
-        os.environ["COVERAGE_FILE"] = str(folder / "data")
+        # pytest's own folder is gone when the last test has passed.
+        folder = tempfile.mkdtemp(prefix="coverage-")
+        os.environ["COVERAGE_FILE"] = str(Path(folder, "data"))
         os.environ["COVERAGE_PROCESS_START"] = str(_ROOT / "pyproject.toml")
         config.pluginmanager.register(Coverage(), "covered")
     # A worker was started with both in its environment, and measures already.
@@ -110,4 +114,7 @@ def measured() -> dict[str, tuple[int, int]]:
         room = path.relative_to(_PACKAGE).parts[0].removesuffix(".py")
         sums[room][0] += len(lines) - len(missing)
         sums[room][1] += len(lines)
+    # What it counts in last lines is nobody's, and would be saved when this process ends.
+    atexit.unregister(own._atexit)
+    shutil.rmtree(Path(os.environ["COVERAGE_FILE"]).parent)
     return {room: (ran, all) for room, (ran, all) in sums.items() if all}
