@@ -40,7 +40,7 @@ class Instructions(Document):
         processor: its core, as QEMU names it.
         bits: of the programs.
         python: that ran them, ``"3.11"``.
-        files: in the order asked for.
+        files: in the order requested.
     """
 
     kind: ClassVar[str] = "instructions"
