@@ -137,7 +137,7 @@ RIGHT: dict[str, tuple[Call, Call]] = {
     ),
     "infer: lists": (
         lambda w: w.runner.infer({"image": w.image[:1]})["digit"].tolist(),
-        lambda w: w.runner.infer({"image": w.image[:1].tolist()})["digit"].tolist(),  # type: ignore[dict-item]
+        lambda w: w.runner.infer({"image": w.image[:1].tolist()})["digit"].tolist(),
     ),
 }
 

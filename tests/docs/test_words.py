@@ -54,9 +54,10 @@ def texts_of_messages() -> Iterator[tuple[str, str]]:
         # What an assertion says is for whoever changes the code.
         alone |= {id(node.msg) for node in nodes if isinstance(node, ast.Assert)}
         for node in nodes:
-            text = node.value if isinstance(node, ast.Constant) else None
-            if isinstance(text, str) and " " in text.strip() and id(node) not in alone:
-                yield f"{path.relative_to(ROOT)}:{node.lineno}", text
+            if not isinstance(node, ast.Constant) or id(node) in alone:
+                continue
+            if isinstance(node.value, str) and " " in node.value.strip():
+                yield f"{path.relative_to(ROOT)}:{node.lineno}", node.value
 
 
 def texts_of_schemas() -> Iterator[tuple[str, str]]:
