@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from edgekit import document
 from edgekit.report import merge, terminal_lines, to_markdown
-from edgekit.report.boards import answers_table
+from edgekit.report.boards import answers_table, instructions_table
 
 
 @pytest.fixture
@@ -111,3 +112,22 @@ def test_documents_of_one_board_share_a_column(compared: list[Path]) -> None:
     assert table is not None
     assert table.columns == ("file", "raspberry-pi-5", "raspberry-pi-3b (emulated)")
     assert len(table.rows) == len(content["candidates"])
+
+
+def test_instructions_have_a_column_a_processor(
+    every: dict[str, Any], write: Callable[[dict[str, Any]], list[Path]]
+) -> None:
+    first, other = every["instructions"], deepcopy(every["instructions"])
+    other["bits"] = 32
+    other["files"][0]["infer"] = 1_000_000
+    report = merge(write({"instructions": first, "other": other}))
+    table = instructions_table(report)
+    assert table is not None
+    assert table.columns == ("file", "raspberry-pi-4b", "raspberry-pi-4b, 32 bits")
+    assert table.rows == (
+        ("kws.int8.tflite", "86,208", "1,000,000"),
+        ("kws.int8.onnx", "failed", "failed"),
+    )
+    assert instructions_table(merge(write({"host": every["host"]}))) is None
+    assert "86,208" in to_markdown(report)
+    assert any("1,000,000" in str(line) for line in terminal_lines(report))
