@@ -36,9 +36,10 @@ _ELEMENTWISE |= {"SELECT", "SELECT_V2", "SIN", "SQUARED_DIFFERENCE", "SUB", "TAN
 _ELEMENTWISE |= {"Abs", "Add", "Clip", "Cos", "Elu", "Erf", "Gelu", "HardSigmoid", "HardSwish"}
 _ELEMENTWISE |= {"LeakyRelu", "Max", "Min", "Mul", "Neg", "PRelu", "Relu", "Selu", "Sigmoid", "Sin"}
 _ELEMENTWISE |= {"Sub", "Tanh", "Where"}
-# A few values of theirs count as much as all others, or add up to one that does.
-_GATHERING = {"MEAN", "REDUCE_MAX", "REDUCE_MIN", "SUM"}
-_GATHERING |= {"ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "ReduceSumSquare"}
+# Of what they are given a few values decide; and those that belong to a chain, but begin none.
+_PICKING = {"REDUCE_MAX", "REDUCE_MIN", "ReduceMax", "ReduceMin"}
+_ADDING = {"MEAN", "SUM", "ReduceL2", "ReduceMean", "ReduceSum", "ReduceSumSquare"}
+_CHAINED = _ELEMENTWISE | _PICKING | _ADDING
 _JOINING = {"CONCATENATION", "PACK", "Concat"}
 # What is lost of a channel before or behind them is lost of the same channel.
 _CHANNELWISE = _MOVING | _ELEMENTWISE
@@ -276,14 +277,14 @@ def _own_steps(view: View, operator: Operator) -> str | None:
 def collapsed(view: View) -> dict[str, Left]:
     """Chains at whose operators the error grows from next to nothing to as much as the signal."""
     makers, readers = view.makers, readers_of(view.graph)
-    culprits = [o for o in view.graph.operators if _loses(view, o)]
+    culprits = [o for o in view.graph.operators if o.op not in _ADDING and _loses(view, o)]
     # What one of them loses, its like loses as well, as soon as it is given something to lose.
     kinds = {o.op for o in culprits} & _STEEP
     waiting = culprits + [o for o in view.graph.operators if o.op in kinds]
     found: dict[str, Left] = {}
     while waiting:
         operator = waiting.pop()
-        if operator.tensor in found or operator.op not in _ELEMENTWISE | _GATHERING:
+        if operator.tensor in found or operator.op not in _CHAINED:
             continue
         found[operator.tensor] = Left(operator, "integers lose its values, or those it is made of")
         waiting += [makers[t.key] for t in _computed(operator) if t.key in makers]
