@@ -107,7 +107,8 @@ def test_answers_of_an_emulated_board(
         assert output.max_abs < limit, scheme
     # The rounding is there: it is not the float32 file again.
     assert not by_name["classifier.float16.tflite"].outputs[0].identical
-    until(lambda: processes() == before)
+    # Others may emulate boards on this machine, which end meanwhile.
+    until(lambda: set(processes()) <= set(before))
 
 
 def test_a_board_without_an_index(
