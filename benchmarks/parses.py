@@ -60,6 +60,7 @@ def main() -> None:
 
 def export(folder: Path) -> None:
     """The export itself, counted in this process and its worker."""
+    import keras
     import numpy as np
 
     from edgekit.convert import worker
@@ -67,6 +68,7 @@ def export(folder: Path) -> None:
     from edgekit.recipe import ModelRecipe
 
     rng = np.random.default_rng(0)
+    keras.utils.set_random_seed(0)
     network = build(Task(input_shape=(8, 8, 1), classes=10), ModelRecipe("cnn", width=0.5))
     # Biases of zeros would be left out of the file, and with them the steps that shift them.
     network.set_weights([w + rng.uniform(0, 0.1, w.shape) for w in network.get_weights()])

@@ -133,10 +133,9 @@ def variant(
             held = _samples(given.calibration)
             made, in_float, ways = prepared_by_kernels(quantize, file.scheme, held)
             if ranges is not None and not ranges.learned and not recipe.integer_only:
-                plan = _plan(path, made, partial(quantize, in_float), given, recipe)
+                made, plan = _mixed(path, made, partial(quantize, in_float), given, recipe)
                 left = [each.operator for each in plan.left.values()]
                 plan = Plan({**_left(path, kept), **plan.left})
-                made = quantize(in_float, left=left) if left else made
                 quantize, ways = partial(quantize, left=left), (*ways, *_ways(plan, layers))
             fit = partial(_fit, path, given, file.scheme, recipe)
             made, about = fit(made)
@@ -237,13 +236,13 @@ def _fit(
     return fitted_tflite(made, _tflite(path), samples, recipe.seed, recipe.quality)
 
 
-def _plan(
+def _mixed(
     path: str,
     made: ModelFile,
     quantize: Callable[..., ModelFile],
     given: StoredSamples,
     recipe: ExportRecipe,
-) -> Plan:
+) -> tuple[ModelFile, Plan]:
     samples = _samples(given.calibration)
     assert samples is not None, "export() asks for calibration first"
     return mixed_tflite(_tflite(path), made, quantize, samples, recipe.seed)

@@ -255,7 +255,7 @@ def _patched(file: TfliteFile, node: Node, constants: Mapping[int, Array]) -> Tf
             tensor = tensors[int(constant.key)]
             span = tensor.constant(_NUMBERS[tensor.dtype])
             span.of(content)[:] = constants[constant.slot].astype(_NUMBERS[tensor.dtype]).ravel()
-    return TflitePath(TfliteFile(content, file.graphs, file.buffers, file.signatures))
+    return TflitePath(file.over(content))
 
 
 def grid_of(tensor: TfliteTensor, key: str) -> Grid | None:

@@ -94,7 +94,7 @@ class _Reader:
             self._walk.text(group, schema.ExternalBufferGroup.NAME)
         for external in self._walk.tables(model, schema.Model.EXTERNAL_BUFFERS):
             self._walk.text(external, schema.ExternalBuffer.PACKING)
-        return TfliteFile(self._content, graphs, buffers, signatures)
+        return TfliteFile(model, graphs, buffers, signatures)
 
     def _check_metadata(self, model: Table, buffers: int) -> None:
         what = "a metadata entry names buffer"

@@ -164,16 +164,43 @@ class TfliteFile:
     """A whole file.
 
     Attributes:
-        content: its bytes; of a bytearray the numbers may be changed where they lie.
+        table: the outermost one, of the schema's `Model`, over its bytes.
         graphs: the first is the one that is run where there is no signature.
         buffers: those that hold constants, and others.
         signatures: in the file's order.
     """
 
-    content: Bytes = field(repr=False)
+    table: Table = field(repr=False)
     graphs: Sequence[TfliteGraph]
     buffers: Sequence[Table]
     signatures: Sequence[Signature]
+
+    @property
+    def content(self) -> Bytes:
+        """Its bytes; of a bytearray the numbers may be changed where they lie."""
+        return self.table.data
+
+    def over(self, content: Bytes) -> TfliteFile:
+        """The same file over other bytes, in which numbers may differ where they lie, and nothing else."""
+        # Tables are shared: constants name the same buffers.
+        moved: dict[int, Table] = {}
+
+        def of(table: Table) -> Table:
+            if id(table) not in moved:
+                moved[id(table)] = Table(content, table.position)
+            return moved[id(table)]
+
+        graphs = [
+            TfliteGraph(
+                of(graph.table),
+                [TfliteTensor(of(each.table), of(each.buffer)) for each in graph.tensors],
+                [TfliteOperator(of(each.code), of(each.table)) for each in graph.operators],
+            )
+            for graph in self.graphs
+        ]
+        return TfliteFile(
+            of(self.table), graphs, [of(each) for each in self.buffers], self.signatures
+        )
 
 
 def buffer_place(buffer: Table) -> tuple[int, int]:

@@ -6,25 +6,23 @@ import struct
 from collections.abc import Sequence
 
 from edgekit.formats import tflite_schema as schema
-from edgekit.formats.flatbuffer import Bytes, Table
+from edgekit.formats.tflite_file import TfliteFile
 
 
 def part_of(
-    content: Bytes, operators: Sequence[int], inputs: Sequence[int], outputs: Sequence[int]
+    file: TfliteFile, operators: Sequence[int], inputs: Sequence[int], outputs: Sequence[int]
 ) -> bytes:
     """The file with these operators alone; tensors and buffers keep their numbers, signatures go.
 
     Args:
-        content: a file that was read before.
+        file: the whole one.
         operators: places in the main graph, ascending.
         inputs, outputs: tensors that the part takes and gives.
 
     Raises:
         DamagedError: the file says what cannot be.
     """
-    part = bytearray(content)
-    model = Table.root(part, schema.IDENTIFIER)
-    graph = model.nth_table(schema.Model.SUBGRAPHS, 0)
+    part, graph = bytearray(file.content), file.graphs[0].table
     start, _ = graph.vector(schema.SubGraph.OPERATORS, 4)
     leads = [
         at + struct.unpack_from("<I", part, at)[0] for at in (start + 4 * i for i in operators)
@@ -33,7 +31,7 @@ def part_of(
     for place, lead in enumerate(leads):
         struct.pack_into("<I", part, start + 4 * place, lead - (start + 4 * place))
     struct.pack_into("<I", part, start - 4, len(leads))
-    signatures, _ = model.vector(schema.Model.SIGNATURE_DEFS, 4)
+    signatures, _ = file.table.vector(schema.Model.SIGNATURE_DEFS, 4)
     if signatures:
         struct.pack_into("<I", part, signatures - 4, 0)
     for field, tensors in ((schema.SubGraph.INPUTS, inputs), (schema.SubGraph.OUTPUTS, outputs)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,35 @@ def test_a_model_is_made_of_a_file_that_was_read(path: Path) -> None:
     assert len(model.graphs) > model.main
     for tensor in (*model.inputs.values(), *model.outputs.values()):
         assert tensor in (*model.graphs[model.main].inputs, *model.graphs[model.main].outputs)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_file_over_other_numbers_is_what_is_read_of_them(path: Path) -> None:
+    file = ModelFile.read(path.read_bytes(), "tflite").tflite
+    content = bytearray(file.content)
+    for tensor in file.graphs[0].tensors:
+        span = tensor.constant("u1")
+        span.of(content)[:] ^= 0xFF
+    changed = file.over(content)
+    assert changed.content is content
+    assert model_of(changed) == model_of(read_file(bytes(content)))
+    assert [tensor.constant("u1") for tensor in changed.graphs[0].tensors] == [
+        tensor.constant("u1") for tensor in file.graphs[0].tensors
+    ]
+    assert changed.signatures == file.signatures
+    # Bytes that may still change are copied where a file is made of them.
+    whole = ModelFile.of_tflite(changed)
+    assert whole == ModelFile.read(bytes(content), "tflite")
+    assert whole.tflite.content == content
+    assert whole.tflite.content is whole.content
+
+
+def test_tables_do_not_travel() -> None:
+    whole = ModelFile.read(FILES[0].read_bytes(), "tflite")
+    there = pickle.loads(pickle.dumps(whole))
+    assert there == whole
+    assert there._tables is None
+    assert model_of(there.tflite) == whole.model
 
 
 def test_options_that_decide_about_needs() -> None:

@@ -31,13 +31,14 @@ def run(content: bytes, inputs: dict[int, Any]) -> dict[int, Any]:
 @pytest.mark.parametrize("scheme", ["float32", "int8"])
 def test_part_by_part(digits_files: Any, scheme: str) -> None:
     content = strip_tflite(Path(digits_files.path("tflite", scheme)).read_bytes())
-    graph = read_file(content).graphs[0]
+    file = read_file(content)
+    graph = file.graphs[0]
     tensor = graph.tensors[graph.inputs[0]]
     x = np.random.default_rng(0).integers(-100, 100, tensor.shape).astype(tensor.dtype)
     known = {graph.inputs[0]: x}
     for place, operator in enumerate(graph.operators):
         takes = [i for i in operator.inputs if i in known]
-        part = part_of(content, [place], takes, operator.outputs)
+        part = part_of(file, [place], takes, operator.outputs)
         assert [o.op for o in read_file(part).graphs[0].operators] == [operator.op]
         known |= run(part, {i: known[i] for i in takes})
     (output,) = graph.outputs

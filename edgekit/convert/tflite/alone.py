@@ -17,7 +17,6 @@ from edgekit.calibration.timing import Timed, kernel_times
 from edgekit.convert.tflite.path import TflitePath
 from edgekit.formats.model_file import ModelFile
 from edgekit.formats.tflite import model_of
-from edgekit.formats.tflite_check import read_file
 from edgekit.formats.tflite_file import TfliteFile
 from edgekit.manifest import BRIDGES
 from edgekit.samples import Samples
@@ -44,7 +43,7 @@ def tflite_losses(
     """
     model = model_of(float_file)
     graph = model.graphs[model.main]
-    integers = read_file(made.content)
+    integers = made.tflite
     main = integers.graphs[0]
     names = {
         main.tensors[each.outputs[0]].name
@@ -71,8 +70,8 @@ def tflite_losses(
     tensors = tensor_losses(Plain(graph, steps.path, keys, given, known), rounders)
 
     def make(plan: Plan) -> Attempt:
-        content = quantizer(left=[each.operator for each in plan.left.values()]).content
-        return Attempt(content, TfliteProbe(read_file(content)), {}, {})
+        file = quantizer(left=[each.operator for each in plan.left.values()])
+        return Attempt(file, TfliteProbe(file.tflite), {}, {})
 
     judge = Judge(graph, probe, samples)
     operators = operator_losses(graph, names, make, judge, tensors)

@@ -175,7 +175,7 @@ def quantize_tflite(
         shorten_scales(file, float_file)
         if ranges is not None and samples is not None:
             correct_biases(file, float_file, samples, seed)
-    return ModelFile(bytes(file.content), model_of(file))
+    return ModelFile.of_tflite(file)
 
 
 def _exact(file: TfliteFile) -> list[tuple[str, str]]:

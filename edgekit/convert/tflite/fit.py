@@ -24,7 +24,6 @@ from edgekit.errors import ExportError, one_line
 from edgekit.formats import tflite_schema as schema
 from edgekit.formats.model_file import ModelFile
 from edgekit.formats.tflite import model_of
-from edgekit.formats.tflite_check import read_file
 from edgekit.formats.tflite_file import TfliteFile, TfliteOperator, TfliteTensor
 from edgekit.formats.tflite_patch import BIASES, write_rounded
 from edgekit.manifest import Fit
@@ -67,25 +66,27 @@ def fitted_tflite(
     """
     model = model_of(float_file)
     try:
-        before = _attempt(made.content)
+        before = _attempt(made)
         best, about = fitted(
             model.graphs[model.main],
             lambda names: TfliteProbe(float_file, names),
             before,
-            lambda: _Fitting(read_file(bytearray(made.content)), float_file, samples, seed),
+            lambda: _Fitting(_changeable(made.tflite), float_file, samples, seed),
             samples,
             seed,
             quality,
         )
     except (ExportError, RuntimeError, ValueError) as error:
         return made, Fit(reason=f"the interpreter does not run it in parts: {one_line(error)}")
-    if best is before:
-        return made, about
-    return ModelFile.read(best.made, "tflite"), about
+    return best.made, about
 
 
-def _attempt(content: bytes) -> Attempt:
-    return Attempt(content, TfliteProbe(read_file(content)), {}, {})
+def _changeable(file: TfliteFile) -> TfliteFile:
+    return file.over(bytearray(file.content))
+
+
+def _attempt(file: ModelFile) -> Attempt:
+    return Attempt(file, TfliteProbe(file.tflite), {}, {})
 
 
 class _Fitting:
@@ -131,7 +132,7 @@ class _Fitting:
 
     def finished(self) -> Attempt:
         correct_biases(self._file, self._float_file, self._samples, self._seed)
-        return _attempt(bytes(self._file.content))
+        return _attempt(ModelFile.of_tflite(self._file))
 
 
 class _Uses:

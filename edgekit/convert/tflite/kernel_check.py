@@ -18,7 +18,6 @@ from edgekit.calibration.probes import TfliteProbe, batches
 from edgekit.convert.targets import Remake
 from edgekit.errors import ExportError, require
 from edgekit.formats.model_file import ModelFile
-from edgekit.formats.tflite_check import read_file
 from edgekit.runtime.shapes import allocated
 from edgekit.samples import Samples
 
@@ -71,7 +70,7 @@ def _refused(file: ModelFile, samples: Samples | None) -> frozenset[str] | None:
     try:
         allocated(make)
         if samples is not None and any(o.op in _PARTIAL for o in file.model.operators):
-            probe = TfliteProbe(read_file(file.content), (), delegate=False)
+            probe = TfliteProbe(file.tflite, (), delegate=False)
             for batch in batches(_trials(samples), probe.batch):
                 probe.run(batch, _ignored)
     except (RuntimeError, ValueError, ExportError) as error:

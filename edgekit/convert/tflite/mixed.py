@@ -9,7 +9,6 @@ from edgekit.calibration.probes import TfliteProbe
 from edgekit.errors import ExportError
 from edgekit.formats.model_file import ModelFile
 from edgekit.formats.tflite import model_of
-from edgekit.formats.tflite_check import read_file
 from edgekit.formats.tflite_file import TfliteFile
 from edgekit.samples import Samples
 
@@ -22,8 +21,8 @@ def mixed_tflite(
     quantize: Callable[..., ModelFile],
     samples: Samples,
     seed: int,
-) -> Plan:
-    """What stays in float of an integer file; nothing where no interpreter here runs it.
+) -> tuple[ModelFile, Plan]:
+    """An integer file, and what stays in float of it; nothing more where no interpreter here runs it.
 
     Args:
         float_file: of the bytes that `edgekit.convert.tflite.convert.float_tflite` gives.
@@ -36,22 +35,23 @@ def mixed_tflite(
 
     def make(plan: Plan) -> Attempt:
         left = [each.operator for each in plan.left.values()]
-        content = (quantize(left=left) if left else made).content
-        file = read_file(content)
+        whole = quantize(left=left) if left else made
+        file = whole.tflite
         steps = {
             tensor.name: float(scales[0])
             for tensor in file.graphs[0].tensors
-            if tensor.dtype in _INTEGERS and len(scales := tensor.scales.of(content)) == 1
+            if tensor.dtype in _INTEGERS and len(scales := tensor.scales.of(file.content)) == 1
         }
         try:
             probe = TfliteProbe(file)
         except RuntimeError:
             # XNNPACK takes no scales that lie too far apart; which they are, the plain kernels show.
             probe = TfliteProbe(file, delegate=False)
-        return Attempt(content, probe, steps, {})
+        return Attempt(whole, probe, steps, {})
 
     try:
         plain = TfliteProbe(float_file)
-        return settle(model.graphs[model.main], plain, make, samples, seed)[1]
+        best, plan = settle(model.graphs[model.main], plain, make, samples, seed)
     except (ExportError, RuntimeError, ValueError):
-        return Plan({})
+        return made, Plan({})
+    return best.made, plan

@@ -74,7 +74,7 @@ class TflitePath:
         module = require("ai_edge_litert.interpreter", "export", "Fitting a TFLite file")
         places = sorted({place for i in steps for place in self._parts[i]})
         inputs, outputs = ([int(str(key)) for key in keys] for keys in (takes, gives))
-        content = part_of(self._file.content, places, inputs, outputs)
+        content = part_of(self._file, places, inputs, outputs)
         interpreter = module.Interpreter(model_content=content, num_threads=1)
         interpreter.allocate_tensors()
         return interpreter, inputs, outputs
