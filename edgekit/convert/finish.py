@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgekit.artifact import Artifact
 from edgekit.convert.check.cause import first_lost
@@ -156,4 +157,9 @@ def _checked(
 
 
 def _zeros(inputs: tuple[TensorSpec, ...], size: int) -> dict[str, Any]:
-    return {spec.name: np.zeros(spec.concrete_shape(size=size), spec.dtype) for spec in inputs}
+    return {spec.name: _zeros_of(spec, spec.concrete_shape(size=size)) for spec in inputs}
+
+
+def _zeros_of(spec: TensorSpec, shape: tuple[int, ...]) -> NDArray[Any]:
+    # Texts of any length are objects, and zeros of those are numbers.
+    return np.full(shape, "", object) if spec.dtype == "object" else np.zeros(shape, spec.dtype)
