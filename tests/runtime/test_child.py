@@ -103,7 +103,8 @@ def test_nor_where_python_has_no_option_for_it(caught: Path) -> None:
 
 def test_traps_catch(caught: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # What measures the lines that ran imports json before the folder of traps is looked in.
-    monkeypatch.delenv("COVERAGE_PROCESS_START", raising=False)
+    for name in ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
     done = subprocess.run([sys.executable, "-c", "import json, edgekit"], capture_output=True)
     assert done.returncode == 0
     assert sorted(path.name for path in caught.iterdir()) == ["edgekit", "json"]
