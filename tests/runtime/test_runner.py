@@ -605,7 +605,9 @@ def test_more_threads_answer_the_same(loaded: Loaded) -> None:
 
 @pytest.mark.parametrize("threads", [0, -1])
 def test_there_is_at_least_one_thread(loaded: Loaded, threads: int) -> None:
-    with pytest.raises(UsageError, match=f"threads: received {threads}, expected at least 1"):
+    with pytest.raises(
+        UsageError, match=f"threads: received {threads}, expected a whole number, at least 1"
+    ):
         edgekit.load(loaded.path, backend=loaded.runner.backend.name, threads=threads)
 
 
