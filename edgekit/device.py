@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.config import read_toml
-from edgekit.errors import RecipeError, UsageError, nearest
+from edgekit.errors import RecipeError, UsageError, check_type, nearest
 from edgekit.files import existing
 
 # Set in every session of an emulated board.
@@ -102,6 +102,7 @@ def device_path(device: str) -> Path:
     Raises:
         UsageError: no such device; names the nearest.
     """
+    check_type("device", device, str, "the id of a board, or the path of a profile of your own")
     if device.endswith(_OWN):
         return existing(device, "device profile")
     known = _known()
