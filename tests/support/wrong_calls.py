@@ -72,7 +72,12 @@ WRONG: list[tuple[str, Call, type[Exception], str]] = [
         "threads: received True, expected a whole number, at least 1",
     ),
     ("load: delegate", lambda w: edgekit.load(w.file, delegate=3), UsageError, "delegate: .* int"),
-    ("load: device", lambda w: edgekit.load(w.file, device=3), UsageError, "3"),
+    (
+        "load: device",
+        lambda w: edgekit.load(w.file, device=3),
+        UsageError,
+        "device: received int, expected the id of a board",
+    ),
     (
         "load: options",
         lambda w: edgekit.load(w.file, delegate_options="a=b"),
