@@ -96,13 +96,15 @@ def _known() -> list[str]:
     return sorted(path.stem for path in devices_folder().glob("*.toml"))
 
 
-def device_path(device: str) -> Path:
+def device_path(device: str | os.PathLike[str]) -> Path:
     """The profile's file: of a board that is known by its id, or the user's own by its path, which ends in ``.toml``.
 
     Raises:
         UsageError: no such device; names the nearest.
     """
-    check_type("device", device, str, "the id of a board, or the path of a profile of your own")
+    expected = "the id of a board, or the path of a profile of your own"
+    check_type("device", device, (str, os.PathLike), expected)
+    device = os.fspath(device)
     if device.endswith(_OWN):
         return existing(device, "device profile")
     known = _known()
@@ -114,7 +116,7 @@ def device_path(device: str) -> Path:
     return devices_folder() / f"{device}{_OWN}"
 
 
-def load_device(device: str) -> DeviceProfile:
+def load_device(device: str | os.PathLike[str]) -> DeviceProfile:
     """The profile called `device`, or the user's own at that path.
 
     Raises:

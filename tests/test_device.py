@@ -87,7 +87,8 @@ def test_a_profile_of_the_users_own(tmp_path: Path) -> None:
     known = device_path("raspberry-pi-4b").read_text("utf-8")
     own = tmp_path / "own.toml"
     own.write_text(known.replace('id = "raspberry-pi-4b"', 'id = "my-board"'), "utf-8")
-    assert load_device(str(own)) == replace(load_device("raspberry-pi-4b"), id="my-board")
+    expected = replace(load_device("raspberry-pi-4b"), id="my-board")
+    assert load_device(str(own)) == load_device(own) == expected
     assert "my-board" not in {each.id for each in list_devices()}
     own.write_text(known.replace('id = "raspberry-pi-4b"', 'id = "../out"'), "utf-8")
     with pytest.raises(RecipeError, match=r"own.toml: id: received '../out', expected lower-case"):

@@ -142,6 +142,14 @@ def test_what_came_before_is_forgotten_where_ctrl_c_is_ignored(
         signal.signal(signal.SIGINT, before)
 
 
+def is_heard(code: str) -> None:
+    """A program that prints "heard" when its interruption comes has to, and to say nothing else."""
+    with children.sigint_heard():
+        words = [sys.executable, "-c", code]
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "heard\n", "")
+
+
 def test_one_that_a_destructor_swallows_comes_again() -> None:
     code = """
 import os, signal, time
@@ -157,10 +165,7 @@ try:
 except KeyboardInterrupt:
     print("heard")
 """
-    with children.sigint_heard():
-        words = [sys.executable, "-c", code]
-        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "heard\n", "")
+    is_heard(code)
 
 
 def test_a_second_one_while_the_first_is_made_to_come_again() -> None:
@@ -183,7 +188,4 @@ try:
 except KeyboardInterrupt:
     print("heard")
 """
-    with children.sigint_heard():
-        words = [sys.executable, "-c", code]
-        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "heard\n", "")
+    is_heard(code)

@@ -24,7 +24,7 @@ def load(
     threads: int | None = None,
     delegate: str | None = None,
     delegate_options: Mapping[str, str] | None = None,
-    device: str | None = None,
+    device: str | os.PathLike[str] | None = None,
     weight_cache: bool = False,
     trust_code: bool = False,
     verify: bool = False,

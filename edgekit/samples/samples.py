@@ -155,12 +155,8 @@ class Samples:
 
     def subset(self, count: int, seed: int = 0) -> Samples:
         """`count` samples drawn without replacement, in their own order; all if there are fewer."""
-        check_type("count", count, Integral, "a number of samples")
-        if count < 1:
-            raise UsageError(f"count: received {count}, expected at least 1.")
-        if count >= len(self):
-            return self
-        return self[drawn(len(self), count, seed)]
+        picked = drawn(len(self), count, seed)
+        return self[picked] if len(picked) < len(self) else self
 
     def split(self, fractions: Sequence[float], seed: int = 0) -> list[Samples]:
         """Disjoint parts, one for each of `fractions`, which add up to 1.
@@ -279,7 +275,16 @@ class Samples:
 
 
 def drawn(samples: int, count: int, seed: int) -> NDArray[np.int64]:
-    """The places of `count` of so many samples, drawn without replacement, in order."""
+    """The places of `count` of so many samples, drawn without replacement, in order; all if there are fewer.
+
+    Raises:
+        UsageError: `count` is no number, or less than one.
+    """
+    check_type("count", count, Integral, "a number of samples")
+    if count < 1:
+        raise UsageError(f"count: received {count}, expected at least 1.")
+    if count >= samples:
+        return np.arange(samples)
     picked = np.random.default_rng(seed).choice(samples, count, replace=False)
     return np.sort(picked).astype(np.int64)
 
