@@ -73,7 +73,7 @@ def verify_large(folder: Path, edgekit: Callable[..., None]) -> None:
     (bundle / SIGNATURE).write_bytes(sign(digests_of(bundle), "m", folder / "k.pem"))
     write_archive(bundle, folder / "large.tar.xz")
     for name in ("large.bundle", "large.tar.xz"):
-        seconds = took(lambda name=name: edgekit("verify", name, "--key", "k.pub.pem"))  # type: ignore[misc]
+        seconds = took(lambda name=name: edgekit("verify", name, "--public-key", "k.pub.pem"))  # type: ignore[misc]
         print(f"verify {name}: {seconds:.2f} s, {'met' if seconds < 2 else 'MISSED'} (2 s)")
 
 

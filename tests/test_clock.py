@@ -28,7 +28,7 @@ for line in sys.stdin.read().splitlines():
             os.utime(os.path.join(where, name), (5, 5))
 """
 COMMANDS = """
-train --data t.npz --epochs 1 --model cnn -o m.keras --json t.json
+train --data t.npz --epochs 1 --architecture cnn -o m.keras --json t.json
 export m.keras --calibration t.npz --quantize float32,int8 --format tflite --format onnx -o out
 golden m.keras --samples t.npz -o g.npz
 compare out/m.int8.tflite --golden g.npz --allow-setup --json d.json --junit d.xml

@@ -61,7 +61,7 @@ def commands() -> list[Command]:
     names = ("build.json", "manifest.json", "golden.npz", "drift.json", "bench.json", "report.html")
     built = (*(f"out/{name}" for name in names), "out/m.*.tflite")
     installed = ("models/current", "models/installed", f"models/{'[0-9a-f]' * 16}")
-    short = ("--data", "t.npz", "--epochs", "2", "--model", "cnn")
+    short = ("--data", "t.npz", "--epochs", "2", "--architecture", "cnn")
     return [
         Command(("golden", "m.tflite", "--samples", "s.npz", "-o", "out/g.npz"), ("out/g.npz",)),
         Command(("run", "m.tflite", "--samples", "s.npz", "-o", "o.npz"), ("o.npz",)),
@@ -116,7 +116,7 @@ def commands() -> list[Command]:
         Command((*export, "--quantize", "float32,int8", "--json", "x.json"), (*files, "x.json"), (), True),
         Command((*export, "--format", "onnx", "--format", "tflite"), (*files, *onnx), (), True),
         Command((*build, "--seconds", "0.01"), (*built, "out/m.tar.xz"), (), True, (0, 3, 5)),
-        Command((*build, "--seconds", "0.01", "--folder"), (*built, "out/m.bundle"), (), True, (0, 3, 5)),
+        Command((*build, "--seconds", "0.01", "--unpacked"), (*built, "out/m.bundle"), (), True, (0, 3, 5)),
         Command(("golden", "m.keras", "--samples", "t.npz", "-o", "out/g.npz"), ("out/g.npz",), (), True),
         Command(("train", *short, "-o", "n.keras", "--json", "t.json"), ("n.keras", "t.json"), (), True),
         Command(("train", *short, "-o", "saved", "--overwrite"), ("saved",), ("saved",), True),
@@ -163,7 +163,7 @@ def prepare(folder: Path, tensorflow: bool) -> None:
         ("bench", "m.tflite", "--seconds", "0.01", "--json", "base.json"),
     ]
     if tensorflow:
-        words = ("--data", "t.npz", "--epochs", "1", "--model", "cnn")
+        words = ("--data", "t.npz", "--epochs", "1", "--architecture", "cnn")
         made += [("train", *words, "-o", "m.keras"), ("train", *words, "-o", "before_saved")]
     for each in made:
         done = run(each, folder, lambda: None)

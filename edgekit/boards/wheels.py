@@ -79,7 +79,7 @@ def target_of(profile: DeviceProfile, bits: int, python: str | None = None) -> T
         version = userland.python if python is None else python
         if userland.machine in machines and (python or version in _DEBIAN):
             return Target(userland.machine, version, _DEBIAN.get(version, _DEBIAN["3.9"]))
-    which = "--bits 32 or 64" if python else "--python 3.11, and --bits 64 or 32"
+    which = "--bits 32 or 64" if python else "--python-version 3.11, and --bits 64 or 32"
     raise UsageError(
         f"{profile.id}: has no userland of {bits} bits that wheels are known for. Say which Python it has: {which}."
     )

@@ -100,7 +100,7 @@ def verify_folder(
     elif key is None and not allow_unsigned:
         if signed:
             raise UsageError(
-                f"{path}: is signed. Name the public key of who must have signed it: --key; or check the hashes "
+                f"{path}: is signed. Name the public key of who must have signed it: --public-key; or check the hashes "
                 "alone: --allow-unsigned."
             )
         problems.append("is not signed")

@@ -177,7 +177,7 @@ def add_key(parser: argparse.ArgumentParser) -> None:
     """Who must have signed a bundle."""
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
-        "--key",
+        "--public-key",
         metavar="PUBLIC.pem",
         help="public key or certificate of who must have signed it (default: none, which "
         "--allow-unsigned alone takes)",
@@ -185,7 +185,7 @@ def add_key(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--allow-unsigned",
         action="store_true",
-        help="check the hashes alone, which say nothing of who made it (default: refuse a bundle without --key)",
+        help="check the hashes alone, which say nothing of who made it (default: refuse a bundle without --public-key)",
     )
 
 

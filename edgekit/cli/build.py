@@ -100,13 +100,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_bundle(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the bundle")
     group.add_argument(
-        "--folder",
+        "--unpacked",
         action="store_true",
         help="a folder in place of one file that ends in .tar.xz",
     )
     group.add_argument(
         "--key",
-        metavar="KEY.pem",
+        metavar="PRIVATE.pem",
         help="private key that signs the bundle, on one of the curves P-256, P-384 and P-521 (default: what the "
         "pipeline says, or unsigned)",
     )
@@ -243,7 +243,7 @@ def _orders(args: argparse.Namespace) -> list[Order]:
         recipes={"": recipe},
         budget=budget_of(args),
         seconds=args.seconds,
-        archive=not args.folder,
+        archive=not args.unpacked,
         key=_path(args.key),
         licence=_path(args.licence),
         licence_id=args.licence_id,

@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     budget = add_budget(parser, "budget")
     budget.add_argument(
-        "--bench",
+        "--timings",
         metavar="BENCH.json",
         help="where 'edgekit bench --json' wrote latencies and memory of these files, for limits on them "
         "(default: none)",
@@ -131,7 +131,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if args.on is not None:
         return run_on_machines(args, budget, console)
     check_alone(args)
-    measured = None if args.bench is None else Bench.load(args.bench)
+    measured = None if args.timings is None else Bench.load(args.timings)
     golden = Golden.load(args.golden)
     drift = _drift(args, golden, budget, measured, console)
     if args.junit:

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--bits", type=int, choices=(64, 32), default=64, help="of the board's system (default: 64)"
     )
     parser.add_argument(
-        "--python",
+        "--python-version",
         metavar="3.N",
         help="the board's Python (default: that of the first system in its profile)",
     )
@@ -46,9 +46,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from edgekit.outputs import refuse_existing
 
     profile = load_device(args.device)
-    if args.python is not None and not _PYTHON.fullmatch(args.python):
-        raise UsageError(f"--python: received {args.python!r}, expected a version such as 3.11.")
-    target = target_of(profile, args.bits, args.python)
+    if args.python_version is not None and not _PYTHON.fullmatch(args.python_version):
+        raise UsageError(
+            f"--python-version: received {args.python_version!r}, expected a version such as 3.11."
+        )
+    target = target_of(profile, args.bits, args.python_version)
     refuse_existing([args.out], args.overwrite, folder=True)
     for wheel in collect(target, Path(args.out), args.onnx, console.tell):
         console.write(f"{wheel}\n")

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     found = install(
         args.bundle,
         args.into,
-        key=args.key,
+        key=args.public_key,
         allow_unsigned=args.allow_unsigned,
         keep=args.keep,
         identity=args.identity,

@@ -20,7 +20,7 @@ EXAMPLE = "edgekit selftest build/shipped/model.tar.xz"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", metavar="BUNDLE", help=BUNDLE_HELP)
     parser.add_argument(
-        "--key",
+        "--public-key",
         metavar="PUBLIC.pem",
         help="public key or certificate of who must have signed it (default: hashes alone are checked)",
     )
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    found = selftest(args.bundle, key=args.key, threads=args.threads, identity=args.identity)
+    found = selftest(args.bundle, key=args.public_key, threads=args.threads, identity=args.identity)
     console.result(found.to_json(), _lines(args.bundle, found), args)
     return 0 if found.verdict == PASS else BundleError.exit_code
 

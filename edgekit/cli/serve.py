@@ -111,7 +111,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         opened_models(
             args.files,
             open_file,
-            key=args.key,
+            key=args.public_key,
             allow_unsigned=args.allow_unsigned,
             workers=usable_cores() if args.workers is None else args.workers,
             queue=args.queue,

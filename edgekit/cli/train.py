@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edgekit.train.machines import Cluster
 
 
-EXAMPLE = "edgekit train --data samples.npz --model cnn --epochs 20 -o model.keras"
+EXAMPLE = "edgekit train --data samples.npz --architecture cnn --epochs 20 -o model.keras"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="recipe with the tables [data], [model] and [training]; options replace what it says",
     )
     parser.add_argument(
-        "--model",
+        "--architecture",
         metavar="NAME",
         help="reference architecture, such as cnn, ds_cnn or conv1d "
         f"(default: what the recipe says, or {ModelRecipe.name})",
@@ -175,8 +175,8 @@ def _recipe(args: argparse.Namespace) -> Recipe:
         recipe = replace(recipe, data=replace(given, train=args.data, test=args.test))
     elif args.test and recipe.data:
         recipe = replace(recipe, data=replace(recipe.data, test=args.test))
-    if args.model:
-        named = replace(recipe.model, name=args.model, function=None, file=None, folder=None)
+    if args.architecture:
+        named = replace(recipe.model, name=args.architecture, function=None, file=None, folder=None)
         recipe = replace(recipe, model=named)
     if recipe.data is None:
         raise UsageError("no data: give a RECIPE.toml with a [data] table, or --data SAMPLES.")

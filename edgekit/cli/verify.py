@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    found = verify_bundle(args.bundle, key=args.key, allow_unsigned=args.allow_unsigned)
+    found = verify_bundle(args.bundle, key=args.public_key, allow_unsigned=args.allow_unsigned)
     word = (
         "signed by this key"
         if found.signed

@@ -136,7 +136,7 @@ class DriftBudget(Record):
                 if limit.figure not in known and limit.figure in MEASURED_BY_BENCH:
                     raise UsageError(
                         f"limit of {limit.figure!r}: no benchmark of this file was given. Time it with "
-                        "'edgekit bench --json bench.json', and give that file: --bench."
+                        "'edgekit bench --json bench.json', and give that file: --timings."
                     )
                 if limit.figure == "decision_changes" and not groups:
                     raise UsageError(

@@ -93,7 +93,9 @@ def _checked(
     """What `edgekit.load` takes for each model file of a bundle, by the path that it has, or would have unsealed."""
     found = verify_folder(folder, path, key, allow_unsigned)
     if found.problems:
-        hint = "" if allow_unsigned or key else " Name the signer's --key, or --allow-unsigned."
+        hint = (
+            "" if allow_unsigned or key else " Name the signer's --public-key, or --allow-unsigned."
+        )
         raise BundleError(f"{path}: {'; '.join(found.problems)}.{hint}")
     models = Models(folder, read_contents(folder, path), path, identity)
     return {folder / name: models.source(name) for name in models.files}

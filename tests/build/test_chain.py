@@ -77,11 +77,11 @@ def test_a_bundle_in_one_command(
     assert "compare: changed: budget" in said
     assert "there is no bundle" in said
     assert build("--min-sqnr-db", "1000", "--until", "report")[0] == 3
-    code, _, said = build("--min-sqnr-db", "1", "--folder")
+    code, _, said = build("--min-sqnr-db", "1", "--unpacked")
     assert code == 0, said
     assert _payload(tmp_path / "out/tiny.bundle") == first
     # Over the folder that is there.
-    code, _, said = build("--min-sqnr-db", "2", "--folder")
+    code, _, said = build("--min-sqnr-db", "2", "--unpacked")
     assert code == 0, said
     assert "bundle: changed" in said
     assert _payload(tmp_path / "out/tiny.bundle") == first

@@ -112,7 +112,7 @@ CASES = {
     ),
     "recipe key": (["train", "recipe.toml", "-o", "m.keras"], 2, "'epochs'?"),
     "architecture": (
-        ["train", "--data", "good.npz", "--model", "cnnn", "-o", "m.keras"],
+        ["train", "--data", "good.npz", "--architecture", "cnnn", "-o", "m.keras"],
         2,
         "'cnn'?",
     ),

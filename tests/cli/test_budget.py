@@ -97,9 +97,9 @@ def test_latency_is_limited_by_what_bench_wrote(
     file: Path, golden: Path, command: Any, fails: Callable[..., str], tmp_path: Path
 ) -> None:
     limit = ("--limit", "p50_ms<=100 s")
-    assert "--bench" in fails(2, "compare", file, "--golden", golden, *limit)
+    assert "--timings" in fails(2, "compare", file, "--golden", golden, *limit)
     command("bench", file, "--seconds", "0.02", "--json", tmp_path / "bench.json")
-    measured = ("--bench", tmp_path / "bench.json")
+    measured = ("--timings", tmp_path / "bench.json")
     assert command("compare", file, "--golden", golden, *limit, *measured).code == 0
     done = command("compare", file, "--golden", golden, "--limit", "p50_ms<=1e-6", *measured)
     assert done.code == 3

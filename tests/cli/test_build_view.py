@@ -102,8 +102,8 @@ def on_a_terminal(work: Callable[[Console], None]) -> str:
         (("m.keras", "-o", "out"), "--samples is missing"),
         (("p.toml", "-o", "out", "--samples", "s.npz"), "--samples: received with a pipeline"),
         (
-            ("p.toml", "-o", "out", "--quantize", "int8", "--folder"),
-            "--quantize, --folder: received",
+            ("p.toml", "-o", "out", "--quantize", "int8", "--unpacked"),
+            "--quantize, --unpacked: received",
         ),
         (("p.toml", "-o", "out"), "'p.toml' does not exist"),
         (("p.toml", "-o", "out", "--workers", "two"), "expected a whole number"),

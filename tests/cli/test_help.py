@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,28 @@ def test_every_option_is_explained(name: str) -> None:
         assert not help.endswith("."), help
         if action.option_strings and action.nargs != 0 and not action.required:
             assert "default" in help or "required with" in help, help
+
+
+def options(name: str, parser: argparse.ArgumentParser) -> Iterator[tuple[str, str, str]]:
+    """Each long option of a command and of its own commands, with its name and what it takes."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for child, its in action.choices.items():
+                yield from options(f"{name} {child}", its)
+        takes = "nothing" if action.nargs == 0 else str(action.metavar)
+        yield from ((text, name, takes) for text in action.option_strings if text.startswith("--"))
+
+
+def test_an_option_means_one_thing_everywhere() -> None:
+    meanings: dict[str, dict[str, list[str]]] = {}
+    for name in COMMANDS:
+        for option, where, takes in options(name, command(name)[0]):
+            # A list of numbers is several of the same.
+            takes = takes.removesuffix(",...")
+            meanings.setdefault(option, {}).setdefault(takes, []).append(where)
+    # What is written is of another kind with each command.
+    del meanings["--out"]
+    assert {option: found for option, found in meanings.items() if len(found) > 1} == {}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -59,7 +59,7 @@ class Goal:
             raise UsageError(
                 f"budget: received a limit of {timed[0]!r}, expected one of answers or of a size: a benchmark measures "
                 "it, and the search makes none. Search with --minimise latency, and then limit what 'edgekit bench' "
-                "measures: edgekit compare --bench."
+                "measures: edgekit compare --timings."
             )
 
 
