@@ -1,15 +1,27 @@
 from __future__ import annotations
 
+import ctypes
+import errno
 import hashlib
 import os
+import tempfile
 import threading
 from pathlib import Path
 
 import pytest
 from support import needs
 
+from edgekit import files
 from edgekit.errors import OutputExistsError, UsageError
-from edgekit.files import atomic, atomic_folder, existing, move, sha256_of
+from edgekit.files import (
+    atomic,
+    atomic_folder,
+    cache_folder,
+    existing,
+    move,
+    replace_folder,
+    sha256_of,
+)
 from edgekit.outputs import refuse_existing
 
 
@@ -209,3 +221,70 @@ def test_a_pipe_is_written_to_when_the_content_is_whole(tmp_path: Path, linked: 
     assert read == [b"whole"]
     assert pipe.is_fifo()
     assert given.is_symlink() == linked
+
+
+def test_a_file_is_moved_to_another_file_system(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
+        target = Path(other, "target")
+        target.write_bytes(b"old")
+        assert target.stat().st_dev != tmp_path.stat().st_dev
+        link, new = tmp_path / "link", tmp_path / "new"
+        link.symlink_to(target)
+        new.write_bytes(b"new")
+        move(new, link)
+        assert (target.read_bytes(), link.is_symlink(), new.exists()) == (b"new", True, False)
+        assert names(Path(other)) == ["target"]
+
+
+def test_a_device_is_written_to_where_there_is_no_place_for_temporary_files(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def nowhere(*_: object) -> None:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr(files, "scratch_folder", nowhere)
+    with atomic("/dev/null") as path:
+        assert path == Path("/dev/null")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_folder_is_replaced_where_two_cannot_change_places_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    def library(*_: object, **__: object) -> None:
+        raise OSError("there is no such library")
+
+    monkeypatch.setattr(ctypes, "CDLL", library)
+    new, path = tmp_path / "new", tmp_path / "path"
+    for folder in (new, path):
+        folder.mkdir()
+        (folder / "which").write_text(folder.name)
+    replace = Path.replace
+
+    def full(this: Path, target: Path) -> Path:
+        if (
+            fails
+            and this.name == "path"
+            and target == path
+            and (this / "which").read_text() == "new"
+        ):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return replace(this, target)
+
+    monkeypatch.setattr(Path, "replace", full)
+    if fails:
+        with pytest.raises(OSError, match="No space left"):
+            replace_folder(new, path)
+    else:
+        replace_folder(new, path)
+    assert (path / "which").read_text() == ("path" if fails else "new")
+    assert [name for name in names(tmp_path) if name != "new"] == ["path"]
+
+
+def test_without_a_home_there_is_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    monkeypatch.setattr(Path, "home", nobody)
+    assert cache_folder("x") is None

@@ -20,7 +20,7 @@ _RUNTIMES = ("litert", "tflite-runtime", "reference", "onnxruntime")
 _DEFAULT = ("litert", "onnxruntime")
 # Of `edgekit compare` by itself: they mean one machine, or one interpreter.
 _ALONE = (
-    *("bench", "slice", "threshold", "junit", "map", "layers", "node_data", "answers", "threads"),
+    *("timings", "slice", "threshold", "junit", "map", "layers", "node_data", "answers", "threads"),
     *("backend", "delegate", "delegate_option", "device", "weight_cache", "trust_code", "imports"),
 )
 

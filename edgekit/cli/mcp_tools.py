@@ -39,7 +39,7 @@ _PATHS = {
     **dict.fromkeys(
         (
             *("file", "files", "model", "golden", "samples", "calibration", "validation", "data"),
-            *("bench", "layers", "float", "baseline", "licence"),
+            *("timings", "layers", "float", "baseline", "licence"),
         ),
         READ,
     ),
@@ -76,7 +76,7 @@ _OFFERS = {
     "compare": _Offer(
         "drift",
         (
-            *("files", "golden", *_BUDGET, "bench", "slice", "threshold", "map", "layers"),
+            *("files", "golden", *_BUDGET, "timings", "slice", "threshold", "map", "layers"),
             *_RUNNER,
         ),
     ),

@@ -75,7 +75,7 @@ def test_types_are_those_of_the_options() -> None:
     assert "raspberry-pi-5" in export["device"]["enum"]
     assert by_name["build"]["required"] == ["model", "out", "samples"]
     assert by_name["compare"]["required"] == ["files", "golden"]
-    assert "'edgekit bench --json'" in by_name["compare"]["properties"]["bench"]["description"]
+    assert "'edgekit bench --json'" in by_name["compare"]["properties"]["timings"]["description"]
     assert "in place of quantize and format" in export["file"]["description"]
 
 
