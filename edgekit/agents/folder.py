@@ -26,7 +26,7 @@ class Folder:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(os.path.realpath(path))
+        self.path: Path = Path(os.path.realpath(path))
         if not self.path.is_dir():
             raise UsageError(
                 f"{path}: there is no such folder, expected the one to keep agents to."

@@ -94,7 +94,7 @@ class Bundle(Document):
     """
 
     kind: ClassVar[str] = "bundle"
-    computed = ("payload_sha256",)
+    computed: ClassVar[tuple[str, ...]] = ("payload_sha256",)
 
     name: Text
     verdict: Verdict | None

@@ -37,7 +37,7 @@ class Models:
         path: str | os.PathLike[str],
         identity: IdentityLike = None,
     ) -> None:
-        self.files = {file.model: file for file in contents.of_role(MODEL)}
+        self.files: dict[str, BundledFile] = {file.model: file for file in contents.of_role(MODEL)}
         self._folder, self._path, self._identity = folder, path, identity
         if contents.is_sealed and not is_given(identity):
             raise UsageError(

@@ -58,7 +58,7 @@ class Selftest(Document):
     """
 
     kind: ClassVar[str] = "selftest"
-    computed = ("verdict", "best")
+    computed: ClassVar[tuple[str, ...]] = ("verdict", "best")
 
     name: Text
     machine: str

@@ -41,7 +41,7 @@ class Verification(Document):
     """
 
     kind: ClassVar[str] = "verification"
-    computed = ("verdict",)
+    computed: ClassVar[tuple[str, ...]] = ("verdict",)
 
     name: Text
     signed: bool

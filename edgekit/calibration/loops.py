@@ -36,7 +36,7 @@ class Loop:
     def __init__(self, file: TfliteFile, operator: TfliteOperator) -> None:
         options = operator.options
         assert options is not None, "a loop without graphs is refused when a file is read"
-        self.inputs = operator.inputs
+        self.inputs: tuple[int, ...] = operator.inputs
         self._condition = _Graph(file, options.number(schema.WhileOptions.COND_SUBGRAPH_INDEX, "i"))
         self._body = _Graph(file, options.number(schema.WhileOptions.BODY_SUBGRAPH_INDEX, "i"))
 

@@ -105,7 +105,7 @@ class Targets:
     def __init__(
         self, plain: Probe, layers: Sequence[Layer], samples: Samples, seed: int, rows: int
     ) -> None:
-        self.given = list(batches(samples, plain.batch))
+        self.given: list[dict[str, NDArray[Any]]] = list(batches(samples, plain.batch))
         total = sum(layer.outputs for layer in layers)
         self._some = max(1, -(-min(rows, _VALUES // max(total, 1)) // len(self.given)))
         self._seed = seed

@@ -58,7 +58,7 @@ class OnnxNetwork:
         self._to_array = onnx.numpy_helper.to_array
         self._from_array = onnx.numpy_helper.from_array
         try:
-            self.proto = onnx.load_from_string(content)
+            self.proto: Any = onnx.load_from_string(content)
         except Exception as error:
             raise ArtifactError(f"not a whole ONNX file: {one_line(error)}") from error
         graph = self.proto.graph

@@ -56,7 +56,7 @@ class TfliteNetwork:
     format = "tflite"
 
     def __init__(self, content: bytes) -> None:
-        self.file = read_file(content)
+        self.file: TfliteFile = read_file(content)
         model = model_of(self.file)
         if model.main != 0:
             raise ArtifactError(
@@ -112,7 +112,7 @@ class TfliteNetwork:
         self._given = {n: _index(t.key) for n, t in model.inputs.items()}
         self._interpreter = self._open()
         first = graph.tensors[next(iter(self._given.values()))]
-        self.batch = int((first.shape or (1,))[0])
+        self.batch: int = int((first.shape or (1,))[0])
         self._shown = self._first_tensors()
         self._parts: dict[Any, Any] = {}
         self._changed: tuple[Mapping[int, Array], Any] | None = None

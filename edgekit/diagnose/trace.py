@@ -25,7 +25,7 @@ class Trace:
     def __init__(self, network: Network, batches: Sequence[Values]) -> None:
         self.network = network
         self.batches = batches
-        self.count = len(batches) * network.batch
+        self.count: int = len(batches) * network.batch
 
     def values(self, name: str) -> list[Array]:
         """Of one value, an array for each inference."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from numpy.typing import NDArray
 
@@ -35,7 +35,8 @@ class OutputDrift(Record):
         channels: one by one; None in documents of earlier versions.
     """
 
-    computed = later = ("finite", "identical")
+    computed: ClassVar[tuple[str, ...]] = ("finite", "identical")
+    later: ClassVar[tuple[str, ...]] = computed
 
     name: str
     max_abs: NotNegative | None = None

@@ -41,7 +41,8 @@ class Drift(Document):
     """
 
     kind: ClassVar[str] = "drift"
-    computed = later = ("verdict",)
+    computed: ClassVar[tuple[str, ...]] = ("verdict",)
+    later: ClassVar[tuple[str, ...]] = computed
 
     reference: ComparedReference
     budget: DriftBudget

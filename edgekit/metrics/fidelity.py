@@ -41,7 +41,7 @@ class ChannelSums:
     """
 
     def __init__(self) -> None:
-        self.places = 0
+        self.places: int = 0
         self._error: Floats = np.zeros(0)
         self._size = self._mean = self._spread = self._error
         self._ends: tuple[tuple[Floats, Floats], tuple[Floats, Floats]] | None = None

@@ -91,7 +91,8 @@ class Contestant:
 
     def __init__(self, entry: Entry, stream: io.BufferedRWPair, said: IO[bytes]) -> None:
         self._entry, self._stream, self._said = entry, stream, said
-        self.load_ms = self.first_ms = 0.0
+        self.load_ms: float = 0.0
+        self.first_ms: float = 0.0
         self.open_shapes: dict[str, tuple[int, ...]] = {}
         self.energies_mj: list[float] = []
 
@@ -103,7 +104,8 @@ class Contestant:
         except OSError as error:
             raise self._died() from error
         begun = self._answer()
-        self.load_ms, self.first_ms = float(begun["load_ms"]), float(begun["first_ms"])
+        self.load_ms = float(begun["load_ms"])
+        self.first_ms = float(begun["first_ms"])
         self.open_shapes = {name: tuple(sizes) for name, sizes in begun["open_shapes"].items()}
         self._ask(max(1, warmup))
 

@@ -51,7 +51,7 @@ class OnnxRunner(Runner):
             raise ArtifactError(
                 f"{self.artifact.path}: onnxruntime cannot load it: {explained(error, '.onnx')}"
             ) from error
-        self.exact = is_exact(options)
+        self.exact: bool = is_exact(options)
         return Backend(backend, ort.__version__), ()
 
     def _session_options(self, ort: Any) -> Any:

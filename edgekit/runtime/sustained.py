@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from random import Random
 from time import monotonic
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 
@@ -52,7 +52,7 @@ class Sustained(Record):
         windows: in their order; at least two.
     """
 
-    computed = ("slowdown", "held_back_s", "first", "last")
+    computed: ClassVar[tuple[str, ...]] = ("slowdown", "held_back_s", "first", "last")
 
     seconds: NotNegative
     windows: Annotated[tuple[Window, ...], ("minItems", 2)]

@@ -63,7 +63,7 @@ class Refused(Exception):
     def __init__(self, status: int, text: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(text)
         self.status = status
-        self.headers = dict(headers or {})
+        self.headers: dict[str, str] = dict(headers or {})
 
 
 @dataclass
@@ -108,7 +108,7 @@ class Application:
         watch: Watch,
         token: str | None = None,
     ) -> None:
-        self.models = dict(models)
+        self.models: dict[str, ServedModel] = dict(models)
         self._limits = limits
         self._watch = watch
         self._token = None if token is None else token.encode()

@@ -60,11 +60,11 @@ class ServedModel:
 
     def __init__(self, name: str, runners: Sequence[Runner], queue: int) -> None:
         self.name = name
-        self.runner = runners[0]
+        self.runner: Runner = runners[0]
         self.queue = queue
-        self.stateful = self.runner._keeps_state()
-        self.takes = takes(self.runner)
-        self.batching = not self.stateful and has_batch(self.runner)
+        self.stateful: bool = self.runner._keeps_state()
+        self.takes: dict[str, Any] = takes(self.runner)
+        self.batching: bool = not self.stateful and has_batch(self.runner)
         self._jobs: deque[Job] = deque()
         self._wake = threading.Condition()
         self._closed = False

@@ -55,7 +55,7 @@ class Watch:
         self, models: Mapping[str, ServedModel], write: Callable[[str], None] | None
     ) -> None:
         self._write = write
-        self.registry = CollectorRegistry()
+        self.registry: CollectorRegistry = CollectorRegistry()
         self._requests = Counter(
             "edgekit_requests",
             "Requests answered",

@@ -35,7 +35,7 @@ class OnnxPath:
         """
         self._proto = proto
         graph = proto.graph
-        self.nodes = ordered(graph)
+        self.nodes: list[Any] = ordered(graph)
         self._made = {name: node for node in self.nodes for name in node.output if name}
         self._constants = {tensor.name for tensor in graph.initializer}
         self._attached: set[str] = set()
@@ -54,7 +54,7 @@ class OnnxPath:
             steps.append(Step(tuple(self._sources(reads)), tuple(filter(None, node.output))))
             self._own.append(node)
         ends = self._sources([output.name for output in graph.output])
-        self.path = Path(steps, frozenset(ends), self._sizes(), self._open)
+        self.path: Path = Path(steps, frozenset(ends), self._sizes(), self._open)
 
     def _sources(self, names: Sequence[str]) -> list[str]:
         """The tensors that have to be known for these: integers in place of what is made of them."""

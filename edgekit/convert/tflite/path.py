@@ -52,7 +52,7 @@ class TflitePath:
             i: int(np.prod([abs(n) for n in tensor.shape])) * (1 if "8" in tensor.dtype else 4)
             for i, tensor in enumerate(tensors)
         }
-        self.path = Path(steps, frozenset(graph.outputs), sizes, self._open)
+        self.path: Path = Path(steps, frozenset(graph.outputs), sizes, self._open)
 
     def bind(
         self,

@@ -61,14 +61,15 @@ class Reader:
         try:
             with self._in_time():
                 opened = self._hear(_MOST_ANSWER)
-            self.kind, self.version = _one_of(opened["kind"]), _text(opened["version"])[:100]
-            self.classes = frozenset(map(_text, opened["classes"]))
-            self.bridged = opened["bridged"] is True
+            self.kind: str = _one_of(opened["kind"])
+            self.version: str = _text(opened["version"])[:100]
+            self.classes: frozenset[str] = frozenset(map(_text, opened["classes"]))
+            self.bridged: bool = opened["bridged"] is True
             found = opened["metadata"]
             raw = None if found is None else base64.b64decode(_text(found))[: MAX_BYTES + 1]
         except (KeyError, TypeError, ValueError) as error:
             raise self._malformed(error) from error
-        self.metadata = None if raw is None else Metadata.from_bytes(raw)
+        self.metadata: Metadata | None = None if raw is None else Metadata.from_bytes(raw)
 
     @classmethod
     @contextmanager

@@ -104,7 +104,7 @@ class Writer:
         self._left = most_bytes
         self._root = None if root is None else frozenset(root)
         self._count = 0
-        self.numbers = 0
+        self.numbers: int = 0
 
     def write(self, record: Record, fill: Callable[[memoryview], None]) -> None:
         """Write one of them.

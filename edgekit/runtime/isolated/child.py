@@ -94,7 +94,9 @@ class Child:
         self._poll.register(self._errors, select.POLLIN)
         own = (self._requests, self._replies, self._life, requests)
         # Also when this process ends, and nobody has closed the runner.
-        self.end = weakref.finalize(self, _end, self._process, own, os.getpid())
+        self.end: weakref.finalize[..., Child] = weakref.finalize(
+            self, _end, self._process, own, os.getpid()
+        )
 
     @property
     def over(self) -> bool:

@@ -31,7 +31,7 @@ class Memory:
     def __init__(self, descriptor: int) -> None:
         """Map what is there."""
         self.descriptor = descriptor
-        self.size = 0
+        self.size: int = 0
         self.follow()
 
     @classmethod

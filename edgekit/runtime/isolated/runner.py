@@ -40,7 +40,8 @@ class IsolatedRunner(Runner):
     def _open(self, backend: str) -> tuple[Backend, tuple[str, ...]]:
         self._service = Service(self.artifact, backend, self.options)
         opened = self._service.opened
-        self.exact, self.sandbox = opened.exact, opened.sandbox
+        self.exact: bool = opened.exact
+        self.sandbox = opened.sandbox
         self._ways = {way.signature: way for way in opened.ways}
         names = tuple(name for name in self._ways if name is not None)
         return Backend(backend, opened.version), names

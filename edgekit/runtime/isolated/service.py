@@ -79,7 +79,7 @@ class Service:
         Raises:
             UnsupportedError, UsageError, ArtifactError: as `edgekit.load`.
         """
-        self.memory = Memory.made()
+        self.memory: Memory = Memory.made()
         if not artifact.path.is_file():
             raise ArtifactError(f"{artifact.path}: not a regular file. Expected a model file.")
         self._artifact, self._backend = artifact, backend
@@ -90,7 +90,7 @@ class Service:
         self._current: Order | None = None
         self._metadata: Mapping[str, Any] = {}
         self._child: Child | None = None
-        self.opened = self._start()
+        self.opened: Opened = self._start()
         most = max(
             sum(size_of(s.concrete_shape(), s.dtype) for s in way.inputs if s.dtype != "object")
             for way in self.opened.ways
