@@ -1,12 +1,17 @@
-"""Completion: what bash offers, asked of bash; and that every option is in the scripts of the other shells."""
+"""Completion: what each shell offers, asked of the shell; and that every option is in every script."""
 
 from __future__ import annotations
 
+import os
+import pty
+import select
 import shlex
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
+from support import needs
 
 from edgekit.cli import COMMANDS, command, main
 
@@ -64,6 +69,72 @@ def test_actions(scripts: Path) -> None:
     assert "--ssh-config" in offered(scripts, "edgekit devices run --")
     assert "--ssh-config" not in offered(scripts, "edgekit devices --")
     assert offered(scripts, "edgekit completion ") == ["bash", "zsh", "fish"]
+
+
+def offered_by_fish(scripts: Path, line: str) -> list[str]:
+    code = f"source {scripts / 'fish'}; complete -C {shlex.quote(line)}"
+    words = [needs.tool("fish"), "--no-config", "-c", code]
+    done = subprocess.run(
+        words,
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=scripts,
+        env={"HOME": str(scripts), "PATH": os.environ["PATH"]},
+    )
+    assert not done.stderr
+    return [each.partition("\t")[0] for each in done.stdout.splitlines()]
+
+
+def test_fish(scripts: Path) -> None:
+    assert offered_by_fish(scripts, "edgekit ") == sorted(COMMANDS)
+    assert offered_by_fish(scripts, "edgekit build --keep") == ["--keep-going"]
+    assert offered_by_fish(scripts, "edgekit export m.keras --quality ") == [
+        "best",
+        "default",
+        "fast",
+    ]
+    assert offered_by_fish(scripts, "edgekit devices ru") == ["run"]
+    # Where it is a file: what lies here.
+    assert offered_by_fish(scripts, "edgekit compare z") == ["zsh"]
+
+
+def test_zsh(scripts: Path) -> None:
+    """Typed at its prompt, as its completion works nowhere else."""
+    shell = needs.tool("zsh")
+    pid, terminal = pty.fork()
+    if not pid:
+        os.chdir(scripts)
+        os.execve(
+            shell,
+            [shell, "-f", "-i"],
+            {"HOME": str(scripts), "PATH": os.environ["PATH"], "TERM": "dumb"},
+        )
+
+    def until(text: str) -> None:
+        """Read what it shows until that is there."""
+        said, end = "", time.monotonic() + 60
+        while text not in said:
+            assert time.monotonic() < end, said
+            if select.select([terminal], [], [], 1)[0]:
+                said += os.read(terminal, 1 << 16).decode()
+
+    try:
+        os.write(terminal, b"autoload -Uz compinit; compinit -u -D; source ./zsh; PS1=re''ady\n")
+        until("ready")
+        for typed, line in (
+            ("edgekit exp", "edgekit export"),
+            ("edgekit build --keep", "edgekit build --keep-going"),
+            ("edgekit export --quality b", "edgekit export --quality best"),
+            ("edgekit devices ru", "edgekit devices run"),
+            ("edgekit compare z", "edgekit compare zsh"),
+        ):
+            # With Ctrl-A the line is made what another command prints.
+            os.write(terminal, typed.encode() + b"\t\x01print -r -- @\n")
+            until(f"\n@{line}")
+    finally:
+        os.close(terminal)
+        os.waitpid(pid, 0)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -21,6 +21,8 @@ _TOOLS = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
     "strace": ("strace",),
     "sshd": ("sshd", "/usr/sbin/sshd"),
+    "zsh": ("zsh",),
+    "fish": ("fish",),
 }
 # Beside them: the packages of all extras, and the real data of EDGEKIT_DATA.
 WORDS = (*_TOOLS, "packages", "data")
