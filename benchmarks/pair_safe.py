@@ -30,6 +30,7 @@ import onnxruntime as ort
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 import edgekit
+from edgekit.boards.here import for_another_processor
 from edgekit.calibration.methods import MIN_MAX
 from edgekit.cli import main as edgekit_command
 from edgekit.convert.onnx import convert
@@ -151,7 +152,8 @@ def emulated(made: dict[str, bytes], x: Any) -> dict[str, Any]:
             (folder / f"{number}.onnx").write_bytes(content)
         command = [qemu, "-cpu", "Haswell", sys.executable, "-c", CHILD, name]
         # It warns of every feature of that processor that it leaves out.
-        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+        environment = for_another_processor(os.environ)
+        subprocess.run(command, check=True, stderr=subprocess.DEVNULL, env=environment)
         return {key: np.load(folder / f"{number}.npy") for number, key in enumerate(made)}
 
 

@@ -11,7 +11,7 @@ import platform
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,19 @@ CPUS = {
 _PROGRAMS = ("qemu-x86_64", "qemu-x86_64-static")
 # What would lead a session to places of the user's, or to other modules than it was given.
 _LEFT_OUT = ("XDG_", "PYTHON", "VIRTUAL_ENV", "QEMU_")
+# With these, kernels are chosen for the processor that is here, which another has not: it would die by SIGILL.
+_KERNELS = frozenset(
+    {
+        "BLIS_ARCH_TYPE",
+        "DNNL_MAX_CPU_ISA",
+        "GLIBC_TUNABLES",
+        "MKL_DEBUG_CPU_TYPE",
+        "MKL_ENABLE_INSTRUCTIONS",
+        "NPY_ENABLE_CPU_FEATURES",
+        "ONEDNN_MAX_CPU_ISA",
+        "OPENBLAS_CORETYPE",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -98,8 +111,14 @@ def here(profile: DeviceProfile | None = None) -> Iterator[Here]:
             return
         write_processor(profile, folder / "board")
         _write_pythons(folder, [_qemu(profile), "-cpu", CPUS[profile.soc.core][1]])
+        environment = for_another_processor(environment)
         environment |= {EMULATED: "1", "QEMU_LD_PREFIX": str(folder / "board")}
         yield Here(str(folder / "bin" / "python-here"), environment)
+
+
+def for_another_processor(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment without the variables that choose kernels for this machine's processor."""
+    return {name: value for name, value in environment.items() if name not in _KERNELS}
 
 
 def _qemu(profile: DeviceProfile) -> str:

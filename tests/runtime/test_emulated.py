@@ -6,6 +6,7 @@ Haswell has AVX2 and no VNNI: there onnxruntime's own sums saturate. Nehalem has
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 from support import needs
 
 import edgekit
+from edgekit.boards.here import for_another_processor
 
 needs.package("onnxruntime")
 onnx = needs.package("onnx")
@@ -107,6 +109,7 @@ def emulated(processor: str, files: list[Path], out: Path) -> tuple[dict[str, An
         capture_output=True,
         text=True,
         check=False,
+        env=for_another_processor(os.environ),
     )
     assert done.returncode == 0, done.stderr
     with np.load(out) as archive:

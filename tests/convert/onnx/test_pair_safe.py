@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from support import needs
 
+from edgekit.boards.here import for_another_processor
 from edgekit.convert.onnx import convert
 from edgekit.convert.onnx.convert import dynamic_onnx, int8_onnx
 from edgekit.formats.onnx_own_weights import own_weights
@@ -260,6 +262,7 @@ def test_on_a_processor_without_vnni(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
+        env=for_another_processor(os.environ),
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert json.loads(done.stdout) == dict.fromkeys(files.values(), True)
