@@ -112,7 +112,16 @@ def verdicts(bundle: Path, machine: str, result: Path) -> list[dict[str, object]
         board, _, bits = machine.partition("/")
         words = ["--bits", bits] if bits else []
         with TemporaryDirectory() as out:
-            run("devices", "run", f"emulated:{board}", *words, "--selftest", bundle, "-o", out)
+            run(
+                "devices",
+                "run",
+                f"emulated:{board}",
+                *words,
+                "--selftest",
+                bundle,
+                "-o",
+                Path(out, "board"),
+            )
             found = sorted(Path(out).rglob("selftest.json"))
             if not found:
                 raise SystemExit(f"{machine}: gave no self-test of {bundle}")

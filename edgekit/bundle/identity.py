@@ -1,4 +1,7 @@
-"""Identity: the key that opens a sealed bundle, from a file, a function or a variable; never shown, never written."""
+"""Identity: the key that opens a sealed bundle, from a file, the kernel's keyring, a function or a variable.
+
+It is never shown and never written.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ IdentityLike = str | os.PathLike[str] | Callable[[], str] | None
 
 EXTRA = "sealing"
 _SECRET = "AGE-SECRET-KEY-"
+_KEYRING = "keyring:"
 _EXPECTED = f"a line that begins with {_SECRET}1, as age-keygen writes it"
 # A file of identities has some hundred bytes for each.
 _MOST_BYTES = 1 << 16
@@ -23,8 +27,9 @@ def identities(given: IdentityLike) -> list[Any]:
     """The keys that a sealed bundle is opened with.
 
     Args:
-        given: the path of a file as ``age-keygen`` writes it, a function that returns what such a file holds, or
-            None for what the variable ``EDGEKIT_IDENTITY`` holds.
+        given: the path of a file as ``age-keygen`` writes it; ``"keyring:NAME"``, a key of the kernel's that holds
+            what such a file does; a function that returns that; or None for what the variable ``EDGEKIT_IDENTITY``
+            holds.
 
     Raises:
         UsageError: nothing is given, or it holds no identity; what it holds is not said.
@@ -88,6 +93,12 @@ def _text(given: IdentityLike) -> tuple[str, str]:
             f"identity: received {type(given).__name__}, expected the path of a file, or a function."
         )
     path = os.fspath(given)
+    if isinstance(path, str) and path.startswith(_KEYRING):
+        # Not every system has a kernel with keyrings.
+        from edgekit.bundle.keyring import read_key
+
+        content = read_key(path.removeprefix(_KEYRING))
+        return content.decode("ascii", "replace"), f"identity {path}"
     refuse_secret(path, "identity", f"the path of a file that holds it, or {IDENTITY_VARIABLE}")
     try:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123

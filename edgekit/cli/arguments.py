@@ -194,8 +194,8 @@ def add_identity(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--identity",
         metavar="FILE",
-        help="file with the age identity that opens a sealed bundle (default: the identity that the variable "
-        "EDGEKIT_IDENTITY holds)",
+        help="file with the age identity that opens a sealed bundle, or keyring:NAME, a key that the kernel holds "
+        "(default: the identity that the variable EDGEKIT_IDENTITY holds)",
     )
 
 

@@ -65,9 +65,9 @@ def load(
             that has registered its classes needs none.
         selftest: of a bundle: ask its files what they promise, and take the fastest that keeps it here.
         key: of a bundle: the public key of who must have signed it, in PEM; hashes alone are checked if None.
-        identity: of a sealed bundle: the file that holds the age identity which opens it, or a function that
-            returns the identity's text; what ``EDGEKIT_IDENTITY`` holds if None. The model is decrypted into
-            this process's memory alone.
+        identity: of a sealed bundle: the file that holds the age identity which opens it; ``"keyring:NAME"`` of a
+            key that the kernel holds; or a function that returns the identity's text; what
+            ``EDGEKIT_IDENTITY`` holds if None. The model is decrypted into this process's memory alone.
 
     Raises:
         UsageError: nothing is at `path`, `backend` does not run such files, or an option that it

@@ -136,6 +136,15 @@ def test_who_has_the_key_gets_the_same_answers(
     np.testing.assert_array_equal(answers(packed), expected)
 
 
+def test_age_opens_what_was_sealed(
+    packed: Path, sealed_once: Path, owner: Owner, tmp_path: Path
+) -> None:
+    for name in NAMES:
+        words = [needs.tool("age"), "-d", "-i", owner.file, "-o", tmp_path / name]
+        subprocess.run([*words, sealed_once / f"{name}.age"], check=True)
+        assert sha256_of(tmp_path / name) == sha256_of(packed / name)
+
+
 def test_a_runner_of_it_is_whole(packed: Path, sealed_once: Path, owner: Owner) -> None:
     with edgekit.load(packed) as plain, edgekit.load(sealed_once, identity=owner.file) as runner:
         assert runner.artifact.name == plain.artifact.name == "classifier.int8.tflite"

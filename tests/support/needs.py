@@ -23,6 +23,7 @@ _TOOLS = {
     "sshd": ("sshd", "/usr/sbin/sshd"),
     "zsh": ("zsh",),
     "fish": ("fish",),
+    "age": ("age",),
 }
 # Beside them: the packages of all extras, and the real data of EDGEKIT_DATA.
 WORDS = (*_TOOLS, "packages", "data")

@@ -115,7 +115,7 @@ def test_what_is_required_must_be_known(run: Run) -> None:
     code, out = run(WELL, "needs", EDGEKIT_REQUIRE="gcc,qmeu")
     assert code == 4
     assert (
-        "received qmeu, expected some of gcc, qemu, chromium, strace, sshd, zsh, fish, packages, data"
+        "received qmeu, expected some of gcc, qemu, chromium, strace, sshd, zsh, fish, age, packages, data"
         in out
     )
 
