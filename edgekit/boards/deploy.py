@@ -21,7 +21,7 @@ from edgekit.boards.job import RUNS, Environment, Work, job
 from edgekit.boards.outcome import BoardRun, Kind, Step, gravest
 from edgekit.boards.own_wheel import own_wheel
 from edgekit.boards.ssh import Connection, LostError, connected
-from edgekit.boards.wheels import NoWheelError, Target, cached, given
+from edgekit.boards.wheels import NoWheelError, Target, cached, given, has_onnx
 from edgekit.device import detect_device
 from edgekit.errors import (
     BUDGET_EXCEEDED,
@@ -257,12 +257,16 @@ class _Board:
         target = Target(self._kind.machine, version, _glibc(found["libc"]))
         name, content = own_wheel()
         wheels: dict[str, bytes | Path] = {name: content}
+        if self._work.onnx() and not self._work.onnx(has_onnx(target)):
+            self._say(
+                f"{self._host}: onnxruntime has no wheel for {target}: the bundle's .onnx files are left out"
+            )
         if self._setup.wheels is not None:
             others = given(self._setup.wheels, target)
         else:
             others = cached(
                 target,
-                self._work.onnx,
+                self._work.onnx(has_onnx(target)),
                 lambda line: self._say(f"{self._host}: {line}"),
                 self._work.interpreter,
             )

@@ -53,10 +53,16 @@ class Work:
                 "files whose names differ."
             )
 
-    @property
-    def onnx(self) -> bool:
-        """Whether any of the files needs onnxruntime."""
-        return any(name.endswith(".onnx") for name in self.names)
+    def onnx(self, available: bool = True) -> bool:
+        """Whether onnxruntime is to be installed.
+
+        Args:
+            available: whether the board can have it. Where not, a bundle's self-test leaves its ``.onnx`` files out,
+                if there are others; files of a build are asked for by name.
+        """
+        others = [name for name in self.bundled if not name.endswith(".onnx")]
+        names = self.names if available or not others else [path.name for path in self.files]
+        return any(name.endswith(".onnx") for name in names)
 
     @property
     def names(self) -> tuple[str, ...]:

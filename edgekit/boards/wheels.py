@@ -85,6 +85,11 @@ def target_of(profile: DeviceProfile, bits: int, python: str | None = None) -> T
     )
 
 
+def has_onnx(target: Target) -> bool:
+    """Whether onnxruntime has a wheel for it."""
+    return target.bits == 64
+
+
 def requirements(target: Target, onnx: bool, interpreter: str | None = None) -> list[str]:
     """What is installed there beside edgekit. 32 bits: numpy is Debian's, for which there are no wheels.
 

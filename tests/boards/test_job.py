@@ -56,3 +56,22 @@ def test_the_gravest_counts(codes: list[int], expected: int) -> None:
 def test_signals_have_names() -> None:
     assert Step("bench", -11, 1.0).ended == "SIGSEGV"
     assert Step("bench", 1, 1.0).ended == "exit code 1"
+
+
+@pytest.mark.parametrize(
+    ("files", "bundled", "wanted", "without"),
+    [
+        (("a.tflite",), (), False, False),
+        (("a.onnx",), (), True, True),
+        # A bundle's self-test tries what can be run there.
+        ((), ("m.tflite", "m.onnx"), True, False),
+        (("a.onnx",), ("m.tflite", "m.onnx"), True, True),
+        # Of one with nothing else, the missing wheel is said.
+        ((), ("m.onnx",), True, True),
+    ],
+)
+def test_onnxruntime_is_installed_where_it_is_needed(
+    files: tuple[str, ...], bundled: tuple[str, ...], wanted: bool, without: bool
+) -> None:
+    work = Work(tuple(map(Path, files)), None, DriftBudget(), None, bundled=bundled)
+    assert (work.onnx(), work.onnx(available=False)) == (wanted, without)
