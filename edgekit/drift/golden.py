@@ -162,7 +162,7 @@ class Golden(Answers):
         reference = Reference(
             artifact.name, artifact.sha256, artifact.format, artifact.size_bytes, runner.backend
         )
-        found = observe(runner, samples, answers)
+        found = observe(runner, samples, answers, decoder)
         golden = cls(**vars(answers), reference=reference, setup=found)
         if decoder is None:
             return golden

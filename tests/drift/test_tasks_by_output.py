@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -215,7 +216,7 @@ def detectors(make_runner: Any) -> tuple[Any, Any, Array]:
 
     def model(moved: float) -> Any:
         def answer(image: Array) -> dict[str, Array]:
-            at = image[:, 0, 0, 0].astype(int)
+            at = image[:, 0, 0, 0].astype(int) % 40
             return {"boxes": BOXES[at] + moved, "scores": SCORES[at]}
 
         return answer
@@ -255,7 +256,7 @@ def test_a_detector_is_judged_against_its_labels(detectors: Any, tmp_path: Path)
 def test_a_detector_that_finds_no_label_proves_nothing(detectors: Any) -> None:
     original, _, images = detectors
     wrong = labelled()
-    wrong[..., 4] = (wrong[..., 4] + 1) % 3
+    wrong[..., :4] = 32 - wrong[..., [2, 3, 0, 1]] ** 2 / 32
     golden = Golden.of(original, Samples({"image": images}, wrong), decoder=DECODER)
     assert any("next to none of the labelled boxes" in f.sentence for f in check_reference(golden))
 
@@ -328,3 +329,42 @@ def test_without_labels_masks_and_decisions_agree_or_do_not(make_runner: Any) ->
     agreement = ((x > 0.7) == (x * np.float32(0.9) > 0.7)).mean()
     assert figure(candidate, "agreement", "hot").value == pytest.approx(agreement)
     assert figure(candidate, "decision_changes", "hot").value == pytest.approx(1 - agreement)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda box, kind: (box[..., [1, 0, 3, 2]], kind), "top, left, bottom, right (yxyx)"),
+        (lambda box, kind: (box / 32, kind), "taken from 0..1 to pixels"),
+        (lambda box, kind: (box, kind + 1), "each label lowered by one"),
+        (lambda box, kind: (box, 2 - kind), "order of classes reversed"),
+    ],
+)
+def test_labels_of_a_detector_in_another_form_are_named(
+    detectors: Any, wrong: Any, words: str
+) -> None:
+    original, _, images = detectors
+    right = labelled()
+    box, kind = wrong(right[..., :4], right[..., 4:])
+    samples = Samples({"image": images}, np.concatenate([box, kind], -1))
+    golden = Golden.of(original, samples, decoder=DECODER)
+    slips = [f for f in check_reference(golden) if f.kind == "slip"]
+    assert [words in f.sentence for f in slips] == [True]
+
+
+def test_labels_with_width_and_height_are_no_corners(detectors: Any) -> None:
+    original, _, images = detectors
+    right = labelled()
+    wide = np.concatenate([right[..., :2], right[..., 2:4] - right[..., :2], right[..., 4:]], -1)
+    with pytest.raises(SamplesError, match="left, top, right, bottom"):
+        Golden.of(original, Samples({"image": images}, wide), decoder=DECODER)
+
+
+@pytest.mark.parametrize("layout", ["yxyx", "xywh", "cxcywh"])
+def test_a_decoder_of_another_layout_is_named(detectors: Any, layout: str) -> None:
+    original, _, images = detectors
+    decoder = replace(DECODER, layout=layout)
+    golden = Golden.of(original, Samples({"image": images}, labelled()), decoder=decoder)
+    slips = [f for f in check_reference(golden) if f.kind == "slip"]
+    assert [f.severity for f in slips] == ["fail"]
+    assert "xyxy" in slips[0].sentence or layout == "yxyx"

@@ -21,6 +21,10 @@ _LOST, _LEFT = 1e-3, 0.2
 _MOST = 128
 _KINDS = {
     "channels_reversed": "input_swapped",
+    **dict.fromkeys(
+        ("upside_down", "mirrored", "half_turn", "turned_left", "turned_right", "backwards"),
+        "input_transposed",
+    ),
     "transposed": "input_transposed",
     "from_nchw": "input_transposed",
     "to_nchw": "input_transposed",
@@ -29,7 +33,8 @@ _KINDS = {
 
 def kind_of(slip: str) -> str:
     """What kind of cause a slip is."""
-    return "labels" if slip.startswith("labels") else _KINDS.get(slip, "input_scaled")
+    labelled = slip.startswith(("labels", "boxes", "decoder"))
+    return "labels" if labelled else _KINDS.get(slip, "input_scaled")
 
 
 def reference_causes(golden: Golden) -> Iterator[Cause]:

@@ -18,11 +18,14 @@ from edgekit.metrics import distances
 from edgekit.metrics.blocks import by_blocks
 from edgekit.metrics.intervals import share_ci95
 from edgekit.metrics.tally import tally
+from edgekit.tasks import CLASSIFICATION, CTC, MULTI_LABEL, REGRESSION, SEGMENTATION, SEQUENCE
 
 # How likely guessing may do as well for a reference to be clearly better, and for it to be in doubt.
 _LUCK, _DOUBT = 0.01, 0.05
 # Of the way from guessing to all right: a reference that is in doubt, and surely gets no further, guesses.
 _NOTHING = 0.2
+# Tasks whose outputs alone tell how right each sample is.
+_SAMPLE_BY_SAMPLE = (CLASSIFICATION, SEGMENTATION, MULTI_LABEL, REGRESSION, SEQUENCE, CTC)
 # Samples of other classes, all of which a reference that always answers one cannot have missed by luck.
 _MISSED = 14
 # A reference that is that much below what its training recorded is not what was trained: points.
@@ -78,6 +81,8 @@ def _told(asked: Answers) -> tuple[str, NDArray[Any], NDArray[Any], Goodness] | 
     """The task's output, its name, its labels and how they are held against each other; None for none."""
     name, labels = asked.task_output, asked.labels
     if name is None or labels is None:
+        return None
+    if asked.task not in _SAMPLE_BY_SAMPLE:
         return None
     goodness = goodness_of(asked.task, asked.outputs[name], labels)
     return None if goodness is None else (name, asked.outputs[name], labels, goodness)

@@ -11,13 +11,15 @@ from edgekit.drift.figure import Figure
 FAIL, WARNING = SEVERITIES = ("fail", "warning")
 
 # What findings are about. The first ones are of the reference and its samples, the others of a file.
-CHANCE, SLIP, TRAINED, STATISTICS, FEW, ONE_CLASS = (
+CHANCE, SLIP, TRAINED, STATISTICS, FEW, ONE_CLASS, REPEATED, MISSING_LABELS = (
     "chance",
     "slip",
     "trained_accuracy",
     "statistics",
     "few_samples",
     "one_class",
+    "repeated_samples",
+    "missing_labels",
 )
 ANOTHER_MODEL, CALIBRATION, INVERTED, PREPARATION, SAME_SAMPLES, GAIN, AGREEMENT = (
     "another_model",
@@ -29,7 +31,7 @@ ANOTHER_MODEL, CALIBRATION, INVERTED, PREPARATION, SAME_SAMPLES, GAIN, AGREEMENT
     "agreement",
 )
 KINDS = (
-    *(CHANCE, SLIP, TRAINED, STATISTICS, FEW, ONE_CLASS),
+    *(CHANCE, SLIP, TRAINED, STATISTICS, FEW, ONE_CLASS, REPEATED, MISSING_LABELS),
     *(ANOTHER_MODEL, CALIBRATION, INVERTED, PREPARATION, SAME_SAMPLES, GAIN, AGREEMENT),
 )
 

@@ -9,13 +9,24 @@ import numpy as np
 from edgekit.drift.figure import HIGHER, LOWER, Figure
 from edgekit.drift.golden import Golden
 from edgekit.drift.setup.chance import accuracy_figure, check_chance, check_trained
-from edgekit.drift.setup.finding import CHANCE, FAIL, SLIP, STATISTICS, TRAINED, WARNING, Finding
+from edgekit.drift.setup.finding import (
+    CHANCE,
+    FAIL,
+    MISSING_LABELS,
+    SLIP,
+    STATISTICS,
+    TRAINED,
+    WARNING,
+    Finding,
+)
 from edgekit.drift.setup.goodness import SHARES
 from edgekit.drift.setup.looks import compared
 from edgekit.drift.setup.overlap import check_overlap
 from edgekit.drift.setup.probes import Probed
 from edgekit.drift.setup.reference import Normalised
+from edgekit.drift.setup.samples import check_samples
 from edgekit.drift.setup.slips import SLIPS
+from edgekit.drift.setup.unrelated import check_unrelated
 from edgekit.drift.tasks.detection import precision_figure
 from edgekit.formats.seen import TRAINING, InputProfile, Seen
 from edgekit.samples.profile import drawn_of, hashes_of
@@ -40,6 +51,9 @@ def check_reference(golden: Golden) -> tuple[Finding, ...]:
     for each in golden.each():
         findings += check_chance(each)
     findings += _found_nothing(_detected(golden))
+    findings += check_samples(golden)
+    if not any(finding.kind in (CHANCE, MISSING_LABELS) for finding in findings):
+        findings += check_unrelated(golden)
     if setup is None:
         return tuple(findings)
     findings += check_trained(golden, setup.seen)

@@ -6,6 +6,7 @@ is no better by choice alone. Both tests are exact (McNemar's, and for errors th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -14,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.document.record import Positive, Record, Text
-from edgekit.drift.setup.chances import at_least
-from edgekit.drift.setup.goodness import Goodness
+from edgekit.drift.setup.chances import Z95, at_least
+from edgekit.drift.setup.goodness import Goodness, of_others
 from edgekit.drift.setup.slips import SLIPS, Slip, input_slips, label_slips
 from edgekit.errors import EdgekitError
 
@@ -25,6 +26,9 @@ Arrays = dict[str, NDArray[Any]]
 MOST, LEAST = 400, 14
 # How likely luck alone may make a slip better, on the half that chose it and on the other.
 _CHOICE, _TEST = 0.01, 0.001
+# The first samples of the half that chooses, and how likely luck may make a slip that much worse there: such a one
+# is tried no further.
+_FIRST, _WORSE = 64, 0.001
 # What counts as clearly better: points of a share, or a part of an error.
 _POINTS, _PART = 0.03, 0.1
 # Inputs of a model that slips are tried on, one at a time.
@@ -67,6 +71,8 @@ class Case:
         class_names: of the model's classes.
         others: samples of an input that were prepared in another way: the slip, the input's name, and
             as many samples.
+        relabelled: labels in another way, as many, each with its slip.
+        reread: answers that were read in another way, as many.
     """
 
     inputs: Arrays
@@ -76,42 +82,54 @@ class Case:
     goodness: Goodness
     class_names: tuple[str, ...] = ()
     others: tuple[tuple[Slip, str, NDArray[Any]], ...] = ()
+    relabelled: tuple[tuple[Slip, NDArray[Any]], ...] = ()
+    reread: tuple[tuple[Slip, NDArray[Any]], ...] = ()
 
 
-# What a slip is called, which input it is of, and how well each of some samples is answered with it.
-_Trial = tuple[Slip, str | None, Callable[[NDArray[np.intp]], NDArray[np.float64]]]
+# What a slip is called, which input it is of, and the answers and labels of some samples without it.
+_Pair = tuple[NDArray[Any], NDArray[Any]]
+_Trial = tuple[Slip, str | None, Callable[[NDArray[np.intp]], _Pair]]
 
 
 def probe(case: Case, seed: int = 0) -> Probed | None:
     """Try the usual slips; None where there are too few samples to tell anything.
 
-    The model is asked about half of the samples once for each slip of the inputs, and about the other
-    half at most once. It is not asked at all where too few answers are wrong for any slip to be better.
+    The model is asked about half of the samples once for each slip of the inputs, of one that makes much worse
+    about the first of them alone, and about the other half at most once. It is not asked at all where too few
+    answers are wrong for any slip to be better.
     """
     count = len(case.labels)
     if count < LEAST:
         return None
     order = np.random.default_rng(seed).permutation(count)
     choosing, testing = np.sort(order[: count // 2]), np.sort(order[count // 2 :])
-    given = case.goodness.of(case.answers, case.labels)
     best: _Trial | None = None
     most, tried = 0.0, 0
-    for trial in _trials(case) if _can_win(case, given[choosing]) else ():
+    given = _given(case, choosing)
+    first = choosing[:_FIRST]
+    for trial in _trials(case) if _can_win(case, given) else ():
         tried += 1
-        gain = _attempt(trial, choosing, given)
+        if len(first) < len(choosing):
+            gain = _attempt(case, trial, first)
+            if gain is None or _better(-gain, _WORSE):
+                continue
+        gain = _attempt(case, trial, choosing)
         if gain is None or gain.mean() <= most or not _better(gain, _CHOICE):
             continue
         best, most = trial, float(gain.mean())
     share = case.goodness.share
-    figure, before = case.goodness.word, float(given[testing].mean())
+    figure, before = case.goodness.word, float(_given(case, testing).mean())
     nothing = Probed(tried, len(testing), figure, before if share else -before)
     if best is None:
         return nothing
-    gain = _attempt(best, testing, given)
+    gain = _attempt(case, best, testing)
     enough = _POINTS if share else _PART * abs(before)
     if gain is None or gain.mean() < enough or not _better(gain, _TEST):
         return nothing
     after = before + float(gain.mean())
+    if not _tells(case.goodness, *best[2](testing)):
+        # Answers that are all much the same are nearer than wrong ones: no slip was taken back.
+        return nothing
     return Probed(
         tried,
         len(testing),
@@ -121,6 +139,12 @@ def probe(case: Case, seed: int = 0) -> Probed | None:
         best[1],
         after if share else -after,
     )
+
+
+def _tells(goodness: Goodness, answers: NDArray[Any], labels: NDArray[Any]) -> bool:
+    """Whether answers fit their own labels better than those of other samples."""
+    ahead = goodness.of(answers, labels) - of_others(goodness, answers, labels)
+    return float(ahead.mean()) > Z95 * float(ahead.std()) / math.sqrt(len(ahead))
 
 
 def _can_win(case: Case, given: NDArray[np.float64]) -> bool:
@@ -134,19 +158,34 @@ def _better(gain: NDArray[np.float64], luck: float) -> bool:
     return at_least(wins, wins + losses) < luck
 
 
-def _attempt(
-    trial: _Trial, picked: NDArray[np.intp], given: NDArray[np.float64]
-) -> NDArray[np.float64] | None:
+def _given(case: Case, picked: NDArray[np.intp]) -> NDArray[np.float64]:
+    """How well each of these is answered as it is; some tasks judge a sample among those that are looked at."""
+    return case.goodness.of(case.answers[picked], case.labels[picked])
+
+
+def _attempt(case: Case, trial: _Trial, picked: NDArray[np.intp]) -> NDArray[np.float64] | None:
     """What each sample gains; None where the model cannot take the samples so."""
     try:
-        gain = trial[2](picked) - given[picked]
+        gain = case.goodness.of(*trial[2](picked)) - _given(case, picked)
     except EdgekitError:
         return None
     return gain if np.isfinite(gain).all() else None
 
 
 def _trials(case: Case) -> Iterator[_Trial]:
-    goodness = case.goodness
+    """Those of labels and readings first: they need no model."""
+    for slip, answers in case.reread:
+
+        def reread(picked: NDArray[np.intp], answers: NDArray[Any] = answers) -> _Pair:
+            return answers[picked], case.labels[picked]
+
+        yield slip, None, reread
+    for slip, labels in _other_labels(case):
+
+        def relabelled(picked: NDArray[np.intp], labels: NDArray[Any] = labels) -> _Pair:
+            return case.answers[picked], labels[picked]
+
+        yield slip, None, relabelled
     for name, x in list(case.inputs.items())[:_INPUTS]:
         for slip, change in input_slips(x):
 
@@ -154,30 +193,30 @@ def _trials(case: Case) -> Iterator[_Trial]:
                 picked: NDArray[np.intp],
                 name: str = name,
                 change: Callable[[NDArray[Any]], NDArray[Any]] = change,
-            ) -> NDArray[np.float64]:
+            ) -> _Pair:
                 inputs = {each: values[picked] for each, values in case.inputs.items()}
                 inputs[name] = np.ascontiguousarray(change(inputs[name]))
-                return goodness.of(case.ask(inputs), case.labels[picked])
+                return case.ask(inputs), case.labels[picked]
 
             yield slip, name, asked
     for slip, name, values in case.others:
 
         def prepared(
             picked: NDArray[np.intp], name: str = name, values: NDArray[Any] = values
-        ) -> NDArray[np.float64]:
+        ) -> _Pair:
             inputs = {each: x[picked] for each, x in case.inputs.items()}
-            return goodness.of(case.ask({**inputs, name: values[picked]}), case.labels[picked])
+            return case.ask({**inputs, name: values[picked]}), case.labels[picked]
 
         yield slip, name, prepared
-    classes = goodness.classes
-    # Masks may mark what is to be passed over by a number beyond the classes.
-    if classes is None or case.labels.min() < 0 or case.labels.max() >= classes:
+
+
+def _other_labels(case: Case) -> Iterator[tuple[Slip, NDArray[Any]]]:
+    yield from case.relabelled
+    classes = case.goodness.classes
+    if classes is None:
         return
+    # Masks may mark what is to be passed over by a number beyond the classes, and rows of tokens their end.
+    known = (case.labels >= 0) & (case.labels < classes)
+    numbers = np.where(known, case.labels, 0).astype(np.intp)
     for slip, place in label_slips(classes, case.class_names):
-
-        def relabelled(
-            picked: NDArray[np.intp], place: NDArray[np.int64] = place
-        ) -> NDArray[np.float64]:
-            return goodness.of(case.answers[picked], place[case.labels[picked]])
-
-        yield slip, None, relabelled
+        yield slip, np.where(known, place[numbers], case.labels)

@@ -15,17 +15,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.artifact import Sha256
+from edgekit.detection import Decoder
 from edgekit.document.record import NotNegative, Record, Text
 from edgekit.drift.answers import Answers
+from edgekit.drift.frames import frames_of
 from edgekit.drift.setup.goodness import goodness_of
 from edgekit.drift.setup.probes import LEAST, MOST, Case, Probed, probe
+from edgekit.drift.setup.reading import packed, reading_of
+from edgekit.drift.setup.relabelled import (
+    boxes_in_input,
+    other_boxes,
+    other_decoders,
+    other_labels,
+)
 from edgekit.drift.setup.resizing import other_methods
+from edgekit.drift.setup.slips import Slip
 from edgekit.errors import EdgekitError
 from edgekit.formats.metadata import Metadata
 from edgekit.formats.seen import Seen
 from edgekit.runtime.runner import Runner
 from edgekit.samples import Samples
 from edgekit.samples.prepare import prepared
+from edgekit.tasks import DETECTION
 
 
 @dataclass(frozen=True)
@@ -88,13 +99,16 @@ def samples_sha256(samples: Samples) -> str:
     return hash_of_arrays({**{f"input/{n}": x for n, x in samples.inputs.items()}, **labels})
 
 
-def observe(runner: Runner, raw: Samples, answers: Answers) -> ReferenceSetup:
+def observe(
+    runner: Runner, raw: Samples, answers: Answers, decoder: Decoder | None = None
+) -> ReferenceSetup:
     """Find out what only the original model can tell.
 
     Args:
         runner: the original model.
         raw: the samples before their preparation.
         answers: what it answered, and the samples as it took them.
+        decoder: how its outputs become boxes; None of what is no detector.
     """
     known = runner.metadata
     return ReferenceSetup(
@@ -102,7 +116,7 @@ def observe(runner: Runner, raw: Samples, answers: Answers) -> ReferenceSetup:
         preprocessing={name: steps.to_json() for name, steps in known.preprocessing.items()},
         seen=known.seen,
         normalised=_normalised(runner, answers.samples.subset(MOST).read()),
-        probed=_probed(runner, raw, answers),
+        probed=_probed(runner, raw, answers, decoder),
     )
 
 
@@ -111,29 +125,46 @@ def _normalised(runner: Runner, samples: Samples) -> Normalised | None:
     return None if found is None else Normalised(*found)
 
 
-def _probed(runner: Runner, raw: Samples, asked: Answers) -> Probed | None:
-    name, labels, samples = asked.task_output, asked.labels, asked.samples
-    at = picked(len(samples))
-    if name is None or labels is None or len(at) < LEAST:
+def _probed(runner: Runner, raw: Samples, asked: Answers, decoder: Decoder | None) -> Probed | None:
+    labels, samples, known = asked.labels, asked.samples, runner.metadata
+    at, reading = picked(len(samples)), reading_of(asked, decoder)
+    if reading is None or labels is None or len(at) < LEAST:
         return None
-    output = asked.outputs[name]
-    goodness = goodness_of(asked.task, output, labels)
+    part, outputs = samples[at].read(), {n: np.asarray(x[at]) for n, x in asked.outputs.items()}
+    inputs, labels = dict(part.inputs), labels[at]
+    answers = reading(inputs, outputs)
+    goodness = goodness_of(asked.task, answers, labels)
     if goodness is None:
         return None
-    part, answers = samples[at].read(), np.asarray(output[at])
 
-    def ask(inputs: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-        return runner.infer_batch(inputs)[name]
+    def ask(given: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+        return reading(given, runner.infer_batch(given))
 
+    reread: tuple[tuple[Slip, NDArray[Any]], ...] = ()
+    if asked.task == DETECTION and decoder is not None:
+        frames = frames_of(raw[at], known)
+        if frames is None:
+            return None
+        others = [(s, boxes_in_input(x, frames)) for s, x in other_boxes(labels, frames)]
+        labels = boxes_in_input(labels, frames)
+        (x,) = inputs.values()
+        reread = tuple(
+            (slip, packed(other.decode(outputs, x.shape[1], x.shape[2])))
+            for slip, other in other_decoders(decoder)
+        )
+    else:
+        others = list(other_labels(asked.task, labels, answers, known.class_names))
     return probe(
         Case(
-            dict(part.inputs),
-            labels[at],
+            inputs,
+            labels,
             answers,
             ask,
             goodness,
-            runner.metadata.class_names,
-            tuple(_resized(runner.metadata, raw[at], runner)),
+            known.class_names,
+            tuple(_resized(known, raw[at], runner)),
+            tuple(others),
+            reread,
         )
     )
 

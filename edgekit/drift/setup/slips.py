@@ -87,6 +87,100 @@ _SCALES: tuple[tuple[Slip, float, float], ...] = (
         127.5,
     ),
 )
+# Means and deviations that networks of ImageNet take their channels by, from 0..1; and means of blue, green and red
+# from 0..255, which the older ones take away.
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_BLUE_GREEN_RED = (103.939, 116.779, 123.68)
+_PCM = 32768.0
+_STANDARDISED = Slip(
+    "standardised",
+    "the inputs brought to mean 0 and deviation 1, channel by channel",
+    "Subtract the training's mean and divide by its deviation, once: the mean and deviation of these samples did.",
+)
+_IMAGENET = Slip(
+    "imagenet_standardised",
+    "ImageNet's mean and deviation taken out of the inputs from 0..1",
+    "Prepare the samples by ImageNet's mean and deviation: (x - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225].",
+)
+_IMAGENET_BYTES = Slip(
+    "imagenet_standardised_from_bytes",
+    "ImageNet's mean and deviation taken out of the inputs from 0..255",
+    "Divide by 255, and prepare the samples by ImageNet's mean and deviation: (x / 255 - [0.485, 0.456, 0.406]) / "
+    "[0.229, 0.224, 0.225].",
+)
+_IMAGENET_UNDONE = Slip(
+    "imagenet_undone",
+    "ImageNet's mean and deviation put back into the inputs",
+    "Prepare the samples by ImageNet's mean and deviation once less: twice is too often, or the model does it itself.",
+)
+_CAFFE = Slip(
+    "means_of_bgr",
+    "the inputs from 0..255 in the order BGR, and ImageNet's mean of each taken away",
+    "Prepare the samples as Caffe does: x[..., ::-1] - [103.939, 116.779, 123.68], from 0..255.",
+)
+_FROM_PCM = Slip(
+    "divided_by_32768",
+    "the sound divided by 32768",
+    "Divide the samples by 32768: the model takes sound from -1 to 1, and these are whole numbers of 16 bits.",
+)
+_TO_PCM = Slip(
+    "multiplied_by_32768",
+    "the sound multiplied by 32768",
+    "Give the sound as whole numbers of 16 bits, from -32768 to 32767, as in training.",
+)
+_SLOWER = Slip(
+    "half_the_rate",
+    "every second step alone, as at half the sampling rate",
+    "Resample to the rate of the training: these samples seem to have twice that.",
+)
+_FASTER = Slip(
+    "twice_the_rate",
+    "a step put between any two, as at twice the sampling rate",
+    "Resample to the rate of the training: these samples seem to have half of that.",
+)
+_BACKWARDS = Slip(
+    "backwards", "the steps backwards", "Give the steps from first to last: x[:, ::-1]."
+)
+_NEGATIVE = Slip(
+    "negative",
+    "light and dark swapped (negative)",
+    "Invert the samples: the model was trained on light objects on dark ground, or the reverse.",
+)
+_UPSIDE_DOWN = Slip(
+    "upside_down",
+    "the images upside down",
+    "Flip the samples, or their masks or boxes, which do not go together: x[:, ::-1].",
+)
+_MIRRORED = Slip(
+    "mirrored",
+    "the images mirrored, left for right",
+    "Flip the samples, or their masks or boxes, which do not go together: x[:, :, ::-1].",
+)
+_HALF_TURN = Slip(
+    "half_turn",
+    "the images turned round by 180 degrees",
+    "Turn the samples: x[:, ::-1, ::-1]. Cameras note how they were held in EXIF.",
+)
+_LEFT_TURN = Slip(
+    "turned_left",
+    "the images turned by 90 degrees to the left",
+    "Turn the samples: np.rot90(x, 1, (1, 2)). Cameras note how they were held in EXIF.",
+)
+_RIGHT_TURN = Slip(
+    "turned_right",
+    "the images turned by 90 degrees to the right",
+    "Turn the samples: np.rot90(x, -1, (1, 2)). Cameras note how they were held in EXIF.",
+)
+_CROPPED = Slip(
+    "cropped",
+    "the middle of the images alone, enlarged (cropped)",
+    "Crop the middle as in training, then resize: objects are too small in these samples.",
+)
+_SHRUNK = Slip(
+    "shrunk",
+    "the images made smaller, with a border, as if less had been cropped",
+    "Crop less, or not at all: objects are too large in these samples.",
+)
 _CHANNELS = Slip(
     "channels_reversed",
     "the channels in reverse order (BGR for RGB)",
@@ -156,15 +250,88 @@ _LABELS = {
         "classes as the model does.",
     ),
 }
+_LAYOUTS = {
+    "xyxy": "left, top, right, bottom",
+    "yxyx": "top, left, bottom, right",
+    "xywh": "left, top, width, height",
+    "cxcywh": "centre and size",
+}
+_BOXES = "Boxes are labelled by left, top, right and bottom, in pixels of the raw images."
+LABEL_SLIPS = {
+    slip.name: slip
+    for slip in (
+        Slip(
+            "labels_opposite",
+            "yes and no of the labels swapped",
+            "Label by 1 what belongs to a class, and by 0 what does not.",
+        ),
+        Slip(
+            "labels_in_another_unit",
+            "a factor and an offset for each column of the labels",
+            "Give the labels in the unit that the model answers in: both normalised or neither, the sign as well.",
+        ),
+        Slip(
+            "labels_columns_reversed",
+            "the columns of the labels in reverse order",
+            "Give the columns of the labels in the order of the model's output.",
+        ),
+        *(
+            Slip(
+                f"boxes_from_{layout}",
+                f"the labelled boxes taken for {words} ({layout})",
+                f"{_BOXES} These seem to be {words}.",
+            )
+            for layout, words in _LAYOUTS.items()
+            if layout != "xyxy"
+        ),
+        Slip(
+            "boxes_from_unit",
+            "the labelled boxes taken from 0..1 to pixels",
+            f"{_BOXES} These seem to be normalised.",
+        ),
+        Slip(
+            "boxes_from_input",
+            "the labelled boxes taken for pixels of the model's input",
+            f"{_BOXES} These seem to be in pixels of the model's input.",
+        ),
+        *(
+            Slip(
+                f"decoder_{layout}",
+                f"a decoder that takes boxes for {words} ({layout})",
+                f"Set the decoder's layout to {layout!r}, or label boxes by left, top, right and bottom.",
+            )
+            for layout, words in _LAYOUTS.items()
+        ),
+        Slip(
+            "decoder_normalized",
+            "a decoder that takes boxes for shares of the image",
+            "Say that the model's boxes go from 0 to 1 of the image, not in pixels (normalized = true).",
+        ),
+        Slip(
+            "decoder_pixels",
+            "a decoder that takes boxes for pixels",
+            "Say that the model's boxes are in pixels, not from 0 to 1 (normalized = false).",
+        ),
+    )
+}
 SLIPS: dict[str, Slip] = {
     slip.name: slip
     for slip in (
         *(slip for slip, _, _ in _SCALES),
         *(_CHANNELS, _TRANSPOSED, _FROM_NCHW, _TO_NCHW),
+        *(_STANDARDISED, _IMAGENET, _IMAGENET_BYTES, _IMAGENET_UNDONE, _CAFFE),
+        *(_FROM_PCM, _TO_PCM, _SLOWER, _FASTER, _BACKWARDS, _NEGATIVE),
+        *(_UPSIDE_DOWN, _MIRRORED, _HALF_TURN, _LEFT_TURN, _RIGHT_TURN, _CROPPED, _SHRUNK),
         *_RESIZED.values(),
         *_LABELS.values(),
+        *LABEL_SLIPS.values(),
     )
 }
+# A side of an image that can be turned or cropped; steps of a series that can be resampled, of a sound, and columns
+# that have a mean each.
+_SIDE, _STEPS, _SOUND, _COLUMNS = 4, 16, 256, 64
+# What is left of a side that was cropped, as networks of ImageNet are judged.
+_KEPT = 7 / 8
 
 
 def input_slips(x: Array) -> Iterator[tuple[Slip, Callable[[Array], Array]]]:
@@ -188,6 +355,86 @@ def input_slips(x: Array) -> Iterator[tuple[Slip, Callable[[Array], Array]]]:
     if len(shape) >= 2 and shape[-1] > 1 and max(shape[:-1]) > 1:
         yield _FROM_NCHW, _from_channels_first
         yield _TO_NCHW, _to_channels_first
+    yield _STANDARDISED, _standardised
+    if len(shape) == 3 and shape[-1] <= 4:
+        yield from _of_images(shape)
+    elif shape and shape[0] >= _STEPS:
+        yield from _of_series(shape)
+
+
+def _of_images(shape: tuple[int, ...]) -> Iterator[tuple[Slip, Callable[[Array], Array]]]:
+    if shape[-1] == 3:
+        mean, std = np.asarray(_MEAN, np.float32), np.asarray(_STD, np.float32)
+        blues = np.asarray(_BLUE_GREEN_RED, np.float32)
+        yield _IMAGENET, lambda x: (x.astype(np.float32) - mean) / std
+        yield _IMAGENET_BYTES, lambda x: (x.astype(np.float32) / 255 - mean) / std
+        yield _IMAGENET_UNDONE, lambda x: x.astype(np.float32) * std + mean
+        yield _CAFFE, lambda x: x[..., ::-1].astype(np.float32) - blues
+    yield _NEGATIVE, lambda x: (x.max() + x.min()) - x.astype(np.float32)
+    if min(shape[:2]) < _SIDE:
+        return
+    yield _UPSIDE_DOWN, lambda x: x[:, ::-1]
+    yield _MIRRORED, lambda x: x[:, :, ::-1]
+    yield _HALF_TURN, lambda x: x[:, ::-1, ::-1]
+    if shape[0] == shape[1]:
+        yield _LEFT_TURN, lambda x: np.rot90(x, 1, (1, 2))
+        yield _RIGHT_TURN, lambda x: np.rot90(x, -1, (1, 2))
+    yield _CROPPED, lambda x: _zoomed(x, _KEPT)
+    yield _SHRUNK, lambda x: _zoomed(x, 1 / _KEPT)
+
+
+def _of_series(shape: tuple[int, ...]) -> Iterator[tuple[Slip, Callable[[Array], Array]]]:
+    if len(shape) > 1:
+        yield _BACKWARDS, lambda x: x[:, ::-1]
+    yield _SLOWER, _every_second
+    yield _FASTER, _between
+    if shape[0] >= _SOUND and int(np.prod(shape[1:])) <= 2:
+        yield _FROM_PCM, _scaling(1 / _PCM, 0.0)
+        yield _TO_PCM, _scaling(_PCM, 0.0)
+
+
+def _standardised(x: Array) -> Array:
+    """Each channel, or column, by its own mean and deviation; of long rows all values together."""
+    apart = x.shape[-1] <= _COLUMNS and x.ndim > 1
+    values = x.astype(np.float64)
+    axes = tuple(range(x.ndim - 1)) if apart else None
+    # What never changes has no deviation, and stays where its mean is taken to.
+    spread = values.std(axes)
+    with np.errstate(over="ignore", invalid="ignore"):
+        centred = (values - values.mean(axes)) / np.where(spread > 0, spread, 1.0)
+    found: Array = centred.astype(np.float32)
+    return found
+
+
+def _zoomed(x: Array, part: float) -> Array:
+    """The middle of images, `part` of each side, in their own size; beyond the edges the last pixels go on."""
+    for axis in (1, 2):
+        size = x.shape[axis]
+        at = (np.arange(size) + 0.5 - size / 2) * part + size / 2 - 0.5
+        at = np.clip(at, 0, size - 1)
+        low = np.minimum(at.astype(np.intp), max(size - 2, 0))
+        shape = [1] * x.ndim
+        shape[axis] = size
+        share = np.float32(at - low).reshape(shape)
+        first, second = (x.take(np.minimum(low + k, size - 1), axis) for k in (0, 1))
+        x = first * (1 - share) + second * share
+    return x
+
+
+def _every_second(x: Array) -> Array:
+    """Every second step, and zeros behind."""
+    found = np.zeros_like(x)
+    some = x[:, ::2]
+    found[:, : some.shape[1]] = some
+    return found
+
+
+def _between(x: Array) -> Array:
+    """The first half of the steps, a mean of both neighbours between any two."""
+    half = x[:, : (x.shape[1] + 1) // 2].astype(np.float32)
+    after = np.concatenate([half[:, 1:], half[:, -1:]], 1)
+    found = np.stack([half, (half + after) / 2], 2)
+    return found.reshape(len(x), -1, *x.shape[2:])[:, : x.shape[1]]
 
 
 def _scaling(factor: float, offset: float) -> Callable[[Array], Array]:

@@ -13,12 +13,14 @@ from edgekit.drift.tasks.kinds import (
     is_anomaly,
     is_boxes,
     is_multi_label,
+    is_one_hot,
     is_regression,
     is_segmentation,
     is_tokens,
 )
 from edgekit.errors import EdgekitError, SamplesError, TensorError, UsageError, nearest
 from edgekit.metrics.distances import class_count
+from edgekit.metrics.fidelity import sums_to_one
 from edgekit.samples import Samples
 
 
@@ -198,6 +200,8 @@ def _converted(kind: str, labels: NDArray[Any], output: Any) -> NDArray[Any]:
             return np.asarray(labels.argmax(-1))
     elif kind == tasks.DETECTION:
         return labels.astype(np.float64)
+    elif kind == tasks.CLASSIFICATION and is_one_hot(labels, output):
+        return np.asarray(labels.argmax(1))
     elif kind in (tasks.CLASSIFICATION, tasks.EMBEDDING, tasks.ANOMALY, tasks.SEQUENCE, tasks.CTC):
         if labels.ndim == 2 and labels.shape[1] == 1 and kind not in (tasks.SEQUENCE, tasks.CTC):
             labels = labels[:, 0]
@@ -210,6 +214,10 @@ def _guessed(
     samples: Samples, labels: NDArray[Any] | None, outputs: Mapping[str, Any]
 ) -> list[Chosen]:
     """The task that labels and outputs make where nobody says it."""
+    for output, x in outputs.items():
+        # A softmax gives one class, and rows with a single 1 say which.
+        if labels is not None and is_one_hot(labels, x) and sums_to_one(x):
+            return [Chosen(tasks.CLASSIFICATION, output, np.asarray(labels.argmax(1)))]
     kind, name = _decided(Samples(samples.inputs, labels), outputs)
     if kind == tasks.REGRESSION and labels is not None:
         labels = labels.astype(np.float64)

@@ -45,6 +45,15 @@ def is_multi_label(labels: NDArray[Any] | None, output: NDArray[Any]) -> bool:
     return bool(np.isin(labels, (0, 1)).all())
 
 
+def is_one_hot(labels: NDArray[Any], output: NDArray[Any]) -> bool:
+    """Whether labels are rows of 0 and a single 1, in the shape of an output of several classes."""
+    if labels.ndim != 2 or labels.shape != output.shape or labels.shape[1] < 2:
+        return False
+    if labels.dtype.kind not in "biuf" or not ((labels == 0) | (labels == 1)).all():
+        return False
+    return bool((labels.sum(1) == 1).all())
+
+
 def _decisions(labels: NDArray[Any], output: NDArray[Any]) -> bool:
     """Whether labels are 0 and 1, and answers probabilities."""
     return bool(np.isin(labels, (0, 1)).all()) and all(

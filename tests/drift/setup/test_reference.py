@@ -273,7 +273,10 @@ def test_a_regression_far_off_its_labels_fails(make_runner: MakeRunner) -> None:
     assert slipped.kind == "slip"
     assert "mean absolute error" in slipped.sentence
     assert "divided by 255" in slipped.sentence
-    off = only(Golden.of(runner, Samples({"x": x}, labels + 100)))
+    unit = only(Golden.of(runner, Samples({"x": x}, labels * 25.4 + 100)))
+    assert (unit.kind, unit.severity) == ("slip", "fail")
+    assert "a factor and an offset for each column of the labels" in unit.sentence
+    off = only(Golden.of(runner, Samples({"x": x}, np.sin(labels * 40))))
     assert (off.kind, off.severity) == ("chance", "fail")
     assert "worse than guessing" in off.sentence
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edgekit.drift.setup.slips import SLIPS, input_slips, label_slips
 
 Array = NDArray[Any]
+MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 
 
 def taken_back(x: Array, name: str) -> Array:
@@ -38,6 +39,16 @@ def images(*shape: int) -> Array:
         # What a user has who calls reshape in place of transpose.
         ("from_nchw", lambda x: np.transpose(x, (0, 3, 1, 2)).copy().reshape(x.shape)),
         ("to_nchw", lambda x: np.transpose(x.reshape(5, 3, 6, 6), (0, 2, 3, 1))),
+        ("imagenet_standardised", lambda x: x * STD + MEAN),
+        ("imagenet_standardised_from_bytes", lambda x: 255 * (x * STD + MEAN)),
+        ("imagenet_undone", lambda x: (x - MEAN) / STD),
+        ("means_of_bgr", lambda x: x[..., ::-1] + np.array([123.68, 116.779, 103.939])),
+        ("negative", lambda x: x.max() + x.min() - x),
+        ("upside_down", lambda x: x[:, ::-1]),
+        ("mirrored", lambda x: x[:, :, ::-1]),
+        ("half_turn", lambda x: np.rot90(x, 2, (1, 2))),
+        ("turned_left", lambda x: np.rot90(x, -1, (1, 2))),
+        ("turned_right", lambda x: np.rot90(x, 1, (1, 2))),
     ],
 )
 def test_what_a_user_did_is_taken_back(name: str, done: Any) -> None:
@@ -45,18 +56,62 @@ def test_what_a_user_did_is_taken_back(name: str, done: Any) -> None:
     np.testing.assert_allclose(taken_back(done(x), name), x, rtol=1e-4, atol=1e-5)
 
 
+def test_samples_of_any_mean_are_brought_to_none() -> None:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(400, 7)) * np.arange(1, 8) + 30
+    x[:, 3] = 5
+    found = taken_back(x, "standardised")
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(found.std(0), np.arange(7) != 3, atol=1e-5)
+
+
+def test_a_sound_at_another_rate_and_in_whole_numbers() -> None:
+    steps = np.arange(400)
+    x = np.stack([np.sin(steps / rate) for rate in (20, 33, 51)]).astype(np.float32)
+    np.testing.assert_allclose(taken_back(x * 32768, "divided_by_32768"), x, atol=1e-6)
+    np.testing.assert_allclose(taken_back(x / 32768, "multiplied_by_32768"), x, atol=1e-6)
+    twice = np.stack([np.sin(steps / 2 / rate) for rate in (20, 33, 51)])
+    np.testing.assert_allclose(taken_back(twice, "half_the_rate")[:, :200], x[:, :200], atol=1e-6)
+    half = np.stack([np.sin(steps * 2 / rate) for rate in (20, 33, 51)])
+    np.testing.assert_allclose(taken_back(half, "twice_the_rate")[:, :398], x[:, :398], atol=0.01)
+    series = x[..., None].repeat(2, 2)
+    np.testing.assert_array_equal(taken_back(series[:, ::-1], "backwards"), series)
+
+
+def test_cropped_and_shrunk_images_get_their_size() -> None:
+    down, right = np.mgrid[0:32, 0:32] / 32
+    x = np.exp(-(((down - 0.4) / 0.15) ** 2) - ((right - 0.55) / 0.1) ** 2)[None, ..., None]
+    larger = taken_back(x, "cropped")
+    assert np.abs(taken_back(larger, "shrunk") - x).max() < 0.07
+    assert (larger > 0.5).sum() == pytest.approx((x > 0.5).sum() * (8 / 7) ** 2, rel=0.15)
+
+
+CHANNELS = {"channels_reversed", "from_nchw", "to_nchw"}
+IMAGENET = {"imagenet_standardised", "imagenet_standardised_from_bytes", "imagenet_undone"}
+IMAGENET |= {"means_of_bgr"}
+SERIES = {"half_the_rate", "twice_the_rate", "backwards"}
+SOUND = {"divided_by_32768", "multiplied_by_32768"}
+TURNED = {"transposed", "turned_left", "turned_right"}
+IMAGES = {*IMAGENET, *TURNED, "upside_down", "mirrored", "half_turn", "cropped", "shrunk"}
+IMAGES |= {"negative", "channels_reversed"}
+
+
 @pytest.mark.parametrize(
     ("shape", "absent"),
     [
-        ((6, 6, 1), {"channels_reversed", "from_nchw", "to_nchw"}),
-        ((6, 8, 3), {"transposed"}),
-        ((7,), {"channels_reversed", "transposed", "from_nchw", "to_nchw"}),
-        ((50, 2), {"channels_reversed", "transposed"}),
+        ((6, 6, 1), {*CHANNELS, *IMAGENET, *SERIES, *SOUND}),
+        ((6, 8, 3), {*TURNED, *SERIES, *SOUND}),
+        ((7,), {*IMAGES, *CHANNELS, *SERIES, *SOUND}),
+        ((50, 2), {*IMAGES, *SOUND}),
+        ((500, 1), {*IMAGES, *CHANNELS}),
     ],
 )
 def test_only_what_a_shape_leaves_open_is_tried(shape: tuple[int, ...], absent: set[str]) -> None:
     found = {slip.name for slip, _ in input_slips(images(*shape))}
-    inputs = {name for name in SLIPS if not name.startswith(("labels", "resized"))}
+    inputs = {
+        name for name in SLIPS if not name.startswith(("labels", "resized", "boxes", "decoder"))
+    }
     assert found == inputs - absent
 
 

@@ -1,0 +1,116 @@
+"""Relabelled: labels, and readings of a detector's answers, as they would be without a usual slip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.detection import DecodedBoxes, Decoder, Yolo
+from edgekit.drift.frames import Frames
+from edgekit.drift.setup.slips import LABEL_SLIPS, Slip, label_slips
+from edgekit.tasks import MULTI_LABEL, REGRESSION
+
+Array = NDArray[Any]
+# Of a column that a factor and an offset explain, that much of the variance; and what is left of the error.
+_EXPLAINED, _LEFT = 0.5, 1 / 3
+
+
+def other_labels(
+    task: str, labels: Array, answers: Array, class_names: tuple[str, ...] = ()
+) -> Iterator[tuple[Slip, Array]]:
+    """Labels of the same samples without each slip that they may have.
+
+    Args:
+        task: of `edgekit.tasks.TASKS`.
+        labels: as the task has them; boxes are `other_boxes`'.
+        answers: the model's.
+        class_names: of the model's classes.
+    """
+    if task == MULTI_LABEL:
+        yield LABEL_SLIPS["labels_opposite"], 1 - labels
+        if labels.shape[1] > 2:
+            for slip, place in label_slips(labels.shape[1], class_names):
+                moved = np.empty_like(labels)
+                moved[:, place] = labels
+                yield slip, moved
+    if task == REGRESSION:
+        rows = labels.reshape(len(labels), -1)
+        if rows.shape[1] > 1:
+            reverse = np.ascontiguousarray(rows[:, ::-1])
+            yield LABEL_SLIPS["labels_columns_reversed"], reverse.reshape(labels.shape)
+        fitted = _in_unit(rows.astype(np.float64), answers.reshape(rows.shape).astype(np.float64))
+        if fitted is not None:
+            yield LABEL_SLIPS["labels_in_another_unit"], fitted.reshape(labels.shape)
+
+
+def _in_unit(labels: Array, answers: Array) -> Array | None:
+    """Labels with a factor and an offset a column, so that they follow the answers; None if those do not explain them."""
+    centred = labels - labels.mean(0)
+    size = np.square(centred).sum(0)
+    if not (size > 0).all():
+        return None
+    factor = (centred * (answers - answers.mean(0))).sum(0) / size
+    found: Array = answers.mean(0) + factor * centred
+    spread = np.square(answers - answers.mean(0)).sum(0)
+    rest = np.square(answers - found).sum(0)
+    if not (rest < (1 - _EXPLAINED) * spread).all():
+        return None
+    before, after = (float(np.abs(answers - x).mean()) for x in (labels, found))
+    return found if after < _LEFT * before else None
+
+
+def other_boxes(labels: Array, frames: Frames) -> Iterator[tuple[Slip, Array]]:
+    """Labelled boxes without each slip, still in pixels of the raw images.
+
+    Args:
+        labels: (samples, boxes, 5 or 6).
+        frames: where the model's images lie in the raw ones.
+    """
+    box = labels[..., :4].astype(np.float64)
+    first, second = box[..., :2], box[..., 2:]
+    known = {
+        "boxes_from_yxyx": box[..., [1, 0, 3, 2]],
+        "boxes_from_xywh": np.concatenate([first, first + second], -1),
+        "boxes_from_cxcywh": np.concatenate([first - second / 2, first + second / 2], -1),
+        "boxes_from_unit": box * np.tile(frames[:, None, [5, 4]], 2),
+        "boxes_from_input": box * np.tile(frames[:, None, :2], 2)
+        + np.tile(frames[:, None, 2:4], 2),
+    }
+    for name, corners in known.items():
+        yield LABEL_SLIPS[name], np.concatenate([corners, labels[..., 4:]], -1)
+    kinds = labels[..., 4]
+    real = kinds >= 0
+    if not real.any():
+        return
+    for slip, place in label_slips(int(kinds.max()) + 1):
+        moved = place[np.where(real, kinds, 0).astype(np.intp)]
+        if slip.name == "labels_plus_one":
+            # The model may have a class more than the labels show.
+            moved = kinds + 1
+        moved = np.where(real, moved, kinds)
+        yield slip, np.concatenate([labels[..., :4], moved[..., None], labels[..., 5:]], -1)
+
+
+def boxes_in_input(labels: Array, frames: Frames) -> Array:
+    """Labelled boxes of raw images in pixels of what the model saw of them."""
+    scale, start = (np.tile(frames[:, None, at : at + 2], 2) for at in (0, 2))
+    corners = (labels[..., :4].astype(np.float64) - start) / scale
+    return np.concatenate([corners, labels[..., 4:]], -1)
+
+
+def other_decoders(decoder: Decoder) -> Iterator[tuple[Slip, Decoder]]:
+    """The decoder without each slip that it may have."""
+    if isinstance(decoder, DecodedBoxes):
+        for layout in ("xyxy", "yxyx", "xywh", "cxcywh"):
+            if layout != decoder.layout:
+                yield LABEL_SLIPS[f"decoder_{layout}"], replace(decoder, layout=layout)
+        name = "decoder_pixels" if decoder.normalized else "decoder_normalized"
+        yield LABEL_SLIPS[name], replace(decoder, normalized=not decoder.normalized)
+    elif isinstance(decoder, Yolo) and decoder.coding in ("pixels", "normalized"):
+        pixels = decoder.coding == "normalized"
+        name = "decoder_pixels" if pixels else "decoder_normalized"
+        yield LABEL_SLIPS[name], replace(decoder, coding="pixels" if pixels else "normalized")

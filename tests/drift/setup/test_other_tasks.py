@@ -1,0 +1,192 @@
+"""Set-ups of every kind of task: what was slipped is named, what only guesses fails, and nothing else is accused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgekit.drift.golden import Golden
+from edgekit.drift.setup.finding import Finding
+from edgekit.drift.setup.judged import check_reference
+from edgekit.samples import Samples
+
+Array = NDArray[Any]
+RNG = np.random.default_rng(11)
+COUNT, SIDE = 200, 8
+X = RNG.uniform(0, 1, (COUNT, SIDE, SIDE, 3)).astype(np.float32)
+# What each pixel belongs to, and a network that sees it through noise.
+CLASSES = (X[..., 0] > 0.5).astype(int) + (X[..., 2] > 0.7)
+GroundTruth = Callable[..., list[Finding]]
+
+
+def softmax(scores: Array) -> Array:
+    shifted = np.exp(scores - scores.max(-1, keepdims=True))
+    return shifted / shifted.sum(-1, keepdims=True)
+
+
+def pixels(x: Array) -> Array:
+    kinds = (x[..., 0] > 0.5).astype(int) + (x[..., 2] > 0.7)
+    return softmax(np.eye(3)[kinds] * 3)
+
+
+def steps(x: Array) -> Array:
+    """A token for each row: where it is brightest."""
+    return softmax(20 * x.mean(3))
+
+
+def groups(x: Array) -> Array:
+    """Scores of several labels: the brightness of each column of blocks."""
+    return 1 / (1 + np.exp(-60 * (x[..., 0].mean(1) - 0.5)))
+
+
+def quantities(x: Array) -> Array:
+    return np.stack([x[..., k].mean((1, 2)) * 10 ** (k + 1) for k in range(3)], 1)
+
+
+@pytest.fixture
+def found(make_runner: Any) -> GroundTruth:
+    """`found(network, task, x, labels)`: what speaks against such samples."""
+
+    def run(network: Callable[[Array], Array], task: str, x: Array, labels: Any) -> list[Finding]:
+        shape = network(X[:2]).shape[1:]
+        runner = make_runner(
+            lambda image: {"y": network(image)},
+            {"image": (None, *X.shape[1:])},
+            {"y": (None, *shape)},
+            "model.keras",
+        )
+        return list(check_reference(Golden.of(runner, Samples({"image": x}, labels), tasks=task)))
+
+    return run
+
+
+TOKENS = X.mean(3).argmax(-1)
+GROUPS = (X[..., 0].mean(1) > 0.5).astype(int)
+ODD = np.arange(COUNT) % 2 == 0
+KINDS = np.arange(COUNT) % 5
+
+
+def rebuilt(x: Array) -> Array:
+    """Made again badly where the first pixel is odd."""
+    return x + (x[:, :1, :1, :1] > 0.9) * 0.3
+
+
+def marked() -> Array:
+    x = X.copy()
+    x[:, 0, 0, 0] = np.where(ODD, 0.95, 0.5)
+    return x
+
+
+def vectors(x: Array) -> Array:
+    return x.reshape(len(x), -1)[:, :6] - 0.5
+
+
+def clustered() -> Array:
+    """Five kinds of samples, which the first numbers tell apart."""
+    x = X.copy().reshape(COUNT, -1)
+    x[:, :6] = np.random.default_rng(2).uniform(0, 1, (5, 6))[KINDS] + 0.02 * x[:, :6]
+    return x.reshape(X.shape)
+
+
+SOUND = {
+    "segmentation": (pixels, X, CLASSES),
+    "sequence": (steps, X, TOKENS),
+    "multi-label": (groups, X, GROUPS),
+    "regression": (quantities, X, quantities(X)),
+    "anomaly": (rebuilt, marked(), ODD.astype(int)),
+    "embedding": (vectors, clustered(), KINDS),
+}
+
+
+@pytest.mark.parametrize("task", SOUND)
+def test_sound_samples_are_not_accused(found: GroundTruth, task: str) -> None:
+    network, x, labels = SOUND[task]
+    assert found(network, task, x, labels) == []
+
+
+@pytest.mark.parametrize(
+    ("task", "change", "words"),
+    [
+        ("segmentation", lambda x, y: (x * 255, y), "divided by 255"),
+        ("segmentation", lambda x, y: (x[..., ::-1], y), "BGR"),
+        ("segmentation", lambda x, y: (x, y[:, ::-1]), "upside down"),
+        ("segmentation", lambda x, y: (x, (y + 1) % 3), "lowered by one"),
+        ("sequence", lambda x, y: (x[:, ::-1], y), "upside down"),
+        ("sequence", lambda x, y: (x, (y - 1) % SIDE), "raised by one"),
+        ("multi-label", lambda x, y: (x, 1 - y), "yes and no"),
+        ("multi-label", lambda x, y: (x, np.roll(y, 1, 1)), "lowered by one"),
+        ("multi-label", lambda x, y: (x.swapaxes(1, 2), y), "height and width swapped"),
+        ("regression", lambda x, y: (x, y * 25.4 - 3), "a factor and an offset"),
+        ("regression", lambda x, y: (x, -y), "a factor and an offset"),
+        ("regression", lambda x, y: (x, y[:, ::-1]), "columns of the labels in reverse"),
+        ("anomaly", lambda x, y: (x, 1 - y), "order of classes reversed"),
+        ("anomaly", lambda x, y: (x[:, ::-1], y), "upside down"),
+        ("embedding", lambda x, y: (x[:, ::-1], y), "upside down"),
+    ],
+)
+def test_a_slip_is_named_in_every_task(
+    found: GroundTruth, task: str, change: Any, words: str
+) -> None:
+    network, x, labels = SOUND[task]
+    said = found(network, task, *(np.ascontiguousarray(part) for part in change(x, labels)))
+    assert [(f.kind, f.severity) for f in said] == [("slip", "fail")]
+    assert words in said[0].sentence
+
+
+@pytest.mark.parametrize("task", SOUND)
+def test_labels_of_other_samples_are_guessing(found: GroundTruth, task: str) -> None:
+    network, x, labels = SOUND[task]
+    others = np.random.default_rng(3).permutation(COUNT)
+    said = found(network, task, x, labels[others])
+    assert [(f.kind, f.severity) for f in said] == [("chance", "fail")]
+    assert "guessing" in said[0].sentence
+
+
+def test_few_samples_again_and_again(found: GroundTruth) -> None:
+    few = np.arange(COUNT) % 20
+    (said,) = found(steps, "sequence", X[few], TOKENS[few])
+    assert (said.kind, said.severity) == ("repeated_samples", "fail")
+    assert "Only 20 of 200 samples are distinct" in said.sentence
+    # Some that are blank are no reason to fail.
+    some = np.where(np.arange(COUNT) < 20, 0, np.arange(COUNT))
+    (said,) = found(steps, "sequence", X[some], TOKENS[some])
+    assert (said.kind, said.severity) == ("repeated_samples", "warning")
+
+
+def test_masks_with_255_in_place_of_a_class(found: GroundTruth) -> None:
+    (said,) = found(pixels, "segmentation", X, np.where(CLASSES == 1, 255, CLASSES))
+    assert (said.kind, said.severity) == ("missing_labels", "fail")
+    assert "write 1 in its place" in said.sentence
+    (said,) = found(pixels, "segmentation", X, np.full_like(CLASSES, 255))
+    assert "All places of all masks are 255" in said.sentence
+    # Edges that nobody labelled are left out with reason.
+    edges = CLASSES.copy()
+    edges[:, 0] = 255
+    assert found(pixels, "segmentation", X, edges) == []
+
+
+def test_a_number_that_stands_for_no_label(found: GroundTruth) -> None:
+    labels = quantities(X)
+    labels[::5] = -1
+    (said,) = found(quantities, "regression", X, labels)
+    assert (said.kind, said.severity) == ("missing_labels", "warning")
+    assert "40 of 200 labels are -1" in said.sentence
+    # A quantity that is zero at times, and found to be.
+    dark = X.copy()
+    dark[::5] *= 0
+    dark[::5, 0, 0, 1] = np.linspace(0, 1e-6, 40)
+    assert found(quantities, "regression", dark, quantities(dark).round(3)) == []
+
+
+def test_rows_with_a_single_one_are_classes(found: GroundTruth) -> None:
+    def kinds(x: Array) -> Array:
+        return softmax(9 * x[:, 0, :5, 0])
+
+    labels = np.eye(5, dtype=np.float32)[X[:, 0, :5, 0].argmax(1)]
+    assert found(kinds, "classification", X, labels) == []
+    (said,) = found(kinds, "classification", X, np.roll(labels, 1, 1))
+    assert "each label lowered by one" in said.sentence
