@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from edgekit.artifact import Artifact
 from edgekit.document.record import (
+    LATER,
     Count,
     Difference,
     Document,
@@ -69,6 +70,7 @@ class Healing(Document):
         calibration, samples: how many made and chose the remedies, and how many judged.
         remedies: in the order in which they were tried.
         before, after: both files; `after` is None where none was better.
+        warnings: what makes the figures less than they seem.
     """
 
     kind: ClassVar[str] = "healing"
@@ -81,3 +83,4 @@ class Healing(Document):
     remedies: tuple[Remedy, ...]
     before: Measured
     after: Measured | None
+    warnings: tuple[str, ...] = field(default=(), metadata=LATER)

@@ -71,6 +71,7 @@ def healing_summary(found: Healing) -> Iterator[str]:
         yield f"written: {found.healed.file}"
     else:
         yield "No file was written: nothing was better on the judged samples."
+    yield from (f"warning: {text}" for text in found.warnings)
 
 
 def healing_lines(found: Healing) -> list[str]:

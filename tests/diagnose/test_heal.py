@@ -101,3 +101,19 @@ def test_few_samples_are_refused(tflite: Files, tmp_path: Path) -> None:
         pytest.raises(UsageError, match="expected at least 8"),
     ):
         heal(a, b, pictures(1, 4), pictures(2, 4), tmp_path / "x.tflite")
+
+
+def test_samples_that_chose_do_not_judge_in_silence(tflite: Files, tmp_path: Path) -> None:
+    """They are found by what they hold, not by where they lie."""
+    some = pictures(1, 40)
+    mixed = Samples(
+        {"image": np.concatenate([pictures(2, 30).inputs["image"], some[:10].inputs["image"]])}
+    )
+    with edgekit.load(tflite.plain) as a, edgekit.load(tflite.plain) as b:
+        found = heal(a, b, some, mixed, tmp_path / "better.tflite")
+        sound = heal(a, b, some, pictures(2, 40), tmp_path / "better.tflite")
+    assert len(found.warnings) == 1
+    assert found.warnings[0].startswith("10 of the 40 samples")
+    assert "warning: 10 of the 40 samples" in " ".join(healing_lines(found))
+    assert Healing.from_json(found.to_json()) == found
+    assert sound.warnings == ()

@@ -25,6 +25,7 @@ from edgekit.runtime.benchmark import benchmark
 from edgekit.runtime.runner import Runner
 from edgekit.samples import Samples
 from edgekit.samples.prepare import prepared
+from edgekit.samples.profile import hashes_of
 from edgekit.scratch import scratch_folder
 
 # What the held-out and the judged samples have to gain, as a factor of noise: half a decibel.
@@ -134,7 +135,20 @@ def heal(
         remedies=tuple(remedies),
         before=before,
         after=after_all if better else None,
+        warnings=tuple(_shared(calibration, samples)),
     )
+
+
+def _shared(calibration: Samples, samples: Samples) -> Iterator[str]:
+    """A warning where samples that chose the remedies judge them too."""
+    served = set(hashes_of(calibration))
+    both = sum(mark in served for mark in hashes_of(samples))
+    # One may be a blank picture, or silence.
+    if both > 1:
+        yield (
+            f"{both} of the {len(samples)} samples that judged the file are calibration samples too, by which remedies were "
+            "found and chosen: on others it may be worse. Give --samples that served for nothing else."
+        )
 
 
 def _judged(
