@@ -36,6 +36,8 @@ ACCURACY, PIXELS, DECISIONS, TOKENS, BOXES, NEIGHBOURS, ORDER = SHARES = (
     *("boxes right", "neighbours of the same class", "anomalies told apart"),
 )
 ERROR = "mean absolute error"
+# What counts as clearly better.
+_POINTS = 0.03
 # Other samples whose labels an answer is held against.
 _TURNS = 5
 # From which overlap on two boxes are the same one.
@@ -52,12 +54,14 @@ class Goodness:
             unit, lower is better.
         of: from answers and labels, samples first, to a number a sample, higher is better.
         classes: how many classes labels number; None where they are no classes.
+        points: of a share, the gain that counts as clearly better.
     """
 
     word: str
     share: bool
     of: Callable[[NDArray[Any], NDArray[Any]], Floats]
     classes: int | None = None
+    points: float = _POINTS
 
 
 def goodness_of(task: str, output: NDArray[Any], labels: NDArray[Any] | None) -> Goodness | None:
@@ -95,7 +99,9 @@ def goodness_of(task: str, output: NDArray[Any], labels: NDArray[Any] | None) ->
         def decisions(answers: NDArray[Any], wanted: NDArray[Any]) -> Floats:
             return _rows((answers > threshold) == (wanted > 0))
 
-        return Goodness(DECISIONS, True, decisions)
+        # Where yes is rare, no is right most of the time, and much is lost within few points.
+        yes = float((labels > 0).mean())
+        return Goodness(DECISIONS, True, decisions, points=_POINTS * 4 * yes * (1 - yes))
     if task == REGRESSION:
 
         def near(answers: NDArray[Any], wanted: NDArray[Any]) -> Floats:

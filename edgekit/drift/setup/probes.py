@@ -29,8 +29,8 @@ _CHOICE, _TEST = 0.01, 0.001
 # The first samples of the half that chooses, and how likely luck may make a slip that much worse there: such a one
 # is tried no further.
 _FIRST, _WORSE = 64, 0.001
-# What counts as clearly better: points of a share, or a part of an error.
-_POINTS, _PART = 0.03, 0.1
+# The part of an error that counts as clearly better.
+_PART = 0.1
 # Inputs of a model that slips are tried on, one at a time.
 _INPUTS = 3
 
@@ -123,7 +123,7 @@ def probe(case: Case, seed: int = 0) -> Probed | None:
     if best is None:
         return nothing
     gain = _attempt(case, best, testing)
-    enough = _POINTS if share else _PART * abs(before)
+    enough = case.goodness.points if share else _PART * abs(before)
     if gain is None or gain.mean() < enough or not _better(gain, _TEST):
         return nothing
     after = before + float(gain.mean())
