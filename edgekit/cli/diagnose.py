@@ -56,12 +56,13 @@ def run(args: argparse.Namespace, console: Console) -> int:
     golden = Golden.load(args.golden)
     with ExitStack() as stack:
         file = stack.enter_context(load_runner(args, args.file))
-        plain = None
+        plain, layers = None, list[str]()
         if args.plain is not None:
             plain = stack.enter_context(load_runner(args, args.plain))
         elif args.model is not None:
             plain = _converted(args, file, stack, console)
-        found = diagnose(golden, file, plain, pairs("--map", args.map))
+            layers = _layers(args)
+        found = diagnose(golden, file, plain, pairs("--map", args.map), layers)
         if args.model is not None:
             found = _of_model(found, args.model)
     console.result(found.to_json(), diagnosis_lines(found), args)
@@ -72,6 +73,16 @@ def _of_model(found: Diagnosis, model: str) -> Diagnosis:
     """Named after the model: the float file that was made of it is gone."""
     layers = found.layers and replace(found.layers, reference=model)
     return replace(found, reference=model, layers=layers)
+
+
+def _layers(args: argparse.Namespace) -> list[str]:
+    """The names of a Keras model's layers; none of a SavedModel, which has lost them."""
+    from edgekit.models.loading import keras_artifact, load
+    from edgekit.models.source import layers_of
+
+    if keras_artifact(args.model).format == "savedmodel":
+        return []
+    return [layer.name for layer in layers_of(load(args.model, trust_code=args.trust_code).model)]
 
 
 def _converted(

@@ -176,3 +176,41 @@ def test_heal_writes_a_better_file_or_none(
     done = command("heal", plain, plain, *ends)
     assert done.code == 3, done.err
     assert not out.exists()
+
+
+def test_the_original_model_names_its_own_layers(
+    command: Any, digits_files: Any, digits_model: Path, digits: Any, tmp_path: Path
+) -> None:
+    """A float file is made of the model, and the fault is placed in a layer that the model has."""
+    import keras
+
+    needs.package("ai_edge_litert")
+    with edgekit.load(digits_files.path("tflite", "float32")) as runner:
+        edgekit.Golden.of(runner, digits.test.subset(60)).save(tmp_path / "golden.npz")
+    editor = Editor(digits_files.path("tflite", "int8").read_bytes())
+    place, _ = list(editor.layers())[-1]
+    graph = editor.file.graphs[0]
+    values = graph.tensors[graph.operators[place].inputs[1]].constant("<i1")
+    kernel = values.of(editor.file.content)
+    kernel[:] = kernel[::-1].copy()
+    broken = tmp_path / "broken.int8.tflite"
+    broken.write_bytes(editor.content)
+    done = command(
+        "diagnose",
+        broken,
+        "--golden",
+        tmp_path / "golden.npz",
+        "--model",
+        digits_model,
+        "--json",
+        "-",
+    )
+    assert done.code == 3, done.err
+    found = edgekit.Diagnosis.from_json(done.json())
+    assert found.reference == str(digits_model)
+    assert found.layers is not None
+    layers = keras.models.load_model(digits_model).layers
+    known = [layer.name for layer in layers]
+    assert found.causes[0].kind == "weights_changed"
+    assert found.causes[0].layer == [layer.name for layer in layers if layer.weights][-1]
+    assert {row.layer for row in found.layers.layers} <= {"", *known}
