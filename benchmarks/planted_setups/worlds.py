@@ -1,7 +1,7 @@
 """A small trained network for each kind of task, with its calibration and test samples, on real data.
 
 Objects in colour (Fashion-MNIST and MNIST, twenty classes) as one class, a yes or no, several labels, values, masks, boxes,
-embeddings and rows of tokens; one kind of clothes made again by an autoencoder; spoken digits and movements.
+embeddings and rows of tokens; digits made again by an autoencoder, and clothes that are none; spoken digits and movements.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def _samples(name: str, data: Path) -> list[tuple[Array, Any, Array]]:
     if name == "motions":
         x, labels = _motions(data)
         normal = (x - x[:36].mean((0, 1))) / x[:36].std((0, 1))
-        parts = [slice(0, 36), slice(36, 56), slice(36, 80)]
+        parts = [slice(0, 36), slice(36, 50), slice(50, 80)]
         return [(normal[at].astype(np.float32), labels[at], x[at]) for at in parts]
     none = np.empty(0)
     found: list[tuple[Array, Any, Array]] = []
@@ -173,7 +173,7 @@ def _samples(name: str, data: Path) -> list[tuple[Array, Any, Array]]:
             found.append((raw.astype(np.float32), values.astype(np.float32), raw))
         elif name == "rebuilt":
             x, y = objects(data, count, seed)
-            odd = (y >= 10).astype(np.int64)
+            odd = (y < 10).astype(np.int64)
             keep = odd == 0 if seed < 9 else odd >= 0
             found.append((x[keep], odd[keep], none))
         elif name == "tokens":

@@ -55,6 +55,8 @@ class Goodness:
         of: from answers and labels, samples first, to a number a sample, higher is better.
         classes: how many classes labels number; None where they are no classes.
         points: of a share, the gain that counts as clearly better.
+        inputs: whether a slip of the inputs can be told by it: of an autoencoder other inputs have other errors, which
+            tell nothing of what it learned.
     """
 
     word: str
@@ -62,6 +64,7 @@ class Goodness:
     of: Callable[[NDArray[Any], NDArray[Any]], Floats]
     classes: int | None = None
     points: float = _POINTS
+    inputs: bool = True
 
 
 def goodness_of(task: str, output: NDArray[Any], labels: NDArray[Any] | None) -> Goodness | None:
@@ -179,7 +182,7 @@ def _order(output: NDArray[Any]) -> Goodness | None:
                 shares[own] = (low + high) / (2 * len(others))
         return shares
 
-    return Goodness(ORDER, True, right, 2)
+    return Goodness(ORDER, True, right, 2, inputs=False)
 
 
 _OTHERS: dict[str, Callable[[NDArray[Any]], Goodness | None]] = {

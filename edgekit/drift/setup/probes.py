@@ -174,6 +174,7 @@ def _attempt(case: Case, trial: _Trial, picked: NDArray[np.intp]) -> NDArray[np.
 
 def _trials(case: Case) -> Iterator[_Trial]:
     """Those of labels and readings first: they need no model."""
+    goodness = case.goodness
     for slip, answers in case.reread:
 
         def reread(picked: NDArray[np.intp], answers: NDArray[Any] = answers) -> _Pair:
@@ -186,6 +187,8 @@ def _trials(case: Case) -> Iterator[_Trial]:
             return case.answers[picked], labels[picked]
 
         yield slip, None, relabelled
+    if not goodness.inputs:
+        return
     for name, x in list(case.inputs.items())[:_INPUTS]:
         for slip, change in input_slips(x):
 

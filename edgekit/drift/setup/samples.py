@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgekit.drift.golden import Golden
-from edgekit.drift.setup.finding import FAIL, MISSING_LABELS, REPEATED, WARNING, Finding
+from edgekit.drift.setup.finding import FAIL, MISSING_LABELS, ONE_CLASS, REPEATED, WARNING, Finding
 from edgekit.drift.setup.goodness import goodness_of
 from edgekit.drift.setup.reference import picked
 from edgekit.drift.tasks.kinds import IGNORED
 from edgekit.metrics.distances import binary_threshold
 from edgekit.metrics.segmentation import places
 from edgekit.samples.profile import hashes_of
-from edgekit.tasks import REGRESSION, SEGMENTATION
+from edgekit.tasks import CTC, EMBEDDING, REGRESSION, SEGMENTATION, SEQUENCE
 
 # Samples that are looked at; the share of repeated ones that is odd, and so many at least.
 _LOOKED, _REPEATED, _LEAST = 2048, 0.05, 5
@@ -33,6 +35,10 @@ def check_samples(golden: Golden) -> Iterator[Finding]:
         yield from _left_out(golden)
     elif golden.task == REGRESSION:
         yield from _filled_up(golden)
+    elif golden.task in (SEQUENCE, CTC):
+        yield from _empty(golden)
+    elif golden.task == EMBEDDING and golden.labels is not None:
+        yield from _one_class(golden.labels)
 
 
 def _repeated(golden: Golden) -> Iterator[Finding]:
@@ -107,3 +113,27 @@ def _filled_up(golden: Golden) -> Iterator[Finding]:
         f"{int(counts[most])} of {len(rows)} labels are {value:g}, and the original is off by {error[same].mean():.3g} there, "
         f"elsewhere by {error[~same].mean():.3g}: as if {value:g} stood for an unknown label. Leave such samples out.",
     )
+
+
+def _empty(golden: Golden) -> Iterator[Finding]:
+    """Rows of tokens that end before they begin."""
+    if golden.labels is None:
+        return
+    empty, count = int((golden.labels < 0).all(1).sum()), len(golden.labels)
+    if empty < max(_LEAST, _REPEATED * count):
+        return
+    yield Finding(
+        MISSING_LABELS,
+        WARNING,
+        f"{empty} of {count} samples have no token at all, -1 from the first on. If their labels are unknown, leave them out.",
+    )
+
+
+def _one_class(labels: NDArray[Any]) -> Iterator[Finding]:
+    if len(labels) > 1 and (labels == labels[0]).all():
+        yield Finding(
+            ONE_CLASS,
+            WARNING,
+            f"All {len(labels)} labels are class {int(labels[0])}: every neighbour has the same class, and nothing can be said "
+            "of them. Give samples of all classes.",
+        )

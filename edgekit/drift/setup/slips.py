@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -330,8 +331,8 @@ SLIPS: dict[str, Slip] = {
 # A side of an image that can be turned or cropped; steps of a series that can be resampled, of a sound, and columns
 # that have a mean each.
 _SIDE, _STEPS, _SOUND, _COLUMNS = 4, 16, 256, 64
-# What is left of a side that was cropped, as networks of ImageNet are judged.
-_KEPT = 7 / 8
+# What is left of a side that was cropped: as networks of ImageNet are judged, and less.
+_KEPT = (7 / 8, 3 / 4)
 
 
 def input_slips(x: Array) -> Iterator[tuple[Slip, Callable[[Array], Array]]]:
@@ -379,8 +380,9 @@ def _of_images(shape: tuple[int, ...]) -> Iterator[tuple[Slip, Callable[[Array],
     if shape[0] == shape[1]:
         yield _LEFT_TURN, lambda x: np.rot90(x, 1, (1, 2))
         yield _RIGHT_TURN, lambda x: np.rot90(x, -1, (1, 2))
-    yield _CROPPED, lambda x: _zoomed(x, _KEPT)
-    yield _SHRUNK, lambda x: _zoomed(x, 1 / _KEPT)
+    for part in _KEPT:
+        yield _CROPPED, partial(_zoomed, part=part)
+        yield _SHRUNK, partial(_zoomed, part=1 / part)
 
 
 def _of_series(shape: tuple[int, ...]) -> Iterator[tuple[Slip, Callable[[Array], Array]]]:

@@ -18,10 +18,11 @@ from edgekit.drift.setup.reading import reading_of
 from edgekit.drift.setup.reference import picked
 from edgekit.drift.setup.relabelled import boxes_in_input
 from edgekit.metrics.ranking import auc_of
-from edgekit.tasks import CLASSIFICATION, DETECTION, MULTI_LABEL
+from edgekit.tasks import ANOMALY, CLASSIFICATION, DETECTION, MULTI_LABEL
 
-# Of the way from guessing to all right: a reference that surely gets no further guesses.
-_NOTHING = 0.2
+# Of the way from guessing to all right: a reference that surely gets no further guesses. One that surely gets
+# somewhere, but no further than the second, guesses too.
+_NOTHING, _LITTLE = 0.2, 0.1
 _ADVICE = (
     "Nothing can be proved with it. Check that samples and labels belong together, and that the samples are prepared as in "
     "training."
@@ -42,7 +43,7 @@ def check_unrelated(golden: Golden) -> list[Finding]:
     inputs = {name: np.asarray(x[at]) for name, x in golden.samples.inputs.items()}
     outputs = {name: np.asarray(x[at]) for name, x in golden.outputs.items()}
     answers, labels = reading(inputs, outputs), labels[at]
-    if golden.task == MULTI_LABEL:
+    if golden.task in (MULTI_LABEL, ANOMALY):
         return _by_rank(answers, labels, golden.task_output)
     if golden.task == DETECTION:
         if golden.frames is None:
@@ -62,7 +63,8 @@ def _against_others(
     error = float(gain.std(ddof=1)) / math.sqrt(count)
     mean, chance = float(gain.mean()), float(theirs.mean())
     way = (1.0 if goodness.share else 0.0) - chance
-    if mean - Z95 * error > 0 or mean + Z999 * error > _NOTHING * way:
+    far = mean - Z95 * error > 0
+    if way <= 0 or mean + Z999 * error > (_LITTLE if far else _NOTHING) * way:
         return []
     word, unit = goodness.word, "share" if goodness.share else "output"
     better, sign = (HIGHER, 1) if goodness.share else (LOWER, -1)
@@ -86,8 +88,8 @@ def _against_others(
 
 
 def _by_rank(answers: NDArray[Any], labels: NDArray[Any], output: str | None) -> list[Finding]:
-    """Of several labels: scores may be sound where none reaches the threshold, so ranks tell."""
-    area = auc_of(answers, labels > 0)
+    """Of several labels: scores may be sound where none reaches the threshold, so ranks tell. Of anomalies their errors'."""
+    area = auc_of(answers, labels.reshape(answers.shape) > 0)
     if area is None or area.ci95[1] > 0.5 + _NOTHING / 2 or area.ci95[0] > 0.5:
         return []
     opposite = area.ci95[1] < 0.5

@@ -17,7 +17,7 @@ MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 
 
 def taken_back(x: Array, name: str) -> Array:
-    (change,) = (change for slip, change in input_slips(x) if slip.name == name)
+    change = next(change for slip, change in input_slips(x) if slip.name == name)
     return change(x)
 
 
