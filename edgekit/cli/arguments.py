@@ -6,11 +6,13 @@ import argparse
 from contextlib import ExitStack
 
 from edgekit.cli.values import json_path, path, thread_counts, whole_number
+from edgekit.detection import Decoder
 from edgekit.errors import UsageError
+from edgekit.recipe import ExportRecipe, read_recipe
 from edgekit.runtime import load
 from edgekit.runtime.backends import BACKENDS
 from edgekit.runtime.runner import Runner
-from edgekit.tasks import CHOICES
+from edgekit.tasks import ANY_OUTPUT, CHOICES, parse_tasks
 
 MODEL_HELP = ".keras or .h5 file, or SavedModel folder"
 BUNDLE_HELP = "folder or .tar.xz file that 'edgekit build' made"
@@ -111,6 +113,33 @@ def add_task(parser: argparse.ArgumentParser) -> None:
         help=f"what the model, or one of its outputs, is for: {', '.join(CHOICES)}; may be repeated "
         "(default: what the model says itself, or as labels and outputs look)",
     )
+
+
+def add_labels(parser: argparse.ArgumentParser) -> None:
+    """``--labels``, as `edgekit.samples.targets.with_labels` reads it."""
+    parser.add_argument(
+        "--labels",
+        metavar="LABELS",
+        help="labels stored apart from the samples: a folder of PNG masks called like the images, COCO's "
+        "annotations (.json), or an .npz with 'y' or 'y/<output>' (default: those of the samples)",
+    )
+
+
+def add_recipe_of_tasks(parser: argparse.ArgumentParser) -> None:
+    """``--recipe``, of which `tasks_of` reads what outputs are for."""
+    parser.add_argument(
+        "--recipe",
+        metavar="RECIPE.toml",
+        help="recipe whose [export.tasks] and [export.decoder] say what the outputs are (default: what the "
+        "model says itself)",
+    )
+
+
+def tasks_of(args: argparse.Namespace) -> tuple[dict[str, str], Decoder | None]:
+    """What outputs are for, by ``--task`` and ``--recipe``, and how they become boxes."""
+    asked = parse_tasks(args.task)
+    recipe = read_recipe(args.recipe).export if args.recipe else ExportRecipe()
+    return asked if ANY_OUTPUT in asked else {**recipe.tasks, **asked}, recipe.decoder
 
 
 def add_executor(parser: argparse.ArgumentParser, here: str, what: str) -> None:

@@ -1,4 +1,7 @@
-"""Score a model on labelled samples: accuracy, AUC and F1 of a classifier, MAE and RMSE of a regression."""
+"""Score a model on labelled samples, in the kinds of tasks that 'edgekit compare' judges.
+
+Accuracy, AUC and F1 of a classifier, MAE and RMSE of a regression, mean IoU of masks, mAP of boxes, and so on.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,13 @@ from edgekit.cli.arguments import (
     FILE_HELP,
     add_executor,
     add_json,
+    add_labels,
+    add_recipe_of_tasks,
     add_runner,
     add_samples,
+    add_task,
     load_runner,
+    tasks_of,
 )
 from edgekit.cli.console import Console
 from edgekit.cli.figures import figure_lines
@@ -25,6 +32,9 @@ EXAMPLE = "edgekit evaluate build/model.int8.tflite --samples samples.npz"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help=FILE_HELP)
     add_samples(parser, "labelled raw samples")
+    add_labels(parser)
+    add_task(parser)
+    add_recipe_of_tasks(parser)
     add_executor(parser, "here", "the model runs")
     add_runner(parser)
     add_json(parser)
@@ -33,13 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     if args.address is not None and args.executor != "ray":
         raise UsageError("--address: only the executor 'ray' has one: give --executor ray.")
+    tasks, decoder = tasks_of(args)
     samples = load_samples(args.samples)
     with load_runner(args, args.file) as runner, ExitStack() as stack:
         if args.executor == "ray":
             from edgekit.scoring.on_ray import on_cluster
 
             runner = stack.enter_context(on_cluster(runner, args.address))
-        evaluation = evaluate(runner, samples)
+        evaluation = evaluate(runner, samples, tasks, args.labels, decoder)
     console.result(evaluation.to_json(), _lines(evaluation), args)
     return 0
 

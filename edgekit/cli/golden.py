@@ -7,13 +7,16 @@ import argparse
 from edgekit.cli.arguments import (
     MODEL_HELP,
     add_import,
+    add_labels,
     add_out,
     add_overwrite,
+    add_recipe_of_tasks,
     add_samples,
     add_signature,
     add_task,
     add_trust_code,
     add_verify,
+    tasks_of,
 )
 from edgekit.cli.console import Console
 from edgekit.drift.golden import Golden
@@ -21,10 +24,9 @@ from edgekit.drift.setup.finding import WARNING
 from edgekit.drift.setup.judged import check_reference, score_of
 from edgekit.errors import UsageError
 from edgekit.outputs import refuse_existing
-from edgekit.recipe import ExportRecipe, read_recipe
 from edgekit.runtime import load
 from edgekit.samples import load_samples
-from edgekit.tasks import ANY_OUTPUT, UNLABELLED, parse_tasks
+from edgekit.tasks import UNLABELLED
 
 EXAMPLE = "edgekit golden model.keras --samples samples.npz -o golden.npz"
 
@@ -38,19 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what else is known of each sample, to compare files on slices of them: a CSV file with a line "
         "of names, or an .npz, with a row for each sample (default: none)",
     )
-    parser.add_argument(
-        "--labels",
-        metavar="LABELS",
-        help="labels stored apart from the samples: a folder of PNG masks called like the images, COCO's "
-        "annotations (.json), or an .npz with 'y' or 'y/<output>' (default: those of the samples)",
-    )
+    add_labels(parser)
     add_task(parser)
-    parser.add_argument(
-        "--recipe",
-        metavar="RECIPE.toml",
-        help="recipe whose [export.tasks] and [export.decoder] say what the outputs are (default: what the "
-        "model says itself)",
-    )
+    add_recipe_of_tasks(parser)
     add_out(parser, "FILE.npz", "golden file to write")
     add_signature(parser)
     add_overwrite(parser)
@@ -61,9 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     refuse_existing([args.out], args.overwrite)
-    asked = parse_tasks(args.task)
-    recipe = read_recipe(args.recipe).export if args.recipe else ExportRecipe()
-    tasks = asked if ANY_OUTPUT in asked else {**recipe.tasks, **asked}
+    tasks, decoder = tasks_of(args)
     samples = load_samples(args.samples)
     options = {"trust_code": args.trust_code, "verify": args.verify, "imports": args.imports}
     with load(args.model, **options) as loaded:
@@ -74,7 +64,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             )
         runner = loaded.with_signature(args.signature) if args.signature else loaded
         golden = Golden.of(
-            runner, samples, args.columns, tasks, labels=args.labels, decoder=recipe.decoder
+            runner, samples, args.columns, tasks, labels=args.labels, decoder=decoder
         )
     golden.save(args.out, overwrite=args.overwrite)
     score = score_of(golden)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar
 
@@ -10,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.artifact import Artifact
+from edgekit.detection import Decoder
 from edgekit.document.record import (
     LATER,
     Count,
@@ -22,6 +25,8 @@ from edgekit.document.record import (
 )
 from edgekit.drift.answers import Answers, ask
 from edgekit.drift.figure import Figure
+from edgekit.drift.frames import frames_of
+from edgekit.drift.tasks.detection import decoded, detection_figures
 from edgekit.drift.tasks.figures import task_figures
 from edgekit.drift.tasks.kinds import is_anomaly
 from edgekit.errors import SamplesError, UsageError
@@ -30,7 +35,16 @@ from edgekit.runtime.opening import RunnerLike, opened
 from edgekit.runtime.runner import Backend, Runner
 from edgekit.samples import Samples, SamplesLike, Sources
 from edgekit.samples.prepare import prepared
-from edgekit.tasks import ANOMALY, CLASSIFICATION, REGRESSION, TASKS, UNLABELLED
+from edgekit.samples.targets import with_labels
+from edgekit.tasks import (
+    ANOMALY,
+    ANY_OUTPUT,
+    CLASSIFICATION,
+    DETECTION,
+    REGRESSION,
+    TASKS,
+    UNLABELLED,
+)
 
 _TOP = 5
 _BATCH = 256
@@ -68,7 +82,7 @@ class Evaluation(Document):
         confusion: rows are labels, columns predictions.
         per_class: by class number.
         mae, rmse: in the output's own unit; for anomalies those of the reconstruction.
-        figures: of a segmentation, of several labels and of a regression, every number with its interval.
+        figures: of every task but a first classification, each number with its interval; of further outputs too.
     """
 
     kind: ClassVar[str] = "evaluation"
@@ -89,12 +103,19 @@ class Evaluation(Document):
     figures: tuple[Figure, ...] = field(default=(), metadata=LATER)
 
 
-def evaluate(model: RunnerLike, samples: SamplesLike) -> Evaluation:
+def evaluate(
+    model: RunnerLike,
+    samples: SamplesLike,
+    tasks: Mapping[str, str] | str | None = None,
+    labels: str | os.PathLike[str] | None = None,
+    decoder: Decoder | None = None,
+) -> Evaluation:
     """Ask all samples and score the answers.
 
     Labels of classes make it a classification; an output in the shape of the only input with labels
     0 and 1 makes it a search for anomalies, whose score is the error of the reconstruction; values in
-    the shape of an output make it a regression.
+    the shape of an output make it a regression; `edgekit.drift.answers.ask` names the others. Of several outputs with
+    tasks the first one is the evaluation's, and `figures` has the numbers of all.
 
     Args:
         model: an original model or a file made from it: a path, a Keras model object, or a runner,
@@ -102,6 +123,10 @@ def evaluate(model: RunnerLike, samples: SamplesLike) -> Evaluation:
         samples: raw data with labels, as `Samples`, a path, arrays by input name with labels as
             ``y``, or a `tf.data.Dataset`; of a recipe its test samples. Prepared as the model or file
             says, a batch at a time.
+        tasks: what outputs are for, by output, of `edgekit.tasks.CHOICES`; one alone for the output that it
+            fits. By default as the model says itself, or as labels and outputs look.
+        labels: where labels lie that the samples do not have, as `edgekit.samples.targets.with_labels` reads them.
+        decoder: how outputs become boxes, in place of what the model says itself.
 
     Raises:
         UsageError: one of them is none of these, nothing is at a path, or the samples have no labels.
@@ -110,45 +135,81 @@ def evaluate(model: RunnerLike, samples: SamplesLike) -> Evaluation:
         ArtifactError: the model cannot be loaded or fails.
     """
     asked = Sources().samples(samples)
-    labels = asked.labels
+    wanted = {ANY_OUTPUT: tasks} if isinstance(tasks, str) else dict(tasks or {})
     if labels is None:
-        raise UsageError(
-            "evaluate: the samples have no labels, expected one a sample. Give labelled samples; edgekit "
-            "run stores the answers to others."
-        )
+        _require_labels(asked)
     with opened(model) as runner:
-        if _rebuilds_its_input(runner):
+        if labels is not None:
+            asked = with_labels(asked, labels, runner.metadata.class_names)
+            _require_labels(asked)
+        given = asked.labels
+        if given is not None and set(wanted.values()) <= {ANOMALY} and _rebuilds_its_input(runner):
             samples = prepared(asked, runner.metadata, runner.inputs)
             first = samples[:_BATCH].read()
-            (given,), (made,) = first.inputs.values(), runner.infer_batch(first.inputs).values()
-            if is_anomaly(labels, made, given):
+            (x,), (made,) = first.inputs.values(), runner.infer_batch(first.inputs).values()
+            if is_anomaly(given, made, x):
                 return _anomalies(runner, samples)
-        return _by_task(runner, asked, labels)
+        return _by_task(runner, asked, wanted, decoder or runner.metadata.decoder)
 
 
-def _by_task(runner: Runner, samples: Samples, given: NDArray[Any]) -> Evaluation:
-    asked = ask(runner, samples)
+def _require_labels(samples: Samples) -> None:
+    if samples.labels is None and not samples.output_labels:
+        raise UsageError(
+            "evaluate: the samples have no labels, expected one a sample. Give labelled samples, or labels that lie "
+            "elsewhere (--labels); edgekit run stores the answers to others."
+        )
+
+
+def _by_task(
+    runner: Runner, samples: Samples, tasks: Mapping[str, str], decoder: Decoder | None
+) -> Evaluation:
+    asked = ask(runner, samples, tasks, decoder)
     name, labels = asked.task_output, asked.labels
     if name is None or labels is None:
+        given = samples.labels
+        what = "" if given is None else f" ({given.dtype}, {list(given.shape)})"
         raise SamplesError(
-            f"evaluate: the labels ({given.dtype}, {list(given.shape)}) fit no "
-            f"output, expected class numbers, or values in the shape of one of "
+            f"evaluate: the labels{what} fit no output, expected class numbers, or values in the shape of one of "
             f"{ {spec.name: list(spec.shape) for spec in runner.outputs} }."
         )
     answers = asked.outputs[name]
     known: dict[str, Any] = {"output": name, "count": len(labels)}
+    figures: tuple[Figure, ...] = ()
     if asked.task == REGRESSION:
         answers = np.asarray(answers)
         known["mae"] = scores.mean_absolute_error(answers, labels)
         known["rmse"] = distances.rmse(labels, answers)
-        known["figures"] = _own(asked, answers)
+        figures = _own(asked, answers)
+    elif asked.task == DETECTION:
+        figures = _boxes(runner, samples, asked, decoder)
     elif asked.task != CLASSIFICATION:
-        known["figures"] = _own(asked, answers)
+        figures = _own(asked, answers)
     else:
         known |= _classes(
             runner.metadata.class_names or samples.class_names, np.asarray(answers), labels
         )
-    return Evaluation(runner.artifact.recorded(), runner.backend, asked.task, **known)
+    for other in asked.each()[1:]:
+        if other.task_output is not None and other.labels is not None:
+            figures += _own(other, other.outputs[other.task_output])
+    return Evaluation(
+        runner.artifact.recorded(), runner.backend, asked.task, figures=figures, **known
+    )
+
+
+def _boxes(
+    runner: Runner, raw: Samples, asked: Answers, decoder: Decoder | None
+) -> tuple[Figure, ...]:
+    """The mean average precisions of a detector's boxes, in pixels of the raw images."""
+    frames, inputs = frames_of(raw, runner.metadata), list(asked.samples.inputs.values())
+    if decoder is None or frames is None:
+        raise UsageError(
+            "evaluate: a detection needs a decoder, which reads boxes in the outputs, and an input of images. Name one "
+            "in the recipe's [export.decoder]: --recipe."
+        )
+    size = inputs[0].shape[1], inputs[0].shape[2]
+    boxes = decoded(decoder, asked.outputs, size, frames)
+    found = detection_figures(boxes, boxes, asked.labels, asked.task_output)
+    return tuple(replace(f, reference=None) for f in found if f.reference is not None)
 
 
 def _own(asked: Answers, answers: NDArray[Any]) -> tuple[Figure, ...]:

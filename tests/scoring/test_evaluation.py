@@ -13,6 +13,7 @@ import pytest
 import edgekit
 from edgekit import document
 from edgekit.cli import main
+from edgekit.detection import DecodedBoxes
 from edgekit.errors import SamplesError, UsageError
 
 
@@ -101,3 +102,61 @@ def test_the_command(models: Path, labelled: edgekit.Samples, tmp_path: Path) ->
     assert isinstance(read, edgekit.Evaluation)
     assert read.count == 24
     assert json.loads((tmp_path / "e.json").read_text())["accuracy"] > 0.7
+
+
+def figures_of(result: edgekit.Evaluation) -> dict[str, float | None]:
+    return {figure.name: figure.value for figure in result.figures if not figure.group}
+
+
+@pytest.mark.parametrize("task", ["embedding", "multi-label"])
+def test_a_task_is_judged_as_compare_does(
+    models: Path, labelled: edgekit.Samples, task: str
+) -> None:
+    file = models / "classifier.int8.tflite"
+    result = edgekit.evaluate(file, labelled, task)
+    assert (result.task, result.count) == (task, 24)
+    golden = edgekit.Golden.of(models / "classifier.float32.tflite", labelled, tasks=task)
+    (candidate,) = edgekit.compare(golden, file).candidates
+    known = {f.name: f.value for f in candidate.figures if not f.group and f.reference is not None}
+    assert figures_of(result) == known
+    assert all(f.reference is None for f in result.figures)
+    jsonschema.validate(result.to_json(), document.json_schema("evaluation"))
+
+
+def test_boxes_are_scored_by_a_decoder(models: Path) -> None:
+    with np.load(models / "expected.npz") as archive:
+        image = archive["detector/in/image"]
+    file = models / "detector.float32.tflite"
+    decoder = DecodedBoxes(
+        boxes="boxes", scores="scores", classes="classes", count="count", score_threshold=0.0
+    )
+    with edgekit.load(file) as runner:
+        golden = edgekit.Golden.of(runner, {"image": image}, decoder=decoder)
+        found = golden.boxes()
+        labels = np.full((24, 5, 5), -1.0)
+        for row, boxes in zip(labels, found, strict=True):
+            row[: len(boxes), :4], row[: len(boxes), 4] = boxes.corners, boxes.classes
+        samples = edgekit.Samples({"image": image}, labels)
+        result = edgekit.evaluate(runner, samples, decoder=decoder)
+        assert result.task == "detection"
+        (candidate,) = edgekit.compare(
+            edgekit.Golden.of(runner, samples, decoder=decoder), runner
+        ).candidates
+        of_both = {f.name: f.value for f in candidate.figures}
+        assert figures_of(result)["map50"] == of_both["map50"]
+        with pytest.raises(UsageError, match="needs a decoder"):
+            edgekit.evaluate(runner, samples, {"boxes": "detection"})
+
+
+def test_the_command_takes_labels_and_tasks(
+    models: Path, labelled: edgekit.Samples, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "s.npz", image=labelled.inputs["image"])
+    np.savez(tmp_path / "labels.npz", **{"y/digit": labelled.labels})
+    words = [str(models / "classifier.float32.tflite"), "--samples", str(tmp_path / "s.npz")]
+    words += ["--labels", str(tmp_path / "labels.npz"), "--json", str(tmp_path / "e.json")]
+    assert main(["evaluate", *words]) == 0
+    assert json.loads((tmp_path / "e.json").read_text())["accuracy"] == 23 / 24
+    assert main(["evaluate", *words, "--task", "digit=embedding", "--overwrite"]) == 0
+    assert json.loads((tmp_path / "e.json").read_text())["task"] == "embedding"
+    assert main(["evaluate", *words[:3]]) == 2
