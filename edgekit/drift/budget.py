@@ -13,6 +13,7 @@ from edgekit.drift.columns import CLASS
 from edgekit.drift.figure import MEASURED_BY_BENCH
 from edgekit.drift.golden import Golden
 from edgekit.drift.limit import Limit
+from edgekit.drift.measurable import check_limits
 from edgekit.drift.verdict import Finding, judge, worst
 from edgekit.errors import UsageError
 from edgekit.shares import Share, per_cent_meant
@@ -102,8 +103,8 @@ class DriftBudget(Record):
         """Ask this before the work: can every limit be judged with `golden`?
 
         Raises:
-            UsageError: a limit needs labels or an output with classes, and there are none; or an output
-                that the golden does not have.
+            UsageError: a limit needs labels or an output with classes, and there are none; an output
+                that the golden does not have; or a figure that its task does not have.
         """
         each = golden.each()
         classified = any(one.task_output and one.task in _AGREEING for one in each)
@@ -115,6 +116,7 @@ class DriftBudget(Record):
                     f"limit of {limit.figure!r}: received output {limit.output!r}, expected one of "
                     f"{', '.join(map(repr, golden.outputs))}."
                 )
+        check_limits(golden, self.all_limits, self.columns)
 
     def judge(self, candidate: Candidate) -> tuple[str, list[str]]:
         """The verdict on a candidate, and a sentence for each limit that led to it.
@@ -166,12 +168,12 @@ class DriftBudget(Record):
 def _require(figure: str, accuracy: bool, classes: bool) -> None:
     if figure in ("accuracy", "accuracy_drop") and not accuracy:
         raise UsageError(
-            f"limit of {figure!r}: the golden has no labels that number classes, so there is no "
-            "accuracy to judge. Make it from samples with class labels 'y', or drop the limit."
+            f"limit of {figure!r}: the samples have no labels that number classes, so there is no "
+            "accuracy to judge. Give samples with class labels 'y', or drop the limit."
         )
     if figure == "agreement" and not classes:
         raise UsageError(
-            "limit of 'agreement': no output of the golden has classes, so there is no top-1 to "
+            "limit of 'agreement': no output of the model has classes, so there is no top-1 to "
             "judge. Limit the SQNR instead."
         )
 

@@ -80,7 +80,7 @@ def slices(columns: Columns, names: Iterable[str]) -> dict[str, NDArray[np.bool_
         if name not in columns:
             known = ", ".join(map(repr, columns)) or "none: give them to 'edgekit golden --columns'"
             raise UsageError(
-                f"slice: received the column {name!r}, the golden file has {known}."
+                f"slice: received the column {name!r}, the samples have {known}."
                 f"{nearest(name, columns)}"
             )
         values = np.unique(columns[name])

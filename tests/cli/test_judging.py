@@ -126,7 +126,7 @@ def test_what_the_golden_is_not_for(
     assert golden(samples({"x": arrays["x"]})).code == 0
     path = tmp_path / "golden.npz"
     done = command("compare", file, "--golden", path, "--max-accuracy-drop", "1%")
-    assert (done.code, "has no labels that number classes" in done.err) == (2, True)
+    assert (done.code, "have no labels that number classes" in done.err) == (2, True)
     named = tmp_path / "named.tflite"
     named.write_bytes(write_tflite(file.read_bytes(), Metadata(golden_sha256="0" * 64)))
     done = command("compare", named, "--golden", path)

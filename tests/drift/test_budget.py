@@ -154,9 +154,9 @@ def test_the_limits_in_words() -> None:
 
 
 def test_what_was_not_measured_cannot_be_judged() -> None:
-    with pytest.raises(UsageError, match="golden has no labels"):
+    with pytest.raises(UsageError, match="samples have no labels"):
         DriftBudget(max_accuracy_drop=0.01).judge(candidate(drop=None, interval=None))
-    with pytest.raises(UsageError, match="no output of the golden has classes"):
+    with pytest.raises(UsageError, match="no output of the model has classes"):
         DriftBudget(min_agreement=0.9).judge(candidate(agreement=None))
     with pytest.raises(UsageError, match="no benchmark of this file was given"):
         DriftBudget(limits=(Limit("p50_ms", at_most=3),)).judge(candidate())

@@ -12,6 +12,7 @@ import edgekit
 from edgekit.drift.budget import DriftBudget
 from edgekit.drift.compare import compare
 from edgekit.drift.golden import Golden
+from edgekit.drift.limit import Limit
 from edgekit.errors import DocumentError, TensorError, UsageError
 from edgekit.formats.metadata import Metadata
 from edgekit.runtime.runner import Runner
@@ -234,6 +235,39 @@ def test_limits_that_cannot_be_judged_are_refused_before_the_work(
         compare(golden, runner, DriftBudget(min_agreement=0.9), said.append)
     assert not said
     assert compare(golden, runner, DriftBudget(min_sqnr_db=20)).verdict == "pass"
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [
+        (
+            "miou_drop <= 1%",
+            "no such figure of a classification. There are accuracy, accuracy_drop",
+        ),
+        ("mae <= 3", "no such figure of a classification"),
+        ("accuracy_drop[class=9] <= 1%", "not measured there, only for class=0, class=1"),
+        ("iou_drop[class=*] <= 1%", "no such figure"),
+        ("accuracy_drop[light=dark] <= 1%", "column 'light'"),
+    ],
+)
+def test_figures_that_the_task_lacks_are_refused_before_the_work(
+    make_runner: MakeRunner, limit: str, words: str
+) -> None:
+    def answer(x: Floats) -> dict[str, Floats]:
+        return {"y": np.stack([x[:, 0], -x[:, 0]], 1)}
+
+    x = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
+    runner = make_runner(answer, {"x": (None, 3)}, {"y": (None, 2)})
+    golden = Golden.of(runner, Samples({"x": x}, (x[:, 0] < 0).astype(int)))
+    said: list[str] = []
+    with pytest.raises(UsageError, match=words):
+        compare(golden, runner, DriftBudget(limits=(Limit.parse(limit),)), said.append)
+    assert not said
+    # A class that the first samples do not have is a class.
+    rare = Limit.parse("accuracy_drop[class=1] <= 50%")
+    labels = np.where(np.arange(200) == 199, 1, 0)
+    golden = Golden.of(runner, Samples({"x": x}, labels))
+    compare(golden, runner, DriftBudget(limits=(rare,)))
 
 
 def test_no_runner_is_a_mistake(golden: Golden) -> None:
