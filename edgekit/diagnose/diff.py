@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.diagnose.equalised import Scaled, scaled_layers
 from edgekit.diagnose.matching import Pair, match
 from edgekit.diagnose.network import Network, kernel_rows
 from edgekit.diagnose.opening import open_network
@@ -17,6 +18,7 @@ from edgekit.document.diff import (
     EQUAL,
     NONE,
     OTHER_SHAPE,
+    SCALED,
     Diff,
     LayerDiff,
     OperatorCount,
@@ -44,6 +46,7 @@ def diff(first: Runner, second: Runner, samples: Samples | None = None) -> Diff:
     """
     ours, theirs = (open_network(os.fspath(r.artifact)) for r in (first, second))
     matched = match(ours.network, theirs.network)
+    scaled = scaled_layers(matched.pairs, ours.network, theirs.network)
     outputs = () if samples is None else _answers(first, second, samples)
     return Diff(
         first=first.artifact.recorded(),
@@ -54,7 +57,10 @@ def diff(first: Runner, second: Runner, samples: Samples | None = None) -> Diff:
             *_ends("output", first.outputs, second.outputs),
         ),
         operators=_operators(ours.network, theirs.network),
-        layers=tuple(_layer(pair, ours.network, theirs.network) for pair in matched.pairs),
+        layers=tuple(
+            _layer(pair, ours.network, theirs.network, scaled.get(pair.file.at))
+            for pair in matched.pairs
+        ),
         only_first=tuple(node.name for node in matched.extra),
         only_second=tuple(node.name for node in matched.missing),
         samples=None if samples is None else len(samples),
@@ -90,11 +96,15 @@ def _operators(first: Network, second: Network) -> tuple[OperatorCount, ...]:
     )
 
 
-def _layer(pair: Pair, first: Network, second: Network) -> LayerDiff:
+def _layer(pair: Pair, first: Network, second: Network, scaled: Scaled | None) -> LayerDiff:
     state, largest, ratio = _weights(
         kernel_rows(pair.file, first.format), kernel_rows(pair.plain, second.format)
     )
     biases = [node.bias.values if node.bias else None for node in (pair.file, pair.plain)]
+    bias, factors = _weights(*biases)[1], None
+    if scaled is not None:
+        state, largest, ratio, bias = SCALED, scaled.largest, None, scaled.bias
+        factors = float(scaled.outputs.min()), float(scaled.outputs.max())
     return LayerDiff(
         op=pair.file.op,
         first=pair.file.name,
@@ -105,7 +115,8 @@ def _layer(pair: Pair, first: Network, second: Network) -> LayerDiff:
         weights=state,
         weights_max_abs=largest,
         weights_sqnr_db=ratio,
-        bias_max_abs=_weights(*biases)[1],
+        bias_max_abs=bias,
+        factors=factors,
     )
 
 

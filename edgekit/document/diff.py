@@ -5,13 +5,24 @@ It lies here and not with those who compare: the report reads it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 from edgekit.artifact import Artifact
-from edgekit.document.record import Count, Document, Fraction, NotNegative, Positive, Record, Text
+from edgekit.document.record import (
+    LATER,
+    Count,
+    Document,
+    Fraction,
+    NotNegative,
+    Positive,
+    Record,
+    Text,
+)
 
-EQUAL, DIFFERENT, OTHER_SHAPE, NONE = STATES = ("equal", "different", "other shape", "none")
+EQUAL, DIFFERENT, OTHER_SHAPE, NONE, SCALED = STATES = (
+    *("equal", "different", "other shape", "none", "scaled"),
+)
 
 
 @dataclass(frozen=True)
@@ -33,12 +44,14 @@ class LayerDiff(Record):
         first, second: the tensor that it gives.
         first_dtype, second_dtype: that it computes in.
         grid: whether what it gives goes through the same scales and zero points in both.
-        weights: whether its weights stand for the same float values; ``"none"`` without any.
+        weights: whether its weights stand for the same float values; ``"none"`` without any; ``"scaled"`` where they do up
+            to factors of channels that a layer behind takes back (equalisation), and up to rounding.
         weights_max_abs: the largest difference of two weights, in their unit; None where they have no
             common shape, or there are none.
         weights_sqnr_db: power of the first file's weights over that of the differences, in dB; None where
             they are equal.
-        bias_max_abs: as `weights_max_abs`.
+        bias_max_abs: as `weights_max_abs`; of scaled weights all three are of what is left without the factors.
+        factors: of scaled weights the least and the largest factor of its outputs; None of all others.
     """
 
     op: Text
@@ -51,6 +64,7 @@ class LayerDiff(Record):
     weights_max_abs: NotNegative | None
     weights_sqnr_db: float | None
     bias_max_abs: NotNegative | None
+    factors: tuple[float, float] | None = field(default=None, metadata=LATER)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgekit.document.diff import DIFFERENT, OTHER_SHAPE, Diff, LayerDiff
+from edgekit.document.diff import DIFFERENT, OTHER_SHAPE, SCALED, Diff, LayerDiff
 from edgekit.report import units
 from edgekit.report.hashes import base_name
 from edgekit.report.table import Table
@@ -29,8 +29,10 @@ def diff_summary(found: Diff) -> Iterator[str]:
             yield f"{row.op} in {row.dtype}: {row.first} and {row.second}"
     held = [row for row in found.layers if row.weights != "none"]
     if held:
-        equal = len(held) - len(found.changed)
-        yield f"weights: equal in {equal} of {units.plural(len(held), 'layer')}"
+        scaled = sum(row.weights == SCALED for row in held)
+        equal = len(held) - len(found.changed) - scaled
+        more = f", in {scaled} up to factors of channels (equalisation)" if scaled else ""
+        yield f"weights: equal in {equal} of {units.plural(len(held), 'layer')}{more}"
     moved = sum(not row.grid for row in found.layers)
     if moved:
         yield f"scales: others in {moved} of {units.plural(len(found.layers), 'operator')}"
@@ -85,7 +87,7 @@ def diff_lines(found: Diff) -> list[str]:
 
 def _differs(row: LayerDiff) -> bool:
     return (
-        row.weights in (DIFFERENT, OTHER_SHAPE)
+        row.weights in (DIFFERENT, OTHER_SHAPE, SCALED)
         or not row.grid
         or bool(row.bias_max_abs)
         or row.first_dtype != row.second_dtype

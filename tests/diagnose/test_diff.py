@@ -80,6 +80,55 @@ def test_both_formats_of_a_model_hold_the_same_weights(models: Path, images: Any
     assert found.outputs[0].max_abs < 1e-4
 
 
+def equalised(plain: Path, factors: Any, last: float = 1.0) -> bytes:
+    """A float .tflite file whose channels between the first two layers are multiplied by `factors`."""
+    content = bytearray(plain.read_bytes())
+    graph = read_file(content).graphs[0]
+    first, second = (
+        next(o for o in graph.operators if o.op == op) for op in ("CONV_2D", "DEPTHWISE_CONV_2D")
+    )
+    kernel, bias, reader = (
+        graph.tensors[at].constant("<f4").of(content)
+        for at in (first.inputs[1], first.inputs[2], second.inputs[1])
+    )
+    kernel.reshape(len(factors), -1)[:] *= factors[:, None]
+    bias[:] *= factors
+    reader.reshape(-1, len(factors))[:] /= factors
+    reader[0] *= last
+    return bytes(content)
+
+
+def test_weights_that_were_equalised_are_the_same_function(
+    tflite: Files, images: Any, tmp_path: Path
+) -> None:
+    factors = np.float32([1.5, 0.25, 8, 1])
+    other = tmp_path / "other.float32.tflite"
+    other.write_bytes(equalised(tflite.plain, factors))
+    found = diff_of(tflite.plain, other, Samples(images))
+    assert found.outputs[0].max_abs == pytest.approx(0, abs=1e-5)
+    conv, depthwise, last = (row for row in found.layers if row.weights != "none")
+    assert not found.changed
+    assert [conv.weights, depthwise.weights, last.weights] == ["scaled", "scaled", "equal"]
+    assert conv.factors == pytest.approx((0.25, 8), rel=1e-5)
+    assert depthwise.factors == (1, 1)
+    assert conv.bias_max_abs == pytest.approx(0, abs=1e-5)
+    assert any("in 2 up to factors of channels" in line for line in diff_lines(found))
+    # The other way round as well.
+    assert not diff_of(other, tflite.plain).changed
+
+
+def test_factors_that_nothing_takes_back_are_a_change(tflite: Files, tmp_path: Path) -> None:
+    other = tmp_path / "other.float32.tflite"
+    other.write_bytes(equalised(tflite.plain, np.float32([1.5, 0.25, 8, 1]), last=1.2))
+    found = diff_of(tflite.plain, other)
+    assert [row.op for row in found.changed] == ["CONV_2D", "DEPTHWISE_CONV_2D"]
+
+
+def test_rounded_weights_are_not_called_scaled(files: Files) -> None:
+    states = {row.weights for row in diff_of(files.plain, files.int8).layers}
+    assert "scaled" not in states
+
+
 def test_lines_keep_to_80_columns(tflite: Files, images: Any) -> None:
     lines = diff_lines(diff_of(tflite.plain, tflite.int8, Samples(images)))
     assert max(map(len, lines)) <= 80
