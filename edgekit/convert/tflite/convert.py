@@ -23,6 +23,7 @@ from edgekit.convert.tflite.model_order import in_model_order
 from edgekit.convert.tflite.per_tensor_kernels import lost_on_one_scale, per_tensor_kernels
 from edgekit.convert.tflite.short_scales import shorten_scales
 from edgekit.convert.tflite.signature_outputs import keep_signature_outputs
+from edgekit.convert.tflite.small_kernels import small_kernels
 from edgekit.convert.trace.freeze import SIGNATURE, Frozen
 from edgekit.errors import ExportError, one_line, require
 from edgekit.formats.graph import Graph, Model, Operator
@@ -150,7 +151,7 @@ def quantize_tflite(
         whole += [(end, ".*") for end in _float_ends(model.graphs[model.main], left)]
         in_float |= _LEFT_IN_FLOAT
     elif scheme == "dynamic":
-        whole += lost_on_one_scale(float_file)
+        whole += [*lost_on_one_scale(float_file), *small_kernels(float_file)]
     elif scheme == "float16":
         whole += _beyond_half(float_file)
     # It would load and allocate the float file to look for empty statistics: there are none here, and
