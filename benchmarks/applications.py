@@ -82,9 +82,8 @@ def network(name: str, size: int, added: float, x: Any) -> Any:
 
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
-    module, builder, extra = NETWORKS[name]
-    make = getattr(getattr(keras.applications, module), builder)
-    model = make(
+    _, builder, extra = NETWORKS[name]
+    model = getattr(keras.applications, builder)(
         input_shape=(size, size, 3),
         weights=None,
         classes=CLASSES,

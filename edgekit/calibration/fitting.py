@@ -32,9 +32,6 @@ _FEWEST = 8
 _HELD = 0.2
 # Samples that are judged by, where there are more than it is fitted to.
 _JUDGED = 256
-# By how many standard errors outputs must follow worse for the fit to be given up. Equalised channels are kept
-# where they follow better.
-_LOSS = 1.0
 # What equalised channels have to bring so that it is not tried without them, in dB.
 _CLEAR = 3.0
 
@@ -93,13 +90,17 @@ def decibels(errors: NDArray[np.float64]) -> float:
     return float(-10 * np.log10(errors.mean(1)).mean())
 
 
-def gained(before: NDArray[np.float64], after: NDArray[np.float64]) -> tuple[float, float]:
-    """By how much outputs follow better, in dB, and the standard error of that.
+def gained(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
+    """By how much outputs follow better, in dB.
 
     The mean over samples of what each gains: one that went wrong does not decide.
     """
-    gains = (10 * np.log10(before / after)).mean(0)
-    return float(gains.mean()), float(gains.std() / np.sqrt(len(gains)))
+    return float((10 * np.log10(before / after)).mean())
+
+
+def follows_better(before: NDArray[np.float64], after: NDArray[np.float64]) -> bool:
+    """Whether outputs follow better, by the mean of samples and by their mean error."""
+    return gained(before, after) > 0 and decibels(after) >= decibels(before)
 
 
 def fitted(
@@ -174,8 +175,8 @@ def _fitted(
         follows = judge.errors(attempt)
         if follows is None:
             continue
-        gain, error = gained(off, follows)
-        if gain > (-_LOSS * error if best is before and not some else 0):
+        gain = gained(off, follows)
+        if follows_better(off, follows):
             best, off = attempt, follows
             about = _account(about, found, some, decibels(follows))
         if gain > _CLEAR and quality != "best":
