@@ -48,7 +48,7 @@ from edgekit.tensor import TensorSpec
 _CHOSEN = "its error in int8 is worth more than it costs in float (accuracy budget)"
 _WITHOUT_RANGES = ("float16", "dynamic")
 # Files whose weights are integers of eight bits.
-FITTED = frozenset({*INTEGER_SCHEMES, "dynamic", "int8-weights"})
+FITTED = frozenset({*INTEGER_SCHEMES, "dynamic", "int8-weights", "int4-weights"})
 # Files that samples change: those, and halves, which hold large values in float32.
 MEASURED = FITTED | {"float16"}
 # What ONNX files are made in.
