@@ -50,6 +50,12 @@ def shorten_scales(file: TfliteFile, float_file: TfliteFile, bits: int = BITS) -
             for i in rescaling.bound(graph.tensors, inputs, outputs)
         }
         kernels = {inputs[_WITH_BIAS[op][1]] for op, inputs, _ in operators if op in _WITH_BIAS}
+        # Where weights alone are integers, an operator turns them into floats in front.
+        kernels |= {
+            inputs[0]
+            for op, inputs, outputs in operators
+            if op == "DEQUANTIZE" and outputs[0] in kernels
+        }
         for index, tensor in enumerate(graph.tensors):
             rescaling.shorten(tensor, index in bound, index in kernels)
         for op, inputs, _ in operators:

@@ -79,6 +79,15 @@ def test_an_int8_file_has_short_scales(files: tuple[bytes, bytes]) -> None:
         np.testing.assert_array_equal(round_up(scales, bits), scales)
 
 
+def test_weights_alone_are_rounded_as_those_of_int8_files(files: tuple[bytes, bytes]) -> None:
+    whole = tensors(files[1])
+    alone = quantize_tflite(read_file(files[0]), "int8-weights", None, "float32").content
+    kernels = {name: held for name, (_, _, held) in tensors(alone).items() if held is not None}
+    assert len(kernels) >= 4
+    for name, held in kernels.items():
+        assert np.array_equal(held, whole[name][2])
+
+
 def test_fewer_bits_move_no_value_by_more_than_a_step_of_each(files: tuple[bytes, bytes]) -> None:
     float_file, quantized = files
     short = shortened(quantized, float_file, 3)
