@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgekit.artifact import Artifact
 from edgekit.convert.check.cause import first_lost
-from edgekit.convert.check.judge import judge
+from edgekit.convert.check.judge import hangs_on_batch, judge
 from edgekit.convert.check.reference import Reference
 from edgekit.convert.check.run import run
 from edgekit.convert.refusals import inaccurate_reason, load_reason
@@ -30,6 +30,11 @@ from edgekit.manifest import ExportedFile
 from edgekit.runtime import load as load_runner
 from edgekit.runtime.random_inputs import run_first
 from edgekit.tensor import TensorSpec
+
+_HANGS = (
+    "what the model answers to a sample hangs on the others of its batch: the file answers as the model does with "
+    "{} at a time, and the model otherwise with more"
+)
 
 # xz takes about a second for this much.
 _PACKED_BYTES = 1 << 20
@@ -144,7 +149,13 @@ def _checked(
     if file.format == "tflite" and flex.found_in(made.file.model):
         return entry
     try:
-        verdict = judge(file.scheme, reference, run(made.file, reference.samples))
+        answers = run(made.file, reference.samples)
+        verdict = judge(file.scheme, reference, answers)
+        hangs: tuple[str, ...] = ()
+        batch = entry.inputs[0].shape[0] if entry.inputs and entry.inputs[0].shape else None
+        if verdict.faults and batch is not None and hangs_on_batch(reference, batch):
+            verdict = judge(file.scheme, reference.of_batch(batch), answers)
+            hangs = (_HANGS.format(batch),)
     except ExportError as error:
         return replace(entry, warnings=(*entry.warnings, f"was not checked: {error}"))
     said = (*verdict.faults, *verdict.warnings)
@@ -152,7 +163,7 @@ def _checked(
         said = (*said[:-1], f"{said[-1]}; the first layer that differs is {cause}")
     if verdict.faults and not allow_inaccurate:
         return inaccurate_reason(said)
-    warnings = (*entry.warnings, *said)
+    warnings = (*entry.warnings, *hangs, *said)
     return replace(entry, warnings=warnings, check=verdict.check)
 
 

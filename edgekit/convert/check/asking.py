@@ -38,13 +38,20 @@ class Asked:
         call: gives tensors by name, the sample as their first axis.
         inputs: of `call`; a fixed batch is kept to.
         sample_bytes: what the largest tensor on the way takes for one sample; 0 if it is not known.
+        most: samples at a time.
     """
 
-    def __init__(self, call: Call, inputs: Sequence[TensorSpec], sample_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        call: Call,
+        inputs: Sequence[TensorSpec],
+        sample_bytes: int = 0,
+        most: int = _AT_A_TIME,
+    ) -> None:
         self._tf = require("tensorflow", "export", _PURPOSE)
         self._dtypes = {spec.name: spec.dtype for spec in inputs}
         self._fixed = next((s.shape[0] for s in inputs if s.shape and s.shape[0]), None)
-        self._most = max(1, min(_AT_A_TIME, _LAYER_BYTES // max(sample_bytes, 1)))
+        self._most = max(1, min(most, _LAYER_BYTES // max(sample_bytes, 1)))
         self._function = self._tf.function(call)
 
     def batch(self, samples: Samples) -> int:
@@ -59,9 +66,9 @@ class Asked:
             yield {name: np.asarray(x) for name, x in self._function(given).items()}
 
 
-def asked_model(source: SourceModel) -> Asked:
-    """The model itself."""
-    return Asked(source.call, source.inputs, max(layer_bytes(source)))
+def asked_model(source: SourceModel, most: int | None = None) -> Asked:
+    """The model itself, given at most that many samples at a time."""
+    return Asked(source.call, source.inputs, max(layer_bytes(source)), most or _AT_A_TIME)
 
 
 def layer_bytes(source: SourceModel) -> list[int]:

@@ -97,6 +97,16 @@ def judge(scheme: str, reference: Reference, answers: Answers) -> Verdict:
     return Verdict(check, tuple(faults), tuple(warnings), least)
 
 
+def hangs_on_batch(reference: Reference, batch: int) -> bool:
+    """Whether the model answers otherwise with `batch` samples at a time: the others of a batch count,
+    as where its statistics normalise."""
+    alone = reference.of_batch(batch).answers
+    return any(
+        (max_error(expected, alone[name]) or 0.0) > FLOAT_LIMITS["float32"]
+        for name, expected in reference.answers.items()
+    )
+
+
 def figures(
     name: str,
     end: End,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -34,11 +34,13 @@ class Reference:
         source: the model.
         calibration: samples under its input names, of any number; None for none.
         generated: whether some of them were generated from the model's own statistics.
+        batch: samples that the model is given at a time; None for what fits in little memory.
     """
 
     source: SourceModel
     calibration: Samples | None = None
     generated: bool = False
+    batch: int | None = None
 
     @property
     def origin(self) -> str:
@@ -76,6 +78,14 @@ class Reference:
         return self._asked(Samples(moved))
 
     @cached_property
+    def _by_batch(self) -> dict[int, Reference]:
+        return {}
+
+    def of_batch(self, batch: int) -> Reference:
+        """The same of the model that is given `batch` samples at a time."""
+        return self._by_batch.setdefault(batch, replace(self, batch=batch))
+
+    @cached_property
     def layers(self) -> Layers:
         """What the layers give for the first few samples.
 
@@ -86,7 +96,7 @@ class Reference:
 
     @cached_property
     def _model(self) -> Asked:
-        return asked_model(self.source)
+        return asked_model(self.source, self.batch)
 
     def _asked(self, samples: Samples) -> dict[str, NDArray[Any]]:
         try:

@@ -219,6 +219,24 @@ def test_a_model_that_fails_itself_is_said_to_be_unchecked(made: Path) -> None:
         _ = Reference(replace(source, call=fail), images()).answers
 
 
+def test_a_model_whose_answers_hang_on_their_batch_is_asked_as_the_file_is(tmp_path: Path) -> None:
+    """A branch that the mean of a batch decides: asked 32 at a time, the model answers otherwise."""
+    keras = require("keras", "export", "a test")
+    given = keras.layers.Input((4,), name="x")
+    kernel = keras.layers.Dense(4)
+    high, low = kernel(given), keras.layers.Dense(4)(given)
+    decided = keras.ops.cast(keras.ops.mean(given) > 0.0, "float32")
+    model = keras.Model(given, {"y": decided * high + (1.0 - decided) * low})
+    x = np.random.default_rng(0).normal(size=(64, 4)).astype(np.float32)
+    result = edgekit.export(model, out=tmp_path, files=["float32.onnx"], calibration={"x": x})
+    (warning,) = result.warnings
+    assert "hangs on the others of its batch" in warning
+    with edgekit.load(result[0].path) as runner:
+        answers = [runner.infer({"x": row[None]})["y"] for row in x[:8]]
+    expected = [np.asarray(model(row[None])["y"]) for row in x[:8]]
+    np.testing.assert_allclose(answers, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_what_keeps_a_layer_from_being_named_is_said(made: Path) -> None:
     source = load(made / "m.keras")
     renamed = Samples({"other": images().inputs["image"]})
