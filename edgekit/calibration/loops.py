@@ -88,7 +88,9 @@ class _Graph:
                 experimental_preserve_all_tensors=True,
             )
         self._interpreter.allocate_tensors()
-        self._inputs = [row["index"] for row in self._interpreter.get_input_details()]
+        given = self._interpreter.get_input_details()
+        self._inputs = [row["index"] for row in given]
+        self._shapes = {row["index"]: tuple(row["shape"]) for row in given}
         self._outputs = [row["index"] for row in self._interpreter.get_output_details()]
         self._real = list(_computed(graph))
 
@@ -96,6 +98,7 @@ class _Graph:
         self, values: list[NDArray[Any]], seen: dict[str, list[NDArray[Any]]] | None = None
     ) -> list[NDArray[Any]]:
         """The graph's outputs; what it computes on the way is added to `seen`."""
+        self._resize({i: value.shape for i, value in zip(self._inputs, values, strict=True)})
         for index, value in zip(self._inputs, values, strict=True):
             self._interpreter.set_tensor(index, value)
         self._interpreter.invoke()
@@ -106,6 +109,14 @@ class _Graph:
                     seen.setdefault(name, []).append(found)
         # What has no axes it gives as a number.
         return [np.asarray(self._interpreter.get_tensor(index)) for index in self._outputs]
+
+    def _resize(self, shapes: dict[int, tuple[int, ...]]) -> None:
+        """Give the inputs these shapes: what a loop fills step by step has none of its own."""
+        if shapes != self._shapes:
+            for index, shape in shapes.items():
+                self._interpreter.resize_tensor_input(index, shape)
+            self._interpreter.allocate_tensors()
+            self._shapes = shapes
 
     def _held(self, index: int) -> NDArray[Any] | None:
         """A tensor's values; None for one that holds none, as the rows before a loop's first step."""
