@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from traceback import walk_tb
 
 from edgekit.errors import ExportError, one_line
+from edgekit.models.source import UNROLLED_STEPS
 
 # Whose code makes a quantised ONNX file.
 _QUANTIZERS = ("edgekit", "onnx", "onnxruntime")
@@ -121,11 +122,27 @@ def tflite_reason(message: str, layers: Sequence[str]) -> str | None:
 def onnx_reason(culprits: Iterable[Culprit], layers: Sequence[str]) -> str | None:
     """Why a graph with these left-over operators is no ONNX; None if there are none."""
     for culprit in culprits:
+        if culprit.op.startswith("TensorList"):
+            return loop_reason(culprit.origin, layers)
         origin = layer_of(culprit.origin, layers)
         return _of_tables_and_text(origin, culprit.op, "ONNX") or (
             f"{origin}: ONNX has no {culprit.op}. Replace the layer, or export to TFLite."
         )
     return None
+
+
+def loop_reason(origin: str, layers: Sequence[str]) -> str:
+    """Why a loop that was not written out is no ONNX.
+
+    Args:
+        origin: of an operation in it or beside it.
+        layers: the model's layers, by name.
+    """
+    return (
+        f"{layer_of(origin, layers)}: ONNX has no loop that keeps what its steps give as this one does, and it is "
+        f"too long to be written out: more than {UNROLLED_STEPS} steps, or a number of them that is not fixed. "
+        "Fix the batch, or use fewer steps, or export to TFLite."
+    )
 
 
 def state_reason(variables: Iterable[str]) -> str:

@@ -63,6 +63,22 @@ def plain_module() -> Any:
     return Twist()
 
 
+def row_by_row() -> Any:
+    """A loop over the batch, and a choice among three branches for each sample."""
+    import tensorflow as tf
+
+    class RowByRow(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((None, 6), tf.float32, "signal")])
+        def serve(self, signal: Any) -> dict[str, Any]:
+            def one(row: Any) -> Any:
+                branches = [lambda: tf.tanh(row), lambda: row * 2.0, lambda: -row]
+                return tf.switch_case(tf.cast(tf.abs(row[0]) * 2.0, tf.int32), branches)
+
+            return {"score": tf.map_fn(one, signal)}
+
+    return RowByRow()
+
+
 def recurrent() -> Any:
     import keras
 
@@ -130,6 +146,7 @@ def tf_keras_only() -> Any:
         (pair, "m.h5"),
         (pair, "exported"),
         (plain_module, "module"),
+        (row_by_row, "module"),
         (tf_keras_only, "m.h5"),
         (recurrent, "m.keras"),
         (tokens, "m.keras"),

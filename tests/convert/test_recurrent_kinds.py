@@ -87,3 +87,32 @@ def test_loops_of_a_saved_model_of_any_batch(ending: str, tmp_path: Path) -> Non
     given = signal(8, 4, 3)
     file = exported(tmp_path / "m", tmp_path / "out", f"float32.{ending}", given)
     assert decibels(model, file, given) > 90
+
+
+def test_loops_too_long_to_write_out(tmp_path: Path) -> None:
+    """TFLite keeps the loop, whose list of inputs has no length of its own; ONNX says what is in the way."""
+    import tensorflow as tf
+
+    class Running(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((1, LONG, 3), tf.float32, "x")])
+        def serve(self, x: Any) -> dict[str, Any]:
+            y = tf.scan(lambda mean, step: mean * 0.5 + tf.tanh(step), tf.map_fn(tf.sin, x[0]))
+            return {"y": y[None]}
+
+    module = Running()
+    tf.saved_model.save(module, tmp_path / "m", signatures={"serving_default": module.serve})
+    given = signal(24, LONG, 3)
+    result = edgekit.export(
+        tmp_path / "m",
+        out=tmp_path / "out",
+        files=["int8.tflite", "float32.onnx"],
+        calibration={"x": given},
+        cache=False,
+    )
+    (skipped,) = result.skipped
+    assert f"too long to be written out: more than {UNROLLED_STEPS} steps" in skipped.reason
+    with edgekit.load(result.path("int8", "tflite")) as runner:
+        answers = np.stack([runner.infer({"x": row[None]})["y"][0] for row in given])
+    expected = np.stack([module.serve(row[None])["y"][0] for row in given])
+    noise = np.square(answers - expected).mean()
+    assert 10 * np.log10(expected.var() / noise) > 25

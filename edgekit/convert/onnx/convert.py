@@ -31,6 +31,7 @@ from edgekit.convert.onnx.whole_biases import give_whole_biases
 from edgekit.convert.refusals import (
     Culprit,
     ends_reason,
+    loop_reason,
     onnx_reason,
     origin_of,
     quantizer_reason,
@@ -48,6 +49,7 @@ from edgekit.scratch import scratch_folder
 # is of the same generation (table in onnxruntime's "ONNX Runtime compatibility").
 _OPSET, _IR_VERSION = 17, 8
 _DYNAMIC = ("MatMul", "Gemm", "Gather", "LSTM")
+_NESTED = ("If", "Loop", "Scan")
 _PURPOSE = "Quantising an ONNX file"
 
 
@@ -63,21 +65,7 @@ def float_onnx(frozen: Frozen) -> bytes:
     twice = ends_reason([s.name for s in frozen.inputs], [s.name for s in frozen.outputs])
     if twice:
         raise ExportError(twice)
-    convert = require("tf2onnx.convert", "export", "Exporting to ONNX")
-    try:
-        with ordered_sets():
-            proto, _ = convert.from_graph_def(
-                lowered(frozen.graph, FOR_ONNX),
-                input_names=list(frozen.input_tensors),
-                output_names=list(frozen.output_tensors),
-                opset=_OPSET,
-            )
-    # tf2onnx raises whatever it stumbles over.
-    except Exception as error:
-        raise ExportError(f"ONNX cannot express this model: {one_line(error)}") from error
-    reason = onnx_reason(_left_over(proto.graph), frozen.layers)
-    if reason:
-        raise ExportError(reason)
+    proto = _converted(frozen)
     proto.ir_version = _IR_VERSION
     _without_negative_pads(proto.graph)
     without_constant_noise(proto.graph)
@@ -86,6 +74,62 @@ def float_onnx(frozen: Frozen) -> bytes:
     make_canonical(proto, lambda name: origin_of(name, frozen.layers))
     content: bytes = proto.SerializeToString(deterministic=True)
     return content
+
+
+def _converted(frozen: Frozen) -> Any:
+    """What tf2onnx makes of the graph: with its loops where that makes operators of them, else written out.
+
+    Raises:
+        ExportError: as `float_onnx`.
+    """
+    if frozen.flat is None:
+        return _by_tf2onnx(frozen, frozen.graph)
+    try:
+        proto = _by_tf2onnx(frozen, frozen.graph)
+    except ExportError:
+        return _by_tf2onnx(frozen, frozen.flat)
+    if any(node.op_type in _NESTED for node in proto.graph.node):
+        return _by_tf2onnx(frozen, frozen.flat)
+    return proto
+
+
+def _by_tf2onnx(frozen: Frozen, graph: Any) -> Any:
+    convert = require("tf2onnx.convert", "export", "Exporting to ONNX")
+    try:
+        with ordered_sets():
+            proto, _ = convert.from_graph_def(
+                lowered(graph, FOR_ONNX),
+                input_names=list(frozen.input_tensors),
+                output_names=list(frozen.output_tensors),
+                opset=_OPSET,
+            )
+    # tf2onnx raises whatever it stumbles over.
+    except Exception as error:
+        for node in graph.node:
+            if "While" in node.op:
+                raise ExportError(loop_reason(node.name, frozen.layers)) from error
+        raise ExportError(f"ONNX cannot express this model: {one_line(error)}") from error
+    reason = onnx_reason(_left_over(proto.graph), frozen.layers)
+    if reason:
+        raise ExportError(reason)
+    for node in proto.graph.node:
+        if node.op_type == "Loop" and not _loads(proto):
+            raise ExportError(loop_reason(node.output[0], frozen.layers))
+    return proto
+
+
+def _loads(proto: Any) -> bool:
+    """Whether onnxruntime takes a file: tf2onnx gives some loops numbers of two widths."""
+    runtime = require("onnxruntime", "export", "Exporting to ONNX")
+    options = runtime.SessionOptions()
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    try:
+        runtime.InferenceSession(proto.SerializeToString(), options)
+    # Of a class of its own for each kind of fault.
+    except Exception as error:
+        return "TypeInferenceError" not in str(error)
+    return True
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from edgekit.convert.trace.lists import with_batch_in_lists
 from edgekit.convert.trace.lowering import FOR_ALL, FOR_TFLITE, lowered
 from edgekit.convert.trace.padding import without_empty_padding
 from edgekit.convert.trace.recurrent import is_operator_in_onnx, recurrence
+from edgekit.convert.trace.unrolled import unrolled
 from edgekit.errors import EdgekitError, ExportError, one_line, require
 from edgekit.models.source import SourceModel, layers_of
 from edgekit.recipe.export import DYNAMIC
@@ -40,7 +41,8 @@ class Frozen:
         graph: a GraphDef without variables that computes the same; None if the model has a state or a table,
             which no constant can stand for.
         inputs, outputs: with the batch that was fixed, or None for a dynamic one.
-        input_tensors, output_tensors: what they are called in `graph`, in the same order.
+        flat: `graph` with its short loops written out; None if it has none.
+        input_tensors, output_tensors: what they are called in `graph` and `flat`, in the same order.
         layers: the names of the model's Keras layers, those inside of layers too.
         places: where `graph` was rounded in quantisation-aware training; it is float values here.
         notes: what was undone on the way, a line each.
@@ -54,6 +56,7 @@ class Frozen:
     outputs: tuple[TensorSpec, ...]
     input_tensors: tuple[str, ...] = ()
     output_tensors: tuple[str, ...] = ()
+    flat: Any = None
     layers: tuple[str, ...] = ()
     places: Places = field(default_factory=Places)
     notes: tuple[str, ...] = ()
@@ -93,11 +96,12 @@ def freeze(
     looped = frozen
     if steps and frozen is not None and is_operator_in_onnx(source.flavour, _layers(source)):
         looped = _constant(_traced(source, inputs, unroll=False)[0], outputs)
+    flat = None if frozen is None else _flat(frozen)
     with scratch_folder(folder) as (place, _):
         if frozen is None or looped is None:
             _save_with_variables(source, function, place)
         else:
-            graph = without_empty_padding(lowered(frozen.graph, FOR_TFLITE))
+            graph = without_empty_padding(lowered(flat or frozen.graph, FOR_TFLITE))
             _write_saved_model(place, graph, frozen.takes, frozen.gives)
         yield Frozen(
             place,
@@ -106,10 +110,11 @@ def freeze(
             outputs,
             tuple(looped.takes[spec.name].name for spec in inputs) if looped else (),
             tuple(looped.gives[spec.name].name for spec in outputs) if looped else (),
+            flat if looped is frozen else None,
             tuple(layer.name for layer in _layers(source)),
             looped.places if looped else Places(),
             notes,
-            frozen is None or bool(frozen.graph.library.function),
+            frozen is None or bool((flat or frozen.graph).library.function),
             tuple(variable.name for variable in source.variables),
         )
 
@@ -136,6 +141,13 @@ def _constant(function: Any, outputs: Sequence[TensorSpec]) -> _Constant | None:
     takes = dict(zip(function.structured_input_signature[1], constant.inputs, strict=True))
     gives = dict(zip(sorted(spec.name for spec in outputs), constant.outputs, strict=True))
     return _Constant(graph, takes, gives, places)
+
+
+def _flat(constant: _Constant) -> Any | None:
+    """The graph with its short loops written out; None if it has none."""
+    ends = [*constant.takes.values(), *constant.gives.values()]
+    graph = unrolled(constant.graph, [tensor.op.name for tensor in ends])
+    return None if graph is None else lowered(graph, FOR_ALL)
 
 
 def _traced_alike(
@@ -202,19 +214,43 @@ def _without_variables(function: Any) -> Any:
         # Trying leaves a SavedModel's functions unknown to TensorFlow.
         return None
     try:
-        constant = module.convert_variables_to_constants_v2(function, lower_control_flow=False)
-        if any(
-            "PartitionedCall" in operation.type for operation in constant.graph.get_operations()
-        ):
-            # Loops in functions of a SavedModel keep those from being written out unasked.
-            constant = module.convert_variables_to_constants_v2(
-                function, lower_control_flow=False, aggressive_inlining=True
-            )
+        with _whole_choices(module):
+            constant = module.convert_variables_to_constants_v2(function, lower_control_flow=False)
+            if any(
+                "PartitionedCall" in operation.type for operation in constant.graph.get_operations()
+            ):
+                # Loops in functions of a SavedModel keep those from being written out unasked.
+                constant = module.convert_variables_to_constants_v2(
+                    function, lower_control_flow=False, aggressive_inlining=True
+                )
     except ValueError:
         # There are variables that no constant stands for.
         return None
     arguments = [tensor for tensor in constant.inputs if tensor.dtype.name != "resource"]
     return constant if len(arguments) == len(constant.inputs) else None
+
+
+@contextmanager
+def _whole_choices(module: Any) -> Iterator[None]:
+    """Let TensorFlow keep a choice among branches one operator, as it is asked to do with loops.
+
+    Of what it makes of it otherwise, switches and merges of many inputs, no converter knows anything.
+    """
+    keep = module.disable_lower_using_switch_merge
+
+    def keep_choices_too(graph_def: Any) -> Any:
+        kept = keep(graph_def)
+        for nodes in (kept.node, *(function.node_def for function in kept.library.function)):
+            for node in nodes:
+                if node.op in ("Case", "StatelessCase"):
+                    node.attr["_lower_using_switch_merge"].b = False
+        return kept
+
+    module.disable_lower_using_switch_merge = keep_choices_too
+    try:
+        yield
+    finally:
+        module.disable_lower_using_switch_merge = keep
 
 
 def _assigns(graph: Any) -> bool:
