@@ -18,7 +18,7 @@ PYTEST = $(BIN)/python -m compileall -q edgekit && \
 # make test COVERAGE=1: all tests, the slow ones too, with the lines of each room that they ran.
 COVERAGE ?=
 
-.PHONY: demo test test-slow test-quick docs test-runtimes lint types setup wheel locks clean
+.PHONY: demo test test-slow test-quick docs test-runtimes test-boards lint types setup wheel locks clean
 
 demo: $(DEMO)
 	$(BIN)/edgekit demo -o build/demo
@@ -41,6 +41,10 @@ docs: $(READY)
 
 test-runtimes:
 	$(PYTHON) scripts/test_runtimes.py --jobs $(JOBS) $(ONLY)
+
+# The same suite on emulated Raspberry Pis; an hour each.
+test-boards: $(READY)
+	$(BIN)/python scripts/test_boards.py --jobs $(JOBS) $(ONLY)
 
 lint: $(READY)
 	$(BIN)/ruff check .
