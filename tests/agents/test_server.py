@@ -215,6 +215,16 @@ def raw(folder: Path) -> Iterator[Raw]:
         yield Raw(process)
 
 
+def test_a_ping_is_answered_during_work(folder: Path) -> None:
+    # Of the protocol's versions until 2025; later ones have no such method.
+    with raw(folder) as server:
+        server.work()
+        server.say(id=3, method="ping")
+        while (found := server.hear()).get("method") == "notifications/progress":
+            pass
+        assert (found["id"], found["result"]) == (3, {})
+
+
 def at_work(folder: Path) -> list[str]:
     """Command lines of processes that name a file of the folder, but for the server's."""
     found = []
