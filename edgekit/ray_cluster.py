@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from edgekit.errors import ClusterError, one_line, require
 from edgekit.scratch import scratch_folder
+
+# For a machine to answer.
+_PATIENCE_S = 10.0
 
 
 @contextmanager
@@ -46,6 +50,8 @@ def connected(address: str | None, purpose: str) -> Iterator[Any]:
             environment["env_vars"] = {"TMPDIR": str(folder)}
         options["runtime_env"] = environment
         try:
+            if address is not None:
+                _reach(address)
             ray.init(address="local" if address is None else address, **options)
         # Ray has no exception of its own for a cluster that does not answer; where a folder's name
         # is too long for a socket, it is an OSError.
@@ -56,3 +62,15 @@ def connected(address: str | None, purpose: str) -> Iterator[Any]:
             ) from error
         stack.callback(ray.shutdown)
         yield ray
+
+
+def _reach(address: str) -> None:
+    """Whether something listens there. Ray itself goes on asking for minutes, and hears no Ctrl-C meanwhile.
+
+    Raises:
+        OSError: nothing does.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    # Ray has other words, such as "auto".
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), _PATIENCE_S).close()

@@ -1,4 +1,4 @@
-"""Hands: who does the work of steps. Here it is this process; `edgekit.build.processes` has several."""
+"""Hands: who does the work of steps. Here it is this process; `processes` has several, `on_ray` other machines."""
 
 from __future__ import annotations
 
@@ -39,8 +39,12 @@ class Hands(Protocol):
         """Whether it can take more."""
         ...
 
-    def take(self, name: str, make: Make) -> None:
-        """Begin the work of a step."""
+    def take(self, name: str, make: Make, here: bool = False) -> None:
+        """Begin the work of a step.
+
+        Args:
+            here: this machine has to do it, since it measures time.
+        """
         ...
 
     def finished(self, heard: Callable[[str, str], None]) -> Finished:
@@ -70,7 +74,8 @@ class Here:
     def free(self) -> bool:
         return self._taken is None
 
-    def take(self, name: str, make: Make) -> None:
+    def take(self, name: str, make: Make, here: bool = False) -> None:
+        del here
         self._taken = name, make
 
     def finished(self, heard: Callable[[str, str], None]) -> Finished:

@@ -36,7 +36,7 @@ from edgekit.samples.limits import unpacking
 from edgekit.supervision import die_with
 
 _MEMORY = "Take fewer --workers, or a machine with more memory."
-_SAID, _MADE, _FAILED = "said", "made", "failed"
+_SAID, MADE, _FAILED = "said", "made", "failed"
 
 
 class Processes:
@@ -73,7 +73,8 @@ class Processes:
     def free(self) -> bool:
         return len(self._busy) < self._count
 
-    def take(self, name: str, make: Make) -> None:
+    def take(self, name: str, make: Make, here: bool = False) -> None:
+        del here
         process = self._idle.pop() if self._idle else _Process.start(self._stack, self._verbose)
         self._busy[process.connection] = process, name
         # A process that died meanwhile is found when its end is waited for.
@@ -165,16 +166,25 @@ def serve(descriptor: str, parent: str) -> None:
         with lock:
             connection.send((kind, what))
 
-    warnings.showwarning = _relayed(lambda line: send(_SAID, line))
+    warnings.showwarning = relayed(lambda line: send(_SAID, line))
     while True:
-        send(*_answer(calls.get(), lambda line: send(_SAID, line)))
+        send(*answer(calls.get(), lambda line: send(_SAID, line)))
 
 
-def _answer(content: bytes, say: Callable[[str], None]) -> tuple[str, Any]:
+def answer(
+    content: bytes, say: Callable[[str], None], check: Callable[[], None] = lambda: None
+) -> tuple[str, Any]:
+    """Do a work that another process sent: `MADE` and the paths of its files, or another word and its error.
+
+    Args:
+        content: the work and what packed files may unpack to, pickled.
+        check: raises where it cannot be done here.
+    """
     try:
+        check()
         make, limit = pickle.loads(content)
         with together(), unpacking(limit):
-            return _MADE, [os.fspath(path) for path in make(say)]
+            return MADE, [os.fspath(path) for path in make(say)]
     except EdgekitError as error:
         return _FAILED, error
     except OSError as error:
@@ -184,7 +194,7 @@ def _answer(content: bytes, say: Callable[[str], None]) -> tuple[str, Any]:
         return _FAILED, ChildError(f"unexpected {type(error).__name__}: {one_line(error)}")
 
 
-def _relayed(say: Callable[[str], None]) -> Any:
+def relayed(say: Callable[[str], None]) -> Any:
     """In the place of `warnings.showwarning`: edgekit's own are told, others are chatter."""
 
     def show(

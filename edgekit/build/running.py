@@ -197,7 +197,7 @@ class _Run:
         self._watch.begun(step.name, reason)
         self._ledger.begin(step, given)
         self._at_work[step.name] = step, reason, given
-        self._hands.take(step.name, step.make)
+        self._hands.take(step.name, step.make, step.alone)
 
     def _finish(self, finished: Finished) -> None:
         step, reason, given = self._at_work.pop(finished.name)

@@ -142,7 +142,7 @@ def tasks_of(args: argparse.Namespace) -> tuple[dict[str, str], Decoder | None]:
     return asked if ANY_OUTPUT in asked else {**recipe.tasks, **asked}, recipe.decoder
 
 
-def add_executor(parser: argparse.ArgumentParser, here: str, what: str) -> None:
+def add_executor(parser: argparse._ActionsContainer, here: str, what: str) -> None:
     """``--executor`` and ``--address``: where `what` runs; `here` is the choice that needs no cluster."""
     parser.add_argument(
         "--executor",

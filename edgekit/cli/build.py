@@ -23,7 +23,7 @@ from edgekit.build.order import Order
 from edgekit.build.pipeline import read_pipeline
 from edgekit.build.plan import BUNDLE, COMPARE, PHASES, named, steps_of
 from edgekit.build.steps import Outcome
-from edgekit.cli.arguments import MODEL_HELP, add_import, add_trust_code
+from edgekit.cli.arguments import MODEL_HELP, add_executor, add_import, add_trust_code
 from edgekit.cli.budget import add_budget, budget_of
 from edgekit.cli.build_view import BuildView
 from edgekit.cli.console import Console
@@ -52,6 +52,8 @@ _OF_BOTH = (
     "dry_run",
     "keep_going",
     "workers",
+    "executor",
+    "address",
     "trust_code",
 )
 
@@ -151,8 +153,10 @@ def _add_steps(parser: argparse.ArgumentParser) -> None:
         type=whole_number,
         default=1,
         metavar="N",
-        help="processes for steps that do not need each other; nothing runs beside a benchmark (default: 1)",
+        help="steps that are done at a time, of those that do not need each other; nothing runs beside a benchmark "
+        "(default: 1)",
     )
+    add_executor(group, "processes", "steps are done")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
@@ -176,6 +180,13 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 
 def _hands(args: argparse.Namespace) -> Callable[[], AbstractContextManager[Hands]]:
+    if args.address is not None and args.executor != "ray":
+        raise UsageError("--address: is of a Ray cluster, expected --executor ray with it.")
+    if args.executor == "ray":
+        from edgekit.build.on_ray import OnRay
+
+        cluster = OnRay(args.workers, Path(args.out), args.address, args.max_unpacked)
+        return lambda: cluster
     if args.workers == 1:
         return Here
     from edgekit.build.processes import Processes

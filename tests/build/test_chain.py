@@ -18,8 +18,7 @@ from edgekit.cli import main
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="session")
-def model(once: Callable[..., Path]) -> Path:
+def made_model(once: Callable[..., Path]) -> Path:
     """A folder with a small model, and samples that are labelled by it."""
     needs.package("tensorflow")
 
@@ -37,6 +36,11 @@ def model(once: Callable[..., Path]) -> Path:
         np.savez(folder / "calibration.npz", x=x[:40])
 
     return once("built", make)
+
+
+@pytest.fixture(scope="session")
+def model(once: Callable[..., Path]) -> Path:
+    return made_model(once)
 
 
 def test_a_bundle_in_one_command(

@@ -35,7 +35,8 @@ class Several:
     def free(self) -> bool:
         return len(self._taken) < self._count
 
-    def take(self, name: str, make: Make) -> None:
+    def take(self, name: str, make: Make, here: bool = False) -> None:
+        del here
         assert self.free
         self._taken.append((name, make))
         self.together.append({name for name, _ in self._taken})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -13,40 +14,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import needs, traps
+from support import traps
+from support.clusters import cluster_of_three
 
 import edgekit
 from edgekit.errors import ClusterError, UsageError
 from edgekit.ray_cluster import connected
 from edgekit.samples import Samples
 from edgekit.scoring.on_ray import on_cluster
-from edgekit.scratch import scratch_folder
 from edgekit.tune.tuning import tune
-
-# Ray takes loopback for the machine's own address only where it may not leave it.
-os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-needs.package("ray")
-
-_NODE = {"object_store_memory": 80 << 20, "node_ip_address": "127.0.0.1"}
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """A head that only keeps the books, and two workers with a CPU each."""
-    from ray.cluster_utils import Cluster
-
-    head = {"num_cpus": 0, "include_dashboard": False, **_NODE}
-    # Where Ray, and the processes that it starts and kills, put their temporary files.
-    with scratch_folder() as (folder, _), pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TMPDIR", str(folder))
-        made = Cluster(initialize_head=True, head_node_args=head)
-        try:
-            made.workers = [made.add_node(num_cpus=1, **_NODE) for _ in range(2)]
-            made.wait_for_nodes()
-            yield made
-        finally:
-            made.shutdown()
+    with cluster_of_three() as made:
+        yield made
 
 
 @pytest.mark.slow
@@ -110,8 +92,10 @@ def test_a_cluster_of_one_s_own_takes_its_files_with_it(
     assert list(long.iterdir()) == []
 
 
-def test_a_cluster_that_is_not_there() -> None:
-    with pytest.raises(ClusterError, match="no cluster at nonsense"), connected("nonsense", ""):
+@pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:1", "ray://127.0.0.1:1", "[::1]:1"])
+def test_a_cluster_that_is_not_there(address: str) -> None:
+    said = f"no cluster at {re.escape(address)} "
+    with pytest.raises(ClusterError, match=said), connected(address, ""):
         pass
 
 
