@@ -123,9 +123,11 @@ def tried(system: System, jobs: int, only: list[str]) -> bool:
         def hear(line: str) -> None:
             nonlocal last
             last = line or last
-            print(line, flush=True)
+            # An hour is long: what fails is said at once.
+            if " FAILED " in line or " ERROR " in line or line.startswith(("E  ", "=")):
+                print(line, flush=True)
 
-        suite = ["-q", "-n", str(jobs), "-p", "no:cacheprovider", "-m", "not slow"]
+        suite = ["-v", "-n", str(jobs), "-p", "no:cacheprovider", "-m", "not slow"]
         words = [
             "env",
             "-C",
