@@ -134,8 +134,9 @@ def recipes() -> Iterator[str]:
         yield from keys(step)
     yield heading(2, "Decoders", "recipe-decoders")
     yield (
-        "`[export.decoder]` is a table with a key `kind` and the kind's own keys. It says how the "
-        "outputs of a detector become boxes."
+        "`[export.decoder]` is a table with a key `kind`, which is one of the following, and the kind's own keys. It "
+        "says how the outputs of a detector become boxes. `export` puts it into the files, `golden --recipe` and `evaluate "
+        "--recipe` judge by it, and `run` and `Runner.detect` give boxes by it on the device."
     )
     for name, kind in DECODERS.items():
         yield heading(3, code(name), f"recipe-decoder-{name}")
@@ -187,6 +188,10 @@ def keys(cls: type) -> Iterator[str]:
     """A dataclass' description and a table of its keys."""
     text, meanings = described(cls)
     yield text
+    # Keys that all kinds have are described where all kinds have them from.
+    for base in cls.__mro__[1:]:
+        if dataclasses.is_dataclass(base):
+            meanings = described(base)[1] | meanings
     hints = typing.get_type_hints(cls)
     rows = [
         (code(f.name), _type(hints[f.name]), _default(f), meanings.get(f.name, ""))

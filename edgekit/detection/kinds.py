@@ -26,8 +26,8 @@ class DecodedBoxes(Decoder):
     """Boxes that the file gives as such, like those of ``TFLite_Detection_PostProcess``.
 
     Attributes:
-        boxes: the output of boxes (batch, boxes, 4).
-        scores: the output of scores: (batch, boxes) with `classes`, else (batch, boxes, classes).
+        boxes: the output of boxes (batch, boxes, 4); has to be named.
+        scores: the output of scores: (batch, boxes) with `classes`, else (batch, boxes, classes); has to be named.
         classes: the output of class numbers (batch, boxes); empty where scores say it.
         count: the output of how many boxes of each image count, (batch,); empty for all.
         layout: ``"xyxy"`` and ``"yxyx"`` are corners, ``"xywh"`` the left upper corner and the size,
@@ -82,8 +82,8 @@ class Ssd(Decoder):
     ``anchor size * exp(t * variance)`` large.
 
     Attributes:
-        boxes: the output of coded boxes (batch, anchors, 4).
-        scores: the output of scores (batch, anchors, classes).
+        boxes: the output of coded boxes (batch, anchors, 4); has to be named.
+        scores: the output of scores (batch, anchors, classes); has to be named.
         anchors: (centre y, centre x, height, width) each, from 0 to 1 of the image's size.
         variances: of the centre's y and x, and of height and width.
         xy_first: coded boxes are (tx, ty, tw, th).

@@ -18,7 +18,12 @@ _KERAS_EPSILON = 1e-7
 
 @dataclass(frozen=True)
 class Rescale(Step):
-    """``x * scale + offset``, any shape: keras.layers.Rescaling."""
+    """``x * scale + offset``, any shape: keras.layers.Rescaling.
+
+    Attributes:
+        scale: the factor, such as 0.00392156862745098 for bytes to 0..1.
+        offset: what is added then.
+    """
 
     scale: float
     offset: float = 0.0

@@ -22,6 +22,8 @@ class Dimension:
     """The values that one key may take: between `low` and `high`, both included, or one of `choices`.
 
     Attributes:
+        low, high: both ends; numbers of the key's own kind.
+        choices: the values, in the place of ends.
         log: draw between the logarithms of both ends.
     """
 

@@ -53,6 +53,17 @@ def test_the_reference_is_of_the_code(site: Path) -> None:
     assert "The accuracy drop" in text("python") or "min_sqnr_db" in text("python")
 
 
+@pytest.mark.parametrize("page", ["recipes", "pipelines"])
+def test_every_key_has_a_meaning(site: Path, page: str) -> None:
+    rows = re.findall(
+        r"<tr[^>]*>(.*?)</tr>", (site / "reference" / f"{page}.html").read_text("utf-8"), re.DOTALL
+    )
+    cells = [re.findall(r"<td>(.*?)</td>", row, re.DOTALL) for row in rows]
+    keys = [row for row in cells if len(row) == 4]
+    assert len(keys) > 20
+    assert [row[0] for row in keys if not re.sub(r"<[^>]+>", "", row[3]).strip()] == []
+
+
 def test_nothing_comes_from_a_network(site: Path) -> None:
     fetched = re.compile(r"""(?:\bsrc=|<link[^>]+href=|@import |url\()["']?(?:https?:)?//[^"')]+""")
     files = [*site.rglob("*.html"), *site.rglob("*.css")]

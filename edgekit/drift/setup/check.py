@@ -26,12 +26,14 @@ def check_setup(golden: Golden, files: Sequence[Asked]) -> Setup:
     """
     findings = list(check_reference(golden))
     known = golden.setup is not None and bool(golden.setup.seen)
+    probed = None if golden.setup is None else golden.setup.probed
     served = {
         each.file: tuple(s for s in each.metadata.seen if not (known and s.purpose == TRAINING))
         for each in files
     }
     judged = frozenset(hashes_of(golden.samples)) if any(served.values()) else frozenset()
-    slipped = any(finding.kind == SLIP for finding in findings)
+    of_inputs = probed is not None and probed.input is not None
+    slipped = of_inputs and any(finding.kind == SLIP for finding in findings)
     for each in files:
         found = check_file(golden, each)
         # What a slip of the samples does to a file is explained by it.

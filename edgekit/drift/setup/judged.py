@@ -22,15 +22,16 @@ from edgekit.drift.setup.finding import (
 from edgekit.drift.setup.goodness import SHARES
 from edgekit.drift.setup.looks import compared
 from edgekit.drift.setup.overlap import check_overlap
-from edgekit.drift.setup.probes import Probed
+from edgekit.drift.setup.probes import SPLIT, Probed
 from edgekit.drift.setup.reference import Normalised
 from edgekit.drift.setup.samples import check_samples
 from edgekit.drift.setup.slips import SLIPS
 from edgekit.drift.setup.unrelated import check_unrelated
 from edgekit.drift.tasks.detection import precision_figure
 from edgekit.formats.seen import TRAINING, InputProfile, Seen
+from edgekit.samples import Samples
 from edgekit.samples.profile import drawn_of, hashes_of
-from edgekit.tasks import DETECTION
+from edgekit.tasks import ANOMALY, DETECTION
 
 # What the layers' statistics may differ by: they lag behind in short trainings.
 _TIMES, _SHIFT = 8.0, 8.0
@@ -63,7 +64,7 @@ def check_reference(golden: Golden) -> tuple[Finding, ...]:
     if setup.seen:
         judged = frozenset(hashes_of(golden.samples))
         findings += check_overlap(setup.seen, judged, len(golden.samples), None)
-    return tuple(_one_cause(findings))
+    return tuple(_one_cause(findings, of_labels=setup.probed is None or setup.probed.input is None))
 
 
 def score_of(golden: Golden) -> str:
@@ -121,7 +122,7 @@ def check_looks(golden: Golden, seen: Iterable[Seen], file: str | None) -> list[
     """A warning for each input whose judged samples are of another kind than `seen`."""
     findings = []
     for each in seen:
-        for name, x in drawn_of(golden.samples).inputs.items():
+        for name, x in drawn_of(usual(golden)).inputs.items():
             profile = _profile(each, name, len(golden.samples.inputs))
             look = profile and compared(profile, np.asarray(x), f"those of the {each.purpose}")
             if not look:
@@ -135,6 +136,13 @@ def check_looks(golden: Golden, seen: Iterable[Seen], file: str | None) -> list[
                 )
             findings.append(Finding(STATISTICS, WARNING, _of_input(golden, name, text), (), file))
     return findings
+
+
+def usual(golden: Golden) -> Samples:
+    """The samples that should look like those of a training or a calibration: anomalies are meant not to."""
+    if golden.task != ANOMALY or golden.labels is None:
+        return golden.samples
+    return golden.samples[np.flatnonzero(golden.labels.reshape(-1) != 1)]
 
 
 def _profile(seen: Seen, name: str, inputs: int) -> InputProfile | None:
@@ -154,13 +162,18 @@ def _slip(probed: Probed, inputs: int, output: str | None) -> list[Finding]:
     slip = SLIPS[probed.slip]
     share = probed.figure in SHARES
     before, after = (_shown(x, share) for x in (probed.as_given, probed.taken_back))
+    tested = (
+        f"on {probed.count} samples that did not choose this of {probed.tried} usual slips"
+        if probed.count >= SPLIT // 2
+        else f"on {probed.count} samples, which is more than the luck of {probed.tried} usual slips explains"
+    )
     which = f" (input {probed.input!r})" if probed.input is not None and inputs > 1 else ""
     return [
         Finding(
             SLIP,
             FAIL,
-            f"The reference answers much better with {slip.what}{which}: {probed.figure} {after} in place of {before}, on "
-            f"{probed.count} samples that did not choose this of {probed.tried} usual slips. {slip.advice}",
+            f"The reference answers much better with {slip.what}{which}: {probed.figure} {after} in place of {before}, "
+            f"{tested}. {slip.advice}",
             tuple(
                 Figure(
                     name,
@@ -202,8 +215,9 @@ def _statistics(known: Normalised) -> list[Finding]:
     ]
 
 
-def _one_cause(findings: list[Finding]) -> list[Finding]:
-    """A slip that is named explains the rest: guessing, scores below the training's, odd statistics."""
+def _one_cause(findings: list[Finding], *, of_labels: bool) -> list[Finding]:
+    """A slip that is named explains the rest: guessing, scores below the training's and, if not of labels, odd statistics."""
     if all(finding.kind != SLIP for finding in findings):
         return findings
-    return [each for each in findings if each.kind not in (CHANCE, TRAINED, STATISTICS)]
+    explained = (CHANCE, TRAINED) if of_labels else (CHANCE, TRAINED, STATISTICS)
+    return [each for each in findings if each.kind not in explained]

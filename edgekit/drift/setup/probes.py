@@ -1,7 +1,8 @@
 """Probes: does one of the usual slips, taken back, make the reference clearly better?
 
 The slip is chosen on one half of up to 400 samples and tested on the other, so that the best of many
-is no better by choice alone. Both tests are exact (McNemar's, and for errors the sign test).
+is no better by choice alone. Of fewer than 100 samples all do both, at a level that is divided by the number of
+slips (Bonferroni). Both tests are exact (McNemar's, and for errors the sign test).
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ from edgekit.errors import EdgekitError
 
 Arrays = dict[str, NDArray[Any]]
 
-# Samples at most, and at least: with fewer no slip can be told from luck.
-MOST, LEAST = 400, 14
+# Samples at most, and at least: with fewer no slip can be told from luck. Fewer than the third are not divided.
+MOST, LEAST, SPLIT = 400, 14, 100
 # How likely luck alone may make a slip better, on the half that chose it and on the other.
 _CHOICE, _TEST = 0.01, 0.001
 # The first samples of the half that chooses, and how likely luck may make a slip that much worse there: such a one
 # is tried no further.
 _FIRST, _WORSE = 64, 0.001
+# By how much a slip has to be better than one that was tried before.
+_BETTER = 1.01
 # The part of an error that counts as clearly better.
 _PART = 0.1
 # Inputs of a model that slips are tried on, one at a time.
@@ -41,7 +44,7 @@ class Probed(Record):
 
     Attributes:
         tried: how many.
-        count: samples of the half that tested.
+        count: samples that tested.
         figure: what was measured: a share that is right, or an error.
         as_given: on the samples as they are; of `count`.
         slip: the name of the one that makes the reference clearly better; None if none does.
@@ -95,7 +98,7 @@ def probe(case: Case, seed: int = 0) -> Probed | None:
     """Try the usual slips; None where there are too few samples to tell anything.
 
     The model is asked about half of the samples once for each slip of the inputs, of one that makes much worse
-    about the first of them alone, and about the other half at most once. It is not asked at all where too few
+    about the first of them alone, and about the other half at most once; of few samples about all. It is not asked at all where too few
     answers are wrong for any slip to be better.
     """
     count = len(case.labels)
@@ -103,6 +106,9 @@ def probe(case: Case, seed: int = 0) -> Probed | None:
         return None
     order = np.random.default_rng(seed).permutation(count)
     choosing, testing = np.sort(order[: count // 2]), np.sort(order[count // 2 :])
+    few = count < SPLIT
+    if few:
+        choosing = testing = np.arange(count)
     best: _Trial | None = None
     most, tried = 0.0, 0
     given = _given(case, choosing)
@@ -114,7 +120,7 @@ def probe(case: Case, seed: int = 0) -> Probed | None:
             if gain is None or _better(-gain, _WORSE):
                 continue
         gain = _attempt(case, trial, choosing)
-        if gain is None or gain.mean() <= most or not _better(gain, _CHOICE):
+        if gain is None or gain.mean() <= most * _BETTER or not _better(gain, _CHOICE):
             continue
         best, most = trial, float(gain.mean())
     share = case.goodness.share
@@ -123,8 +129,9 @@ def probe(case: Case, seed: int = 0) -> Probed | None:
     if best is None:
         return nothing
     gain = _attempt(case, best, testing)
+    luck = _TEST / tried if few else _TEST
     enough = case.goodness.points if share else _PART * abs(before)
-    if gain is None or gain.mean() < enough or not _better(gain, _TEST):
+    if gain is None or gain.mean() < enough or not _better(gain, luck):
         return nothing
     after = before + float(gain.mean())
     if not _tells(case.goodness, *best[2](testing)):
@@ -173,23 +180,17 @@ def _attempt(case: Case, trial: _Trial, picked: NDArray[np.intp]) -> NDArray[np.
 
 
 def _trials(case: Case) -> Iterator[_Trial]:
-    """Those of labels and readings first: they need no model."""
+    """Those that need no model first, but for other units: they can explain what a scale of the inputs does better."""
     goodness = case.goodness
-    for slip, answers in case.reread:
-
-        def reread(picked: NDArray[np.intp], answers: NDArray[Any] = answers) -> _Pair:
-            return answers[picked], case.labels[picked]
-
-        yield slip, None, reread
+    if goodness.share:
+        yield from _reread(case)
     for slip, labels in _other_labels(case):
 
         def relabelled(picked: NDArray[np.intp], labels: NDArray[Any] = labels) -> _Pair:
             return case.answers[picked], labels[picked]
 
         yield slip, None, relabelled
-    if not goodness.inputs:
-        return
-    for name, x in list(case.inputs.items())[:_INPUTS]:
+    for name, x in list(case.inputs.items())[: _INPUTS if goodness.inputs else 0]:
         for slip, change in input_slips(x):
 
             def asked(
@@ -202,7 +203,7 @@ def _trials(case: Case) -> Iterator[_Trial]:
                 return case.ask(inputs), case.labels[picked]
 
             yield slip, name, asked
-    for slip, name, values in case.others:
+    for slip, name, values in case.others if goodness.inputs else ():
 
         def prepared(
             picked: NDArray[np.intp], name: str = name, values: NDArray[Any] = values
@@ -211,6 +212,17 @@ def _trials(case: Case) -> Iterator[_Trial]:
             return case.ask({**inputs, name: values[picked]}), case.labels[picked]
 
         yield slip, name, prepared
+    if not goodness.share:
+        yield from _reread(case)
+
+
+def _reread(case: Case) -> Iterator[_Trial]:
+    for slip, answers in case.reread:
+
+        def reread(picked: NDArray[np.intp], answers: NDArray[Any] = answers) -> _Pair:
+            return answers[picked], case.labels[picked]
+
+        yield slip, None, reread
 
 
 def _other_labels(case: Case) -> Iterator[tuple[Slip, NDArray[Any]]]:

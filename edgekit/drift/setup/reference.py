@@ -24,6 +24,7 @@ from edgekit.drift.setup.probes import LEAST, MOST, Case, Probed, probe
 from edgekit.drift.setup.reading import packed, reading_of
 from edgekit.drift.setup.relabelled import (
     boxes_in_input,
+    in_unit_of,
     other_boxes,
     other_decoders,
     other_labels,
@@ -36,7 +37,7 @@ from edgekit.formats.seen import Seen
 from edgekit.runtime.runner import Runner
 from edgekit.samples import Samples
 from edgekit.samples.prepare import prepared
-from edgekit.tasks import DETECTION
+from edgekit.tasks import DETECTION, REGRESSION
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,9 @@ def _probed(runner: Runner, raw: Samples, asked: Answers, decoder: Decoder | Non
             for slip, other in other_decoders(decoder)
         )
     else:
-        others = list(other_labels(asked.task, labels, answers, known.class_names))
+        others = list(other_labels(asked.task, labels, known.class_names))
+        if asked.task == REGRESSION:
+            reread = tuple(in_unit_of(labels, answers))
     return probe(
         Case(
             inputs,

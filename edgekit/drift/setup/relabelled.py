@@ -20,14 +20,13 @@ _EXPLAINED, _LEFT = 0.5, 1 / 3
 
 
 def other_labels(
-    task: str, labels: Array, answers: Array, class_names: tuple[str, ...] = ()
+    task: str, labels: Array, class_names: tuple[str, ...] = ()
 ) -> Iterator[tuple[Slip, Array]]:
     """Labels of the same samples without each slip that they may have.
 
     Args:
         task: of `edgekit.tasks.TASKS`.
         labels: as the task has them; boxes are `other_boxes`'.
-        answers: the model's.
         class_names: of the model's classes.
     """
     if task == MULTI_LABEL:
@@ -42,25 +41,21 @@ def other_labels(
         if rows.shape[1] > 1:
             reverse = np.ascontiguousarray(rows[:, ::-1])
             yield LABEL_SLIPS["labels_columns_reversed"], reverse.reshape(labels.shape)
-        fitted = _in_unit(rows.astype(np.float64), answers.reshape(rows.shape).astype(np.float64))
-        if fitted is not None:
-            yield LABEL_SLIPS["labels_in_another_unit"], fitted.reshape(labels.shape)
 
 
-def _in_unit(labels: Array, answers: Array) -> Array | None:
-    """Labels with a factor and an offset a column, so that they follow the answers; None if those do not explain them."""
-    centred = labels - labels.mean(0)
-    size = np.square(centred).sum(0)
-    if not (size > 0).all():
-        return None
-    factor = (centred * (answers - answers.mean(0))).sum(0) / size
-    found: Array = answers.mean(0) + factor * centred
-    spread = np.square(answers - answers.mean(0)).sum(0)
-    rest = np.square(answers - found).sum(0)
-    if not (rest < (1 - _EXPLAINED) * spread).all():
-        return None
-    before, after = (float(np.abs(answers - x).mean()) for x in (labels, found))
-    return found if after < _LEFT * before else None
+def in_unit_of(labels: Array, answers: Array) -> Iterator[tuple[Slip, Array]]:
+    """Answers in the unit of the labels, by a factor and an offset a column, if those explain them."""
+    rows, found = (x.reshape(len(x), -1).astype(np.float64) for x in (labels, answers))
+    centred = rows - rows.mean(0)
+    factor = (centred * (found - found.mean(0))).sum(0)
+    size, spread = (np.square(x - x.mean(0)).sum(0) for x in (rows, found))
+    # The square of the correlation is the share that is explained.
+    if not ((size > 0) & (spread > 0) & (factor**2 > _EXPLAINED * size * spread)).all():
+        return
+    converted = rows.mean(0) + (found - found.mean(0)) * size / factor
+    before, after = (float(np.abs(rows - x).mean()) for x in (found, converted))
+    if after < _LEFT * before:
+        yield LABEL_SLIPS["labels_in_another_unit"], converted.reshape(answers.shape)
 
 
 def other_boxes(labels: Array, frames: Frames) -> Iterator[tuple[Slip, Array]]:

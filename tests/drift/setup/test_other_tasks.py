@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from edgekit.drift.golden import Golden
 from edgekit.drift.setup.finding import Finding
-from edgekit.drift.setup.judged import check_reference
+from edgekit.drift.setup.judged import check_looks, check_reference
+from edgekit.formats.seen import CALIBRATION
 from edgekit.samples import Samples
+from edgekit.samples.profile import seen_of
 
 Array = NDArray[Any]
 RNG = np.random.default_rng(11)
@@ -210,3 +212,29 @@ def test_an_autoencoder_is_not_accused_of_what_other_inputs_do_to_its_errors(
     """The larger the inputs, the larger the errors of the bright ones."""
     x = X * np.where(ODD, 1.0, 0.6)[:, None, None, None].astype(np.float32)
     assert found(lambda image: np.clip(image, 0, 0.9), "anomaly", x, ODD.astype(int)) == []
+
+
+@pytest.mark.parametrize("task", ["segmentation", "multi-label"])
+def test_few_samples_name_a_slip_together(found: GroundTruth, task: str) -> None:
+    network, x, labels = SOUND[task]
+    (said,) = found(network, task, x[:30] * 255, labels[:30])
+    assert "divided by 255" in said.sentence
+    assert "on 30 samples, which is more than the luck of" in said.sentence
+    assert found(network, task, x[:30], labels[:30]) == []
+
+
+def test_anomalies_need_not_look_like_what_is_usual(make_runner: Any) -> None:
+    x = marked()
+    x[ODD, :, 4:] += 5
+    seen = seen_of(Samples({"image": marked()}), CALIBRATION)
+    runner = make_runner(
+        lambda image: {"y": rebuilt(image)},
+        {"image": (None, *X.shape[1:])},
+        {"y": (None, *X.shape[1:])},
+        "model.keras",
+    )
+    golden = Golden.of(runner, Samples({"image": x}, ODD.astype(int)), tasks="anomaly")
+    assert check_looks(golden, [seen], "m.tflite") == []
+    # Those that are usual do.
+    golden = Golden.of(runner, Samples({"image": x}, 1 - ODD.astype(int)), tasks="anomaly")
+    assert [f.kind for f in check_looks(golden, [seen], "m.tflite")] == ["statistics"]
