@@ -26,6 +26,8 @@ _DRAWS, _ENDS = 1000, (2.5, 97.5)
 _UNSEEN = 0.025
 # Draws that are held at once, in numbers.
 _HELD = 1 << 19
+# Products and numbers up to which OpenBLAS multiplies two matrices, or a matrix and a column, in one thread.
+_GEMM, _GEMV = 1 << 18, 9216
 # Draws of so many numbers in bytes are kept for the next one.
 _KEPT = 1 << 24
 
@@ -102,10 +104,25 @@ def _drawn(parts: Floats) -> Floats:
     step = max(1, _HELD // count)
     drawn = _kept if count * _DRAWS <= _KEPT else _weights
     rows = [
-        drawn(count, first, min(step, _DRAWS - first)).astype(np.float64) @ parts
+        _product(drawn(count, first, min(step, _DRAWS - first)), parts)
         for first in range(0, _DRAWS, step)
     ]
     return np.concatenate(rows)
+
+
+def _product(weights: NDArray[np.uint8], parts: Floats) -> Floats:
+    """Their product, (draws, sums), a few samples at a time: so small that BLAS takes one thread.
+
+    Its others wait in a busy loop while interpreters have the processors, and cost many times what they compute; and the
+    sum's order would hang on their number.
+    """
+    (draws, count), sums = weights.shape, parts.shape[1]
+    step = max(1, min(_GEMM // (draws * max(1, sums)), _GEMV // draws))
+    found: Floats = np.zeros((draws, sums))
+    for first in range(0, count, step):
+        part = slice(first, first + step)
+        found += weights[:, part].astype(np.float64) @ parts[part]
+    return found
 
 
 def _weights(count: int, first: int, draws: int) -> NDArray[np.uint8]:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from edgekit.metrics.resampling import mean_ci95, sums_ci95
+from edgekit.metrics.resampling import _product, mean_ci95, sums_ci95
 
 
 def test_the_mean_of_values() -> None:
@@ -59,3 +59,11 @@ def test_draws_that_make_no_number_are_left_out() -> None:
     )
     assert found is not None
     assert 9 < found[0] < found[1] <= 30
+
+
+@pytest.mark.parametrize(("count", "sums"), [(3, 1), (5000, 1), (999, 40), (50, 9000)])
+def test_products_of_a_few_samples_at_a_time_are_the_product(count: int, sums: int) -> None:
+    rng = np.random.default_rng(count)
+    weights = rng.integers(0, 6, (17, count)).astype(np.uint8)
+    parts = rng.normal(size=(count, sums))
+    np.testing.assert_allclose(_product(weights, parts), weights @ parts, rtol=1e-9, atol=1e-9)

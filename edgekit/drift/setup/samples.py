@@ -15,6 +15,7 @@ from edgekit.drift.setup.reference import picked
 from edgekit.drift.tasks.kinds import IGNORED
 from edgekit.metrics.distances import binary_threshold
 from edgekit.metrics.segmentation import places
+from edgekit.metrics.tally import tally
 from edgekit.samples.profile import hashes_of
 from edgekit.tasks import CTC, EMBEDDING, REGRESSION, SEGMENTATION, SEQUENCE
 
@@ -74,7 +75,8 @@ def _left_out(golden: Golden) -> Iterator[Finding]:
         )
         yield Finding(MISSING_LABELS, FAIL, f"{text} Number the classes from 0.")
         return
-    found = np.bincount(answers[out].astype(np.intp))
+    seen = answers[out].astype(np.intp)
+    found = tally(seen, int(seen.max()) + 1)
     most = int(found.argmax())
     share = float(found[most] / found.sum())
     if share < _ONE_CLASS or (labels == most).any():
