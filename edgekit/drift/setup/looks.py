@@ -20,6 +20,8 @@ _LEAST = 16
 # Other samples of the same source differ by what their number leaves open; by so many standard deviations
 # of a sample, and of a mean, they are of another kind.
 _FAR, _CERTAIN = 4.0, 8.0
+# The difference of neighbours hangs on how an image was made more than on what it shows: so far, and so certainly.
+_ROUGH, _SURELY_ROUGH = 1.5, 20.0
 # The standard deviations of all values of either are at most so many times the other's.
 _TIMES = 3.0
 # A spread of next to nothing, as of black borders, is taken for this share of the values' own.
@@ -99,9 +101,11 @@ def _difference(
             f"from {expected.minimum:.4g} to {expected.maximum:.4g} ({expected.std:.3g})"
         )
     telling = (np.abs(far) > _FAR) & (np.abs(certain) > _CERTAIN)
+    names = feature_names(expected.shape)
+    if names[-1] == "roughness":
+        telling[-1] |= abs(far[-1]) > _ROUGH and abs(certain[-1]) > _SURELY_ROUGH
     if not telling.any():
         return ""
-    names = feature_names(expected.shape)
     at = int(np.argmax(np.where(telling, np.abs(far), 0)))
     if names[-1] == "roughness" and telling[-1]:
         # It says most of where the samples come from.

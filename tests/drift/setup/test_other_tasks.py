@@ -238,3 +238,19 @@ def test_anomalies_need_not_look_like_what_is_usual(make_runner: Any) -> None:
     # Those that are usual do.
     golden = Golden.of(runner, Samples({"image": x}, 1 - ODD.astype(int)), tasks="anomaly")
     assert [f.kind for f in check_looks(golden, [seen], "m.tflite")] == ["statistics"]
+
+
+def test_images_of_a_lower_resolution_are_warned_of(make_runner: Any) -> None:
+    """Enlarged ones have neighbours of one value, whatever they show."""
+    rng = np.random.default_rng(5)
+    fine = rng.normal(size=(300, 24, 24, 1)).cumsum(1).cumsum(2).astype(np.float32)
+    fine += 3 * rng.normal(size=fine.shape)
+    coarse = fine[:, ::3, ::3].repeat(3, 1).repeat(3, 2)
+    seen = seen_of(Samples({"image": fine[:150]}), CALIBRATION)
+    runner = make_runner(
+        lambda image: {"y": image.mean((1, 2))}, {"image": (None, 24, 24, 1)}, {"y": (None, 1)}
+    )
+    (said,) = check_looks(Golden.of(runner, Samples({"image": coarse})), [seen], "m.tflite")
+    assert (said.kind, said.severity) == ("statistics", "warning")
+    assert "neighbouring values differ by" in said.sentence
+    assert check_looks(Golden.of(runner, Samples({"image": fine[150:]})), [seen], "m") == []
