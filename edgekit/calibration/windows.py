@@ -20,6 +20,8 @@ class Window:
 
     Attributes:
         automatic: ``"SAME_UPPER"`` or ``"SAME_LOWER"`` where the padding follows from the sizes.
+        apart: how far the values lie from each other, with zeros between them, as those that a transposed
+            convolution reads do; 1 on each axis if empty.
     """
 
     groups: int
@@ -29,6 +31,7 @@ class Window:
     before: tuple[int, ...]
     after: tuple[int, ...]
     automatic: str = ""
+    apart: tuple[int, ...] = ()
 
     def edges(self, sizes: Sequence[int]) -> list[tuple[int, int]]:
         """Zeros before and behind each axis."""
@@ -75,8 +78,10 @@ def _patches(
     values: NDArray[Any], window: Window, some: int, rng: np.random.Generator, zero: float
 ) -> NDArray[np.float32]:
     batch, _, *sizes = values.shape
-    edges = window.edges(sizes)
-    padded = [size + sum(edge) for size, edge in zip(sizes, edges, strict=True)]
+    apart = window.apart or (1,) * len(sizes)
+    spread = [(size - 1) * step + 1 for size, step in zip(sizes, apart, strict=True)]
+    edges = window.edges(spread)
+    padded = [size + sum(edge) for size, edge in zip(spread, edges, strict=True)]
     axes = zip(padded, window.kernel, window.strides, window.dilations, strict=True)
     counts = [(size - (k - 1) * dilation - 1) // stride + 1 for size, k, stride, dilation in axes]
     chosen = _choose(batch * int(np.prod(counts)), some, rng)
@@ -90,9 +95,14 @@ def _patches(
         )
     ]
     inside = np.logical_and.reduce(
-        [(at >= 0) & (at < size) for at, size in zip(moved, sizes, strict=True)]
+        [
+            (at >= 0) & (at < size) & (at % step == 0)
+            for at, size, step in zip(moved, spread, apart, strict=True)
+        ]
     )
-    nearest = [np.clip(at, 0, size - 1) for at, size in zip(moved, sizes, strict=True)]
+    nearest = [
+        np.clip(at // step, 0, size - 1) for at, size, step in zip(moved, sizes, apart, strict=True)
+    ]
     place = (sample[:, None], slice(None), *nearest)
     patches = values[place].astype(np.float32)
     patches[~inside] = zero

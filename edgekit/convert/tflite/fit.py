@@ -44,6 +44,7 @@ _ACTIVATION_FIELDS = {
     "CONV_2D": schema.Conv2DOptions.FUSED_ACTIVATION_FUNCTION,
     "DEPTHWISE_CONV_2D": schema.DepthwiseConv2DOptions.FUSED_ACTIVATION_FUNCTION,
     "FULLY_CONNECTED": schema.FullyConnectedOptions.FUSED_ACTIVATION_FUNCTION,
+    "TRANSPOSE_CONV": schema.Conv2DOptions.FUSED_ACTIVATION_FUNCTION,
 }
 # With seven steps on either side a scale that cuts the largest weights may lose less.
 _OF_FOUR_BITS = (1.0, 0.9, 0.8, 0.7, 0.6)
@@ -215,9 +216,10 @@ class _Operator:
     def layer(self, at: int, uses: _Uses) -> Layer | None:
         """The layer; None if its weights are no integers, or others read its bias."""
         tensors, plain = self.file.graphs[0].tensors, self.float_file.graphs[0].tensors
-        given, kernel_place, *rest = self.operator.inputs
+        given, kernel_place, *rest = self._roles(self.operator)
         kernel = tensors[self.unpacked.get(kernel_place, kernel_place)]
-        exact = plain[self.theirs.inputs[1]]
+        source, exact_place, *exact_rest = self._roles(self.theirs)
+        exact = plain[exact_place]
         floats = exact.constant("<f4")
         held = _Integers.of(kernel)
         if held is None or held.count != floats.count:
@@ -230,7 +232,7 @@ class _Operator:
         weights = self.columns(floats.of(self.float_file.content).reshape(exact.shape))
         biases: NDArray[np.float64] = np.zeros((weights.shape[0], weights.shape[2]))
         if bias is not None:
-            theirs = plain[self.theirs.inputs[2]].constant("<f4").of(self.float_file.content)
+            theirs = plain[exact_rest[0]].constant("<f4").of(self.float_file.content)
             biases = theirs.astype(np.float64).reshape(biases.shape)
         step = float(grid.scale[0]) if grid else 1.0
         scales = kernel.scales
@@ -270,7 +272,7 @@ class _Operator:
         return Layer(
             name=made.name,
             at=at,
-            given=(given, plain[self.theirs.inputs[0]].name),
+            given=(given, plain[source].name),
             # Where a kernel is turned into floats, nothing rounds what it gives.
             made=None if kernel_place in self.unpacked else self.operator.outputs[0],
             top=float((_LARGEST[made.dtype] - out.zero_point[0]) * out.scale[0]) if out else np.inf,
@@ -282,6 +284,14 @@ class _Operator:
             sums=sums,
             write=write,
         )
+
+    @staticmethod
+    def _roles(operator: TfliteOperator) -> tuple[int, ...]:
+        """What an operator takes, its kernel, and its bias if it has one."""
+        if operator.op == "TRANSPOSE_CONV":
+            _, kernel, given, *bias = operator.inputs
+            return given, kernel, *bias
+        return operator.inputs
 
     @property
     def clip(self) -> tuple[float, float]:
@@ -297,13 +307,18 @@ class _Operator:
         assert options is not None, "a convolution without options is refused when a file is read"
         depthwise = self.operator.op == "DEPTHWISE_CONV_2D"
         own = schema.DepthwiseConv2DOptions if depthwise else schema.Conv2DOptions
-        _, *size, inputs = tensors[self.operator.inputs[1]].shape
-        channels = tensors[self.operator.inputs[0]].shape[-1]
+        given, kernel, *_ = self._roles(self.operator)
+        _, *size, inputs = tensors[kernel].shape
+        channels = tensors[given].shape[-1]
         same = options.number(own.PADDING, "b") == schema.Padding.SAME
+        strides = tuple(options.number(field, "i", 1) for field in (own.STRIDE_H, own.STRIDE_W))
+        if self.operator.op == "TRANSPOSE_CONV":
+            made = tensors[self.operator.outputs[0]].shape[1:3]
+            return _transposed(tuple(size), strides, tensors[given].shape[1:3], made, same)
         return Window(
             channels if depthwise else channels // inputs,
             tuple(size),
-            tuple(options.number(field, "i", 1) for field in (own.STRIDE_H, own.STRIDE_W)),
+            strides,
             tuple(
                 options.number(field, "i", 1)
                 for field in (own.DILATION_H_FACTOR, own.DILATION_W_FACTOR)
@@ -317,7 +332,8 @@ class _Operator:
         """What the layer is given, as `edgekit.calibration.windows` takes it."""
         if self.window is not None:
             return np.moveaxis(values, -1, 1)
-        return values.reshape(-1, self.file.graphs[0].tensors[self.operator.inputs[1]].shape[-1])
+        kernel = self.operator.inputs[1]
+        return values.reshape(-1, self.file.graphs[0].tensors[kernel].shape[-1])
 
     @property
     def groups(self) -> int:
@@ -330,6 +346,8 @@ class _Operator:
             return kernel.reshape(-1, self.groups, kernel.shape[-1] // self.groups).transpose(
                 1, 0, 2
             )
+        if self.operator.op == "TRANSPOSE_CONV":
+            kernel = kernel[:, ::-1, ::-1]
         rows = kernel.reshape(self.groups, len(kernel) // self.groups, -1)
         return rows.transpose(0, 2, 1)
 
@@ -337,7 +355,35 @@ class _Operator:
         """Undo `columns`, and lay all values in a row."""
         if self.operator.op == "DEPTHWISE_CONV_2D":
             return columns.transpose(1, 0, 2).ravel()
-        return columns.transpose(0, 2, 1).ravel()
+        rows = columns.transpose(0, 2, 1)
+        if self.operator.op == "TRANSPOSE_CONV":
+            shape = self.file.graphs[0].tensors[self.operator.inputs[1]].shape
+            rows = rows.reshape(shape)[:, ::-1, ::-1]
+        return rows.ravel()
+
+
+def _transposed(
+    kernel: tuple[int, ...],
+    strides: tuple[int, ...],
+    given: tuple[int, ...],
+    made: tuple[int, ...],
+    same: bool,
+) -> Window:
+    """A transposed convolution: one of the turned kernel over values that lie as far apart as its strides.
+
+    Args:
+        kernel, strides: its own.
+        given, made: the sizes of what it takes and gives.
+        same: whether as much is cut off its edges as one in the other direction would pad there.
+    """
+    axes = list(zip(kernel, strides, given, made, strict=True))
+    cut = [max(0, (size - 1) * step + k - end) // 2 if same else 0 for k, step, size, end in axes]
+    before = [k - 1 - less for (k, *_), less in zip(axes, cut, strict=True)]
+    after = [
+        end + k - 1 - ((size - 1) * step + 1) - edge
+        for (k, step, size, end), edge in zip(axes, before, strict=True)
+    ]
+    return Window(1, kernel, (1, 1), (1, 1), tuple(before), tuple(after), apart=tuple(strides))
 
 
 def _numbers(bias: TfliteTensor) -> Any:

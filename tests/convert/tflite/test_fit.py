@@ -49,11 +49,17 @@ def windows(layers: Any, h: Any) -> Any:
     return layers.Conv2D(12, 2, groups=3, padding="same", activation="relu", use_bias=False)(h)
 
 
+def transposed(layers: Any, h: Any) -> Any:
+    h = layers.Conv2DTranspose(8, (3, 2), (2, 3), padding="same", activation="relu")(h)
+    h = layers.Conv2DTranspose(6, 2, 3, padding="valid")(layers.MaxPooling2D(3)(h))
+    return layers.Conv2DTranspose(6, 4, padding="same", use_bias=False)(layers.MaxPooling2D(3)(h))
+
+
 def dense(layers: Any, h: Any) -> Any:
     return layers.Dense(20, activation="relu")(layers.Dense(16, activation="relu")(h))
 
 
-@pytest.fixture(scope="module", params=[separable, windows, dense])
+@pytest.fixture(scope="module", params=[separable, windows, transposed, dense])
 def files(request: Any, tmp_path_factory: Any) -> tuple[TfliteFile, ModelFile]:
     """A float file and the int16x8 file that was made of it, from x (1, 12, 12, 4) to 5 classes.
 
@@ -132,7 +138,7 @@ def test_targets_are_the_float_file_s_sums(files: tuple[TfliteFile, ModelFile]) 
     float_file, made = files
     fitting = _Fitting(read_file(bytearray(made.content)), float_file, CALIBRATION, 0)
     assert len(fitting.layers) == sum(
-        o.op in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+        o.op in ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED")
         for o in float_file.graphs[0].operators
     )
     few = images(3, 4)
