@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -100,3 +101,20 @@ def test_rows_of_a_dense_layer(zero: float) -> None:
     values = np.arange(24, dtype=np.int8).reshape(2, 3, 4)
     found = rows_of_tensor(values, None, ALL, np.random.default_rng(0), zero)
     np.testing.assert_array_equal(found, values.reshape(1, 6, 4).astype(np.float32) - zero)
+
+
+@given(convolutions(), st.lists(st.integers(1, 3), min_size=3, max_size=3))
+def test_values_apart_are_values_with_zeros_between(
+    case: tuple[np.ndarray[Any, Any], Window, float], steps: list[int]
+) -> None:
+    values, window, zero = case
+    apart = tuple(steps[: values.ndim - 2])
+    sizes = [(size - 1) * step + 1 for size, step in zip(values.shape[2:], apart, strict=True)]
+    spread = np.full((*values.shape[:2], *sizes), zero, values.dtype)
+    every = [slice(None), slice(None), *(slice(None, None, step) for step in apart)]
+    spread[tuple(every)] = values
+    found, want = (
+        rows_of_tensor(x, w, 50, np.random.default_rng(0), zero)
+        for x, w in ((values, replace(window, apart=apart)), (spread, window))
+    )
+    np.testing.assert_array_equal(found, want)
