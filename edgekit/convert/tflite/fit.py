@@ -22,11 +22,10 @@ from edgekit.convert.tflite.path import TflitePath
 from edgekit.convert.tflite.short_scales import BITS
 from edgekit.errors import ExportError, one_line
 from edgekit.formats import tflite_schema as schema
-from edgekit.formats.flatbuffer import Bytes, Span
 from edgekit.formats.model_file import ModelFile
 from edgekit.formats.tflite import model_of
 from edgekit.formats.tflite_file import TfliteFile, TfliteOperator, TfliteTensor
-from edgekit.formats.tflite_patch import BIASES, write_rounded
+from edgekit.formats.tflite_patch import BIASES, KernelIntegers, write_rounded
 from edgekit.manifest import Fit
 from edgekit.samples import Samples
 from edgekit.tensor import QuantParams, quantize
@@ -46,7 +45,8 @@ _ACTIVATION_FIELDS = {
     "FULLY_CONNECTED": schema.FullyConnectedOptions.FUSED_ACTIVATION_FUNCTION,
     "TRANSPOSE_CONV": schema.Conv2DOptions.FUSED_ACTIVATION_FUNCTION,
 }
-# With seven steps on either side a scale that cuts the largest weights may lose less.
+# Scales to try, as multiples of the smallest that holds the largest weight: with seven steps on either side one that
+# cuts the largest may lose less.
 _OF_FOUR_BITS = (1.0, 0.9, 0.8, 0.7, 0.6)
 # Operators that a file keeps something in from one inference to the next.
 _WITH_STATE = frozenset({"CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"})
@@ -156,54 +156,6 @@ class _Uses:
 
 
 @dataclass(frozen=True)
-class _Integers:
-    """Where the integers of a kernel lie.
-
-    Attributes:
-        span: of bytes, an integer each, or two.
-        count: of integers.
-        bits: of an integer.
-    """
-
-    span: Span
-    count: int
-    bits: int
-
-    @classmethod
-    def of(cls, kernel: TfliteTensor) -> _Integers | None:
-        """Those of a constant kernel with a scale, or one for each channel; None of another."""
-        span, count = kernel.constant("<i1"), int(np.prod(kernel.shape))
-        bits = {"int8": 8, "int4": 4}.get(kernel.dtype)
-        if bits is None or kernel.blockwise or span.count != -(-count * bits // 8):
-            return None
-        return cls(span, count, bits)
-
-    @property
-    def largest(self) -> int:
-        return int(2 ** (self.bits - 1) - 1)
-
-    @property
-    def factors(self) -> tuple[float, ...]:
-        """Scales to try, as multiples of the smallest that holds the largest weight."""
-        return _OF_FOUR_BITS if self.bits == 4 else (1.0,)
-
-    def read(self, content: Bytes) -> NDArray[np.int8]:
-        found = self.span.of(content)
-        if self.bits == 8:
-            return np.asarray(found)
-        # The low half of a byte first; each with its sign.
-        return np.stack([found << 4 >> 4, found >> 4], 1).ravel()[: self.count]
-
-    def write(self, content: Bytes, integers: NDArray[Any]) -> None:
-        """Take whole numbers into the content of a file, which is a bytearray."""
-        whole = integers.astype(np.int8)
-        if self.bits == 4:
-            whole = np.append(whole, np.zeros(len(whole) % 2, np.int8))
-            whole = whole[::2] & 15 | whole[1::2] << 4
-        self.span.of(content)[:] = whole
-
-
-@dataclass(frozen=True)
 class _Operator:
     """A layer in both files."""
 
@@ -221,7 +173,7 @@ class _Operator:
         source, exact_place, *exact_rest = self._roles(self.theirs)
         exact = plain[exact_place]
         floats = exact.constant("<f4")
-        held = _Integers.of(kernel)
+        held = KernelIntegers.of(kernel)
         if held is None or held.count != floats.count:
             return None
         bias = tensors[rest[0]] if rest and rest[0] >= 0 else None
@@ -250,7 +202,7 @@ class _Operator:
                 fixed=fixed,
                 clip=self.clip,
                 largest=held.largest,
-                factors=held.factors,
+                factors=_OF_FOUR_BITS if held.bits == 4 else (1.0,),
                 digits=BITS,
             )
 

@@ -13,7 +13,13 @@ import numpy as np
 
 from edgekit.calibration.rounding import are_shared, balanced, round_up
 from edgekit.formats.tflite_file import TfliteFile, TfliteTensor
-from edgekit.formats.tflite_patch import BIASES, QUANTIZED, float_constants, write_rounded
+from edgekit.formats.tflite_patch import (
+    BIASES,
+    QUANTIZED,
+    KernelIntegers,
+    float_constants,
+    write_rounded,
+)
 
 # Significant bits of a scale: those of a bfloat16, so that half of its bytes are zero.
 BITS = 8
@@ -34,7 +40,7 @@ def shorten_scales(file: TfliteFile, float_file: TfliteFile, bits: int = BITS) -
     Scales grow, so that ranges stay covered; zero points stay. Weights are rounded anew from the
     float file, biases go along with the scales of their operators. Weights that lie on the steps of
     a scale, as trained ones do, keep it, unless they share it with what is computed of them, and so
-    do those of four bits.
+    do those of four bits, which are rounded anew alone.
 
     Args:
         file: as ai-edge-quantizer makes it of `float_file`; its content is a bytearray.
@@ -95,6 +101,8 @@ class _Rescaling:
             kernel: sums are made of it.
         """
         kind, scales = QUANTIZED.get(tensor.dtype), tensor.scales
+        if kernel and tensor.dtype == "int4":
+            self._round(tensor)
         if kind is None or not scales.count:
             return
         long = scales.of(self._old)
@@ -118,6 +126,20 @@ class _Rescaling:
                 wanted = balanced(wanted)
             write_rounded(wanted + zeros, values.of(self._new))
         scales.of(self._new)[:] = short
+
+    def _round(self, kernel: TfliteTensor) -> None:
+        """Round a kernel of four bits anew; its scales stay."""
+        held, exact = KernelIntegers.of(kernel), self._weights.get(kernel.name)
+        shape = kernel.shape
+        if held is None or exact is None or exact.size != held.count or len(shape) not in (2, 4):
+            return
+        scales = kernel.scales.of(self._old)
+        axes = [1] * len(shape)
+        if scales.size > 1:
+            axes[kernel.axis] = scales.size
+        steps = exact.reshape(shape) / scales.astype(np.float64).reshape(axes)
+        if not are_shared(exact):
+            held.write(self._new, np.clip(balanced(steps), -held.largest, held.largest).ravel())
 
     def follow(self, taken: TfliteTensor, kernel: TfliteTensor, bias: TfliteTensor) -> None:
         """Give a bias the scale of what it is added to: the input's times the kernel's."""

@@ -13,9 +13,8 @@ from edgekit.calibration.fitting import decibels
 from edgekit.calibration.probes import TfliteProbe, batches
 from edgekit.calibration.sequence import Targets
 from edgekit.convert.tflite.convert import find_ranges, float_tflite, quantize_tflite
-from edgekit.convert.tflite.fit import _Fitting, _Integers, fitted_tflite
+from edgekit.convert.tflite.fit import _Fitting, fitted_tflite
 from edgekit.convert.trace.freeze import freeze
-from edgekit.formats.flatbuffer import Span
 from edgekit.formats.model_file import ModelFile
 from edgekit.formats.tflite_check import read_file
 from edgekit.formats.tflite_file import TfliteFile
@@ -121,17 +120,6 @@ def test_weights_of_four_bits_are_fitted(files: tuple[TfliteFile, ModelFile]) ->
     assert len(fitted.content) == len(made.content)
     assert about["kept"]["rounding"] >= 1
     assert sqnr(float_file, fitted) > sqnr(float_file, made) + 1.5
-
-
-def test_two_integers_of_a_byte_are_read_as_the_interpreter_does() -> None:
-    numbers = np.array([-7, 7, 0, -1, 3], np.int8)
-    held = _Integers(Span(1, 3, "<i1"), 5, 4)
-    content = bytearray(5)
-    held.write(content, numbers.astype(np.float64))
-    # The first of two is the lower half; nothing beside them is written.
-    assert content.hex() == "0079f00300"
-    assert held.read(content).tolist() == numbers.tolist()
-    assert held.largest == 7
 
 
 def test_targets_are_the_float_file_s_sums(files: tuple[TfliteFile, ModelFile]) -> None:

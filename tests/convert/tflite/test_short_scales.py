@@ -14,7 +14,7 @@ from edgekit.calibration.rounding import round_up
 from edgekit.convert.tflite.convert import find_ranges, quantize_tflite
 from edgekit.convert.tflite.short_scales import BITS, shorten_scales
 from edgekit.formats.tflite_check import read_file
-from edgekit.formats.tflite_patch import float_constants
+from edgekit.formats.tflite_patch import KernelIntegers, float_constants
 from edgekit.formats.write_metadata import strip_tflite
 
 
@@ -86,6 +86,24 @@ def test_weights_alone_are_rounded_as_those_of_int8_files(files: tuple[bytes, by
     assert len(kernels) >= 4
     for name, held in kernels.items():
         assert np.array_equal(held, whole[name][2])
+
+
+def test_errors_of_four_bits_make_up_for_each_other(files: tuple[bytes, bytes]) -> None:
+    float_file = read_file(files[0])
+    made = quantize_tflite(float_file, "int4-weights", None, "float32").tflite
+    floats, errors = float_constants(float_file), []
+    for kernel in made.graphs[0].tensors:
+        if kernel.dtype == "int4" and len(kernel.shape) == 4:
+            integers = KernelIntegers.of(kernel)
+            assert integers is not None
+            steps = floats[kernel.name].reshape(len(kernel.scales.of(made.content)), -1)
+            steps = steps / kernel.scales.of(made.content)[:, None]
+            off = integers.read(made.content).reshape(steps.shape) - steps
+            errors.append((off.sum(1), (np.clip(np.rint(steps), -7, 7) - steps).sum(1)))
+    found, nearest = (np.concatenate(each) for each in zip(*errors, strict=True))
+    # A kernel may lack the weight that would be rounded the other way.
+    assert np.mean(np.abs(found) <= 0.5 + 1e-3) > 0.95
+    assert np.mean(np.abs(nearest) <= 0.5 + 1e-3) < 0.8
 
 
 def test_fewer_bits_move_no_value_by_more_than_a_step_of_each(files: tuple[bytes, bytes]) -> None:
