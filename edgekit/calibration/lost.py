@@ -38,7 +38,8 @@ _ELEMENTWISE |= {"LeakyRelu", "Max", "Min", "Mul", "Neg", "PRelu", "Relu", "Selu
 _ELEMENTWISE |= {"Sub", "Tanh", "Where"}
 # Of what they are given a few values decide; and those that belong to a chain, but begin none.
 _PICKING = {"REDUCE_MAX", "REDUCE_MIN", "ReduceMax", "ReduceMin"}
-_ADDING = {"MEAN", "SUM", "ReduceL2", "ReduceMean", "ReduceSum", "ReduceSumSquare"}
+_ADDING = {"AVERAGE_POOL_2D", "MEAN", "SUM", "AveragePool", "GlobalAveragePool", "ReduceL2"}
+_ADDING |= {"ReduceMean", "ReduceSum", "ReduceSumSquare"}
 _CHAINED = _ELEMENTWISE | _PICKING | _ADDING
 _JOINING = {"CONCATENATION", "PACK", "Concat"}
 # What is lost of a channel before or behind them is lost of the same channel.
@@ -107,9 +108,11 @@ class View:
 
     @property
     def lowest(self) -> float:
-        """How well the output follows that follows worst, in dB."""
-        found = [self.spreads[t.name].sqnr for t in self.ends if t.name in self.spreads]
-        return min(found, default=float(np.inf))
+        """How well the output follows that follows worst, in dB; where a single channel of it is lost,
+        as badly as that."""
+        found = [self.spreads[t.name] for t in self.ends if t.name in self.spreads]
+        levels = [min(each.sqnr, each.worst + LOST - _LEAST) for each in found]
+        return min(levels, default=float(np.inf))
 
     def lost(self, tensor: Tensor, spreads: Mapping[str, Spread]) -> float | None:
         """How far a channel or run moves for which a tensor's steps are too wide; None if they suit all."""
@@ -293,13 +296,35 @@ def collapsed(view: View) -> dict[str, Left]:
     return found
 
 
+def steep(view: View) -> dict[str, Left]:
+    """Operators that make small values count and what they are made of, elementwise, where an output is lost.
+
+    What integers lose of such values is no noise that sums and means cancel: they are all too small, or
+    all too large. It is little of the operator's own output, and much of a mean of it.
+    """
+    makers, readers = view.makers, readers_of(view.graph)
+    waiting = [o for o in view.graph.operators if o.op in _STEEP]
+    found: dict[str, Left] = {}
+    while waiting:
+        operator = waiting.pop()
+        if operator.tensor not in found:
+            reason = "its small values count, and integers lose them all to one side"
+            found[operator.tensor] = Left(operator, reason)
+            given = [makers[t.key] for t in _computed(operator) if t.key in makers]
+            behind = [o for t in operator.outputs if t for o in readers.get(t.key, [])]
+            waiting += [o for o in (*given, *behind) if o.op in _ELEMENTWISE or o.op in _ADDING]
+    return found
+
+
 def front(view: View) -> dict[str, Left]:
     """All that comes before operators that make small values count, where integers have lost those.
 
     Nothing where it holds all weights; or half of them, where the outputs follow well enough without it.
     """
     makers, readers = view.makers, readers_of(view.graph)
-    waiting = [o for o in view.graph.operators if o.op in _STEEP and view.quality(o) < LOST]
+    # Where an output is lost, it may be in a mean of them that it shows.
+    least = LOST if view.lowest >= _LEAST else float(np.inf)
+    waiting = [o for o in view.graph.operators if o.op in _STEEP and view.quality(o) < least]
     found: dict[str, Left] = {}
     while waiting:
         operator = waiting.pop()

@@ -35,6 +35,7 @@ from edgekit.calibration.lost import (
     reached,
     readers_of,
     stacked,
+    steep,
 )
 from edgekit.calibration.probes import Probe
 from edgekit.calibration.spread import spreads
@@ -140,8 +141,8 @@ def settle(
     best = make(plan)
     view = seen(best)
     refused: set[frozenset[str]] = set()
-    for find in (stacked, coarse, *[collapsed] * _ROUNDS, front):
-        if find is front and view.lowest >= LOST:
+    for find in (stacked, coarse, *[collapsed] * _ROUNDS, steep, front):
+        if find in (steep, front) and view.lowest >= LOST:
             continue
         more = find(view)
         if more.keys() <= plan.left.keys():

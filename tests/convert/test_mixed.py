@@ -102,6 +102,23 @@ def test_a_chain_whose_small_values_count(tmp_path: Path) -> None:
         assert not {"CONV_2D", "Conv"} & {op.op for op in entry.float_ops}
 
 
+def test_small_values_that_a_mean_adds_up(tmp_path: Path) -> None:
+    """Each value loses little of its own tensor, and all to one side: the mean shows nothing else."""
+    import keras
+
+    keras.utils.set_random_seed(1)
+    x = keras.Input((10, 10, 3), name="x")
+    wide = keras.initializers.RandomNormal(0, 0.3)
+    y = keras.ops.exp(keras.layers.Conv2D(6, 3, kernel_initializer=wide)(x))
+    y = keras.layers.Dense(3, name="y")(keras.layers.GlobalAveragePooling2D()(y))
+    model = keras.Model(x, y)
+    samples = {"x": np.random.default_rng(5).normal(size=(64, 10, 10, 3)).astype(np.float32)}
+    wanted = model.predict(samples["x"], verbose=0)
+    for answers, entry in made(model, samples, tmp_path).values():
+        assert sqnr(answers, wanted).min() > 15
+        assert not {"CONV_2D", "Conv", "Gemm", "MatMul"} & {op.op for op in entry.float_ops}
+
+
 def test_healthy_files_are_integers_all_through(tmp_path: Path) -> None:
     import keras
 
