@@ -263,6 +263,38 @@ def _fourier(part: int) -> Rule:
     return rule
 
 
+def _whole_fourier(compute: Callable[[Any, Any, Any], Any]) -> Rule:
+    """What is read of a complex signal's transform or its inverse, as products of matrices.
+
+    Args:
+        compute: the values that are read, of the module, the real and the imaginary part.
+    """
+
+    def rule(tf: Any, operation: Any) -> Lowered | None:
+        transform = operation.inputs[0].op
+        if transform.type not in ("FFT", "IFFT"):
+            return None
+        given = transform.inputs[0].op
+        length = transform.inputs[0].shape[-1]
+        real = given.type == "Cast" and given.inputs[0].dtype == tf.float32
+        if length is None or not (real or given.type == "Complex"):
+            return None
+        turns = np.outer(np.arange(length), np.arange(length)) / length
+        forward = transform.type == "FFT"
+        waves = np.exp((-2j if forward else 2j) * np.pi * turns) / (1 if forward else length)
+        cosines, sines = waves.real.astype(np.float32), waves.imag.astype(np.float32)
+
+        def transformed(x: Any, y: Any = None) -> Any:
+            a, b = tf.matmul(x, cosines), tf.matmul(x, sines)
+            if y is not None:
+                a, b = a - tf.matmul(y, sines), b + tf.matmul(y, cosines)
+            return compute(tf, a, b)
+
+        return Lowered(transformed, list(given.inputs))
+
+    return rule
+
+
 def _bucket(tf: Any, operation: Any) -> Lowered:
     edges = np.asarray(operation.get_attr("boundaries"), np.float32)
 
@@ -381,6 +413,9 @@ FOR_ALL: dict[str, Rule] = {
     "Sinh": _formula(lambda tf, x: (tf.exp(x) - tf.exp(-x)) / 2.0),
     "Cosh": _formula(lambda tf, x: (tf.exp(x) + tf.exp(-x)) / 2.0),
     "Tan": _formula(lambda tf, x: tf.sin(x) / tf.cos(x)),
+    "Real": _whole_fourier(lambda tf, a, _: tf.identity(a)),
+    "Imag": _whole_fourier(lambda tf, _, b: tf.identity(b)),
+    "ComplexAbs": _whole_fourier(lambda tf, a, b: tf.sqrt(tf.square(a) + tf.square(b))),
 }
 
 # TFLite's converter writes these with an exponential of unbounded inputs.

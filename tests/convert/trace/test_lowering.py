@@ -54,3 +54,28 @@ def test_numbers_that_wait_for_a_look_at_the_input_are_numbers() -> None:
     with tf.compat.v1.Session(graph=anew) as session:
         answers = session.run("y:0", {"x:0": x})
     np.testing.assert_array_equal(answers, [[1, 0, 0, 1, 0], [0, 0, 0, 0, 1]])
+
+
+@pytest.mark.parametrize("inverse", [False, True], ids=["forward", "inverse"])
+def test_a_transform_of_complex_numbers_is_matrices(inverse: bool) -> None:
+    """TFLite's own takes real signals alone, and what its converter makes of this does not load."""
+    import tensorflow as tf
+
+    def parts(x: Any, y: Any) -> Any:
+        transform = tf.signal.ifft if inverse else tf.signal.fft
+        z = transform(tf.complex(x, y))
+        real = tf.signal.fft(tf.cast(x, tf.complex64))
+        read = [tf.math.real(z), tf.math.imag(z), tf.abs(z), tf.math.imag(real)]
+        return tf.concat(read, -1, name="z")
+
+    x, y = np.random.default_rng(0).normal(size=(2, 3, 6)).astype(np.float32)
+    specs = [tf.TensorSpec((3, 6), name=name) for name in "xy"]
+    function = tf.function(parts).get_concrete_function(*specs)
+    graph = lowered(function.graph.as_graph_def(), FOR_ALL)
+    graph = tf.compat.v1.graph_util.extract_sub_graph(graph, ["z"])
+    assert not {node.op for node in graph.node} & {"FFT", "IFFT", "Complex", "Real", "Imag"}
+    with tf.Graph().as_default() as anew:
+        tf.import_graph_def(graph, name="")
+    with tf.compat.v1.Session(graph=anew) as session:
+        answers = session.run("z:0", {"x:0": x, "y:0": y})
+    np.testing.assert_allclose(answers, parts(x, y), rtol=1e-4, atol=1e-5)
