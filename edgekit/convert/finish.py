@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from edgekit.artifact import Artifact
 from edgekit.convert.check.cause import first_lost
-from edgekit.convert.check.judge import hangs_on_batch, judge
+from edgekit.convert.check.judge import hangs_on_batch, is_random, judge
 from edgekit.convert.check.reference import Reference
 from edgekit.convert.check.run import run
-from edgekit.convert.refusals import inaccurate_reason, load_reason
+from edgekit.convert.refusals import inaccurate_reason, load_reason, random_reason
 from edgekit.convert.tflite import flex
 from edgekit.convert.variant import Made, Wanted
 from edgekit.document.encode import encode
@@ -153,7 +153,11 @@ def _checked(
         verdict = judge(file.scheme, reference, answers)
         hangs: tuple[str, ...] = ()
         batch = entry.inputs[0].shape[0] if entry.inputs and entry.inputs[0].shape else None
-        if verdict.faults and batch is not None and hangs_on_batch(reference, batch):
+        if verdict.faults and is_random(reference):
+            verdict = replace(verdict, faults=(random_reason(),), warnings=(), least_db=-np.inf)
+            if not allow_inaccurate:
+                return random_reason()
+        elif verdict.faults and batch is not None and hangs_on_batch(reference, batch):
             verdict = judge(file.scheme, reference.of_batch(batch), answers)
             hangs = (_HANGS.format(batch),)
     except ExportError as error:

@@ -14,8 +14,8 @@ from traceback import walk_tb
 from edgekit.errors import ExportError, one_line
 from edgekit.models.source import UNROLLED_STEPS
 
-# Whose code makes a quantised ONNX file.
-_QUANTIZERS = ("edgekit", "onnx", "onnxruntime")
+# Whose code makes a file of another scheme.
+_QUANTIZERS = ("edgekit", "ai_edge_litert", "ai_edge_quantizer", "onnx", "onnxruntime")
 
 
 @dataclass(frozen=True)
@@ -107,11 +107,12 @@ def tflite_reason(message: str, layers: Sequence[str]) -> str | None:
         (custom, "TFLite has no {}, with Flex or without. Replace the layer."),
         (flex, "TFLite has no {} of its own. " + _FLEX_HELP),
     ):
+        # Text, tables and random numbers first: the others come with them.
+        for op in ops:
+            if reason := _of_no_numbers(layer_of(origins.get(op, op), layers), op, "TFLite"):
+                return reason
         if ops:
-            origin = layer_of(origins.get(ops[0], ops[0]), layers)
-            return (
-                _of_tables_and_text(origin, ops[0], "TFLite") or f"{origin}: {words.format(ops[0])}"
-            )
+            return f"{layer_of(origins.get(ops[0], ops[0]), layers)}: {words.format(ops[0])}"
     # Lists whose entries have no fixed shape, as recurrent layers with a dynamic batch make them.
     if lists := [op for op in origins if op.startswith("TensorList")]:
         origin = layer_of(origins[lists[0]], layers)
@@ -125,7 +126,7 @@ def onnx_reason(culprits: Iterable[Culprit], layers: Sequence[str]) -> str | Non
         if culprit.op.startswith("TensorList"):
             return loop_reason(culprit.origin, layers)
         origin = layer_of(culprit.origin, layers)
-        return _of_tables_and_text(origin, culprit.op, "ONNX") or (
+        return _of_no_numbers(origin, culprit.op, "ONNX") or (
             f"{origin}: ONNX has no {culprit.op}. Replace the layer, or export to TFLite."
         )
     return None
@@ -145,12 +146,23 @@ def loop_reason(origin: str, layers: Sequence[str]) -> str:
     )
 
 
-def state_reason(variables: Iterable[str]) -> str:
+def random_reason(origin: str = "the model") -> str:
+    """Why no file answers as a model does that draws random numbers."""
+    return (
+        f"{origin}: draws random numbers in each inference, so that it answers otherwise each time it is asked, and "
+        "no file as it does. Take the numbers as an input, or leave the sampling out."
+    )
+
+
+def state_reason(variables: Iterable[str], draws: str = "") -> str:
     """Why ONNX has no place for a model that no constants can stand for.
 
     Args:
         variables: the names of the model's variables.
+        draws: the layer that draws random numbers; empty for none.
     """
+    if draws:
+        return f"ONNX cannot express this model: {random_reason(draws)}"
     wrapped = unstripped(variables)
     if wrapped is not None:
         return f"ONNX cannot express this model: {wrapped}"
@@ -241,7 +253,9 @@ def load_reason(error: BaseException, scheme: str, tensors: Sequence[str] = ()) 
     return f"was made, but {what}{origin}. Use float32, float16 or dynamic."
 
 
-def _of_tables_and_text(origin: str, op: str, format: str) -> str | None:
+def _of_no_numbers(origin: str, op: str, format: str) -> str | None:
+    if "Random" in op:
+        return random_reason(origin)
     if "String" in op or op == "SparseCross":
         return (
             f"{origin}: computes with text ({op}), which {format} has no kernels for. Hash before."
@@ -262,7 +276,7 @@ def _listed(lines: Sequence[str], title: str) -> list[str]:
 
 
 def quantizer_reason(scheme: str, error: BaseException) -> str:
-    """Why onnxruntime's quantiser made no file: in whose code an error came up, its words in one line."""
+    """Why a quantiser made no file: in whose code an error came up, its words in one line."""
     if isinstance(error, ExportError):
         return str(error)
     frames = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)]

@@ -25,7 +25,7 @@ from edgekit.convert.onnx.convert import (
     quantized_onnx,
 )
 from edgekit.convert.onnx.float16 import float16_onnx
-from edgekit.convert.refusals import place
+from edgekit.convert.refusals import place, quantizer_reason
 from edgekit.convert.scheme_name import INTEGER_SCHEMES, check_name
 from edgekit.convert.targets import Aim, Remake, fit
 from edgekit.convert.tflite.alone import tflite_losses
@@ -33,7 +33,7 @@ from edgekit.convert.tflite.convert import find_ranges, quantize_tflite
 from edgekit.convert.tflite.fit import fitted_tflite
 from edgekit.convert.tflite.kernel_check import prepared_by_kernels
 from edgekit.convert.tflite.mixed import mixed_tflite
-from edgekit.errors import ArtifactError, ExportError, one_line
+from edgekit.errors import ArtifactError, EdgekitError, ExportError, one_line
 from edgekit.formats.graph import Operator
 from edgekit.formats.model_file import ModelFile
 from edgekit.formats.tflite import model_of
@@ -155,6 +155,11 @@ def variant(
         )
     except (ArtifactError, ExportError) as error:
         return str(error)
+    except (EdgekitError, MemoryError):
+        raise
+    # Interpreters and quantisers raise whatever they stumble over, of this file alone.
+    except Exception as error:
+        return quantizer_reason(file.scheme, error)
     fitted = replace(fitted, fit=about)
     if ranges is None:
         return replace(fitted, warnings=(*fitted.warnings, *named))

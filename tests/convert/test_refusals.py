@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from edgekit.convert.refusals import quantizer_reason, state_reason, unstripped
+from edgekit.convert.refusals import (
+    Culprit,
+    onnx_reason,
+    quantizer_reason,
+    state_reason,
+    tflite_reason,
+    unstripped,
+)
 from edgekit.errors import ExportError
 
 
@@ -24,6 +31,25 @@ def test_who_refuses() -> None:
     assert own.startswith("scheme 'int8': edgekit itself failed, KeyError: 'gone'")
     assert theirs == "scheme 'int8': onnxruntime refuses: no"
     assert quantizer_reason("int8", ExportError("plain words")) == "plain words"
+
+
+def test_text_tables_and_random_numbers_are_named_before_what_comes_with_them() -> None:
+    """Flex would not help: what it lists first is of no use without them."""
+    for ops, words in (
+        ("DenseBincount, HashTableV2", "looks values up in a table"),
+        ("RaggedTensorToTensor, StringLower", "computes with text"),
+        ("Bitcast, StatelessRandomNormalV2", "draws random numbers in each inference"),
+    ):
+        reason = tflite_reason(f"x\nTF Select ops: {ops}\n", ["layer"])
+        assert words in str(reason)
+        assert "--allow-flex" not in str(reason)
+    assert "draws random numbers" in state_reason(["seed_generator_state:0"], "layer 'noise'")
+
+
+def test_loops_that_onnx_cannot_hold_are_named() -> None:
+    culprit = Culprit("TensorListReserve", "model/scan_1/TensorArrayV2_1")
+    reason = onnx_reason([culprit], ["scan"])
+    assert "layer 'scan': ONNX has no loop that keeps what its steps give" in str(reason)
 
 
 def test_wrappers_that_were_not_stripped_are_named() -> None:

@@ -78,6 +78,11 @@ class Reference:
         return self._asked(Samples(moved))
 
     @cached_property
+    def again(self) -> dict[str, NDArray[Any]]:
+        """The answers to the same samples once more: others only where the model draws random numbers."""
+        return self._asked(self.samples)
+
+    @cached_property
     def _by_batch(self) -> dict[int, Reference]:
         return {}
 

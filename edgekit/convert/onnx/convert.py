@@ -31,6 +31,7 @@ from edgekit.convert.onnx.whole_biases import give_whole_biases
 from edgekit.convert.refusals import (
     Culprit,
     ends_reason,
+    layer_of,
     loop_reason,
     onnx_reason,
     origin_of,
@@ -61,7 +62,8 @@ def float_onnx(frozen: Frozen) -> bytes:
             called as an input is.
     """
     if frozen.graph is None:
-        raise ExportError(state_reason(frozen.variables))
+        draws = layer_of(frozen.draws, frozen.layers) if frozen.draws else ""
+        raise ExportError(state_reason(frozen.variables, draws))
     twice = ends_reason([s.name for s in frozen.inputs], [s.name for s in frozen.outputs])
     if twice:
         raise ExportError(twice)

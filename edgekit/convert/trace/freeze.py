@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from edgekit.convert.refusals import unstripped
+from edgekit.convert.refusals import layer_of, random_reason, unstripped
 from edgekit.convert.trace.agreement import agrees
 from edgekit.convert.trace.attention_masks import attention_rules
 from edgekit.convert.trace.fake_quant import Places, without_fake_quant
@@ -48,6 +48,7 @@ class Frozen:
         notes: what was undone on the way, a line each.
         nested: whether the SavedModel holds functions: loops, branches, states.
         variables: the names of the model's own variables.
+        draws: of a model that changes variables, the operation that draws random numbers; empty for none.
     """
 
     saved_model: Path
@@ -62,6 +63,7 @@ class Frozen:
     notes: tuple[str, ...] = ()
     nested: bool = False
     variables: tuple[str, ...] = ()
+    draws: str = ""
 
 
 @contextmanager
@@ -111,11 +113,12 @@ def freeze(
             tuple(looped.takes[spec.name].name for spec in inputs) if looped else (),
             tuple(looped.gives[spec.name].name for spec in outputs) if looped else (),
             flat if looped is frozen else None,
-            tuple(layer.name for layer in _layers(source)),
+            _layer_names(source),
             looped.places if looped else Places(),
             notes,
             frozen is None or bool((flat or frozen.graph).library.function),
             tuple(variable.name for variable in source.variables),
+            _draws(function.graph.as_graph_def()) if frozen is None else "",
         )
 
 
@@ -259,13 +262,28 @@ def _assigns(graph: Any) -> bool:
     return any(re.fullmatch(r"Assign\w*VariableOp", node.op) for node in nodes)
 
 
+def _draws(graph: Any) -> str:
+    """The name of an operation that draws random numbers; empty if there is none."""
+    nodes = [*graph.node, *(n for function in graph.library.function for n in function.node_def)]
+    return next((str(node.name) for node in nodes if "Random" in node.op), "")
+
+
 def _save_with_variables(source: SourceModel, function: Any, folder: Path) -> None:
     """A SavedModel of a model that changes variables; the states of its layers begin as zeros."""
     tf = require("tensorflow", "export", "Exporting a model")
     module = tf.Module()
     module.tracked = (list(source.variables), list(source.states), source.model)
-    with source.from_zero():
-        tf.saved_model.save(module, folder, signatures={SIGNATURE: function})
+    try:
+        with source.from_zero():
+            tf.saved_model.save(module, folder, signatures={SIGNATURE: function})
+    # So TensorFlow says that a variable is no attribute of any layer.
+    except AssertionError as error:
+        if draws := _draws(function.graph.as_graph_def()):
+            raise ExportError(random_reason(layer_of(draws, _layer_names(source)))) from error
+        raise ExportError(
+            f"{source.path}: changes a variable that belongs to no layer, so that it cannot be saved. Make it an "
+            f"attribute of the layer that changes it. TensorFlow: {one_line(error)}"
+        ) from error
     _without_operator_names(folder / "saved_model.pb")
 
 
@@ -326,6 +344,10 @@ def _plain_graphs(source: SourceModel) -> Iterator[None]:
 def _layers(source: SourceModel) -> list[Any]:
     """A Keras model's layers, those inside of layers too."""
     return [] if source.flavour == "savedmodel" else layers_of(source.model)
+
+
+def _layer_names(source: SourceModel) -> tuple[str, ...]:
+    return tuple(layer.name for layer in _layers(source))
 
 
 def _with_batch(spec: TensorSpec, batch: int | None) -> TensorSpec:

@@ -14,7 +14,7 @@ import pytest
 import edgekit
 from edgekit.convert.check.cause import first_lost
 from edgekit.convert.check.ends import VALUES, End
-from edgekit.convert.check.judge import REFUSED_DB, WARNED_DB, judge, max_error
+from edgekit.convert.check.judge import REFUSED_DB, WARNED_DB, is_random, judge, max_error
 from edgekit.convert.check.reference import Reference
 from edgekit.convert.check.run import run
 from edgekit.errors import ExportError, require
@@ -235,6 +235,27 @@ def test_a_model_whose_answers_hang_on_their_batch_is_asked_as_the_file_is(tmp_p
         answers = [runner.infer({"x": row[None]})["y"] for row in x[:8]]
     expected = [np.asarray(model(row[None])["y"]) for row in x[:8]]
     np.testing.assert_allclose(answers, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_model_that_draws_random_numbers_is_refused_for_that(made: Path) -> None:
+    """Its float files were handed over, since the model differs from itself as far as they do."""
+    source = load(made / "m.keras")
+    rng = np.random.default_rng(0)
+
+    def draw(inputs: Any) -> Any:
+        answers = source.call(inputs)
+        noise = tensorflow.numpy_function(
+            lambda x: rng.normal(size=x.shape).astype(np.float32), [*answers.values()], "float32"
+        )
+        return {name: answer + noise for name, answer in answers.items()}
+
+    tensorflow = require("tensorflow", "export", "a test")
+    reference = Reference(replace(source, call=draw), images())
+    file = file_of(made, "float32.onnx")
+    verdict = judge("float32", reference, run(file, reference.samples))
+    assert verdict.faults
+    assert is_random(reference)
+    assert not is_random(Reference(source, images()))
 
 
 def test_what_keeps_a_layer_from_being_named_is_said(made: Path) -> None:
