@@ -107,6 +107,11 @@ class View:
         return self.score + float(np.clip(worst, -20, 40).sum())
 
     @property
+    def loses_runs(self) -> bool:
+        """Whether a run of an output follows so badly that it is lost."""
+        return any(self.runs[t.name].worst < _LEAST for t in self.ends if t.name in self.runs)
+
+    @property
     def lowest(self) -> float:
         """How well the output follows that follows worst, in dB; where a single channel of it is lost,
         as badly as that."""

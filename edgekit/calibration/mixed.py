@@ -152,13 +152,15 @@ def settle(
         if frozenset(wider.left) in refused:
             continue
         made = tried(wider)
-        if made is not None and _follows(made[1], find) >= _follows(view, find) + _GAIN:
+        # What is joined on one axis and moved to another shows in the runs of the other alone.
+        by_runs = find is stacked or (find is coarse and view.loses_runs)
+        if made is not None and _follows(made[1], by_runs) >= _follows(view, by_runs) + _GAIN:
             (best, view), plan = made, wider
         else:
             refused.add(frozenset(wider.left))
     return best, plan
 
 
-def _follows(view: View, find: Find) -> float:
+def _follows(view: View, by_runs: bool) -> float:
     """How well outputs follow, in dB: as what was looked for would show."""
-    return view.score_in_runs if find is stacked else view.score
+    return view.score_in_runs if by_runs else view.score

@@ -173,6 +173,26 @@ def test_parts_joined_on_another_axis_keep_scales_of_their_own(
         assert not [line for line in entry.warnings if "output 'y'" in line]
 
 
+def test_parts_joined_as_channels_and_moved_to_another_axis(tmp_path: Path) -> None:
+    """A detector whose boxes and scores are the rows of its output: channels are places, and hold both."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    x = keras.Input((16, 16, 3), name="x")
+    hidden = layers.Conv2D(8, 3, 2, "same", activation="relu")(x)
+    boxes = layers.Reshape((64, 4))(layers.Conv2D(4, 1, activation="sigmoid")(hidden)) * 640.0
+    scores = layers.Reshape((64, 2))(layers.Conv2D(2, 1, activation="sigmoid")(hidden))
+    rows = layers.Permute((2, 1), name="y")(layers.Concatenate()([boxes, scores]))
+    model = keras.Model(x, rows)
+    samples = {"x": np.random.default_rng(0).normal(0, 1, (64, 16, 16, 3)).astype(np.float32)}
+    wanted = model.predict(samples["x"], verbose=0)
+    for answers, entry in made(model, samples, tmp_path).values():
+        for part in (slice(0, 4), slice(4, None)):
+            assert sqnr(answers[:, part], wanted[:, part]).mean() > 25
+        assert not [line for line in entry.warnings if "output 'y'" in line]
+
+
 def test_rows_of_an_input_in_other_units_and_their_constants(tmp_path: Path) -> None:
     import keras
 
