@@ -116,3 +116,18 @@ def test_loops_too_long_to_write_out(tmp_path: Path) -> None:
     expected = np.stack([module.serve(row[None])["y"][0] for row in given])
     noise = np.square(answers - expected).mean()
     assert 10 * np.log10(expected.var() / noise) > 25
+
+
+def test_masked_steps_of_which_xnnpack_would_die(tmp_path: Path) -> None:
+    """Its abort took the export along, without a word: the steps are cut in float."""
+    import keras
+
+    keras.utils.set_random_seed(1)
+    x = keras.Input((4, 4), name="x")
+    y = keras.layers.GRU(3, return_sequences=True)
+    y = keras.layers.Bidirectional(y, merge_mode="sum", name="y")(keras.layers.Masking()(x))
+    given = signal(60, 4, 4)
+    for row, length in enumerate(np.random.default_rng(1).integers(2, 4, 60)):
+        given[row, length:] = 0
+    model = keras.Model(x, y)
+    assert decibels(model, exported(model, tmp_path, "int8.tflite", given), given) > 20

@@ -16,11 +16,15 @@ from numpy.typing import NDArray
 
 from edgekit.calibration.probes import TfliteProbe, batches
 from edgekit.convert.targets import Remake
-from edgekit.errors import ExportError, require
+from edgekit.errors import ArtifactError, ExportError, require
 from edgekit.formats.model_file import ModelFile
+from edgekit.runtime import load as load_runner
 from edgekit.runtime.shapes import allocated
 from edgekit.samples import Samples
+from edgekit.scratch import scratch_folder
 
+# What loops over steps are cut into when they are written out.
+_STEPS = "UNPACK"
 # Kernels that are defined for some values only, and end an inference that brings others.
 _PARTIAL = frozenset({"DIV", "LOG", "POW", "RSQRT", "SQRT"})
 
@@ -57,7 +61,30 @@ def prepared_by_kernels(
             return first, frozenset(), ()
     names = ", ".join(sorted(in_float))
     ways = (f"{names} left in float: no {scheme} kernel takes its scales here",) if names else ()
+    if _STEPS not in in_float and ends_its_process(file):
+        try:
+            file, in_float = remake(in_float | {_STEPS}), in_float | {_STEPS}
+        except ExportError:
+            return file, in_float, ways
+        ways = (*ways, f"{_STEPS} left in float: XNNPACK dies of its integers here")
     return file, in_float, ways
+
+
+def ends_its_process(file: ModelFile) -> bool:
+    """Whether the interpreter dies of a quantised file, as XNNPACK does of some steps that were written out.
+
+    Tried in a process of its own, if the file has such steps.
+    """
+    if not any(operator.op == _STEPS for operator in file.model.operators):
+        return False
+    with scratch_folder(None) as (folder, _):
+        path = folder / "trial.tflite"
+        path.write_bytes(file.content)
+        try:
+            load_runner(path, verify=True).close()
+        except ArtifactError as error:
+            return "crashed the interpreter" in str(error)
+    return False
 
 
 def _refused(file: ModelFile, samples: Samples | None) -> frozenset[str] | None:
