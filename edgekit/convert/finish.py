@@ -18,6 +18,7 @@ from edgekit.convert.check.reference import Reference
 from edgekit.convert.check.run import run
 from edgekit.convert.refusals import inaccurate_reason, load_reason, random_reason
 from edgekit.convert.tflite import flex
+from edgekit.convert.tflite.kernel_check import STEPS
 from edgekit.convert.variant import Made, Wanted
 from edgekit.document.encode import encode
 from edgekit.document.record import Record
@@ -113,8 +114,10 @@ def finish(
         warnings = (*warnings, flex.WARNING)
     else:
         # onnxruntime's rewriting of quantised files ends the process where it meets some loops.
-        nested = len(made.file.model.graphs) > 1 and file.scheme != "float32"
-        with load_runner(path, verify=nested and file.format == "onnx") as runner:
+        nested = file.format == "onnx" and len(made.file.model.graphs) > 1
+        # And XNNPACK of some steps that were written out.
+        steps = any(operator.op == STEPS for operator in made.file.model.operators)
+        with load_runner(path, verify=(nested or steps) and file.scheme != "float32") as runner:
             inputs, outputs = runner.inputs, runner.outputs
             # Some files load and fail at the first inference.
             run_first(runner, partial(_zeros, inputs), runner.infer_raw)

@@ -24,7 +24,7 @@ from edgekit.samples import Samples
 from edgekit.scratch import scratch_folder
 
 # What loops over steps are cut into when they are written out.
-_STEPS = "UNPACK"
+STEPS = "UNPACK"
 # Kernels that are defined for some values only, and end an inference that brings others.
 _PARTIAL = frozenset({"DIV", "LOG", "POW", "RSQRT", "SQRT"})
 
@@ -61,12 +61,12 @@ def prepared_by_kernels(
             return first, frozenset(), ()
     names = ", ".join(sorted(in_float))
     ways = (f"{names} left in float: no {scheme} kernel takes its scales here",) if names else ()
-    if _STEPS not in in_float and ends_its_process(file):
+    if STEPS not in in_float and ends_its_process(file):
         try:
-            file, in_float = remake(in_float | {_STEPS}), in_float | {_STEPS}
+            file, in_float = remake(in_float | {STEPS}), in_float | {STEPS}
         except ExportError:
             return file, in_float, ways
-        ways = (*ways, f"{_STEPS} left in float: XNNPACK dies of its integers here")
+        ways = (*ways, f"{STEPS} left in float: XNNPACK dies of its integers here")
     return file, in_float, ways
 
 
@@ -75,7 +75,7 @@ def ends_its_process(file: ModelFile) -> bool:
 
     Tried in a process of its own, if the file has such steps.
     """
-    if not any(operator.op == _STEPS for operator in file.model.operators):
+    if not any(operator.op == STEPS for operator in file.model.operators):
         return False
     with scratch_folder(None) as (folder, _):
         path = folder / "trial.tflite"
