@@ -77,7 +77,7 @@ def wheels(target: Target, folder: Path) -> dict[str, Path | bytes]:
 def checkout() -> dict[str, Path | bytes]:
     """The files of the checkout that the tests read."""
     done = subprocess.run(
-        ["git", "ls-files", "-z", "tests", "examples", "pyproject.toml"],
+        ["git", "ls-files", "-z", "tests", "examples", "docs", "devices", "pyproject.toml"],
         cwd=ROOT,
         check=True,
         capture_output=True,
