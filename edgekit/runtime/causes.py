@@ -35,6 +35,11 @@ _CAUSES = (
         "The delegate does not take it: try another one, or 'none'.",
     ),
     (
+        r"failed to prepare|Could not find an implementation for",
+        "A kernel here does not take what the file asks of it: the file is too new for this interpreter, or damaged. "
+        f"{_NEWER}; 'edgekit inspect' says which run it.",
+    ),
+    (
         r"bad_alloc|MemoryError|Unable to allocate|Failed to allocate memory",
         "There is not enough memory for it here.",
     ),

@@ -23,6 +23,11 @@ pytestmark = pytest.mark.processes
         ("Didn't find op for builtin opcode 'ADD' version '9'", "too new"),
         ("The model is not a valid Flatbuffer buffer", "damaged"),
         ("std::bad_alloc", "not enough memory"),
+        (
+            "input->type == kTfLiteInt8 was not true.Node number 0 (DEQUANTIZE) failed to prepare",
+            "too new",
+        ),
+        ("NOT_IMPLEMENTED : Could not find an implementation for Gelu(20) node", "too new"),
         ("something that nobody foresaw", None),
     ],
 )
