@@ -43,6 +43,7 @@ from edgekit.convert.trace.lowering import FOR_ONNX, lowered
 from edgekit.errors import ExportError, one_line, require
 from edgekit.formats.onnx import read_onnx
 from edgekit.manifest import Fit
+from edgekit.runtime.onnx_session import open_session
 from edgekit.samples import Samples
 from edgekit.scratch import scratch_folder
 
@@ -127,7 +128,7 @@ def _loads(proto: Any) -> bool:
     options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
     try:
-        runtime.InferenceSession(proto.SerializeToString(), options)
+        open_session(proto.SerializeToString(), options)
     # Of a class of its own for each kind of fault.
     except Exception as error:
         return "TypeInferenceError" not in str(error)
