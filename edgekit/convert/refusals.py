@@ -149,8 +149,8 @@ def loop_reason(origin: str, layers: Sequence[str]) -> str:
 def random_reason(origin: str = "the model") -> str:
     """Why no file answers as a model does that draws random numbers."""
     return (
-        f"{origin}: draws random numbers in each inference, so that it answers otherwise at each inference, and "
-        "no file as it does. Take the numbers as an input, or leave the sampling out."
+        f"{origin}: draws random numbers in each inference, so that two answers to one sample differ and no file can "
+        "be held against them. Take the numbers as an input, or leave the sampling out."
     )
 
 
