@@ -111,6 +111,7 @@ def probe(case: Case, seed: int = 0) -> Probed | None:
         choosing = testing = np.arange(count)
     best: _Trial | None = None
     most, tried = 0.0, 0
+    gains: dict[str, NDArray[np.float64]] = {}
     given = _given(case, choosing)
     first = choosing[:_FIRST]
     for trial in _trials(case) if _can_win(case, given) else ():
@@ -120,7 +121,13 @@ def probe(case: Case, seed: int = 0) -> Probed | None:
             if gain is None or _better(-gain, _WORSE):
                 continue
         gain = _attempt(case, trial, choosing)
-        if gain is None or gain.mean() <= most * _BETTER or not _better(gain, _CHOICE):
+        if gain is None:
+            continue
+        gains[trial[0].name] = gain
+        if gain.mean() <= most * _BETTER or not _better(gain, _CHOICE):
+            continue
+        included = gains.get(trial[0].includes)
+        if included is not None and not _better(gain - included, _CHOICE):
             continue
         best, most = trial, float(gain.mean())
     share = case.goodness.share

@@ -24,11 +24,14 @@ class Slip:
         name: in documents.
         what: completes "as they are" and "with ...".
         advice: what to do if it helps.
+        includes: the name of another slip, tried before it, that taking this one back takes back too: it has to be
+            clearly better than that one; empty if none.
     """
 
     name: str
     what: str
     advice: str
+    includes: str = ""
 
 
 _SCALES: tuple[tuple[Slip, float, float], ...] = (
@@ -176,11 +179,18 @@ _CROPPED = Slip(
     "cropped",
     "the middle of the images alone, enlarged (cropped)",
     "Crop the middle as in training, then resize: objects are too small in these samples.",
+    includes="smoothed",
 )
 _SHRUNK = Slip(
     "shrunk",
     "the images made smaller, with a border, as if less had been cropped",
     "Crop less, or not at all: objects are too large in these samples.",
+    includes="smoothed",
+)
+_SMOOTHED = Slip(
+    "smoothed",
+    "the images smoothed, as another way of resizing gives them",
+    "Resize as in training: every pixel picked ('nearest') keeps noise and edges that means over an area take away.",
 )
 _CHANNELS = Slip(
     "channels_reversed",
@@ -322,7 +332,16 @@ SLIPS: dict[str, Slip] = {
         *(_CHANNELS, _TRANSPOSED, _FROM_NCHW, _TO_NCHW),
         *(_STANDARDISED, _IMAGENET, _IMAGENET_BYTES, _IMAGENET_UNDONE, _CAFFE),
         *(_FROM_PCM, _TO_PCM, _SLOWER, _FASTER, _BACKWARDS, _NEGATIVE),
-        *(_UPSIDE_DOWN, _MIRRORED, _HALF_TURN, _LEFT_TURN, _RIGHT_TURN, _CROPPED, _SHRUNK),
+        *(
+            _UPSIDE_DOWN,
+            _MIRRORED,
+            _HALF_TURN,
+            _LEFT_TURN,
+            _RIGHT_TURN,
+            _CROPPED,
+            _SHRUNK,
+            _SMOOTHED,
+        ),
         *_RESIZED.values(),
         *_LABELS.values(),
         *LABEL_SLIPS.values(),
@@ -380,6 +399,8 @@ def _of_images(shape: tuple[int, ...]) -> Iterator[tuple[Slip, Callable[[Array],
     if shape[0] == shape[1]:
         yield _LEFT_TURN, lambda x: np.rot90(x, 1, (1, 2))
         yield _RIGHT_TURN, lambda x: np.rot90(x, -1, (1, 2))
+    # Enlarging smooths as well, and should not pass for the cropping that comes with it.
+    yield _SMOOTHED, _smoothed
     for part in _KEPT:
         yield _CROPPED, partial(_zoomed, part=part)
         yield _SHRUNK, partial(_zoomed, part=1 / part)
@@ -420,6 +441,15 @@ def _zoomed(x: Array, part: float) -> Array:
         share = np.float32(at - low).reshape(shape)
         first, second = (x.take(np.minimum(low + k, size - 1), axis) for k in (0, 1))
         x = first * (1 - share) + second * share
+    return x
+
+
+def _smoothed(x: Array) -> Array:
+    """Each pixel with a sixth of both neighbours in each direction: noise as in the mean of four pixels, in place."""
+    for axis in (1, 2):
+        last = x.shape[axis] - 1
+        sides = [x.take(np.clip(np.arange(last + 1) + k, 0, last), axis) for k in (-1, 1)]
+        x = (4 * x.astype(np.float32) + sides[0] + sides[1]) / 6
     return x
 
 

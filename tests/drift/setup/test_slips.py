@@ -87,13 +87,33 @@ def test_cropped_and_shrunk_images_get_their_size() -> None:
     assert (larger > 0.5).sum() == pytest.approx((x > 0.5).sum() * (8 / 7) ** 2, rel=0.15)
 
 
+def test_smoothing_takes_noise_as_a_mean_of_four_pixels_does_and_stays_in_place() -> None:
+    noise = np.random.default_rng(0).normal(0, 1, (20, 32, 32, 1))
+    assert taken_back(noise, "smoothed").std() == pytest.approx(0.5, abs=0.02)
+    point = np.zeros((1, 9, 9, 1))
+    point[0, 4, 4] = 1
+    found = taken_back(point, "smoothed")[0, ..., 0]
+    np.testing.assert_allclose(found, found[::-1, ::-1])
+    assert found.argmax() == 4 * 9 + 4
+    assert found.sum() == pytest.approx(1)
+
+
 CHANNELS = {"channels_reversed", "from_nchw", "to_nchw"}
 IMAGENET = {"imagenet_standardised", "imagenet_standardised_from_bytes", "imagenet_undone"}
 IMAGENET |= {"means_of_bgr"}
 SERIES = {"half_the_rate", "twice_the_rate", "backwards"}
 SOUND = {"divided_by_32768", "multiplied_by_32768"}
 TURNED = {"transposed", "turned_left", "turned_right"}
-IMAGES = {*IMAGENET, *TURNED, "upside_down", "mirrored", "half_turn", "cropped", "shrunk"}
+IMAGES = {
+    *IMAGENET,
+    *TURNED,
+    "upside_down",
+    "mirrored",
+    "half_turn",
+    "cropped",
+    "shrunk",
+    "smoothed",
+}
 IMAGES |= {"negative", "channels_reversed"}
 
 
