@@ -8,6 +8,7 @@ import platform
 import secrets
 import warnings
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,7 @@ class OnRay:
         self._tasks.clear()
 
 
+@dataclass(frozen=True)
 class Place:
     """Where a work is done, as the machine that asks for it sees that.
 
@@ -121,8 +123,9 @@ class Place:
         versions: of what does the work, by name.
     """
 
-    def __init__(self, token: str, current: str, versions: dict[str, str]) -> None:
-        self.token, self.current, self.versions = token, current, versions
+    token: str
+    current: str
+    versions: dict[str, str]
 
     def check(self) -> None:
         """Whether this machine can do it.
