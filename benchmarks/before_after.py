@@ -9,7 +9,7 @@ packages. Sections:
     import     `import edgekit`
     cold       a process that imports edgekit, loads an int8 TFLite file and answers once
     digits     export of the demo's files: five TFLite, two ONNX, and int8 after pruning
-    mobilenet  export of a MobileNetV2 160x160: float32 and int8, TFLite and ONNX, 30 images
+    mobilenet  export of a MobileNetV2 160x160: float32 and int8, TFLite and ONNX, 100 images
     demo       the command `edgekit demo`, from its start to its report
 
 Exports begin with TensorFlow imported, each time in a fresh process, and without the cache. `import` and
@@ -161,7 +161,7 @@ def prepare(models: Path) -> None:
     from mobilenet import make
 
     make_digits(models)
-    np.savez(models / "images.npz", x=make(models, images=30)[:30])
+    np.savez(models / "images.npz", x=make(models, images=100))
 
 
 def export_int8(models: Path, out: Path) -> None:
