@@ -154,7 +154,13 @@ def names(result: Any) -> list[str]:
     return [Path(run["artifact"]["path"]).name for run in result.to_json()["runs"]]
 
 
-@pytest.mark.parametrize("name", RIGHT)
+def timed(name: str) -> Any:
+    """Files are timed in processes of their own."""
+    marks = pytest.mark.processes if name.startswith("benchmark") else ()
+    return pytest.param(name, marks=marks)
+
+
+@pytest.mark.parametrize("name", list(map(timed, RIGHT)))
 def test_right_calls(world: World, name: str) -> None:
     expected, call = RIGHT[name]
     assert call(world) == expected(world)
@@ -166,7 +172,9 @@ def test_right_calls(world: World, name: str) -> None:
         lambda w: edgekit.compare(w.golden, w.file),
         lambda w: edgekit.evaluate(w.file, w.samples),
         lambda w: edgekit.Golden.of(w.file, w.samples),
-        lambda w: edgekit.benchmark(w.file, seconds=SECONDS),
+        pytest.param(
+            lambda w: edgekit.benchmark(w.file, seconds=SECONDS), marks=pytest.mark.processes
+        ),
     ],
     ids=["compare", "evaluate", "golden", "benchmark"],
 )

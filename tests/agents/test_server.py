@@ -20,6 +20,9 @@ from support.children import python
 
 import edgekit
 
+# They start processes.
+pytestmark = pytest.mark.processes
+
 FILES = ("classifier.int8.tflite", "classifier.float32.tflite")
 READING = ["inspect", "doctor", "compare", "diagnose", "bench"]
 WRITING = ["export", "build"]

@@ -15,6 +15,9 @@ from edgekit.cli import main
 from edgekit.document import load
 from edgekit.runtime.bench import Bench
 
+# They start processes.
+pytestmark = pytest.mark.processes
+
 QUICK = ("--seconds", "0.05")
 
 

@@ -93,6 +93,7 @@ def test_slices_are_shown(file: Path, golden: Path, command: Any) -> None:
         assert said in line
 
 
+@pytest.mark.processes
 def test_latency_is_limited_by_what_bench_wrote(
     file: Path, golden: Path, command: Any, fails: Callable[..., str], tmp_path: Path
 ) -> None:

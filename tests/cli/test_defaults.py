@@ -187,6 +187,7 @@ def test_any_bytes_are_read_or_refused(content: bytes) -> None:
         Defaults(parser, "build", COMMANDS, path)
 
 
+@pytest.mark.processes
 def test_quiet(capfd: pytest.CaptureFixture[str], models: Path) -> None:
     file = str(models / "classifier.int8.tflite")
     assert main(["bench", file, "--seconds", "0.01", "--json", "b.json"]) == 0

@@ -155,6 +155,7 @@ def test_the_model_is_named_and_not_a_file_that_is_gone(
     assert found["reference"] == found["layers"]["reference"] == str(digits_model)
 
 
+@pytest.mark.slow
 def test_heal_writes_a_better_file_or_none(
     command: Any, models: Path, samples: Path, broken: Path, tmp_path: Path
 ) -> None:

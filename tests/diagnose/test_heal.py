@@ -64,6 +64,7 @@ def test_tensors_that_share_a_grid_are_one_group(tflite: Files) -> None:
     assert pool.outputs[0] in group
 
 
+@pytest.mark.slow
 def test_a_broken_file_is_healed(tflite: Files, tmp_path: Path) -> None:
     editor = Editor(tflite.int8.read_bytes())
     place, _ = next(iter(editor.layers()))
@@ -85,6 +86,7 @@ def test_a_broken_file_is_healed(tflite: Files, tmp_path: Path) -> None:
     assert Healing.from_json(found.to_json()) == found
 
 
+@pytest.mark.slow
 def test_nothing_is_written_where_nothing_is_better(tflite: Files, tmp_path: Path) -> None:
     out = tmp_path / "better.int8.tflite"
     found = healed(tflite.plain, tflite.plain, out)
@@ -103,6 +105,7 @@ def test_few_samples_are_refused(tflite: Files, tmp_path: Path) -> None:
         heal(a, b, pictures(1, 4), pictures(2, 4), tmp_path / "x.tflite")
 
 
+@pytest.mark.slow
 def test_samples_that_chose_do_not_judge_in_silence(tflite: Files, tmp_path: Path) -> None:
     """They are found by what they hold, not by where they lie."""
     some = pictures(1, 40)

@@ -20,6 +20,9 @@ from edgekit.formats.metadata import Metadata
 from edgekit.formats.write_metadata import write_tflite
 from edgekit.preprocess import Preprocessing, Rescale, Resize
 
+# They start processes.
+pytestmark = pytest.mark.processes
+
 CLASSIFY = Path(__file__).parents[2] / "examples" / "embedded" / "classify.py"
 
 

@@ -18,6 +18,9 @@ from edgekit.formats.metadata import Metadata
 from edgekit.formats.write_metadata import write_tflite
 from edgekit.preprocess import Preprocessing, Rescale, Resize
 
+# They start processes.
+pytestmark = pytest.mark.processes
+
 FOLDER = Path(__file__).parents[2] / "examples" / "embedded"
 SHAPE = (12, 16, 5)
 PIPES = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)

@@ -22,6 +22,9 @@ from edgekit.formats.metadata import Metadata
 from edgekit.formats.write_metadata import write_tflite
 from edgekit.preprocess import FixedLength, Preprocessing, Rescale
 
+# They start processes.
+pytestmark = pytest.mark.processes
+
 FOLDER = Path(__file__).parents[2] / "examples" / "embedded"
 PIPES = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
 NAMES = ("yes", "no", "hum")

@@ -16,6 +16,9 @@ from support.needs import package
 
 from edgekit.report import write_report
 
+# They start processes.
+pytestmark = pytest.mark.processes
+
 Documents = dict[str, dict[str, Any]]
 Write = Callable[[Documents], list[Path]]
 

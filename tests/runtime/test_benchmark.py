@@ -20,6 +20,9 @@ from edgekit.runtime.latency import Latency
 from edgekit.runtime.random_inputs import random_inputs
 from edgekit.runtime.runner import Runner
 
+# They start processes.
+pytestmark = pytest.mark.processes
+
 FILES = ("classifier.float32.tflite", "classifier.int8.tflite")
 
 

@@ -21,6 +21,9 @@ from edgekit.preprocess.audio import FixedLength, LogMel
 from edgekit.preprocess.chain import Preprocessing
 from edgekit.serve.page import page, takes
 
+# They start processes.
+pytestmark = pytest.mark.processes
+
 # Give the page a file, as the file dialog does, and wait for what it shows.
 GIVE = """
 (async () => {

@@ -23,6 +23,9 @@ from support import needs
 import edgekit
 from edgekit.errors import UsageError
 
+# They start processes.
+pytestmark = pytest.mark.processes
+
 FLOAT = "/v2/models/dynamic.float32"
 
 
