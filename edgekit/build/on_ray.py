@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.build.hands import Finished, Here, Make
+from edgekit.build.plan import versions
 from edgekit.build.processes import MADE, answer, relayed
-from edgekit.cache import maker_versions, own_code
 from edgekit.errors import ClusterError, one_line
 from edgekit.ray_cluster import connected
 
@@ -59,7 +59,7 @@ class OnRay:
             token = self._folder / f".edgekit-{secrets.token_hex(8)}"
             token.touch()
             stack.callback(token.unlink, missing_ok=True)
-            self._place = Place(str(token), str(Path.cwd()), _versions())
+            self._place = Place(str(token), str(Path.cwd()), versions())
             # On this machine: it must not be lost with another one.
             here = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
                 self._ray.get_runtime_context().get_node_id(), soft=False
@@ -140,7 +140,7 @@ class Place:
                 f"the machine {machine} of the cluster does not see {folder}. All machines need the folders that a build "
                 "reads and writes under the same path, such as by NFS."
             )
-        own = _versions()
+        own = versions()
         others = [name for name in own if own[name] != self.versions.get(name)]
         if others or own.keys() != self.versions.keys():
             names = others or sorted(own.keys() ^ self.versions.keys())
@@ -148,10 +148,6 @@ class Place:
                 f"the machine {machine} of the cluster has other versions of {', '.join(names)}, expected the same on "
                 "all, so that the same files come of it."
             )
-
-
-def _versions() -> dict[str, str]:
-    return {**maker_versions(), "edgekit's code": own_code()}
 
 
 class Mailbox:

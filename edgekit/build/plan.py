@@ -42,13 +42,12 @@ def steps_of(folder: Path, orders: Sequence[Order]) -> Steps:
         for step in _of(order):
             steps.setdefault(step.name, step)
     chains = [Chain(order) for order in orders]
-    versions = {**maker_versions(), "edgekit's code": own_code()}
 
     def check() -> None:
         for chain in chains:
             chain.check()
 
-    return Steps(folder, list(steps.values()), versions, check, PHASES)
+    return Steps(folder, list(steps.values()), versions(), check, PHASES)
 
 
 def _check(order: Order) -> None:
@@ -117,3 +116,8 @@ def _of(order: Order) -> list[Step]:
         Step(report, dict, chain.report, proof, (order.report,), REPORT),
         Step(named(BUNDLE, cell), chain.of_bundle, chain.bundle, before, (order.bundle,), BUNDLE),
     ]
+
+
+def versions() -> dict[str, str]:
+    """Of what does the work, by name: part of what decides about every step."""
+    return {**maker_versions(), "edgekit's code": own_code()}

@@ -14,9 +14,9 @@ from support import works
 from support.clusters import cluster_of_three
 
 from edgekit.build.matrix import orders_of
-from edgekit.build.on_ray import OnRay, Place, _versions
+from edgekit.build.on_ray import OnRay, Place
 from edgekit.build.pipeline import read_pipeline
-from edgekit.build.plan import steps_of
+from edgekit.build.plan import steps_of, versions
 from edgekit.build.steps import Outcome, Watch
 from edgekit.bundle.archive import opened_folder
 from edgekit.bundle.contents import NAME, Bundle
@@ -88,11 +88,11 @@ def test_a_machine_that_does_not_see_the_folder(hands: OnRay) -> None:
 def test_a_machine_with_other_versions(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.touch()
-    Place(str(token), str(tmp_path), _versions()).check()
+    Place(str(token), str(tmp_path), versions()).check()
     with pytest.raises(ClusterError, match="has other versions of numpy, expected the same"):
-        Place(str(token), str(tmp_path), {**_versions(), "numpy": "1.0"}).check()
+        Place(str(token), str(tmp_path), {**versions(), "numpy": "1.0"}).check()
     with pytest.raises(ClusterError, match="does not see"):
-        Place(str(token), str(tmp_path / "none"), _versions()).check()
+        Place(str(token), str(tmp_path / "none"), versions()).check()
 
 
 class Loses(Watch):
