@@ -37,8 +37,9 @@ from edgekit.drift.reference import Reference
 from edgekit.drift.setup.asked import Asked
 from edgekit.drift.setup.check import check_setup
 from edgekit.drift.setup.finding import FEW, ONE_CLASS
+from edgekit.drift.setup.input_slips import input_slips
+from edgekit.drift.setup.label_slips import label_slips
 from edgekit.drift.setup.reference import observe
-from edgekit.drift.setup.slips import input_slips, label_slips
 from edgekit.formats.metadata import Metadata
 from edgekit.formats.seen import CALIBRATION, TRAINING
 from edgekit.runtime.runner import Backend

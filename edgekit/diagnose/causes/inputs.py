@@ -11,8 +11,8 @@ from edgekit.diagnose.network import Array
 from edgekit.document.diagnosis import FAULT, Cause
 from edgekit.drift.golden import Golden
 from edgekit.drift.setup.finding import CHANCE, FAIL, SLIP
+from edgekit.drift.setup.input_slips import input_slips
 from edgekit.drift.setup.judged import check_reference
-from edgekit.drift.setup.slips import input_slips
 
 Ask = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.drift.setup.slips import Slip, input_slips
+from edgekit.drift.setup.input_slips import input_slips
+from edgekit.drift.setup.slips import Slip
 from edgekit.formats.seen import InputProfile
 from edgekit.samples.profile import feature_names, features_of
 

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from edgekit.document.record import Positive, Record, Text
 from edgekit.drift.setup.chances import Z95, at_least
 from edgekit.drift.setup.goodness import Goodness, of_others
-from edgekit.drift.setup.slips import SLIPS, Slip, input_slips, label_slips
+from edgekit.drift.setup.input_slips import input_slips
+from edgekit.drift.setup.label_slips import label_slips
+from edgekit.drift.setup.slips import SLIPS, Slip
 from edgekit.errors import EdgekitError
 
 Arrays = dict[str, NDArray[Any]]

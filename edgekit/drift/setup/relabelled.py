@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from edgekit.detection import DecodedBoxes, Decoder, Yolo
 from edgekit.drift.frames import Frames
-from edgekit.drift.setup.slips import LABEL_SLIPS, Slip, label_slips
+from edgekit.drift.setup.label_slips import label_slips
+from edgekit.drift.setup.slips import SLIPS, Slip
 from edgekit.tasks import MULTI_LABEL, REGRESSION
 
 Array = NDArray[Any]
@@ -30,7 +31,7 @@ def other_labels(
         class_names: of the model's classes.
     """
     if task == MULTI_LABEL:
-        yield LABEL_SLIPS["labels_opposite"], 1 - labels
+        yield SLIPS["labels_opposite"], 1 - labels
         if labels.shape[1] > 2:
             for slip, place in label_slips(labels.shape[1], class_names):
                 moved = np.empty_like(labels)
@@ -40,7 +41,7 @@ def other_labels(
         rows = labels.reshape(len(labels), -1)
         if rows.shape[1] > 1:
             reverse = np.ascontiguousarray(rows[:, ::-1])
-            yield LABEL_SLIPS["labels_columns_reversed"], reverse.reshape(labels.shape)
+            yield SLIPS["labels_columns_reversed"], reverse.reshape(labels.shape)
 
 
 def in_unit_of(labels: Array, answers: Array) -> Iterator[tuple[Slip, Array]]:
@@ -55,7 +56,7 @@ def in_unit_of(labels: Array, answers: Array) -> Iterator[tuple[Slip, Array]]:
     converted = rows.mean(0) + (found - found.mean(0)) * size / factor
     before, after = (float(np.abs(rows - x).mean()) for x in (found, converted))
     if after < _LEFT * before:
-        yield LABEL_SLIPS["labels_in_another_unit"], converted.reshape(answers.shape)
+        yield SLIPS["labels_in_another_unit"], converted.reshape(answers.shape)
 
 
 def other_boxes(labels: Array, frames: Frames) -> Iterator[tuple[Slip, Array]]:
@@ -76,7 +77,7 @@ def other_boxes(labels: Array, frames: Frames) -> Iterator[tuple[Slip, Array]]:
         + np.tile(frames[:, None, 2:4], 2),
     }
     for name, corners in known.items():
-        yield LABEL_SLIPS[name], np.concatenate([corners, labels[..., 4:]], -1)
+        yield SLIPS[name], np.concatenate([corners, labels[..., 4:]], -1)
     kinds = labels[..., 4]
     real = kinds >= 0
     if not real.any():
@@ -102,10 +103,10 @@ def other_decoders(decoder: Decoder) -> Iterator[tuple[Slip, Decoder]]:
     if isinstance(decoder, DecodedBoxes):
         for layout in ("xyxy", "yxyx", "xywh", "cxcywh"):
             if layout != decoder.layout:
-                yield LABEL_SLIPS[f"decoder_{layout}"], replace(decoder, layout=layout)
+                yield SLIPS[f"decoder_{layout}"], replace(decoder, layout=layout)
         name = "decoder_pixels" if decoder.normalized else "decoder_normalized"
-        yield LABEL_SLIPS[name], replace(decoder, normalized=not decoder.normalized)
+        yield SLIPS[name], replace(decoder, normalized=not decoder.normalized)
     elif isinstance(decoder, Yolo) and decoder.coding in ("pixels", "normalized"):
         pixels = decoder.coding == "normalized"
         name = "decoder_pixels" if pixels else "decoder_normalized"
-        yield LABEL_SLIPS[name], replace(decoder, coding="pixels" if pixels else "normalized")
+        yield SLIPS[name], replace(decoder, coding="pixels" if pixels else "normalized")

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from edgekit.drift.setup.asked import Asked
 from edgekit.drift.setup.goodness import goodness_of
+from edgekit.drift.setup.input_slips import input_slips
 from edgekit.drift.setup.probes import Case, Probed, probe
-from edgekit.drift.setup.slips import input_slips
 
 from .conftest import CLASSES, Pictures
 

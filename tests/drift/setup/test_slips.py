@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgekit.drift.setup.slips import SLIPS, input_slips, label_slips
+from edgekit.drift.setup.input_slips import input_slips
+from edgekit.drift.setup.label_slips import label_slips
+from edgekit.drift.setup.slips import SLIPS
 
 Array = NDArray[Any]
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
