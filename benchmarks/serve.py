@@ -14,6 +14,7 @@ import multiprocessing
 import socket
 import threading
 import time
+from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -101,6 +102,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="for each turn")
     parser.add_argument("--turns", type=int, default=5)
     args = parser.parse_args()
+    if find_spec("fastapi") is None:
+        parser.error("fastapi is not installed, and is what edgekit is held against: pip install fastapi")
     with edgekit.load(args.file) as runner:
         (spec,) = runner.inputs
         x = np.ones(spec.concrete_shape(), spec.dtype)
