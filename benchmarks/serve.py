@@ -103,7 +103,9 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=5)
     args = parser.parse_args()
     if find_spec("fastapi") is None:
-        parser.error("fastapi is not installed, and is what edgekit is held against: pip install fastapi")
+        parser.error(
+            "fastapi is not installed, and is what edgekit is held against: pip install fastapi"
+        )
     with edgekit.load(args.file) as runner:
         (spec,) = runner.inputs
         x = np.ones(spec.concrete_shape(), spec.dtype)

@@ -35,7 +35,7 @@ def bundle_runner(
     Args:
         path: the bundle's folder, or archive, which is unpacked into the user's cache folder once.
         open_file: loads a file.
-        key: the public key of who must have signed it; hashes are checked alone if None.
+        key: as `verify_bundle` takes it; hashes are checked alone if None.
         identity: what opens a sealed one.
 
     Raises:

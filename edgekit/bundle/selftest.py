@@ -98,7 +98,7 @@ def selftest(
 
     Args:
         path: a bundle's folder or archive. It need not be trusted: files are tried in a sandboxed child first.
-        key: the public key of who must have signed it; without one hashes are checked alone.
+        key: as `verify_bundle` takes it; without one hashes are checked alone.
         threads: for one inference.
         identity: what opens a sealed bundle, as for `edgekit.load`.
 

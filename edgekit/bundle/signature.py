@@ -15,6 +15,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from edgekit.bundle.certificates import (
+    is_authority,
+    material,
+    read_certificates,
+    vouched_key,
+)
 from edgekit.bundle.contents import SIGNATURE, Digests
 from edgekit.errors import BundleError, UsageError, require
 
@@ -33,20 +39,28 @@ def sign(digests: Digests, name: str, key: Path, password: bytes | None = None) 
     Args:
         digests: of each file, by its path.
         name: of what they are.
-        key: a private key on one of the curves P-256, P-384 and P-521, in PEM.
+        key: a private key on one of the curves P-256, P-384 and P-521, in PEM. Certificates in the same file, the
+            signer's first, are named in the signature.
         password: of the key, where it has one.
 
     Raises:
-        UsageError: it is no such key, or its password is another.
+        UsageError: it is no such key, its password is another, or the first certificate is of another key.
         MissingDependencyError: `cryptography` is not installed.
     """
     private = _private(key, password)
+    certificates = read_certificates(key, key.read_bytes())
+    if certificates and certificates[0].public_key() != private.public_key():
+        raise UsageError(
+            f"key {key}: the first certificate in the file is of another key. Put the private key first, then its own "
+            "certificate, then those that vouch for it."
+        )
+    by_key = {"publicKey": {"hint": _hint(private.public_key())}}
     payload = json.dumps(_statement(digests, name), separators=(",", ":")).encode()
     signature = private.sign(_encoded(payload), _algorithm(private.public_key()))
     content = {
         "mediaType": _MEDIA,
         "verificationMaterial": {
-            "publicKey": {"hint": _hint(private.public_key())},
+            **(material(certificates) if certificates else by_key),
             "tlogEntries": [],
         },
         "dsseEnvelope": {
@@ -63,17 +77,19 @@ def signed_digests(content: bytes, key: Path) -> Digests:
 
     Args:
         content: of a signature file; it need not be trusted.
-        key: the public key, in PEM.
+        key: in PEM, the public key, or the signer's certificate, or certificates of authorities: of a signer for whom
+            one of them vouches.
 
     Raises:
-        UsageError: it is no such key.
+        UsageError: it is none of them.
         BundleError: another key signed, the signature is wrong, or it is none.
         MissingDependencyError: `cryptography` is not installed.
     """
-    public = _public(key)
+    trusted = _trusted(key)
     exceptions = require("cryptography.exceptions", "signing", _PURPOSE)
     try:
-        envelope = json.loads(content)["dsseEnvelope"]
+        said = json.loads(content)
+        envelope = said["dsseEnvelope"]
         payload = base64.b64decode(envelope["payload"], validate=True)
         signatures = [
             base64.b64decode(each["sig"], validate=True) for each in envelope["signatures"]
@@ -87,11 +103,17 @@ def signed_digests(content: bytes, key: Path) -> Digests:
         raise BundleError(
             f"{SIGNATURE}: is no signature of a model: {len(signatures)} signatures of {kind!r:.60}."
         )
+    if isinstance(trusted, list):
+        public = vouched_key(said.get("verificationMaterial"), trusted, key)
+        owner = "the owner of the certificate that it names"
+        _check(f"{SIGNATURE}: the certificate", public, BundleError)
+    else:
+        public, owner = trusted, f"the key {key}"
     try:
         public.verify(signatures[0], _encoded(payload), _algorithm(public))
     except exceptions.InvalidSignature:
         raise BundleError(
-            f"{SIGNATURE}: the key {key} did not sign this. Another key did, or the signature was changed."
+            f"{SIGNATURE}: {owner} did not sign this. Another key did, or the signature was changed."
         ) from None
     return _resources(payload)
 
@@ -189,30 +211,32 @@ def _private(key: Path, password: bytes | None) -> Any:
         raise UsageError(
             f"key {key}: is no private key in PEM, or its password is another ({error!s:.100})."
         ) from error
-    _check(key, private)
+    _check(f"key {key}", private)
     return private
 
 
-def _public(key: Path) -> Any:
+def _trusted(key: Path) -> Any:
+    """A public key, or certificates of authorities."""
     serialization = require("cryptography.hazmat.primitives.serialization", "signing", _PURPOSE)
     content = key.read_bytes()
+    certificates = read_certificates(key, content)
+    if certificates and is_authority(certificates[0]):
+        return certificates
     try:
-        if b"BEGIN CERTIFICATE" in content:
-            x509 = require("cryptography.x509", "signing", _PURPOSE)
-            public = x509.load_pem_x509_certificate(content).public_key()
-        else:
-            public = serialization.load_pem_public_key(content)
+        public = (
+            certificates[0].public_key()
+            if certificates
+            else serialization.load_pem_public_key(content)
+        )
     except (ValueError, TypeError) as error:
         raise UsageError(
             f"key {key}: is no public key and no certificate in PEM ({error!s:.100})."
         ) from error
-    _check(key, public)
+    _check(f"key {key}", public)
     return public
 
 
-def _check(key: Path, found: Any) -> None:
+def _check(whose: str, found: Any, error: type[UsageError | BundleError] = UsageError) -> None:
     curve = getattr(getattr(found, "curve", None), "name", type(found).__name__)
     if curve not in _CURVES:
-        raise UsageError(
-            f"key {key}: received {curve}, expected a key on one of {', '.join(_CURVES)}."
-        )
+        raise error(f"{whose}: received {curve}, expected a key on one of {', '.join(_CURVES)}.")

@@ -71,7 +71,8 @@ def verify_bundle(
 
     Args:
         path: a bundle's folder or archive. It need not be trusted.
-        key: the public key, or the certificate, of who must have signed it, in PEM.
+        key: the public key or the certificate of who must have signed it, or certificates of authorities of which
+            one must vouch for the signer; in PEM.
         allow_unsigned: take a bundle without a signature: its files are held against its own list, which whoever
             changes them can change too.
 

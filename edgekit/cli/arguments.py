@@ -208,8 +208,8 @@ def add_key(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--public-key",
         metavar="PUBLIC.pem",
-        help="public key or certificate of who must have signed it (default: none, which "
-        "--allow-unsigned alone takes)",
+        help="public key or certificate of who must have signed it, or the certificate of an authority that must "
+        "vouch for the signer (default: none, which --allow-unsigned alone takes)",
     )
     group.add_argument(
         "--allow-unsigned",

@@ -109,7 +109,8 @@ def _add_bundle(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--key",
         metavar="PRIVATE.pem",
-        help="private key that signs the bundle, on one of the curves P-256, P-384 and P-521 (default: what the "
+        help="private key that signs the bundle, on one of the curves P-256, P-384 and P-521; certificates behind it in "
+        "the file go into the signature (default: what the "
         "pipeline says, or unsigned)",
     )
     group.add_argument(

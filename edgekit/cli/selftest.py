@@ -22,7 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--public-key",
         metavar="PUBLIC.pem",
-        help="public key or certificate of who must have signed it (default: hashes alone are checked)",
+        help="public key or certificate of who must have signed it, or the certificate of an authority that must vouch "
+        "for the signer (default: hashes alone are checked)",
     )
     add_identity(parser)
     parser.add_argument(

@@ -64,7 +64,8 @@ def load(
         imports: Python files that define layers of a Keras model's own: they are run first. A program
             that has registered its classes needs none.
         selftest: of a bundle: ask its files what they promise, and take the fastest that keeps it here.
-        key: of a bundle: the public key of who must have signed it, in PEM; hashes alone are checked if None.
+        key: of a bundle: the public key or certificate of who must have signed it, as `verify_bundle` takes it;
+            hashes alone are checked if None.
         identity: of a sealed bundle: the file that holds the age identity which opens it; ``"keyring:NAME"`` of a
             key that the kernel holds; or a function that returns the identity's text; what
             ``EDGEKIT_IDENTITY`` holds if None. The model is decrypted into this process's memory alone.

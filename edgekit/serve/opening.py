@@ -39,7 +39,7 @@ def opened_models(
 
     Args:
         open_file: loads a file.
-        key: the public key of who must have signed the bundles.
+        key: as `verify_bundle` takes it.
         allow_unsigned: take bundles by their hashes alone.
         workers: interpreters a model; one for a file that keeps state.
         queue: calls a model that may wait.
