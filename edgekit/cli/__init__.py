@@ -174,8 +174,9 @@ def command(name: str) -> tuple[Parser, ModuleType]:
     return parser, module
 
 
-def _parse(words: list[str]) -> tuple[argparse.Namespace, Any]:
-    top = Parser(
+def top() -> Parser:
+    """The parser of what may stand in place of a command."""
+    parser = Parser(
         prog="edgekit",
         description="From a Keras model to files that provably answer the same on the device.",
         epilog="commands:\n"
@@ -183,9 +184,13 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, Any]:
         + "\n\nEach explains itself and gives an example: edgekit COMMAND --help",
         usage="edgekit COMMAND ...",
     )
-    top.add_argument("--version", action="version", version=f"edgekit {__version__}")
+    parser.add_argument("--version", action="version", version=f"edgekit {__version__}")
+    return parser
+
+
+def _parse(words: list[str]) -> tuple[argparse.Namespace, Any]:
     if not words or words[0].startswith("-"):
-        top.parse_args(words)
+        top().parse_args(words)
         raise UsageError(f"no command, expected one of {', '.join(COMMANDS)}. See: edgekit --help")
     name, *rest = words
     if name not in COMMANDS:

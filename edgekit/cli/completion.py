@@ -50,6 +50,15 @@ def _commands() -> Iterator[_Command]:
         yield from _of(name, text, command(name)[0])
 
 
+def _top() -> Iterator[tuple[str, str]]:
+    """The options that stand in place of a command, by name, with what they are for."""
+    from edgekit.cli import top
+
+    for action in top()._actions:
+        for name in action.option_strings:
+            yield name, action.help or ""
+
+
 def _of(name: str, text: str, parser: argparse.ArgumentParser) -> Iterator[_Command]:
     words: tuple[tuple[str, str], ...] = ()
     options = []
@@ -71,6 +80,7 @@ def _of(name: str, text: str, parser: argparse.ArgumentParser) -> Iterator[_Comm
 def _bash() -> str:
     commands = list(_commands())
     names = " ".join(each.name for each in commands if " " not in each.name)
+    instead = " ".join(name for name, _ in _top())
     values, options, words = [], [], []
     for each in commands:
         pattern = f'"{each.name}"'
@@ -89,7 +99,9 @@ _edgekit() {{
     local current=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD - 1]}} name words=
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W {_quoted(names)} -- "$current"))
+        words={_quoted(names)}
+        [[ $current == -* ]] && words={_quoted(instead)}
+        COMPREPLY=($(compgen -W "$words" -- "$current"))
         return
     fi
     name=${{COMP_WORDS[1]}}
@@ -134,6 +146,10 @@ def _fish() -> str:
         "# edgekit's commands for fish: edgekit completion fish | source",
         "complete -c edgekit -n __fish_use_subcommand -f",
     ]
+    for name, help in _top():
+        lines.append(
+            f"complete -c edgekit -n __fish_use_subcommand {_as_fish(name)} -d {_quoted(help)}"
+        )
     for each in _commands():
         name, _, inner = each.name.partition(" ")
         seen = f"__fish_seen_subcommand_from {name}"
@@ -147,16 +163,17 @@ def _fish() -> str:
             about = f" -d {_quoted(help)}" if help else ""
             lines.append(f"complete -c edgekit -n {_quoted(seen)} -f -a {_quoted(word)}{about}")
         for option in each.options:
-            told = " ".join(
-                f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}"
-                for name in option.names
-            )
+            told = " ".join(map(_as_fish, option.names))
             if option.values:
                 told += f" -x -a {_quoted(' '.join(option.values))}"
             elif option.takes:
                 told += " -r"
             lines.append(f"complete -c edgekit -n {_quoted(seen)} {told} -d {_quoted(option.help)}")
     return "".join(f"{line}\n" for line in lines)
+
+
+def _as_fish(name: str) -> str:
+    return f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}"
 
 
 def _all_names(each: _Command) -> Iterator[str]:

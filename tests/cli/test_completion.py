@@ -48,6 +48,7 @@ def test_commands(scripts: Path) -> None:
     assert offered(scripts, "edgekit ") == list(COMMANDS)
     assert offered(scripts, "edgekit ex") == ["export"]
     assert offered(scripts, "edgekit nothing ") == []
+    assert offered(scripts, "edgekit -") == ["-h", "--help", "--version"]
 
 
 def test_options_and_what_they_take(scripts: Path) -> None:
@@ -88,6 +89,7 @@ def offered_by_fish(scripts: Path, line: str) -> list[str]:
 
 def test_fish(scripts: Path) -> None:
     assert offered_by_fish(scripts, "edgekit ") == sorted(COMMANDS)
+    assert offered_by_fish(scripts, "edgekit --ver") == ["--version"]
     assert offered_by_fish(scripts, "edgekit build --keep") == ["--keep-going"]
     assert offered_by_fish(scripts, "edgekit export m.keras --quality ") == [
         "best",
