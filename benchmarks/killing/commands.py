@@ -14,6 +14,8 @@ import numpy as np
 from killing.forks import run
 
 MODELS = Path(__file__).parents[2] / "tests" / "models"
+# Nobody has its identity.
+RECIPIENT = "age1vtaa8r58y269a7qp469uvlplzqjgf06p7sxk6s2ljc67u45dlfhqusxw00"
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ def commands() -> list[Command]:
     names = ("build.json", "manifest.json", "golden.npz", "drift.json", "bench.json", "report.html")
     built = (*(f"out/{name}" for name in names), "out/m.*.tflite")
     installed = ("models/current", "models/installed", f"models/{'[0-9a-f]' * 16}")
+    seal = ("seal", "b.tar.xz", "--recipient", RECIPIENT)
     short = ("--data", "t.npz", "--epochs", "2", "--architecture", "cnn")
     return [
         Command(("golden", "m.tflite", "--samples", "s.npz", "-o", "out/g.npz"), ("out/g.npz",)),
@@ -106,6 +109,20 @@ def commands() -> list[Command]:
         ),
         # A second time there is nothing to go back to.
         Command(("rollback", "models"), installed, ("models",), ends=(0, 2)),
+        Command(("diff", "f.tflite", "m.tflite", "--samples", "x.npz", "--json", "c.json"), ("c.json",)),
+        Command(
+            ("diagnose", "m.tflite", "--golden", "g.npz", "--float", "f.tflite", "--json", "w.json"),
+            ("w.json",),
+            ends=(0, 3),
+        ),
+        Command(("doctor", "--json", "a/h.json"), ("a/h.json",)),
+        Command(("verify", "b.tar.xz", "--allow-unsigned", "--json", "v.json"), ("v.json",)),
+        Command(("selftest", "b.tar.xz", "--json", "k.json"), ("k.json",)),
+        Command((*seal, "-o", "out/s.tar.xz", "--json", "k.json"), ("out/s.tar.xz", "k.json")),
+        Command((*seal, "-o", "out/s.bundle", "--json", "k.json"), ("out/s.bundle", "k.json")),
+        Command((*seal, "-o", "b.bundle", "--overwrite"), ("b.bundle",), ("b.bundle",)),
+        Command(("golden", "m.tflite", "--samples", "s.npz", "-o", "o.npz", "--overwrite"), ("o.npz",), ("o.npz",)),
+        Command(("report", "drift.json", "-o", "r.html", "--overwrite"), ("r.html",), ("r.html",)),
         Command(
             (*export, "--quantize", "float32,int8", "--samples", "t.npz", "--min-sqnr-db", "1"),
             files,
@@ -161,6 +178,7 @@ def prepare(folder: Path, tensorflow: bool) -> None:
         ("golden", "m.tflite", "--samples", "s.npz", "-o", "g.npz"),
         ("compare", "m.tflite", "--golden", "g.npz", "--json", "drift.json"),
         ("bench", "m.tflite", "--seconds", "0.01", "--json", "base.json"),
+        ("report", "drift.json", "-o", "before_r.html"),
     ]
     if tensorflow:
         words = ("--data", "t.npz", "--epochs", "1", "--architecture", "cnn")
@@ -171,6 +189,7 @@ def prepare(folder: Path, tensorflow: bool) -> None:
             raise SystemExit(f"{' '.join(each)}: {done.err}")
     _install(folder)
     shutil.copy(folder / "drift.json", folder / "before_d.json")
+    shutil.copy(folder / "g.npz", folder / "before_o.npz")
     for left in ("cache", "tmp", "m.log.csv", "before_saved.log.csv"):
         path = folder / left
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -184,6 +203,7 @@ def _install(folder: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="edgekit-kills-") as name:
         scratch = Path(name)
         bundles.make(files[1:], folder / "b.tar.xz", scratch)
+        bundles.make(files[1:], folder / "before_b.bundle", scratch)
         for number, some in enumerate((files[:1], files)):
             made = bundles.make(some, scratch / f"{number}.bundle", scratch)
             install(made, folder / "before_models", allow_unsigned=True)

@@ -16,14 +16,14 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.document.reading import parsed_bytes
 from edgekit.document.record import Document, NotNegative, Positive, Record
 from edgekit.errors import DocumentError, EdgekitError, SamplesError
 from edgekit.files import atomic
 from edgekit.runtime import load
 from edgekit.runtime.runner import Runner
 from edgekit.samples import Samples
-from edgekit.samples.arrays import UNREADABLE, save_npz
-from edgekit.samples.limits import check_npz
+from edgekit.samples.arrays import UNREADABLE, read_npz, save_npz
 from edgekit.samples.prepare import prepared
 
 _META, _INPUT, _ANSWER = "meta", "input/", "answer/"
@@ -121,10 +121,8 @@ class Promise:
             DocumentError: it is damaged, or no promise.
         """
         try:
-            check_npz(path, (_META, _INPUT, _ANSWER))
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-            limits = _Meta.from_json(json.loads(arrays[_META].tobytes())).files
+            arrays = read_npz(path)
+            limits = _Meta.from_json(parsed_bytes(arrays[_META].tobytes())).files
         except (SamplesError, DocumentError, *UNREADABLE) as error:
             raise DocumentError(f"its promise cannot be read ({error!s:.200}).") from error
         inputs = _named(arrays, _INPUT)

@@ -22,6 +22,7 @@ from edgekit.bundle.certificates import (
     vouched_key,
 )
 from edgekit.bundle.contents import SIGNATURE, Digests
+from edgekit.document.reading import parsed_bytes
 from edgekit.errors import BundleError, UsageError, require
 
 _MEDIA = "application/vnd.dev.sigstore.bundle.v0.3+json"
@@ -88,14 +89,14 @@ def signed_digests(content: bytes, key: Path) -> Digests:
     trusted = _trusted(key)
     exceptions = require("cryptography.exceptions", "signing", _PURPOSE)
     try:
-        said = json.loads(content)
+        said = parsed_bytes(content)
         envelope = said["dsseEnvelope"]
         payload = base64.b64decode(envelope["payload"], validate=True)
         signatures = [
             base64.b64decode(each["sig"], validate=True) for each in envelope["signatures"]
         ]
         kind = envelope["payloadType"]
-    except (ValueError, KeyError, TypeError, RecursionError, binascii.Error) as error:
+    except (ValueError, KeyError, TypeError, binascii.Error) as error:
         raise BundleError(
             f"{SIGNATURE}: is no signature of a model ({type(error).__name__}: {error!s:.100})."
         ) from error
@@ -160,23 +161,20 @@ def _statement(digests: Digests, name: str) -> dict[str, Any]:
 
 def _resources(payload: bytes) -> Digests:
     try:
-        statement = json.loads(payload)
+        statement = parsed_bytes(payload)
         kinds = statement["_type"], statement["predicateType"]
         serialization = statement["predicate"]["serialization"]
         resources = statement["predicate"]["resources"]
         found = {each["name"]: each["digest"] for each in resources}
         algorithms = {each["algorithm"] for each in resources}
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        method = serialization["method"]
+    except (ValueError, KeyError, TypeError) as error:
         raise BundleError(
             f"{SIGNATURE}: signs something that is no list of files ({error!s:.100})."
         ) from error
-    if (
-        kinds != (_STATEMENT, _PREDICATE)
-        or serialization.get("method") != "files"
-        or algorithms != {"sha256"}
-    ):
+    if kinds != (_STATEMENT, _PREDICATE) or method != "files" or algorithms != {"sha256"}:
         raise BundleError(
-            f"{SIGNATURE}: signs a {kinds[1]!r:.80} by {serialization.get('method')!r:.20}, expected the SHA-256 "
+            f"{SIGNATURE}: signs a {kinds[1]!r:.80} by {method!r:.20}, expected the SHA-256 "
             f"of files as {_PREDICATE}."
         )
     if len(found) != len(resources):

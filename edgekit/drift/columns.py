@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.errors import SamplesError, UsageError, check_type, nearest
+from edgekit.errors import SamplesError, UsageError, check_type, nearest, placed
 from edgekit.files import existing
-from edgekit.samples.limits import check_npz, require_file
+from edgekit.samples.arrays import UNREADABLE, read_npz
+from edgekit.samples.limits import require_file
 
 # The group of a class says so; no column can be called like it, or like a part of the place of a limit.
 CLASS = "class"
@@ -97,12 +97,12 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         require_file(path)
         if path.suffix.lower() == ".npz":
-            check_npz(path)
-            with np.load(path, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
+            return read_npz(path)
         with path.open(newline="", encoding="utf-8-sig") as file:
             return _table(path, list(csv.reader(file)))
-    except (OSError, ValueError, EOFError, KeyError, csv.Error, zipfile.BadZipFile) as error:
+    except SamplesError as error:
+        raise SamplesError(placed(path, error)) from error
+    except (*UNREADABLE, csv.Error) as error:
         raise SamplesError(
             f"{path}: cannot be read as a CSV or .npz file ({type(error).__name__}: {error})."
         ) from error

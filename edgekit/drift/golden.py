@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from edgekit.detection import Boxes, Decoder, decoder_from_json
 from edgekit.document import plain
+from edgekit.document.reading import parsed_bytes
 from edgekit.document.record import LATER, Document
 from edgekit.drift.answers import Answers, ask
 from edgekit.drift.columns import Columns, as_columns, check_columns
@@ -327,8 +328,8 @@ def _read_meta(path: Path, arrays: Mapping[str, NDArray[Any]]) -> _Meta:
             "edgekit golden"
         )
     try:
-        return _Meta.from_json(json.loads(raw.tobytes()))
-    except (ValueError, RecursionError) as error:
+        return _Meta.from_json(parsed_bytes(raw.tobytes()))
+    except ValueError as error:
         raise DocumentError(f"{path}: its 'meta' is not JSON ({error!s:.200}).") from error
     except DocumentError as error:
         raise DocumentError(

@@ -15,6 +15,10 @@ from edgekit.errors import SamplesError
 
 # What a packed file may unpack to, whatever its own size; or so many times its own size.
 _BYTES, _TIMES = 1 << 30, 16
+# numpy looks each of them up in a list of all.
+_MOST_ARRAYS = 10_000
+# What a text takes beside its letters once it is one of Python's.
+_TEXT_BYTES = 64
 
 _allowed: ContextVar[int] = ContextVar("allowed", default=_BYTES)
 
@@ -60,30 +64,36 @@ def check_npz(path: Path, wanted: tuple[str, ...] = ()) -> None:
         wanted: how the names of those begin that will be read; all if empty.
 
     Raises:
-        SamplesError: together they are too large.
+        SamplesError: together they are too large, there are too many of them, or one is no array.
         Exception: what zipfile and numpy raise on damaged files.
     """
     total = 0
     with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist():
-            if wanted and not member.filename.startswith(wanted):
-                continue
+        members = [
+            each for each in archive.infolist() if not wanted or each.filename.startswith(wanted)
+        ]
+        if len(members) > _MOST_ARRAYS:
+            raise SamplesError(f"holds {len(members):,} arrays, expected {_MOST_ARRAYS:,} at most.")
+        for member in members:
+            # numpy gives the bytes of what is called otherwise, or reads what none of this has looked at.
+            if not member.filename.endswith(".npy"):
+                raise SamplesError(
+                    f"holds {member.filename!r:.200}, expected arrays alone, as numpy.savez writes them."
+                )
             total += max(member.file_size, _announced(archive, member))
     if total > most_bytes(path):
         raise too_large(path, total)
 
 
 def _announced(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> int:
-    """The bytes of the array that a member's own header announces; 0 where it has none."""
-    if not member.filename.endswith(".npy"):
-        return 0
+    """The bytes of the array that a member's own header announces."""
     with archive.open(member) as stream:
         version = np.lib.format.read_magic(stream)
         if version == (1, 0):
             shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
         else:
             shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
-    size: int = dtype.itemsize
+    size: int = dtype.itemsize + (_TEXT_BYTES if dtype.kind in "SU" else 0)
     for n in shape:
         size *= int(n)
     return size

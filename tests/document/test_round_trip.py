@@ -402,6 +402,16 @@ def test_a_document_without_end_is_refused(
         document.load("/dev/zero")
 
 
+@pytest.mark.parametrize("text", ["[" + "[]," * 70 + "1]", '{"a": ' + "{}," * 70, "," * 70])
+def test_no_more_values_are_read_than_a_document_needs(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_MOST_VALUES", 69)
+    (tmp_path / "d.json").write_text(text)
+    with pytest.raises(DocumentError, match=r"it has \d+ values, .* needs over 69"):
+        document.load(tmp_path / "d.json")
+
+
 def test_a_huge_number_of_unknown_keys_is_survived(documents: dict[str, dict[str, Any]]) -> None:
     content = documents["bench"]
     del content["noise"]

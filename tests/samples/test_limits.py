@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import time
 import zipfile
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from edgekit.cli import main
+from edgekit.drift.columns import as_columns
 from edgekit.drift.golden import Golden
 from edgekit.errors import DocumentError, SamplesError
 from edgekit.samples import load_samples
@@ -51,6 +53,44 @@ def test_a_header_that_announces_more_than_its_member_holds(tmp_path: Path) -> N
         np.lib.format.write_array_header_1_0(stream, header)
     with pytest.raises(SamplesError, match="max-unpacked"):
         load_samples(tmp_path / "s.npz")
+
+
+@pytest.mark.parametrize("content", [b"no array", b"\x93NUMPY\x01\x00"])
+def test_a_member_that_is_no_array(content: bytes, tmp_path: Path) -> None:
+    # What numpy makes of it depends on what it begins with, and on no header that was looked at.
+    header = {"descr": "<f8", "fortran_order": False, "shape": (2**40,)}
+    forged = io.BytesIO()
+    np.lib.format.write_array_header_1_0(forged, header)
+    content += forged.getvalue()[len(content) :]
+    for name in ("image", "y", "meta", "input/image", "column/x"):
+        with zipfile.ZipFile(tmp_path / "s.npz", "w") as archive:
+            archive.writestr(name, content)
+        with pytest.raises(SamplesError, match=f"holds '{name}', expected arrays alone"):
+            load_samples(tmp_path / "s.npz")
+        with pytest.raises(DocumentError, match=r"expected arrays alone|has no 'meta' array"):
+            Golden.load(tmp_path / "s.npz")
+
+
+@pytest.mark.parametrize("kind", ["|S0", "<U0", "|S1"])
+def test_texts_without_letters_take_memory_too(kind: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "s.npz", "w") as archive, archive.open("y.npy", "w") as stream:
+        header = {"descr": kind, "fortran_order": False, "shape": (10**9,)}
+        np.lib.format.write_array_header_1_0(stream, header)
+    with pytest.raises(SamplesError, match="max-unpacked"):
+        load_samples(tmp_path / "s.npz")
+
+
+def test_more_arrays_than_can_be_looked_up(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    np.save(stream, np.zeros(1))
+    with zipfile.ZipFile(tmp_path / "s.npz", "w") as archive:
+        for number in range(10_001):
+            archive.writestr(f"column/{number}.npy", stream.getvalue())
+    for read in (load_samples, lambda path: as_columns(path, 1)):
+        with pytest.raises(SamplesError, match="holds 10,001 arrays, expected 10,000 at most"):
+            read(tmp_path / "s.npz")
+    with pytest.raises(DocumentError, match="holds 10,001 arrays"):
+        Golden.load(tmp_path / "s.npz")
 
 
 def test_the_flag_raises_it(tmp_path: Path, models: Path) -> None:
