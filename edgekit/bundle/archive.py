@@ -21,7 +21,15 @@ _TIMES, _LEAST = 64, 1 << 30
 _MOST_FILES = 10_000
 # tarfile reads what a header says of a member's name in one piece; contents are read in pieces of this size.
 _PIECE = 1 << 20
-_UNREADABLE = (tarfile.TarError, lzma.LZMAError, EOFError, ValueError, OverflowError)
+# A header for the header behind it is read by recursion.
+_UNREADABLE = (
+    tarfile.TarError,
+    lzma.LZMAError,
+    EOFError,
+    ValueError,
+    OverflowError,
+    RecursionError,
+)
 
 
 def write_archive(folder: Path, path: Path) -> None:
@@ -98,9 +106,9 @@ class _InPieces:
         """So many bytes of the stream.
 
         Raises:
-            ValueError: a header wants more of them at once than names take.
+            ValueError: a header wants more of them at once than names take, or fewer than none.
         """
-        if size > _PIECE:
+        if not 0 <= size <= _PIECE:
             raise ValueError(f"a header of {size:,} bytes, expected {_PIECE:,} at most")
         return self._stream.read(size)
 

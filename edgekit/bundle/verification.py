@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -116,8 +117,7 @@ def verify_folder(
     listed = _listed(contents)
     problems += _seal_problems(contents, folder, actual)
     own = actual.pop(NAME)
-    listed_problems = differences(actual, listed)
-    problems += [text for text in listed_problems if text not in problems]
+    problems = list(dict.fromkeys([*problems, *differences(actual, listed)]))
     assert own, "it was read"
     return Verification(
         contents.name, trusted and not problems, tuple(problems), contents.payload_sha256
@@ -153,8 +153,8 @@ def read_contents(folder: Path, path: Path) -> Bundle:
         for name in {file.path, file.model}:
             if not is_plain(name):
                 raise DocumentError(f"{path}: its {NAME} names {name!r}, which leads elsewhere.")
-    named = [file.model for file in contents.files]
-    if twice := sorted({name for name in named if named.count(name) > 1}):
+    named = Counter(file.model for file in contents.files)
+    if twice := sorted(name for name, count in named.items() if count > 1):
         raise DocumentError(f"{path}: its {NAME} names {twice[0]!r} twice.")
     return contents
 

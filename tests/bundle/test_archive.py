@@ -108,6 +108,29 @@ def test_a_name_that_takes_all_memory_is_refused(tmp_path: Path, kind: bytes) ->
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_headers_for_headers_without_end(tmp_path: Path, kind: bytes) -> None:
+    """tarfile calls itself for each."""
+    text = b"" if kind == tarfile.GNUTYPE_LONGNAME else b"13 comment=x\n"
+    header = member("name", kind)
+    header.size = len(text)
+    each = header.tobuf(tarfile.GNU_FORMAT) + text.ljust(512 * bool(text), b"\0")
+    path = tmp_path / "a.tar.xz"
+    path.write_bytes(lzma.compress(each * 3000, preset=0))
+    with pytest.raises(DocumentError, match="cannot be read as a bundle"):
+        unpack(path, tmp_path / "target")
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_header_of_less_than_nothing_is_refused(tmp_path: Path, kind: bytes) -> None:
+    header = member("name", kind)
+    header.size = -512
+    path = tmp_path / "a.tar.xz"
+    path.write_bytes(lzma.compress(header.tobuf(tarfile.GNU_FORMAT) + bytes(1024)))
+    with pytest.raises(DocumentError, match="a header of -512 bytes"):
+        unpack(path, tmp_path / "target")
+
+
 def test_a_size_below_zero_is_refused(tmp_path: Path) -> None:
     """It would lead tarfile back, and make room for more."""
     path = tmp_path / "a.tar.xz"

@@ -156,6 +156,16 @@ def test_paths_that_lead_elsewhere_are_refused(bundle: Path, name: str) -> None:
         verify_bundle(bundle, allow_unsigned=True)
 
 
+def test_a_name_that_comes_twice_among_many(bundle: Path) -> None:
+    content = json.loads((bundle / NAME).read_text())
+    first = content["files"][0]
+    # So many that to look through all of them for each would not end.
+    content["files"] += [{**first, "path": f"{n}"} for n in (*range(20_000), 7)]
+    (bundle / NAME).write_text(json.dumps(content))
+    with pytest.raises(DocumentError, match="names '7' twice"):
+        verify_bundle(bundle, allow_unsigned=True)
+
+
 def test_what_is_no_bundle(tmp_path: Path, packed: Path) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(DocumentError, match=r"has no bundle\.json"):
