@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import subprocess
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ class Supervised:
         assert process.stdout is not None
         process.stdin.write(f"{path}\n".encode())
         process.stdin.flush()
-        if not select.select([process.stdout], [], [], patience)[0]:
+        if not _answers(process, patience):
             self.close()
             return {"hung": True}
         line = process.stdout.readline()
@@ -75,6 +76,32 @@ class Supervised:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.communicate()
             self._process = None
+
+
+def _answers(process: subprocess.Popen[bytes], patience: float) -> bool:
+    """Whether a process says anything within so many seconds, those left out in which it had no processor."""
+    begun, waited = time.monotonic(), dict[Path, int]()
+    while time.monotonic() - begun < patience + sum(waited.values()) / 1e9:
+        if select.select([process.stdout], [], [], 1)[0]:
+            return True
+        waited |= _waiting(process.pid)
+    return False
+
+
+def _waiting(session: int) -> dict[Path, int]:
+    """Nanoseconds that each thread of a session has waited for a processor."""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        # What has ended meanwhile has nothing to say.
+        with suppress(OSError, IndexError):
+            if int(stat.read_text("utf-8", "replace").rpartition(")")[2].split()[3]) != session:
+                continue
+            (longest,) = sorted(
+                (int(each.read_text().split()[1]), each)
+                for each in stat.parent.glob("task/*/schedstat")
+            )[-1:]
+            found[stat.parent] = longest[0]
+    return found
 
 
 class Callers:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 HEADER_LENGTH = "inference-header-content-length"
 
 _MAX_AXIS = 2**31 - 1
+# In the JSON of a request. Each is an object of Python's of some hundred bytes, which takes its time: others wait.
+_MOST_PARTS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,12 @@ def parse(
         TensorError: anything in it that is not as the protocol or the model has it.
     """
     header, data = _split(body, header_length)
+    parts = sum(map(header.count, (b"[", b"{", b":")))
+    if parts > _MOST_PARTS:
+        raise TensorError(
+            f"body: received {parts:,} lists, objects and values by name, expected {_MOST_PARTS:,} at most. Send a "
+            "tensor as one flat list, or as binary data."
+        )
     try:
         said = orjson.loads(header)
     except ValueError as error:
