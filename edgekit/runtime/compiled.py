@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import platform
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,19 +13,38 @@ import numpy as np
 from edgekit.artifact import HeldArtifact
 from edgekit.errors import ArtifactError, UsageError
 from edgekit.formats.tflite_state import state_of
+from edgekit.runtime.linux import ROOT, cpu_features, cpu_name
 from edgekit.runtime.runner import Backend, Runner
 from edgekit.runtime.tflite import model_of, native_path, spec_of
 from edgekit.tensor import TensorSpec
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from edgekit.formats.metadata import Metadata
 
 # What its buffers can hold.
 _DTYPES = ("float32", "float16", "int32", "int8", "uint8", "bool")
+# What ai-edge-litert 2.2 and 2.3 build its code with on 64-bit Arm: atomic instructions of Armv8.1 (LSE). A process that
+# meets them on a Cortex-A53 or A72 (Raspberry Pi 3, Zero 2 W, 4) ends with SIGILL.
+_NEEDED_ON_ARM = "atomics"
 # Its name for the only way into a file without signatures.
 _UNNAMED = "<placeholder signature>"
+
+
+def lacking(root: Path = ROOT) -> str:
+    """Why a process that ran compiled models would die here; empty where nothing says so."""
+    if platform.machine() != "aarch64":
+        return ""
+    features = cpu_features(root)
+    if not features or _NEEDED_ON_ARM in features:
+        return ""
+    return (
+        f"this processor ({cpu_name(root)}) has no atomic instructions of Armv8.1 (LSE), which ai-edge-litert's compiled "
+        "models are built with: the process would die by SIGILL."
+    )
 
 
 class CompiledRunner(Runner):
@@ -42,6 +62,8 @@ class CompiledRunner(Runner):
             raise UsageError(
                 "delegate: the backend litert-compiled chooses its own. Leave it out, or take litert."
             )
+        if problem := lacking():
+            raise UsageError(f"backend litert-compiled: {problem} Take litert.")
         package = importlib.import_module("ai_edge_litert")
         self._version: str = package.__version__
         try:

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support import needs
+from support.backends import backends
 
 Arrays = dict[str, np.ndarray]
 
 # The interpreters of .tflite files that are installed, by backend.
-INTERPRETERS = [
-    backend
-    for backend, package in (
-        ("litert", "ai_edge_litert"),
-        ("tflite-runtime", "tflite_runtime"),
-        ("tensorflow", "tensorflow"),
-    )
-    if find_spec(package)
-]
+INTERPRETERS = [name for name in backends(".tflite") if name != "litert-compiled"]
 
 
 @pytest.fixture(scope="session", params=INTERPRETERS)
@@ -33,7 +25,7 @@ def interpreter(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def compiled() -> str:
     """The backend litert-compiled, where it is."""
-    needs.package("ai_edge_litert.cpu_options")
+    needs.compiled_models()
     return "litert-compiled"
 
 

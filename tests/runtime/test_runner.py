@@ -6,13 +6,13 @@ import importlib
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.backends import backends
 
 import edgekit
 from edgekit.errors import ArtifactError, TensorError, UsageError
@@ -67,29 +67,15 @@ OPEN = {"dynamic": 1, "sequence": 2}
 SCALARS = {"gain", "doubled"}
 # The models whose tensors are whole numbers and no reals.
 WHOLE = ("tokens", "kinds", "numbers", "texts")
-PACKAGES = {
-    ".tflite": {
-        "litert": "ai_edge_litert",
-        "litert-compiled": "ai_edge_litert.cpu_options",
-        "tflite-runtime": "tflite_runtime",
-        "tensorflow": "tensorflow",
-    },
-    ".onnx": {"onnxruntime": "onnxruntime"},
-}
 # litert-compiled takes neither dynamic dimensions nor these dtypes.
 NOT_COMPILED = ("dynamic", "sequence", "texts", "numbers", "kinds", "classifier.int16x8")
-
-
-def installed(package: str) -> bool:
-    """Whether a package, or a module in it, is there."""
-    return bool(find_spec(package.split(".")[0]) and find_spec(package))
 
 
 PAIRS = [
     (file, backend)
     for file in FILES
-    for backend, package in PACKAGES[Path(file).suffix].items()
-    if installed(package) and not (backend == "litert-compiled" and file.startswith(NOT_COMPILED))
+    for backend in backends(Path(file).suffix)
+    if not (backend == "litert-compiled" and file.startswith(NOT_COMPILED))
 ]
 
 
@@ -296,8 +282,7 @@ def test_open_batches_may_alternate(loaded: Loaded) -> None:
 
 
 @pytest.mark.parametrize(
-    "backend",
-    [b for b, p in PACKAGES[".tflite"].items() if installed(p) and b != "litert-compiled"],
+    "backend", [name for name in backends(".tflite") if name != "litert-compiled"]
 )
 def test_a_batch_that_fails_does_not_spoil_the_next(
     models: Path, recorded: Callable, backend: str

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support.backends import backends
 
 import edgekit
 from edgekit.cli import main
@@ -16,16 +16,9 @@ from edgekit.errors import ArtifactError, UsageError
 from edgekit.runtime.runner import Runner
 
 ONE = {"amount": np.ones((1, 2), np.float32)}
-BACKENDS = ["litert", "litert-compiled", "tflite-runtime", "tensorflow"]
-PACKAGES = ["ai_edge_litert", "ai_edge_litert.cpu_options", "tflite_runtime", "tensorflow"]
-INSTALLED = [
-    backend
-    for backend, package in zip(BACKENDS, PACKAGES, strict=True)
-    if find_spec(package.split(".")[0]) and find_spec(package)
-]
 
 
-@pytest.fixture(params=INSTALLED)
+@pytest.fixture(params=backends(".tflite"))
 def ledger(request: pytest.FixtureRequest, models: Path) -> Iterator[Runner]:
     with edgekit.load(models / "ledger.float32.tflite", backend=request.param) as runner:
         yield runner

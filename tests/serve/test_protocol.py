@@ -153,7 +153,9 @@ def test_what_is_no_request(data: bytes) -> None:
         parse(data, None, SPECS, OUTPUTS)
 
 
-@pytest.mark.parametrize("text", ["[" + "[]," * 1_000_000 + "[]]", "{" + '"":0,' * 1_000_001 + '"":0}'])
+@pytest.mark.parametrize(
+    "text", ["[" + "[]," * 1_000_000 + "[]]", "{" + '"":0,' * 1_000_001 + '"":0}']
+)
 def test_small_parts_take_no_memory(text: str) -> None:
     with pytest.raises(TensorError, match=r"body: received 1,000,0\d\d lists, .*1,000,000 at most"):
         parse(text.encode(), None, SPECS, OUTPUTS)

@@ -57,6 +57,15 @@ def package(name: str) -> ModuleType:
         _missing("packages", f"needs {name}")
 
 
+def compiled_models() -> None:
+    """LiteRT's compiled models, and a processor that runs them."""
+    from edgekit.runtime.compiled import lacking
+
+    package("ai_edge_litert.cpu_options")
+    if problem := lacking():
+        pytest.skip(problem)
+
+
 def data() -> Path:
     """The folder of real data sets and models, which is no part of the repository."""
     default = Path(__file__).parents[3] / "shared" / "data"
