@@ -16,7 +16,8 @@ from edgekit.calibration.histogram import BINS, Histogram
 from edgekit.recipe import ExportRecipe
 
 _STEPS = 255  # Of an 8-bit integer.
-_CANDIDATES = 96
+# Shares of an end that are tried, and how many of them at once.
+_CANDIDATES, _AT_ONCE = 96, 8
 _MERGED = 4
 
 
@@ -106,23 +107,36 @@ def mse_range(histogram: Histogram, seen: Interval) -> Interval:
     The ends move in turns, each to the best of a grid of shares of its value, until neither
     does. The search begins at `seen`, so that the error is never larger than that of min-max.
     """
+    # An end at or beyond zero stays: the range is widened to hold zero anyway.
+    ends = [end for end, out in (("highest", 1), ("lowest", -1)) if out * getattr(seen, end) > 0]
+    counted = _Counted.of(histogram)
+    best, error = seen, float(counted.errors(*seen))
+    settled: set[str] = set()
+    while waiting := [end for end in ends if end not in settled]:
+        end = waiting[0]
+        moved, error = _moved(counted, seen, best, end, error)
+        settled = settled | {end} if moved == best else {end}
+        best = moved
+    return best
+
+
+def _moved(
+    counted: _Counted, seen: Interval, best: Interval, end: str, error: float
+) -> tuple[Interval, float]:
+    """A range with one end where the error is smallest, and that error."""
     shares = np.linspace(1.0, 1 / _CANDIDATES, _CANDIDATES)
-    best, error = seen, float(squared_error(histogram, seen.lowest, seen.highest))
-    while True:
-        before = best
-        for end in ("highest", "lowest"):
-            tried = shares * getattr(seen, end)
-            lowest, highest = {
-                "highest": (np.full_like(tried, best.lowest), tried),
-                "lowest": (tried, np.full_like(tried, best.highest)),
-            }[end]
-            errors = squared_error(histogram, lowest, highest)
-            index = int(np.argmin(errors))
-            if errors[index] < error:
-                error = float(errors[index])
-                best = Interval(float(lowest[index]), float(highest[index]))
-        if best == before:
-            return best
+    for some in np.split(shares, _CANDIDATES // _AT_ONCE):
+        tried = {"lowest": best.lowest, "highest": best.highest, end: some * getattr(seen, end)}
+        lowest, highest = np.broadcast_arrays(tried["lowest"], tried["highest"])
+        # Narrower ones cut off more, and that alone is too much.
+        if counted.cut_off(float(lowest[0]), float(highest[0])) > error:
+            break
+        errors = counted.errors(lowest, highest)
+        index = int(np.argmin(errors))
+        if errors[index] < error:
+            error = float(errors[index])
+            best = Interval(float(lowest[index]), float(highest[index]))
+    return best, error
 
 
 def squared_error(histogram: Histogram, lowest: Any, highest: Any) -> NDArray[np.float64]:
@@ -135,15 +149,48 @@ def squared_error(histogram: Histogram, lowest: Any, highest: Any) -> NDArray[np
     Returns:
         One error for each range.
     """
-    occupied = np.flatnonzero(histogram.counts)
-    x, weights = histogram.centres[occupied], histogram.counts[occupied]
-    low = np.minimum(np.asarray(lowest, np.float64), 0)[..., None]
-    high = np.maximum(np.asarray(highest, np.float64), 0)[..., None]
-    scale = np.maximum((high - low) / _STEPS, np.finfo(np.float64).tiny)
-    zero = np.rint(-low / scale)
-    restored = (np.clip(np.rint(x / scale) + zero, 0, _STEPS) - zero) * scale
-    errors: NDArray[np.float64] = (weights * (x - restored) ** 2).sum(-1) / max(weights.sum(), 1)
-    return errors
+    return _Counted.of(histogram).errors(lowest, highest)
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """Values, ascending, and how often each occurs."""
+
+    x: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    total: float
+
+    @classmethod
+    def of(cls, histogram: Histogram) -> _Counted:
+        occupied = np.flatnonzero(histogram.counts)
+        weights = histogram.counts[occupied].astype(np.float64)
+        return cls(histogram.centres[occupied], weights, max(float(weights.sum()), 1.0))
+
+    def errors(self, lowest: Any, highest: Any) -> NDArray[np.float64]:
+        """`squared_error`."""
+        low = np.minimum(np.asarray(lowest, np.float64), 0)[..., None]
+        high = np.maximum(np.asarray(highest, np.float64), 0)[..., None]
+        scale = np.maximum((high - low) / _STEPS, np.finfo(np.float64).tiny)
+        zero = np.rint(-low / scale)
+        # In place: to make arrays of this size takes longer than to fill them.
+        restored = np.rint(self.x / scale)
+        restored += zero
+        np.clip(restored, 0, _STEPS, out=restored)
+        restored -= zero
+        restored *= scale
+        restored -= self.x
+        np.square(restored, out=restored)
+        restored *= self.weights
+        errors: NDArray[np.float64] = restored.sum(-1) / self.total
+        return errors
+
+    def cut_off(self, lowest: float, highest: float) -> float:
+        """What of the error is due to values more than a step outside of the range, at least."""
+        low, high = min(lowest, 0.0), max(highest, 0.0)
+        step = (high - low) / _STEPS
+        first, last = np.searchsorted(self.x, (low - step, high + step))
+        below = self.weights[:first] @ (low - step - self.x[:first]) ** 2
+        return float(below + self.weights[last:] @ (self.x[last:] - high - step) ** 2) / self.total
 
 
 def _divergence(counts: NDArray[np.float64], end: int, steps: int) -> float:
