@@ -173,19 +173,25 @@ def _move(
     The gradient is that of half the squared error; it is changed too.
     """
     still = steps == 0
-    for k in range(made.shape[1]):
+    zeros, count = still.any(), made.shape[1]
+    curves = -np.einsum("gkk->gk", moments)[..., None]
+    for k in range(count):
         own = made[:, k]
-        change = np.rint(gradient[:, k] / -moments[:, k, k, None])
-        if not change.any():
+        change = np.rint(gradient[:, k] / curves[:, k])
+        # In little time: that is what most of them come to, and there are many.
+        if not np.count_nonzero(change):
             continue
-        wanted = own + change
+        change += own
         lowest: Any = -largest
         highest: Any = largest
-        if pairs and k ^ 1 < made.shape[1]:
+        if pairs and k ^ 1 < count:
             other = made[:, k ^ 1]
             lowest = np.maximum(lowest, -MOST_OF_A_PAIR - np.minimum(other, 0))
             highest = np.minimum(highest, MOST_OF_A_PAIR - np.maximum(other, 0))
-        change = np.minimum(np.maximum(wanted, lowest), highest) - own
-        change[still[:, k]] = 0
+        np.maximum(change, lowest, out=change)
+        np.minimum(change, highest, out=change)
+        change -= own
+        if zeros:
+            change[still[:, k]] = 0
         gradient[:, k + 1 :] += moments[:, k + 1 :, k, None] * change[:, None]
         own += change

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from edgekit.calibration.frontier import Frontier, Key, Path
 from edgekit.calibration.layer_fit import Fitted, Sums, fit_layer
 from edgekit.calibration.probes import Probe, batches
-from edgekit.calibration.windows import Window, rows_of_tensor
+from edgekit.calibration.windows import Places, Window
 from edgekit.samples import Samples
 
 # Values of all layers' sums at all rows.
@@ -38,7 +38,7 @@ class Layer:
         made: what it gives in the integer file, its activation included; None if nothing rounds that.
         top: the upper end of what the integers of `made` express; infinite where each inference finds it.
         window: of a convolution.
-        seen: turns the values of either file into what `rows_of_tensor` takes.
+        seen: turns the values of either file into what `edgekit.calibration.windows` takes.
         zero: what stands for zero in the integer file's values; their step is that of `sums`.
         weights: in float, (groups, weights summed over, outputs of a group).
         bias: in float, (groups, outputs); zeros where it has none.
@@ -109,6 +109,7 @@ class Targets:
         total = sum(layer.outputs for layer in layers)
         self._some = max(1, -(-min(rows, _VALUES // max(total, 1)) // len(self.given)))
         self._seed = seed
+        self._places: dict[tuple[int, tuple[int, ...]], Places] = {}
         # The largest value of each channel of what a convolution is given, by the layer's number.
         self.largest: dict[int, _Floats] = {}
         self._wanted: dict[int, list[_Floats]] = {i: [] for i in range(len(layers))}
@@ -125,13 +126,12 @@ class Targets:
             plain.run(inputs, look)
 
     def _add(self, number: int, layer: Layer, batch: int, values: NDArray[Any]) -> None:
-        rows = self.rows(number, layer, batch, values)
-        sums = rows @ self._weights[number]
+        sums = self.rows(number, layer, [values], batch) @ self._weights[number]
         sums += layer.bias[:, None].astype(np.float32)
         self._wanted[number].append(sums)
         if layer.window is not None and layer.window.groups > 1:
             seen = layer.seen(values)
-            highest = seen.max((0, *range(2, seen.ndim)))
+            highest = seen.max(tuple(range(seen.ndim - 1)))
             self.largest[number] = np.maximum(highest, self.largest.get(number, highest))
 
     def sums(self, number: int) -> _Floats:
@@ -139,11 +139,27 @@ class Targets:
         return np.concatenate(self._wanted[number], 1)
 
     def rows(
-        self, number: int, layer: Layer, batch: int, values: NDArray[Any], zero: float = 0.0
+        self,
+        number: int,
+        layer: Layer,
+        values: Sequence[NDArray[Any]],
+        first: int = 0,
+        zero: float = 0.0,
     ) -> _Floats:
-        """What the layer is given at the same places of a batch, where `values` are its input's."""
-        rng = np.random.default_rng([self._seed, number, batch])
-        return rows_of_tensor(layer.seen(values), layer.window, self._some, rng, zero)
+        """What the layer is given at the same places of some batches, where `values` are its input's."""
+        seen = [layer.seen(each) for each in values]
+        if len({each.shape for each in seen}) > 1:
+            parts = (self.rows(number, layer, [x], first + i, zero) for i, x in enumerate(values))
+            return np.concatenate([*parts], 1)
+        shape = seen[0].shape
+        places = self._places.get((number, shape))
+        if places is None:
+            draws = (
+                np.random.default_rng([self._seed, number, batch])
+                for batch in range(len(self.given))
+            )
+            places = self._places[number, shape] = Places(shape, layer.window, self._some, draws)
+        return places.rows(seen, first, zero)
 
 
 def fit_file(
@@ -164,13 +180,7 @@ def fit_file(
     found = {}
     for number, layer in enumerate(file.layers):
         frontier.advance(layer.at)
-        rows = np.concatenate(
-            [
-                targets.rows(number, layer, i, each, layer.zero)
-                for i, each in enumerate(frontier.values(layer.given[0]))
-            ],
-            1,
-        )
+        rows = targets.rows(number, layer, frontier.values(layer.given[0]), zero=layer.zero)
         gain, sums, goals = gains.get(layer.name, Gain()), layer.sums(), targets.sums(number)
         if gain.outputs is not None:
             sums = replace(sums, weights=sums.weights * gain.outputs[:, None])

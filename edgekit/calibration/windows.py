@@ -6,7 +6,7 @@ them, so that memory does not grow with the samples or with the images.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,65 +47,97 @@ class Window:
         return found
 
 
-def rows_of_tensor(
-    values: NDArray[Any],
-    window: Window | None,
-    some: int,
-    rng: np.random.Generator,
-    zero: float = 0.0,
-) -> NDArray[np.float32]:
-    """Rows at random places, (groups, rows, weights summed over), in the order (place, channel).
+class Places:
+    """Where rows of tensors of one shape are: some outputs of each tensor, drawn at random.
 
     Args:
-        values: (batch, channels, ...) for a convolution, else (..., weights summed over).
+        shape: of each tensor: (batch, ..., channels) for a convolution, else (..., weights summed over).
         window: of a convolution.
-        some: how many rows; all if there are fewer.
-        rng: draws the places; those of tensors of one shape are the same for the same state of it.
-        zero: what stands for zero in `values`; rows are counted from there.
+        some: how many rows of each tensor; all if there are fewer.
+        draws: of each tensor, what draws them.
     """
-    if window is None:
-        rows = values.reshape(-1, values.shape[-1])
-        drawn = rows[_choose(len(rows), some, rng)].astype(np.float32)
-        return np.asarray(drawn - np.float32(zero))[None]
-    return _patches(values, window, some, rng, zero)
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        window: Window | None,
+        some: int,
+        draws: Iterable[np.random.Generator],
+    ) -> None:
+        sizes = shape[1:-1]
+        self._groups = window.groups if window else 1
+        # Of a dense layer each place is a row.
+        self._steps = _steps(sizes, window) if window else []
+        self._counts = (shape[0], *map(len, self._steps)) if window else tuple(shape[:-1])
+        self._size = int(np.prod(sizes))
+        count = int(np.prod(self._counts))
+        self._drawn = (
+            [rng.choice(count, some, replace=False).astype(np.int32) for rng in draws]
+            if count > some
+            else []
+        )
+        self._all = np.arange(min(count, some))
+
+    def rows(
+        self, tensors: Sequence[NDArray[Any]], first: int = 0, zero: float = 0.0
+    ) -> NDArray[np.float32]:
+        """Rows, (groups, rows of all tensors, weights summed over), in the order (place, channel).
+
+        Args:
+            tensors: of that shape.
+            first: the number of the first of them.
+            zero: what stands for zero in them; rows are counted from there.
+        """
+        at = [self._at(first + i) for i in range(len(tensors))]
+        some = [_taken(x, each) for x, each in zip(tensors, at, strict=True)]
+        joined, outside = np.concatenate(some), np.concatenate(at) < 0
+        count, places, channels = joined.shape
+        split = joined.reshape(count, places, self._groups, channels // self._groups)
+        found: NDArray[np.float32] = split.transpose(2, 0, 1, 3).astype(np.float32, order="C")
+        found -= np.float32(zero)
+        if outside.any():
+            found[:, outside] = 0
+        return found.reshape(self._groups, count, -1)
+
+    def _at(self, number: int) -> NDArray[np.intp]:
+        """Where a tensor's rows lie in it, (rows, places of the kernel); below zero outside."""
+        chosen = self._drawn[number] if self._drawn else self._all
+        if not self._steps:
+            return chosen[:, None].astype(np.intp)
+        sample, *places = np.unravel_index(chosen, self._counts)
+        found: NDArray[np.intp] = (sample * self._size)[:, None]
+        for place, steps in zip(places, self._steps, strict=True):
+            found = (found[:, :, None] + steps[place][:, None]).reshape(len(chosen), -1)
+        return found
 
 
-def _choose(count: int, some: int, rng: np.random.Generator) -> Any:
-    return rng.choice(count, some, replace=False) if count > some else np.arange(count)
+def _taken(values: NDArray[Any], at: NDArray[np.intp]) -> NDArray[Any]:
+    """Values of all channels, (rows, places of the kernel, channels)."""
+    table = values.reshape(-1, values.shape[-1])
+    # Faster, but where channels lie apart it copies the whole tensor first.
+    if table.flags.c_contiguous or len(table) <= at.size:
+        return table.take(at, 0, mode="clip")
+    return np.asarray(table[np.maximum(at, 0)])
 
 
-def _patches(
-    values: NDArray[Any], window: Window, some: int, rng: np.random.Generator, zero: float
-) -> NDArray[np.float32]:
-    batch, _, *sizes = values.shape
+# Stands for what lies outside, whatever is added on other axes.
+_OUTSIDE = -(1 << 40)
+
+
+def _steps(sizes: Sequence[int], window: Window) -> list[NDArray[np.intp]]:
+    """Of each axis of space, what each output reads: how far into the tensor, (outputs, the kernel's size)."""
     apart = window.apart or (1,) * len(sizes)
     spread = [(size - 1) * step + 1 for size, step in zip(sizes, apart, strict=True)]
-    edges = window.edges(spread)
-    padded = [size + sum(edge) for size, edge in zip(spread, edges, strict=True)]
-    axes = zip(padded, window.kernel, window.strides, window.dilations, strict=True)
-    counts = [(size - (k - 1) * dilation - 1) // stride + 1 for size, k, stride, dilation in axes]
-    chosen = _choose(batch * int(np.prod(counts)), some, rng)
-    sample, *places = np.unravel_index(chosen, (batch, *counts))
-    # Of each axis of space: (rows, places of the kernel).
-    offsets = np.unravel_index(np.arange(int(np.prod(window.kernel))), window.kernel)
-    moved = [
-        (place * stride - before)[:, None] + offset * dilation
-        for place, stride, (before, _), offset, dilation in zip(
-            places, window.strides, edges, offsets, window.dilations, strict=True
+    found = []
+    for axis, (before, after) in enumerate(window.edges(spread)):
+        k, stride, dilation = (
+            each[axis] for each in (window.kernel, window.strides, window.dilations)
         )
-    ]
-    inside = np.logical_and.reduce(
-        [
-            (at >= 0) & (at < size) & (at % step == 0)
-            for at, size, step in zip(moved, spread, apart, strict=True)
-        ]
-    )
-    nearest = [
-        np.clip(at // step, 0, size - 1) for at, size, step in zip(moved, sizes, apart, strict=True)
-    ]
-    place = (sample[:, None], slice(None), *nearest)
-    patches = values[place].astype(np.float32)
-    patches[~inside] = zero
-    patches -= np.float32(zero)
-    split = patches.reshape(len(chosen), patches.shape[1], window.groups, -1)
-    return np.asarray(split.transpose(2, 0, 1, 3).reshape(window.groups, len(chosen), -1))
+        padded = spread[axis] + before + after
+        outputs = np.arange((padded - (k - 1) * dilation - 1) // stride + 1)
+        at = (outputs * stride - before)[:, None] + np.arange(k) * dilation
+        inside = (at >= 0) & (at < spread[axis]) & (at % apart[axis] == 0)
+        found.append(
+            np.where(inside, at // apart[axis] * int(np.prod(sizes[axis + 1 :])), _OUTSIDE)
+        )
+    return found

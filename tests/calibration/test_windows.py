@@ -11,9 +11,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekit.calibration.windows import Window, rows_of_tensor
+from edgekit.calibration.windows import Places, Window
 
 ALL = 1_000_000
+
+
+def rows_of_tensor(
+    values: np.ndarray[Any, Any],
+    window: Window | None,
+    some: int,
+    rng: np.random.Generator,
+    zero: float = 0.0,
+) -> np.ndarray[Any, Any]:
+    """Those of a tensor whose channels are its second axis."""
+    seen = np.moveaxis(values, 1, -1) if window else values
+    return Places(seen.shape, window, some, [rng]).rows([seen], zero=zero)
 
 
 @st.composite
@@ -118,3 +130,23 @@ def test_values_apart_are_values_with_zeros_between(
         for x, w in ((values, replace(window, apart=apart)), (spread, window))
     )
     np.testing.assert_array_equal(found, want)
+
+
+@given(convolutions(), st.integers(1, 20), st.booleans())
+def test_rows_of_many_tensors_are_those_of_each(
+    case: tuple[np.ndarray[Any, Any], Window, float], some: int, beside: bool
+) -> None:
+    values, window, zero = case
+    tensors = [values, values[..., ::-1].copy(), values + values.dtype.type(1)]
+    seen = [np.moveaxis(x, 1, -1) for x in tensors]
+    if beside:  # Channels lie beside each other, as TFLite's do.
+        seen = [x.copy() for x in seen]
+    draws = [np.random.default_rng([some, i]) for i in range(len(tensors))]
+    places = Places(seen[0].shape, window, some, draws)
+    found = places.rows(seen, zero=zero)
+    alone = [
+        rows_of_tensor(x, window, some, np.random.default_rng([some, i]), zero)
+        for i, x in enumerate(tensors)
+    ]
+    np.testing.assert_array_equal(found, np.concatenate(alone, 1))
+    np.testing.assert_array_equal(places.rows(seen[1:2], 1, zero), alone[1])

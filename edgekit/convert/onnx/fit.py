@@ -18,6 +18,7 @@ from edgekit.calibration.rounding import are_shared
 from edgekit.calibration.sequence import Layer
 from edgekit.convert.onnx.bias_correction import correct_biases
 from edgekit.convert.onnx.kernels import Kernel, Reader, kernels_of, store
+from edgekit.convert.onnx.layer_inputs import channels_last
 from edgekit.convert.onnx.path import OnnxPath
 from edgekit.convert.onnx.unrounded_outputs import rounded
 from edgekit.errors import require
@@ -189,7 +190,7 @@ class _Links:
             made=made,
             top=top,
             window=reader.input.window,
-            seen=lambda values: values,
+            seen=channels_last if reader.input.window else lambda values: values,
             zero=zero,
             weights=weights,
             bias=biases,

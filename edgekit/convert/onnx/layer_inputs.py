@@ -14,11 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.calibration.probes import OnnxProbe, batches
-from edgekit.calibration.windows import Window, rows_of_tensor
+from edgekit.calibration.windows import Places, Window
 from edgekit.samples import Samples
 
 # Samples that are looked at, rows of one layer, and values of all rows of all layers: 128 MiB.
 _SAMPLES, _ROWS, _VALUES = 64, 4000, 1 << 25
+
+
+def channels_last(values: NDArray[Any]) -> NDArray[Any]:
+    """What a convolution is given, (batch, channels, ...), as `edgekit.calibration.windows` takes it."""
+    return np.moveaxis(values, 1, -1)
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,8 @@ def rows_of(
 
     def look(name: str, values: NDArray[Any]) -> None:
         for layer in wanted.get(name, ()):
-            rows = rows_of_tensor(values, layer.window, some, rng)
+            seen = channels_last(values) if layer.window else values
+            rows = Places(seen.shape, layer.window, some, [rng]).rows([seen])
             kept.setdefault(layer, []).append(rows)
 
     for inputs in batches(few, probe.batch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from edgekit.calibration.fitting import fitted
 from edgekit.calibration.frontier import Key
 from edgekit.calibration.layer_fit import Fitted, Sums
+from edgekit.calibration.lost import judged_at
 from edgekit.calibration.mixed import Attempt
 from edgekit.calibration.probes import TfliteProbe
 from edgekit.calibration.rounding import are_shared
@@ -22,6 +24,7 @@ from edgekit.convert.tflite.path import TflitePath
 from edgekit.convert.tflite.short_scales import BITS
 from edgekit.errors import ExportError, one_line
 from edgekit.formats import tflite_schema as schema
+from edgekit.formats.graph import Graph
 from edgekit.formats.model_file import ModelFile
 from edgekit.formats.tflite import model_of
 from edgekit.formats.tflite_file import TfliteFile, TfliteOperator, TfliteTensor
@@ -69,13 +72,14 @@ def fitted_tflite(
         quality: of `edgekit.recipe.QUALITIES`.
     """
     model = model_of(float_file)
+    graph = model.graphs[model.main]
     try:
-        before = _attempt(made)
+        before = _attempt(made, graph)
         best, about = fitted(
-            model.graphs[model.main],
+            graph,
             lambda names: TfliteProbe(float_file, names),
             before,
-            lambda: _Fitting(_changeable(made.tflite), float_file, samples, seed),
+            lambda: _Fitting(_changeable(made.tflite), float_file, graph, samples, seed),
             samples,
             seed,
             quality,
@@ -89,17 +93,24 @@ def _changeable(file: TfliteFile) -> TfliteFile:
     return file.over(bytearray(file.content))
 
 
-def _attempt(file: ModelFile) -> Attempt:
-    return Attempt(file, TfliteProbe(file.tflite), {}, {})
+def _attempt(file: ModelFile, graph: Graph) -> Attempt:
+    """The file, so that it shows what it is judged at."""
+    ends = {tensor.name for tensor in judged_at(graph)}
+    return Attempt(file, TfliteProbe(file.tflite, ends), {}, {})
 
 
 class _Fitting:
     """`edgekit.calibration.fitting.Fitting`."""
 
     def __init__(
-        self, file: TfliteFile, float_file: TfliteFile, samples: Samples, seed: int
+        self,
+        file: TfliteFile,
+        float_file: TfliteFile,
+        model: Graph,
+        samples: Samples,
+        seed: int,
     ) -> None:
-        self._file, self._float_file = file, float_file
+        self._file, self._float_file, self._model = file, float_file, model
         self._samples, self._seed = samples, seed
         self.layers: list[Layer] = []
         graph = file.graphs[0]
@@ -136,7 +147,7 @@ class _Fitting:
 
     def finished(self) -> Attempt:
         correct_biases(self._file, self._float_file, self._samples, self._seed)
-        return _attempt(ModelFile.of_tflite(self._file))
+        return _attempt(ModelFile.of_tflite(self._file), self._model)
 
 
 class _Uses:
@@ -251,7 +262,7 @@ class _Operator:
         number = options.number(field, "b") if options else schema.ActivationFunctionType.NONE
         return _CLIPS.get(number, _INFINITE)
 
-    @property
+    @cached_property
     def window(self) -> Window | None:
         if self.operator.op == "FULLY_CONNECTED":
             return None
@@ -282,10 +293,12 @@ class _Operator:
 
     def seen(self, values: NDArray[Any]) -> NDArray[Any]:
         """What the layer is given, as `edgekit.calibration.windows` takes it."""
-        if self.window is not None:
-            return np.moveaxis(values, -1, 1)
-        kernel = self.operator.inputs[1]
-        return values.reshape(-1, self.file.graphs[0].tensors[kernel].shape[-1])
+        return values if self.window else values.reshape(-1, self._summed)
+
+    @cached_property
+    def _summed(self) -> int:
+        """How many weights a sum of a dense layer has."""
+        return int(self.file.graphs[0].tensors[self.operator.inputs[1]].shape[-1])
 
     @property
     def groups(self) -> int:

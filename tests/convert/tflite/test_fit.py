@@ -16,6 +16,7 @@ from edgekit.convert.tflite.convert import find_ranges, float_tflite, quantize_t
 from edgekit.convert.tflite.fit import _Fitting, fitted_tflite
 from edgekit.convert.trace.freeze import freeze
 from edgekit.formats.model_file import ModelFile
+from edgekit.formats.tflite import model_of
 from edgekit.formats.tflite_check import read_file
 from edgekit.formats.tflite_file import TfliteFile
 from edgekit.models import load
@@ -124,7 +125,9 @@ def test_weights_of_four_bits_are_fitted(files: tuple[TfliteFile, ModelFile]) ->
 
 def test_targets_are_the_float_file_s_sums(files: tuple[TfliteFile, ModelFile]) -> None:
     float_file, made = files
-    fitting = _Fitting(read_file(bytearray(made.content)), float_file, CALIBRATION, 0)
+    model = model_of(float_file)
+    graph = model.graphs[model.main]
+    fitting = _Fitting(read_file(bytearray(made.content)), float_file, graph, CALIBRATION, 0)
     assert len(fitting.layers) == sum(
         o.op in ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED")
         for o in float_file.graphs[0].operators
