@@ -187,7 +187,11 @@ def _labels(world: World) -> Iterator[Slip]:
             order = np.argsort(y, kind="stable")
             some = order[: max(14, int((y == y[order[0]]).sum()) - 2)]
             yield Slip(
-                "the first of sorted samples", x[some], y[some], ("All", "are class"), always=True
+                "the first of sorted samples",
+                x[some],
+                y[some],
+                ("All", "are class", "sorted by class"),
+                always=True,
             )
     if name == "several":
         yield of("labels' classes moved", np.roll(y, 1, 1), "one later", "by one", "guessing")
@@ -290,7 +294,7 @@ def _files(world: World) -> Iterator[Slip]:
         "another model's file",
         x,
         y,
-        ("another model", "nothing to do with"),
+        ("another model", "nothing to do with", "was made of a model"),
         variant="other",
         always=True,
     )

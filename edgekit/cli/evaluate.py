@@ -52,6 +52,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
             runner = stack.enter_context(on_cluster(runner, args.address))
         evaluation = evaluate(runner, samples, tasks, args.labels, decoder)
     console.result(evaluation.to_json(), _lines(evaluation), args)
+    for finding in evaluation.findings:
+        console.say(f"warning: {finding.sentence}")
     return 0
 
 

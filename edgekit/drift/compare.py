@@ -149,7 +149,7 @@ def compare(
         samples=len(golden.samples),
         golden_sha256=golden.sha256,
     )
-    setup = check_setup(golden, asked)
+    setup = check_setup(golden, asked, budget.all_limits)
     judged = tuple(with_setup(candidate, setup, allow=allow_setup) for candidate in candidates)
     return Drift(reference, budget, judged, tuple(failed), setup, limits, Machine.this())
 

@@ -26,6 +26,8 @@ from edgekit.document.record import (
 from edgekit.drift.answers import Answers, ask
 from edgekit.drift.figure import Figure
 from edgekit.drift.frames import frames_of
+from edgekit.drift.setup.finding import Finding
+from edgekit.drift.setup.judged import check_answers
 from edgekit.drift.tasks.detection import decoded, detection_figures
 from edgekit.drift.tasks.figures import task_figures
 from edgekit.drift.tasks.kinds import is_anomaly
@@ -83,6 +85,7 @@ class Evaluation(Document):
         per_class: by class number.
         mae, rmse: in the output's own unit; for anomalies those of the reconstruction.
         figures: of every task but a first classification, each number with its interval; of further outputs too.
+        findings: what speaks against the samples or the labels, such as a score that guessing reaches.
     """
 
     kind: ClassVar[str] = "evaluation"
@@ -101,6 +104,7 @@ class Evaluation(Document):
     mae: NotNegative | None = None
     rmse: NotNegative | None = None
     figures: tuple[Figure, ...] = field(default=(), metadata=LATER)
+    findings: tuple[Finding, ...] = field(default=(), metadata=LATER)
 
 
 def evaluate(
@@ -191,8 +195,14 @@ def _by_task(
     for other in asked.each()[1:]:
         if other.task_output is not None and other.labels is not None:
             figures += _own(other, other.outputs[other.task_output])
+    frames = frames_of(samples, runner.metadata) if asked.task == DETECTION else None
     return Evaluation(
-        runner.artifact.recorded(), runner.backend, asked.task, figures=figures, **known
+        runner.artifact.recorded(),
+        runner.backend,
+        asked.task,
+        figures=figures,
+        findings=tuple(check_answers(asked, decoder, frames)),
+        **known,
     )
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgekit.drift.golden import Golden
+from edgekit.drift.limit import Limit
 from edgekit.drift.setup.asked import Asked
 from edgekit.drift.setup.file import check_file
 from edgekit.drift.setup.finding import AGREEMENT, CALIBRATION, GAIN, SLIP, STATISTICS, Setup
 from edgekit.drift.setup.judged import check_reference
+from edgekit.drift.setup.limits import check_limits_tell
 from edgekit.drift.setup.overlap import check_overlap
 from edgekit.formats.seen import TRAINING
 from edgekit.samples.profile import hashes_of
@@ -17,14 +19,15 @@ from edgekit.samples.profile import hashes_of
 _OF_SAMPLES = (CALIBRATION, STATISTICS, GAIN, AGREEMENT)
 
 
-def check_setup(golden: Golden, files: Sequence[Asked]) -> Setup:
+def check_setup(golden: Golden, files: Sequence[Asked], limits: Sequence[Limit] = ()) -> Setup:
     """Judge the reference and its samples, then what each file has to do with them.
 
     Args:
         golden: the reference's answers, and what was found out when it was made.
         files: what each file says about itself, and answers to some of the samples.
+        limits: what the files are judged by.
     """
-    findings = list(check_reference(golden))
+    findings = [*check_reference(golden), *check_limits_tell(golden, limits)]
     known = golden.setup is not None and bool(golden.setup.seen)
     probed = None if golden.setup is None else golden.setup.probed
     served = {

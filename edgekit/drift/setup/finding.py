@@ -11,8 +11,21 @@ from edgekit.drift.figure import Figure
 FAIL, WARNING = SEVERITIES = ("fail", "warning")
 
 # What findings are about. The first ones are of the reference and its samples, the others of a file.
-CHANCE, SLIP, TRAINED, STATISTICS, FEW, ONE_CLASS, REPEATED, MISSING_LABELS = (
+(
+    CHANCE,
+    PART,
+    SLIP,
+    TRAINED,
+    STATISTICS,
+    FEW,
+    ONE_CLASS,
+    REPEATED,
+    MISSING_LABELS,
+    ROUNDED,
+    LIMITS,
+) = (
     "chance",
+    "part",
     "slip",
     "trained_accuracy",
     "statistics",
@@ -20,6 +33,8 @@ CHANCE, SLIP, TRAINED, STATISTICS, FEW, ONE_CLASS, REPEATED, MISSING_LABELS = (
     "one_class",
     "repeated_samples",
     "missing_labels",
+    "rounded",
+    "limits",
 )
 ANOTHER_MODEL, CALIBRATION, INVERTED, PREPARATION, SAME_SAMPLES, GAIN, AGREEMENT = (
     "another_model",
@@ -31,7 +46,19 @@ ANOTHER_MODEL, CALIBRATION, INVERTED, PREPARATION, SAME_SAMPLES, GAIN, AGREEMENT
     "agreement",
 )
 KINDS = (
-    *(CHANCE, SLIP, TRAINED, STATISTICS, FEW, ONE_CLASS, REPEATED, MISSING_LABELS),
+    *(
+        CHANCE,
+        PART,
+        SLIP,
+        TRAINED,
+        STATISTICS,
+        FEW,
+        ONE_CLASS,
+        REPEATED,
+        MISSING_LABELS,
+        ROUNDED,
+        LIMITS,
+    ),
     *(ANOTHER_MODEL, CALIBRATION, INVERTED, PREPARATION, SAME_SAMPLES, GAIN, AGREEMENT),
 )
 

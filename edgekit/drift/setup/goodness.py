@@ -14,6 +14,7 @@ from edgekit.detection.boxes import overlap
 from edgekit.drift.tasks.kinds import IGNORED
 from edgekit.metrics import distances
 from edgekit.metrics.embeddings import neighbours
+from edgekit.metrics.scores import reconstruction_errors
 from edgekit.metrics.segmentation import places
 from edgekit.metrics.sequences import edit_distances, lengths_of, tokens_of
 from edgekit.tasks import (
@@ -30,12 +31,14 @@ from edgekit.tasks import (
 
 Floats = NDArray[np.float64]
 
-# What figures are called; the last is an error, the others are shares of what is right.
+# What figures are called; these are shares of what is right, the two below are errors.
 ACCURACY, PIXELS, DECISIONS, TOKENS, BOXES, NEIGHBOURS, ORDER = SHARES = (
     *("accuracy", "pixels right", "decisions right", "tokens right"),
     *("boxes right", "neighbours of the same class", "anomalies told apart"),
 )
 ERROR = "mean absolute error"
+# Of an autoencoder, whatever the labels: a mean square error beside the variance of the sample.
+UNLIKE = "error of the reconstruction beside the inputs' own variance"
 # What counts as clearly better.
 _POINTS = 0.03
 # Other samples whose labels an answer is held against.
@@ -57,6 +60,7 @@ class Goodness:
         points: of a share, the gain that counts as clearly better.
         inputs: whether a slip of the inputs can be told by it: of an autoencoder other inputs have other errors, which
             tell nothing of what it learned.
+        labelled: whether labels have a part in it.
     """
 
     word: str
@@ -65,6 +69,7 @@ class Goodness:
     classes: int | None = None
     points: float = _POINTS
     inputs: bool = True
+    labelled: bool = True
 
 
 def goodness_of(task: str, output: NDArray[Any], labels: NDArray[Any] | None) -> Goodness | None:
@@ -182,7 +187,15 @@ def _order(output: NDArray[Any]) -> Goodness | None:
                 shares[own] = (low + high) / (2 * len(others))
         return shares
 
-    return Goodness(ORDER, True, right, 2, inputs=False)
+    return Goodness(ORDER, True, right, inputs=False)
+
+
+def unlike(made: NDArray[Any], given: NDArray[Any]) -> Floats:
+    """Of each sample made again, its mean square error over the variance of the sample."""
+    flat = given.reshape(len(given), -1).astype(np.float64)
+    variance = np.maximum(flat.var(1), np.finfo(np.float32).tiny)
+    errors: Floats = reconstruction_errors(made, given) / variance
+    return errors
 
 
 _OTHERS: dict[str, Callable[[NDArray[Any]], Goodness | None]] = {

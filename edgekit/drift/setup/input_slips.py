@@ -32,6 +32,8 @@ _PCM = 32768.0
 _SIDE, _STEPS, _SOUND, _COLUMNS = 4, 16, 256, 64
 # What is left of a side that was cropped: as networks of ImageNet are judged, and less.
 _KEPT = (7 / 8, 3 / 4)
+# What the pixels of a border differ by at most, of all values' range.
+_SAME = 1e-3
 
 
 def input_slips(x: Array) -> Iterator[tuple[Slip, Callable[[Array], Array]]]:
@@ -57,12 +59,13 @@ def input_slips(x: Array) -> Iterator[tuple[Slip, Callable[[Array], Array]]]:
         yield SLIPS["to_nchw"], _to_channels_first
     yield SLIPS["standardised"], _standardised
     if len(shape) == 3 and shape[-1] <= 4:
-        yield from _of_images(shape)
+        yield from _of_images(x)
     elif shape and shape[0] >= _STEPS:
         yield from _of_series(shape)
 
 
-def _of_images(shape: tuple[int, ...]) -> Iterator[tuple[Slip, Callable[[Array], Array]]]:
+def _of_images(x: Array) -> Iterator[tuple[Slip, Callable[[Array], Array]]]:
+    shape = x.shape[1:]
     if shape[-1] == 3:
         mean, std = np.asarray(_MEAN, np.float32), np.asarray(_STD, np.float32)
         blues = np.asarray(_BLUE_GREEN_RED, np.float32)
@@ -71,7 +74,19 @@ def _of_images(shape: tuple[int, ...]) -> Iterator[tuple[Slip, Callable[[Array],
             SLIPS["imagenet_standardised_from_bytes"],
             lambda x: (x.astype(np.float32) / 255 - mean) / std,
         )
+        yield (
+            SLIPS["imagenet_standardised_from_signed"],
+            lambda x: ((x.astype(np.float32) + 1) / 2 - mean) / std,
+        )
         yield SLIPS["imagenet_undone"], lambda x: x.astype(np.float32) * std + mean
+        yield (
+            SLIPS["imagenet_undone_to_signed"],
+            lambda x: 2 * (x.astype(np.float32) * std + mean) - 1,
+        )
+        yield (
+            SLIPS["imagenet_undone_to_bytes"],
+            lambda x: 255 * (x.astype(np.float32) * std + mean),
+        )
         yield SLIPS["means_of_bgr"], lambda x: x[..., ::-1].astype(np.float32) - blues
     yield SLIPS["negative"], lambda x: (x.max() + x.min()) - x.astype(np.float32)
     if min(shape[:2]) < _SIDE:
@@ -84,6 +99,9 @@ def _of_images(shape: tuple[int, ...]) -> Iterator[tuple[Slip, Callable[[Array],
         yield SLIPS["turned_right"], lambda x: np.rot90(x, -1, (1, 2))
     # Enlarging smooths as well, and should not pass for the cropping that comes with it.
     yield SLIPS["smoothed"], _smoothed
+    inner = _bordered(x)
+    if inner is not None:
+        yield SLIPS["unbordered"], partial(_stretched, inner=inner)
     for part in _KEPT:
         yield SLIPS["cropped"], partial(_zoomed, part=part)
         yield SLIPS["shrunk"], partial(_zoomed, part=1 / part)
@@ -116,14 +134,51 @@ def _zoomed(x: Array, part: float) -> Array:
     """The middle of images, `part` of each side, in their own size; beyond the edges the last pixels go on."""
     for axis in (1, 2):
         size = x.shape[axis]
-        at = (np.arange(size) + 0.5 - size / 2) * part + size / 2 - 0.5
-        at = np.clip(at, 0, size - 1)
-        low = np.minimum(at.astype(np.intp), max(size - 2, 0))
-        shape = [1] * x.ndim
-        shape[axis] = size
-        share = np.float32(at - low).reshape(shape)
-        first, second = (x.take(np.minimum(low + k, size - 1), axis) for k in (0, 1))
-        x = first * (1 - share) + second * share
+        x = _sampled(x, axis, (np.arange(size) + 0.5 - size / 2) * part + size / 2 - 0.5)
+    return x
+
+
+def _sampled(x: Array, axis: int, at: NDArray[np.float64]) -> Array:
+    """Values at places along an axis, between two pixels a mean of both; beyond the ends the last one."""
+    size = x.shape[axis]
+    at = np.clip(at, 0, size - 1)
+    low = np.minimum(at.astype(np.intp), max(size - 2, 0))
+    shape = [1] * x.ndim
+    shape[axis] = len(at)
+    share = np.float32(at - low).reshape(shape)
+    first, second = (x.take(np.minimum(low + k, size - 1), axis) for k in (0, 1))
+    found: Array = first * (1 - share) + second * share
+    return found
+
+
+def _bordered(x: Array) -> tuple[slice, slice] | None:
+    """Which rows and columns a border leaves, of one colour in all images and on two opposite sides; None without one.
+
+    Pixels of the border differ by no more than a rounding.
+    """
+    colour = x[0, 0, 0].astype(np.float64)
+    spread = float(x.max()) - float(x.min())
+    found = []
+    for other in (2, 1):
+        most, least = (np.float64(reach((0, other))) for reach in (x.max, x.min))
+        off = np.maximum(most - colour, colour - least).max(-1)
+        shown = np.flatnonzero(off > _SAME * spread)
+        if not len(shown):
+            return None
+        both = shown[0] > 0 and shown[-1] < len(off) - 1
+        found.append(slice(int(shown[0]), int(shown[-1]) + 1) if both else slice(0, len(off)))
+    rows, columns = found
+    if (rows.stop - rows.start, columns.stop - columns.start) == x.shape[1:3]:
+        return None
+    return rows, columns
+
+
+def _stretched(x: Array, inner: tuple[slice, slice]) -> Array:
+    """A part of images in the images' own size."""
+    for axis, part in zip((1, 2), inner, strict=True):
+        size, kept = x.shape[axis], part.stop - part.start
+        x = x[(slice(None),) * axis + (part,)]
+        x = _sampled(x, axis, (np.arange(size) + 0.5) * kept / size - 0.5)
     return x
 
 

@@ -6,13 +6,18 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from edgekit.detection import Decoder
+from edgekit.drift.answers import Answers
 from edgekit.drift.figure import HIGHER, LOWER, Figure
+from edgekit.drift.frames import Frames
 from edgekit.drift.golden import Golden
 from edgekit.drift.setup.chance import accuracy_figure, check_chance, check_trained
 from edgekit.drift.setup.finding import (
     CHANCE,
     FAIL,
     MISSING_LABELS,
+    PART,
+    ROUNDED,
     SLIP,
     STATISTICS,
     TRAINED,
@@ -22,12 +27,13 @@ from edgekit.drift.setup.finding import (
 from edgekit.drift.setup.goodness import SHARES
 from edgekit.drift.setup.looks import compared
 from edgekit.drift.setup.overlap import check_overlap
+from edgekit.drift.setup.parts import check_parts
 from edgekit.drift.setup.probes import SPLIT, Probed
 from edgekit.drift.setup.reference import Normalised
 from edgekit.drift.setup.samples import check_samples
 from edgekit.drift.setup.slips import SLIPS
 from edgekit.drift.setup.unrelated import check_unrelated
-from edgekit.drift.tasks.detection import precision_figure
+from edgekit.drift.tasks.detection import decoded, precision_figure
 from edgekit.formats.seen import TRAINING, InputProfile, Seen
 from edgekit.samples import Samples
 from edgekit.samples.profile import drawn_of, hashes_of
@@ -49,14 +55,10 @@ def check_reference(golden: Golden) -> tuple[Finding, ...]:
     findings: list[Finding] = []
     if setup is not None and setup.probed is not None:
         findings += _slip(setup.probed, len(golden.samples.inputs), golden.task_output)
-    for each in golden.each():
-        findings += check_chance(each)
-    findings += _found_nothing(_detected(golden))
-    findings += check_samples(golden)
-    if not any(finding.kind in (CHANCE, MISSING_LABELS) for finding in findings):
-        findings += check_unrelated(golden)
+    findings += check_answers(golden, golden.decoder, golden.frames)
     if setup is None:
         return tuple(findings)
+    findings += _rounded(golden) if setup.rounded else []
     findings += check_trained(golden, setup.seen)
     if setup.normalised is not None:
         findings += _statistics(setup.normalised)
@@ -67,6 +69,34 @@ def check_reference(golden: Golden) -> tuple[Finding, ...]:
     return tuple(_one_cause(findings, of_labels=setup.probed is None or setup.probed.input is None))
 
 
+def _rounded(golden: Golden) -> list[Finding]:
+    return [
+        Finding(
+            ROUNDED,
+            WARNING,
+            f"The original, {golden.reference.path}, is a file with quantised weights: what quantisation lost before is not "
+            "seen. Make the golden file of the model before it was quantised.",
+        )
+    ]
+
+
+def check_answers(
+    asked: Answers, decoder: Decoder | None = None, frames: Frames | None = None
+) -> list[Finding]:
+    """What answers, samples and labels say by themselves, without another look at the model.
+
+    Args:
+        asked: what a model answers.
+        decoder, frames: of a detector, as a golden file has them.
+    """
+    findings = [finding for each in asked.each() for finding in check_chance(each)]
+    findings += _found_nothing(_detected(asked, decoder, frames))
+    findings += check_samples(asked)
+    if not any(finding.kind in (CHANCE, MISSING_LABELS) for finding in findings):
+        findings += check_unrelated(asked, decoder, frames) or check_parts(asked, decoder, frames)
+    return findings
+
+
 def score_of(golden: Golden) -> str:
     """What the reference scores, in words; empty where nothing tells right from wrong.
 
@@ -74,18 +104,22 @@ def score_of(golden: Golden) -> str:
     """
     said = []
     for each in golden.each():
-        words = _score_words(_detected(golden) if each is golden else None)
+        words = _score_words(
+            _detected(golden, golden.decoder, golden.frames) if each is golden else None
+        )
         words = words or _score_words(accuracy_figure(each))
         said += [f"{each.task_output}: {words}" if golden.others else words] if words else []
     return ", ".join(said)
 
 
-def _detected(golden: Golden) -> Figure | None:
+def _detected(asked: Answers, decoder: Decoder | None, frames: Frames | None) -> Figure | None:
     """The mean average precision of a detector's own boxes against labels."""
-    labels, output = golden.labels, golden.task_output
-    if golden.task != DETECTION or golden.decoder is None or labels is None or output is None:
+    labels, output = asked.labels, asked.task_output
+    if asked.task != DETECTION or decoder is None or labels is None or output is None:
         return None
-    return precision_figure(golden.boxes(), labels, output)
+    (x,) = asked.samples.inputs.values()
+    boxes = decoded(decoder, asked.outputs, (x.shape[1], x.shape[2]), frames)
+    return precision_figure(boxes, labels, output)
 
 
 def _found_nothing(figure: Figure | None) -> list[Finding]:
@@ -219,5 +253,5 @@ def _one_cause(findings: list[Finding], *, of_labels: bool) -> list[Finding]:
     """A slip that is named explains the rest: guessing, scores below the training's and, if not of labels, odd statistics."""
     if all(finding.kind != SLIP for finding in findings):
         return findings
-    explained = (CHANCE, TRAINED) if of_labels else (CHANCE, TRAINED, STATISTICS)
+    explained = (CHANCE, PART, TRAINED) if of_labels else (CHANCE, PART, TRAINED, STATISTICS)
     return [each for each in findings if each.kind not in explained]

@@ -16,15 +16,15 @@ from edgekit.samples.profile import feature_names, features_of
 
 Floats = NDArray[np.float64]
 
-# Profiles of fewer samples say little.
-_LEAST = 16
+# Profiles of fewer samples say little but for their scale, and of fewer than the second nothing.
+_LEAST, _FEWEST = 16, 4
 # Other samples of the same source differ by what their number leaves open; by so many standard deviations
 # of a sample, and of a mean, they are of another kind.
 _FAR, _CERTAIN = 4.0, 8.0
 # The difference of neighbours hangs on how an image was made more than on what it shows: so far, and so certainly.
 _ROUGH, _SURELY_ROUGH = 1.5, 20.0
-# The standard deviations of all values of either are at most so many times the other's.
-_TIMES = 3.0
+# The standard deviations of all values of either are at most so many times the other's; of few samples.
+_TIMES, _TIMES_OF_FEW = 3.0, 20.0
 # A spread of next to nothing, as of black borders, is taken for this share of the values' own.
 _FLOOR = 0.05
 # A slip is named where it takes so much of the difference away, and there is one beyond doubt.
@@ -53,11 +53,15 @@ def compared(expected: InputProfile, x: NDArray[Any], theirs: str) -> Look | Non
         theirs: whose those are: ``"those of the training"``.
     """
     shape = tuple(x.shape[1:])
-    if shape != expected.shape or min(len(x), expected.count) < _LEAST:
+    count = min(len(x), expected.count)
+    if shape != expected.shape or count < _FEWEST or x.dtype.kind not in "biuf":
         return None
-    if len(expected.features) != len(feature_names(shape)) or x.dtype.kind not in "biuf":
+    if len(expected.features) != len(feature_names(shape)):
         return None
     features = features_of(x)
+    if count < _LEAST:
+        scale = _scale(expected, x, features, theirs, _TIMES_OF_FEW)
+        return Look(None, scale) if scale else None
     far, certain = _distances(expected, features)
     difference = _difference(expected, x, features, far, certain, theirs)
     before = float(np.mean(np.square(certain)))
@@ -92,15 +96,8 @@ def _difference(
     certain: Floats,
     theirs: str,
 ) -> str:
-    # Of all values: the square of a mean and of a standard deviation a sample.
-    mean = float(features[:, 0].mean())
-    std = float(np.sqrt(max(0.0, np.square(features[:, :2]).sum(1).mean() - mean**2)))
-    times = std / expected.std if expected.std else float("inf") if std else 1.0
-    if not 1 / _TIMES <= times <= _TIMES:
-        return (
-            f"they go from {float(x.min()):.4g} to {float(x.max()):.4g} (standard deviation {std:.3g}), {theirs} "
-            f"from {expected.minimum:.4g} to {expected.maximum:.4g} ({expected.std:.3g})"
-        )
+    if scale := _scale(expected, x, features, theirs, _TIMES):
+        return scale
     telling = (np.abs(far) > _FAR) & (np.abs(certain) > _CERTAIN)
     names = feature_names(expected.shape)
     if names[-1] == "roughness":
@@ -119,6 +116,22 @@ def _difference(
             f"{expected.features[at]:.2g}, as with noise, or with images that were resized in another way"
         )
     return f"their {_spelt(name, names)} is {values}"
+
+
+def _scale(
+    expected: InputProfile, x: NDArray[Any], features: Floats, theirs: str, most: float
+) -> str:
+    """How samples are spread, if that is more than `most` times more or less than expected; else empty."""
+    # Of all values: the square of a mean and of a standard deviation a sample.
+    mean = float(features[:, 0].mean())
+    std = float(np.sqrt(max(0.0, np.square(features[:, :2]).sum(1).mean() - mean**2)))
+    times = std / expected.std if expected.std else float("inf") if std else 1.0
+    if 1 / most <= times <= most:
+        return ""
+    return (
+        f"they go from {float(x.min()):.4g} to {float(x.max()):.4g} (standard deviation {std:.3g}), {theirs} "
+        f"from {expected.minimum:.4g} to {expected.maximum:.4g} ({expected.std:.3g})"
+    )
 
 
 def _worst(shape: tuple[int, ...], certain: Floats) -> str:

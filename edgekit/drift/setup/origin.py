@@ -19,6 +19,8 @@ from edgekit.metrics.fidelity import by_channel
 from edgekit.metrics.intervals import share_ci95
 from edgekit.metrics.tally import tally
 
+# Below this signal to noise ratio a file needs an explanation.
+_NOISY_DB = 15.0
 # Of two files with one model's weights, where nothing else says that they have.
 _ALIKE_DB = 30.0
 # How likely chance may make as many equal classes, and of the way from chance to equal answers: a file that
@@ -66,6 +68,12 @@ def check_origin(
         yield Finding(ANOTHER_MODEL, FAIL, text, (), asked.file)
     elif others:
         text = f"{made}. Both answer alike; to be sure, make the golden file of the model that was exported."
+        yield Finding(ANOTHER_MODEL, WARNING, text, (), asked.file)
+    elif source is None and noise < _NOISY_DB and not broken:
+        text = (
+            f"The file follows the original badly ({noise:.1f} dB signal to noise), and does not say which model it was made of: "
+            "it may be that of another training, or quantised badly. edgekit diagnose tells them apart."
+        )
         yield Finding(ANOTHER_MODEL, WARNING, text, (), asked.file)
 
 

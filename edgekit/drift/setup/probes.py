@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Annotated, Any
 
 import numpy as np
@@ -50,7 +51,7 @@ class Probed(Record):
         figure: what was measured: a share that is right, or an error.
         as_given: on the samples as they are; of `count`.
         slip: the name of the one that makes the reference clearly better; None if none does.
-        input: of the model, that the slip is one of; None of labels.
+        input: of the model, that the slip is one of; of two that are swapped both, with a comma; None of labels.
         taken_back: `figure` with the slip taken back; None without one.
     """
 
@@ -129,7 +130,7 @@ def probe(case: Case, seed: int = 0) -> Probed | None:
         if gain.mean() <= most * _BETTER or not _better(gain, _CHOICE):
             continue
         included = gains.get(trial[0].includes)
-        if included is not None and not _better(gain - included, _CHOICE):
+        if included is not None and not _better(gain - included, _TEST):
             continue
         best, most = trial, float(gain.mean())
     share = case.goodness.share
@@ -143,7 +144,7 @@ def probe(case: Case, seed: int = 0) -> Probed | None:
     if gain is None or gain.mean() < enough or not _better(gain, luck):
         return nothing
     after = before + float(gain.mean())
-    if not _tells(case.goodness, *best[2](testing)):
+    if case.goodness.labelled and not _tells(case.goodness, *best[2](testing)):
         # Answers that are all much the same are nearer than wrong ones: no slip was taken back.
         return nothing
     return Probed(
@@ -212,6 +213,15 @@ def _trials(case: Case) -> Iterator[_Trial]:
                 return case.ask(inputs), case.labels[picked]
 
             yield slip, name, asked
+    for name, other in _alike(case.inputs) if goodness.inputs else ():
+
+        def swapped(picked: NDArray[np.intp], name: str = name, other: str = other) -> _Pair:
+            inputs = {each: x[picked] for each, x in case.inputs.items()}
+            return case.ask({**inputs, name: inputs[other], other: inputs[name]}), case.labels[
+                picked
+            ]
+
+        yield SLIPS["inputs_swapped"], f"{name}, {other}", swapped
     for slip, name, values in case.others if goodness.inputs else ():
 
         def prepared(
@@ -223,6 +233,14 @@ def _trials(case: Case) -> Iterator[_Trial]:
         yield slip, name, prepared
     if not goodness.share:
         yield from _reread(case)
+
+
+def _alike(inputs: Arrays) -> Iterator[tuple[str, str]]:
+    """Pairs of inputs that can be taken for one another."""
+    for first, second in combinations(list(inputs)[:_INPUTS], 2):
+        x, y = inputs[first], inputs[second]
+        if x.shape == y.shape and x.dtype == y.dtype:
+            yield first, second
 
 
 def _reread(case: Case) -> Iterator[_Trial]:

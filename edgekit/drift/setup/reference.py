@@ -8,20 +8,22 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.artifact import Sha256
+from edgekit.artifact import FORMATS, Artifact, Sha256
 from edgekit.detection import Decoder
-from edgekit.document.record import NotNegative, Record, Text
+from edgekit.document.record import LATER, NotNegative, Record, Text
 from edgekit.drift.answers import Answers
 from edgekit.drift.frames import frames_of
 from edgekit.drift.setup.goodness import goodness_of
 from edgekit.drift.setup.probes import LEAST, MOST, Case, Probed, probe
 from edgekit.drift.setup.reading import packed, reading_of
+from edgekit.drift.setup.rebuilt import rebuilt_otherwise
 from edgekit.drift.setup.relabelled import (
     boxes_in_input,
     in_unit_of,
@@ -33,11 +35,15 @@ from edgekit.drift.setup.resizing import other_methods
 from edgekit.drift.setup.slips import Slip
 from edgekit.errors import EdgekitError
 from edgekit.formats.metadata import Metadata
+from edgekit.formats.model_file import read_model
 from edgekit.formats.seen import Seen
 from edgekit.runtime.runner import Runner
 from edgekit.samples import Samples
 from edgekit.samples.prepare import prepared
-from edgekit.tasks import DETECTION, REGRESSION
+from edgekit.tasks import ANOMALY, DETECTION, REGRESSION
+
+# Of quantised weights.
+_NARROW = ("int8", "uint8", "int4", "uint4", "int2")
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,7 @@ class ReferenceSetup(Record):
         seen: the samples that the model was trained with, as far as its file says.
         normalised: None where no layer learned statistics of its input.
         probed: what came of trying the usual slips; None without labels, or with too few samples.
+        rounded: whether the original is itself a file with quantised weights.
     """
 
     samples_sha256: Sha256
@@ -73,6 +80,7 @@ class ReferenceSetup(Record):
     seen: tuple[Seen, ...] = ()
     normalised: Normalised | None = None
     probed: Probed | None = None
+    rounded: bool = field(default=False, metadata=LATER)
 
 
 def hash_of_arrays(arrays: Mapping[str, Any]) -> str:
@@ -118,6 +126,22 @@ def observe(
         seen=known.seen,
         normalised=_normalised(runner, answers.samples.subset(MOST).read()),
         probed=_probed(runner, raw, answers, decoder),
+        rounded=_rounded(runner.artifact),
+    )
+
+
+def _rounded(artifact: Artifact) -> bool:
+    """Whether a file holds quantised weights; False of a model that is no .tflite or .onnx file that can be read here."""
+    if artifact.format not in FORMATS:
+        return False
+    try:
+        model = read_model(Path(artifact.file).read_bytes(), artifact.format)
+    except (EdgekitError, OSError):
+        return False
+    return any(
+        each.granularity and each.dtype in _NARROW
+        for graph in model.graphs
+        for each in graph.constants
     )
 
 
@@ -137,6 +161,8 @@ def _probed(runner: Runner, raw: Samples, asked: Answers, decoder: Decoder | Non
     goodness = goodness_of(asked.task, answers, labels)
     if goodness is None:
         return None
+    if asked.task == ANOMALY and (found := rebuilt_otherwise(runner, inputs, outputs)):
+        return found
 
     def ask(given: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         return reading(given, runner.infer_batch(given))

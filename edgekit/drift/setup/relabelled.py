@@ -13,7 +13,7 @@ from edgekit.detection import DecodedBoxes, Decoder, Yolo
 from edgekit.drift.frames import Frames
 from edgekit.drift.setup.label_slips import label_slips
 from edgekit.drift.setup.slips import SLIPS, Slip
-from edgekit.tasks import MULTI_LABEL, REGRESSION
+from edgekit.tasks import ANOMALY, MULTI_LABEL, REGRESSION
 
 Array = NDArray[Any]
 # Of a column that a factor and an offset explain, that much of the variance; and what is left of the error.
@@ -30,13 +30,13 @@ def other_labels(
         labels: as the task has them; boxes are `other_boxes`'.
         class_names: of the model's classes.
     """
-    if task == MULTI_LABEL:
+    if task in (MULTI_LABEL, ANOMALY):
         yield SLIPS["labels_opposite"], 1 - labels
-        if labels.shape[1] > 2:
-            for slip, place in label_slips(labels.shape[1], class_names):
-                moved = np.empty_like(labels)
-                moved[:, place] = labels
-                yield slip, moved
+    if task == MULTI_LABEL and labels.shape[1] > 2:
+        for slip, place in label_slips(labels.shape[1], class_names):
+            moved = np.empty_like(labels)
+            moved[:, place] = labels
+            yield slip, moved
     if task == REGRESSION:
         rows = labels.reshape(len(labels), -1)
         if rows.shape[1] > 1:

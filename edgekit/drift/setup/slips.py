@@ -111,6 +111,23 @@ SLIPS: dict[str, Slip] = {
             "Prepare the samples by ImageNet's mean and deviation once less: twice is too often, or the model does it itself.",
         ),
         Slip(
+            "imagenet_standardised_from_signed",
+            "ImageNet's mean and deviation taken out of the inputs from -1..1",
+            "Scale the samples to 0..1, and prepare them by ImageNet's mean and deviation: ((x + 1) / 2 - [0.485, 0.456, "
+            "0.406]) / [0.229, 0.224, 0.225].",
+        ),
+        Slip(
+            "imagenet_undone_to_signed",
+            "ImageNet's mean and deviation put back into the inputs, and these scaled to -1..1",
+            "Scale the samples to -1..1, from 0..255 by x / 127.5 - 1: the model was not trained with ImageNet's mean and "
+            "deviation.",
+        ),
+        Slip(
+            "imagenet_undone_to_bytes",
+            "ImageNet's mean and deviation put back into the inputs, and these scaled to 0..255",
+            "Give the samples from 0 to 255: the model prepares them itself.",
+        ),
+        Slip(
             "means_of_bgr",
             "the inputs from 0..255 in the order BGR, and ImageNet's mean of each taken away",
             "Prepare the samples as Caffe does: x[..., ::-1] - [103.939, 116.779, 123.68], from 0..255.",
@@ -179,6 +196,12 @@ SLIPS: dict[str, Slip] = {
             includes="smoothed",
         ),
         Slip(
+            "unbordered",
+            "the border cut off and the rest stretched (letterbox)",
+            "Resize without a border, as in training: these samples were padded to keep their sides' ratio.",
+            includes="smoothed",
+        ),
+        Slip(
             "smoothed",
             "the images smoothed, as another way of resizing gives them",
             "Resize as in training: every pixel picked ('nearest') keeps noise and edges that means over an area take away.",
@@ -190,6 +213,11 @@ SLIPS: dict[str, Slip] = {
                 f"Resize as in training: this model fits {method!r}.",
             )
             for method in ("nearest", "bilinear", "area")
+        ),
+        Slip(
+            "inputs_swapped",
+            "two inputs given in place of one another",
+            "Name the samples' arrays as the model names its inputs: two of one shape are swapped.",
         ),
         Slip(
             "labels_plus_one",
@@ -232,7 +260,7 @@ SLIPS: dict[str, Slip] = {
         Slip(
             "labels_opposite",
             "yes and no of the labels swapped",
-            "Label by 1 what belongs to a class, and by 0 what does not.",
+            "Label by 1 what belongs to a class, or is an anomaly, and by 0 what does not.",
         ),
         Slip(
             "labels_in_another_unit",

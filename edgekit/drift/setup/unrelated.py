@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.detection import Decoder
+from edgekit.drift.answers import Answers
 from edgekit.drift.figure import HIGHER, LOWER, Figure
-from edgekit.drift.golden import Golden
+from edgekit.drift.frames import Frames
 from edgekit.drift.setup.chances import Z95, Z999
 from edgekit.drift.setup.finding import CHANCE, FAIL, Finding
 from edgekit.drift.setup.goodness import Goodness, goodness_of, of_others
@@ -29,32 +31,49 @@ _ADVICE = (
 )
 
 
-def check_unrelated(golden: Golden) -> list[Finding]:
+def check_unrelated(
+    asked: Answers, decoder: Decoder | None = None, frames: Frames | None = None
+) -> list[Finding]:
     """A finding where labels of other samples fit the answers as well, whatever the task.
 
     A classification is not looked at: `edgekit.drift.setup.chance` knows what guessing makes of that.
     """
-    labels, reading = golden.labels, reading_of(golden, golden.decoder)
-    if golden.task == CLASSIFICATION or labels is None or reading is None:
+    at = picked(len(asked.samples), MOST)
+    read = (
+        None
+        if asked.task == CLASSIFICATION or len(at) < LEAST
+        else read_at(asked, at, decoder, frames)
+    )
+    if read is None:
         return []
-    at = picked(len(golden.samples), MOST)
-    if len(at) < LEAST:
-        return []
-    inputs = {name: np.asarray(x[at]) for name, x in golden.samples.inputs.items()}
-    outputs = {name: np.asarray(x[at]) for name, x in golden.outputs.items()}
+    if asked.task in (MULTI_LABEL, ANOMALY):
+        return _by_rank(*read, asked.task_output)
+    goodness = goodness_of(asked.task, *read)
+    return [] if goodness is None else _against_others(goodness, *read, asked)
+
+
+def read_at(
+    asked: Answers, at: NDArray[np.intp], decoder: Decoder | None, frames: Frames | None
+) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """What the reference answers to some of the samples, and their labels, as `goodness_of` takes both; None for neither."""
+    labels, reading = asked.labels, reading_of(asked, decoder)
+    if labels is None or reading is None:
+        return None
+    inputs = {
+        name: np.asarray(x[at] if asked.task in (ANOMALY, DETECTION) else x[:1])
+        for name, x in asked.samples.inputs.items()
+    }
+    outputs = {name: np.asarray(x[at]) for name, x in asked.outputs.items()}
     answers, labels = reading(inputs, outputs), labels[at]
-    if golden.task in (MULTI_LABEL, ANOMALY):
-        return _by_rank(answers, labels, golden.task_output)
-    if golden.task == DETECTION:
-        if golden.frames is None:
-            return []
-        labels = boxes_in_input(labels, golden.frames[at])
-    goodness = goodness_of(golden.task, answers, labels)
-    return [] if goodness is None else _against_others(goodness, answers, labels, golden)
+    if asked.task == DETECTION:
+        if frames is None:
+            return None
+        labels = boxes_in_input(labels, frames[at])
+    return answers, labels
 
 
 def _against_others(
-    goodness: Goodness, answers: NDArray[Any], labels: NDArray[Any], golden: Golden
+    goodness: Goodness, answers: NDArray[Any], labels: NDArray[Any], asked: Answers
 ) -> list[Finding]:
     count = len(labels)
     own = goodness.of(answers, labels)
@@ -80,7 +99,7 @@ def _against_others(
             f"The reference is no better than guessing: its {word} on {count} samples is {shown[0]}, and {shown[1]} with "
             f"labels of other samples. {_ADVICE}",
             tuple(
-                Figure(each, unit, better, sign * float(x), count=count, output=golden.task_output)
+                Figure(each, unit, better, sign * float(x), count=count, output=asked.task_output)
                 for each, x in ((name, own.mean()), ("chance", chance))
             ),
         )

@@ -125,7 +125,7 @@ def test_sound_samples_are_not_accused(found: GroundTruth, task: str) -> None:
         ("regression", lambda x, y: (x, y * 25.4 - 3), "a factor and an offset"),
         ("regression", lambda x, y: (x, -y), "a factor and an offset"),
         ("regression", lambda x, y: (x, y[:, ::-1]), "columns of the labels in reverse"),
-        ("anomaly", lambda x, y: (x, 1 - y), "order of classes reversed"),
+        ("anomaly", lambda x, y: (x, 1 - y), "yes and no of the labels swapped"),
         ("embedding", lambda x, y: (x[:, ::-1], y), "upside down"),
     ],
 )
@@ -212,6 +212,19 @@ def test_an_autoencoder_is_not_accused_of_what_other_inputs_do_to_its_errors(
     """The larger the inputs, the larger the errors of the bright ones."""
     x = X * np.where(ODD, 1.0, 0.6)[:, None, None, None].astype(np.float32)
     assert found(lambda image: np.clip(image, 0, 0.9), "anomaly", x, ODD.astype(int)) == []
+
+
+def test_an_autoencoder_that_makes_nothing_of_its_samples(found: GroundTruth) -> None:
+    """The scale is to blame, not labels whose errors come in the wrong order for it."""
+    x, labels = marked(), ODD.astype(int)
+
+    def bounded(image: Array) -> Array:
+        return np.where((image < 0) | (image > 1), 0.5, rebuilt(image))
+
+    assert found(bounded, "anomaly", x, labels) == []
+    (said,) = found(bounded, "anomaly", x * 255, labels)
+    assert (said.kind, said.severity) == ("slip", "fail")
+    assert "divided by 255: error of the reconstruction" in said.sentence
 
 
 @pytest.mark.parametrize("task", ["segmentation", "multi-label"])

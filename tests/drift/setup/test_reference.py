@@ -281,6 +281,21 @@ def test_a_regression_far_off_its_labels_fails(make_runner: MakeRunner) -> None:
     assert "worse than guessing" in off.sentence
 
 
+def test_two_inputs_that_are_swapped(make_runner: MakeRunner) -> None:
+    rng = np.random.default_rng(0)
+    left, right = rng.normal(size=(2, 200, 3)).astype(np.float32)
+    labels = np.argmax(left - right, 1)
+    runner = make_runner(
+        lambda left, right: {"scores": left - right},
+        {"left": (None, 3), "right": (None, 3)},
+        {"scores": (None, 3)},
+        "model.keras",
+    )
+    assert check_reference(Golden.of(runner, Samples({"left": left, "right": right}, labels))) == ()
+    found = only(Golden.of(runner, Samples({"left": right, "right": left}, labels)))
+    assert "two inputs given in place of one another (input 'left, right')" in found.sentence
+
+
 def test_it_is_in_the_golden_file(golden_of: GoldenOf, pictures: Pictures, tmp_path: Path) -> None:
     x, labels = pictures.draw(400)
     golden = golden_of(x[..., ::-1], labels, seen=(recorded(pictures, 0.97),))

@@ -43,7 +43,10 @@ def images(*shape: int) -> Array:
         ("to_nchw", lambda x: np.transpose(x.reshape(5, 3, 6, 6), (0, 2, 3, 1))),
         ("imagenet_standardised", lambda x: x * STD + MEAN),
         ("imagenet_standardised_from_bytes", lambda x: 255 * (x * STD + MEAN)),
+        ("imagenet_standardised_from_signed", lambda x: 2 * (x * STD + MEAN) - 1),
         ("imagenet_undone", lambda x: (x - MEAN) / STD),
+        ("imagenet_undone_to_signed", lambda x: ((x + 1) / 2 - MEAN) / STD),
+        ("imagenet_undone_to_bytes", lambda x: (x / 255 - MEAN) / STD),
         ("means_of_bgr", lambda x: x[..., ::-1] + np.array([123.68, 116.779, 103.939])),
         ("negative", lambda x: x.max() + x.min() - x),
         ("upside_down", lambda x: x[:, ::-1]),
@@ -100,9 +103,25 @@ def test_smoothing_takes_noise_as_a_mean_of_four_pixels_does_and_stays_in_place(
     assert found.sum() == pytest.approx(1)
 
 
+def test_a_border_is_cut_off_and_the_rest_stretched() -> None:
+    x = images(12, 12, 3)
+    inner = x[:, ::2]
+    padded = np.full_like(x, 0.4)
+    padded[:, 3:9] = inner
+    found = taken_back(padded, "unbordered")
+    assert found.shape == x.shape
+    np.testing.assert_allclose(found[:, [0, -1]], inner[:, [0, -1]], rtol=1e-5)
+    assert "unbordered" not in {slip.name for slip, _ in input_slips(x)}
+    # On one side alone there is none, nor in images of one colour.
+    padded[:, 9:] = x[:, 9:]
+    assert "unbordered" not in {slip.name for slip, _ in input_slips(padded)}
+    assert "unbordered" not in {slip.name for slip, _ in input_slips(0 * x)}
+
+
 CHANNELS = {"channels_reversed", "from_nchw", "to_nchw"}
 IMAGENET = {"imagenet_standardised", "imagenet_standardised_from_bytes", "imagenet_undone"}
-IMAGENET |= {"means_of_bgr"}
+IMAGENET |= {"imagenet_standardised_from_signed", "imagenet_undone_to_signed"}
+IMAGENET |= {"imagenet_undone_to_bytes", "means_of_bgr"}
 SERIES = {"half_the_rate", "twice_the_rate", "backwards"}
 SOUND = {"divided_by_32768", "multiplied_by_32768"}
 TURNED = {"transposed", "turned_left", "turned_right"}
@@ -132,7 +151,11 @@ IMAGES |= {"negative", "channels_reversed"}
 def test_only_what_a_shape_leaves_open_is_tried(shape: tuple[int, ...], absent: set[str]) -> None:
     found = {slip.name for slip, _ in input_slips(images(*shape))}
     inputs = {
-        name for name in SLIPS if not name.startswith(("labels", "resized", "boxes", "decoder"))
+        name
+        for name in SLIPS
+        if not name.startswith(("labels", "resized", "boxes", "decoder", "inputs"))
+        # Only where there is a border.
+        and name != "unbordered"
     }
     assert found == inputs - absent
 
