@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from edgekit.document.diff import DIFFERENT, OTHER_SHAPE, SCALED, Diff, LayerDiff
+from edgekit.document.diff import DIFFERENT, EQUAL, OTHER_SHAPE, SCALED, Diff, LayerDiff
 from edgekit.report import units
 from edgekit.report.hashes import base_name
 from edgekit.report.table import Table
 
 _NAME = 26
+# Of weights that have nothing to do with each other the difference is as large as they are, or larger.
+_UNRELATED_DB = 3.0
 
 
 def diff_summary(found: Diff) -> Iterator[str]:
@@ -33,6 +35,8 @@ def diff_summary(found: Diff) -> Iterator[str]:
         equal = len(held) - len(found.changed) - scaled
         more = f", in {scaled} up to factors of channels (equalisation)" if scaled else ""
         yield f"weights: equal in {equal} of {units.plural(len(held), 'layer')}{more}"
+        if _in_common(held) is False:
+            yield "weights: no layer has anything in common with the other file's, as of two trainings"
     moved = sum(not row.grid for row in found.layers)
     if moved:
         yield f"scales: others in {moved} of {units.plural(len(found.layers), 'operator')}"
@@ -54,8 +58,7 @@ def diff_table(found: Diff) -> Table | None:
                 row.op,
                 _short(row.first),
                 _dtypes(row),
-                row.weights,
-                "-" if row.weights_max_abs is None else f"{row.weights_max_abs:.3g}",
+                *_weights(row),
                 "-" if row.weights_sqnr_db is None else f"{row.weights_sqnr_db:.1f}",
                 "same" if row.grid else "other",
             )
@@ -75,14 +78,29 @@ def diff_lines(found: Diff) -> list[str]:
         f"{'tensor':{_NAME}} {'operator':17.17} {'weights':11} {'max diff':>9} {'dB':>6} scales",
     ]
     for row in rows:
-        largest = "-" if row.weights_max_abs is None else f"{row.weights_max_abs:.3g}"
+        weights, largest = _weights(row)
         ratio = "-" if row.weights_sqnr_db is None else f"{row.weights_sqnr_db:.1f}"
         name = _short(row.first)
         lines.append(
-            f"{name:{_NAME}} {row.op:17.17} {row.weights:11} {largest:>9} {ratio:>6} "
+            f"{name:{_NAME}} {row.op:17.17} {weights:11} {largest:>9} {ratio:>6} "
             f"{'same' if row.grid else 'other'}"
         )
     return lines
+
+
+def _weights(row: LayerDiff) -> tuple[str, str]:
+    """What differs of weights and bias, and by how much at most."""
+    if row.weights == EQUAL and row.bias_max_abs:
+        return "bias alone", f"{row.bias_max_abs:.3g}"
+    return row.weights, "-" if row.weights_max_abs is None else f"{row.weights_max_abs:.3g}"
+
+
+def _in_common(held: Sequence[LayerDiff]) -> bool | None:
+    """Whether weights are each other's at all; None where too few are held against each other."""
+    known = [row.weights_sqnr_db for row in held if row.weights_sqnr_db is not None]
+    if len(known) < 2 or len(known) < len(held):
+        return None
+    return any(ratio > _UNRELATED_DB for ratio in known)
 
 
 def _differs(row: LayerDiff) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,25 @@ def test_lines_keep_to_80_columns(tflite: Files, images: Any) -> None:
     lines = diff_lines(diff_of(tflite.plain, tflite.int8, Samples(images)))
     assert max(map(len, lines)) <= 80
     assert any("DEPTHWISE" in line and "different" in line for line in lines)
+
+
+def test_a_bias_alone_and_weights_of_another_training_are_said_to_be_that(
+    tflite: Files, images: Any
+) -> None:
+    found = diff_of(tflite.plain, tflite.int8, Samples(images))
+    rows = tuple(
+        replace(row, weights="equal", weights_max_abs=0.0, weights_sqnr_db=None, bias_max_abs=0.25)
+        if row.weights == "different"
+        else row
+        for row in found.layers
+    )
+    assert any("bias alone       0.25" in line for line in diff_lines(replace(found, layers=rows)))
+    assert not any("two trainings" in line for line in diff_lines(found))
+    rows = tuple(
+        replace(row, weights_sqnr_db=-2.0) if row.weights == "different" else row
+        for row in found.layers
+    )
+    assert any("two trainings" in line for line in diff_lines(replace(found, layers=rows)))
 
 
 def test_the_document_comes_back_as_it_was(files: Files) -> None:
