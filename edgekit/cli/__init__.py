@@ -37,25 +37,25 @@ COMMANDS = {
     "golden": "store samples together with the original model's answers",
     "evaluate": "score a model on labelled samples",
     "run": "run a model on samples and store its answers",
-    "inspect": "show what a model file contains, costs and runs on",
+    "inspect": "show a model file's contents, its costs, and the interpreters that run it",
     "bench": "compare the speed of model files on this machine",
     "compare": "compare the answers of model files with the original model's",
     "diff": "show how two model files differ",
     "diagnose": "find out what is wrong with a model file, and in which layer",
-    "heal": "mend a quantised file with the float file of the same model",
+    "heal": "repair a quantised file with the float file of the same model",
     "report": "merge JSON results into one page",
-    "build": "do all of it, from a model to a bundle; again, only what changed",
-    "verify": "check that a bundle is as it was made, and who signed it",
-    "seal": "encrypt the model files of a bundle to those who may run them",
-    "selftest": "check that this machine answers as a bundle promises",
-    "install": "put a bundle beside the one that runs, and switch to it",
+    "build": "run every step from a model to a bundle; repeat only steps whose inputs changed",
+    "verify": "check that a bundle is unchanged, and who signed it",
+    "seal": "encrypt the model files of a bundle to the keys of its recipients",
+    "selftest": "check that this machine gives the answers recorded in a bundle",
+    "install": "install a bundle beside the active one, and switch to it",
     "rollback": "switch back to the bundle that was active before",
-    "serve": "answer requests over HTTP with model files",
-    "mcp": "let an agent use edgekit, in the Model Context Protocol",
+    "serve": "serve model files over HTTP",
+    "mcp": "let an agent use edgekit over the Model Context Protocol",
     "devices": "list the known boards, or identify this one",
-    "doctor": "show what this machine offers, and what disturbs measurements on it",
-    "demo": "do all of it on a small real data set",
-    "completion": "print what lets a shell complete commands and options",
+    "doctor": "show this machine's hardware and interpreters, and what disturbs measurements on it",
+    "demo": "run every step on a small real data set",
+    "completion": "print a script for shell completion of commands and options",
 }
 
 _SMALLER = "Give it more memory, fewer samples, or a smaller model."
@@ -150,25 +150,27 @@ def command(name: str) -> tuple[Parser, ModuleType]:
         "--verbose",
         action="count",
         default=0,
-        help="print the traceback of an unexpected error; -vv: and what libraries print",
+        help="print the traceback of an unexpected error; -vv: print the libraries' output too",
     )
     parser.add_argument(
         "-q",
         "--quiet",
         action="store_true",
-        help="print nothing but the result, warnings and errors",
+        help="print only the result, warnings and errors",
     )
     parser.add_argument(
         "--color",
         choices=COLOURS,
         default=COLOURS[0],
-        help="whether lines have colours: auto means on a terminal, unless NO_COLOR is set (default: auto)",
+        help="whether to print colours: auto prints them on a terminal unless NO_COLOR is set "
+        "(default: auto)",
     )
     parser.add_argument(
         "--max-unpacked",
         type=size,
         metavar="SIZE",
-        help="what a packed file of data may unpack to, such as 4GB (default: 1 GiB, or 16 times its size)",
+        help="largest size that a compressed data file may unpack to, such as 4GB (default: 1 GiB, or "
+        "16 times its size)",
     )
     module.add_arguments(parser)
     return parser, module

@@ -26,7 +26,7 @@ def add_samples(parser: argparse.ArgumentParser, use: str, otherwise: str | None
         "--samples",
         required=otherwise is None,
         metavar="SAMPLES",
-        help=f"{use}: a file, a folder, or a recipe, whose test samples are taken{default}",
+        help=f"{use}: a file, a folder, or a recipe, whose test samples are used{default}",
     )
 
 
@@ -51,15 +51,15 @@ def add_json(parser: argparse.ArgumentParser) -> None:
         "--json",
         type=json_path,
         metavar="FILE",
-        help="write the result as JSON to FILE, or to stdout if FILE is '-' "
-        "(default: stdout, as text if that is a terminal)",
+        help="write the result as JSON to FILE, or to stdout if FILE is '-' (default: stdout, as text "
+        "if it is a terminal)",
     )
     add_overwrite(parser)
 
 
 def add_overwrite(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--overwrite", action="store_true", help="replace files that exist (default: refuse)"
+        "--overwrite", action="store_true", help="replace existing files (default: refuse)"
     )
 
 
@@ -67,8 +67,8 @@ def add_trust_code(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--trust-code",
         action="store_true",
-        help="run code that a Keras file contains, such as Lambda layers, and name it; lifts the limits "
-        "of such files too (default: refuse the file)",
+        help="run code that a Keras file contains, such as Lambda layers, and report it; also lifts "
+        "the size limits of such files (default: refuse the file)",
     )
 
 
@@ -80,8 +80,8 @@ def add_import(parser: argparse._ActionsContainer) -> None:
         action="append",
         default=[],
         metavar="FILE.py",
-        help="file of Python that defines layers of a Keras model's own, run before it is loaded; may be "
-        "repeated (default: none)",
+        help="file of Python code that defines a Keras model's custom layers; it runs before the model is "
+        "loaded; may be repeated (default: none)",
     )
 
 
@@ -99,7 +99,7 @@ def add_signature(parser: argparse._ActionsContainer, use: str = "run") -> None:
     parser.add_argument(
         "--signature",
         metavar="NAME",
-        help=f"signature to {use}, where the model has several (default: serving_default)",
+        help=f"signature to {use}, if the model has several (default: serving_default)",
     )
 
 
@@ -111,7 +111,7 @@ def add_task(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="[OUTPUT=]TASK",
         help=f"what the model, or one of its outputs, is for: {', '.join(CHOICES)}; may be repeated "
-        "(default: what the model says itself, or as labels and outputs look)",
+        "(default: what the model stores, or what labels and outputs suggest)",
     )
 
 
@@ -120,8 +120,9 @@ def add_labels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--labels",
         metavar="LABELS",
-        help="labels stored apart from the samples: a folder of PNG masks called like the images, COCO's "
-        "annotations (.json), or an .npz with 'y' or 'y/<output>' (default: those of the samples)",
+        help="labels in a file of their own: a folder of PNG masks named like the images, COCO "
+        "annotations (.json), or an .npz with 'y' or 'y/<output>' (default: the samples' own "
+        "labels)",
     )
 
 
@@ -130,8 +131,8 @@ def add_recipe_of_tasks(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--recipe",
         metavar="RECIPE.toml",
-        help="recipe whose [export.tasks] and [export.decoder] say what the outputs are (default: what the "
-        "model says itself)",
+        help="recipe whose [export.tasks] and [export.decoder] describe the outputs (default: what "
+        "the model stores)",
     )
 
 
@@ -164,9 +165,9 @@ def add_runner(parser: argparse.ArgumentParser, several: bool = False) -> None:
         "--threads",
         type=thread_counts if several else whole_number,
         metavar="N,..." if several else "N",
-        help="threads for one inference"
+        help="threads per inference"
         + (", or several numbers to time, such as 1,2,all" if several else "")
-        + " (default: 1, or what the profile of --device says)",
+        + " (default: 1, or the number in the profile of --device)",
     )
     group.add_argument(
         "--backend",
@@ -189,13 +190,13 @@ def add_runner(parser: argparse.ArgumentParser, several: bool = False) -> None:
     group.add_argument(
         "--device",
         metavar="ID",
-        help="board whose profile gives threads and delegate: an id that 'edgekit devices list' prints, or the path "
-        "of a profile of your own (.toml) (default: none, or for 'bench' the board that this runs on)",
+        help="board whose profile sets threads and delegate: an id from 'edgekit devices list', or "
+        "the path of your own profile (.toml) (default: none, or for 'bench' this board)",
     )
     group.add_argument(
         "--weight-cache",
         action="store_true",
-        help="keep packed weights in the user's cache folder, so that the next start is faster",
+        help="keep packed weights in the user's cache folder, for a faster next start",
     )
     add_trust_code(group)
     add_import(group)
@@ -208,13 +209,14 @@ def add_key(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--public-key",
         metavar="PUBLIC.pem",
-        help="public key or certificate of who must have signed it, or the certificate of an authority that must "
-        "vouch for the signer (default: none, which --allow-unsigned alone takes)",
+        help="public key or certificate of the required signer, or certificate of an authority that "
+        "must vouch for the signer (default: none, which needs --allow-unsigned)",
     )
     group.add_argument(
         "--allow-unsigned",
         action="store_true",
-        help="check the hashes alone, which say nothing of who made it (default: refuse a bundle without --public-key)",
+        help="check only hashes, which do not show who made the bundle (default: refuse a bundle "
+        "without --public-key)",
     )
 
 
@@ -223,8 +225,8 @@ def add_identity(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--identity",
         metavar="FILE",
-        help="file with the age identity that opens a sealed bundle, or keyring:NAME, a key that the kernel holds "
-        "(default: the identity that the variable EDGEKIT_IDENTITY holds)",
+        help="file with the age identity that opens a sealed bundle, or keyring:NAME for a key in the "
+        "kernel's keyring (default: the identity in the variable EDGEKIT_IDENTITY)",
     )
 
 
@@ -235,8 +237,8 @@ def add_map(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="ORIGINAL=NAME",
-        help="the files' own name for an input or output of the original model; may be repeated "
-        "(default: the same names, or the only way that shapes leave)",
+        help="the files' name for an input or output of the original model; may be repeated (default: "
+        "the same name, or the only match by shape)",
     )
 
 

@@ -1,7 +1,8 @@
-"""Compare the speed of model files on this machine: each in a process of its own, in turns.
+"""Compare the speed of model files on this machine.
 
-A time is of one inference, from float inputs to float outputs. The first file is what the others are held
-against; a verdict is given where an interval over several processes allows one.
+Each file runs in its own process, and the files take turns. A time is of one inference, from float inputs to float
+outputs. The first file is the reference for the others; the verdict comes from a confidence interval over several
+processes.
 """
 
 from __future__ import annotations
@@ -53,31 +54,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=number,
         default=SECONDS,
         metavar="S",
-        help=f"how long each file is timed, in seconds (default: {SECONDS:g})",
+        help=f"seconds to time each file (default: {SECONDS:g})",
     )
     parser.add_argument(
         "--golden",
         metavar="FILE",
-        help="what 'edgekit golden' stored: how good each file's answers are goes into the table (default: none)",
+        help="golden file from 'edgekit golden', to show the quality of each file's answers in the "
+        "table (default: none)",
     )
     parser.add_argument(
         "--batch",
         type=whole_numbers,
         metavar="N,...",
-        help="samples of one inference, or several numbers to time, such as 1,8,32, of files that take them "
-        "(default: 1, or what the file takes)",
+        help="samples per inference, or several batch sizes to time, such as 1,8,32, for files that "
+        "accept them (default: 1, or the file's own)",
     )
     parser.add_argument(
         "--sustained",
         type=duration,
         metavar="TIME",
-        help="after that, let the files take turns for so long, such as 30m: latency over time, and when the "
-        "machine begins to hold back (default: no)",
+        help="afterwards, keep the files running in turns for this long, such as 30m: shows latency "
+        "over time, and when the machine begins to throttle (default: no)",
     )
     parser.add_argument(
         "--operators",
         action="store_true",
-        help="time each operator as well, of .onnx files, whose interpreter reports it (default: no)",
+        help="also time each operator of .onnx files; TFLite interpreters do not report operator "
+        "times (default: no)",
     )
     add_samples(parser, "raw samples, the first of which are the inputs", otherwise="random inputs")
     parser.add_argument(
@@ -86,26 +89,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=shape,
         default=[],
         metavar="INPUT=N,N,...",
-        help="shape of random inputs where a file has dynamic dimensions; may be repeated (default: the first "
-        "that the file takes)",
+        help="shape of random inputs if a file has dynamic dimensions; may be repeated (default: the "
+        "first shape that the file accepts)",
     )
     group = parser.add_argument_group("against an earlier benchmark")
     group.add_argument(
         "--baseline",
         metavar="BENCH.json",
-        help="what --json wrote before, on this machine: exit with 3 where a file became slower "
+        help="earlier result of --json on this machine: exit with code 3 if a file became slower "
         "(default: none)",
     )
     group.add_argument(
         "--max-slowdown",
         type=share,
         metavar="SHARE",
-        help=f"the most that a file may have become slower (default: {_SLOWDOWN:.0%}%)",
+        help=f"largest slowdown allowed against --baseline (default: {_SLOWDOWN:.0%}%)",
     )
     group.add_argument(
         "--allow-inconclusive",
         action="store_true",
-        help="exit with 0 where the measurements decide nothing (default: exit code 5)",
+        help="exit with 0 if the measurements are inconclusive (default: exit code 5)",
     )
     add_runner(parser, several=True)
     add_json(parser)

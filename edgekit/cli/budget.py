@@ -26,21 +26,22 @@ def add_budget(parser: argparse.ArgumentParser, title: str) -> argparse._Argumen
         "--min-accuracy",
         type=share,
         metavar="SHARE",
-        help="accuracy that a file has to reach by itself: 90%% or 0.9 (default: no limit)",
+        help="accuracy that a file must reach, whatever the original's: 90%% or 0.9 (default: no "
+        "limit)",
     )
     budget.add_argument(
         "--min-agreement",
         type=share,
         metavar="SHARE",
-        help="share of the samples for which a file has to give the original's class: 99%% or 0.99 "
+        help="share of the samples for which a file must give the original's class: 99%% or 0.99 "
         "(default: no limit)",
     )
     budget.add_argument(
         "--min-sqnr-db",
         type=number,
         metavar="DB",
-        help="signal-to-quantisation-noise ratio that every output has to reach, in dB "
-        "(default: no limit)",
+        help="signal-to-quantisation-noise ratio that every output must reach, in dB (default: no "
+        "limit)",
     )
     budget.add_argument(
         "--limit",
@@ -48,15 +49,16 @@ def add_budget(parser: argparse.ArgumentParser, title: str) -> argparse._Argumen
         action="append",
         default=[],
         metavar="FIGURE<=VALUE",
-        help="limit on any figure, of one output, class or file: 'accuracy>=90%%', "
-        "'accuracy_drop[class=*]<=5%%', 'sqnr_db[scores]>=30', 'size_bytes<=300000', 'p50_ms<=5'; may be "
-        "repeated (default: none)",
+        help="limit on any metric of an output, a class or a file: 'accuracy>=90%%', "
+        "'accuracy_drop[class=*]<=5%%', 'sqnr_db[scores]>=30', 'size_bytes<=300000', "
+        "'p50_ms<=5'; may be repeated (default: none)",
     )
     budget.add_argument(
         "--budget",
         metavar="FILE.toml",
-        help="a TOML file whose table [budget] holds limits: max_accuracy_drop, min_accuracy, min_agreement, "
-        "min_sqnr_db, and a list 'limits' of what --limit takes; options come before it (default: none)",
+        help="a TOML file whose table [budget] holds limits: max_accuracy_drop, min_accuracy, "
+        "min_agreement, min_sqnr_db, and a list 'limits' with values of --limit; options "
+        "override it (default: none)",
     )
     return budget
 

@@ -1,10 +1,10 @@
-"""Build bundles from a model, or all that a pipeline says: each step only if something changed.
+"""Build a bundle from a model, or everything that a pipeline describes.
 
-The steps are train, optimise, export, golden, compare, bench, report and bundle. Run again, a build does only what its
-inputs, options or packages have changed for; stopped, it goes on where it was. The exit code is that of the
-comparison: 3 if a file exceeds the budget, 5 if the samples are too few to tell; then there is no bundle.
-
-A pipeline is a TOML file that says all of it, for one model or for a matrix of models, recipes, schemes and boards.
+A step runs only if its inputs changed. The steps are train, optimise, export, golden, compare, bench, report and
+bundle. A second run repeats only steps whose inputs, options or packages changed, and an interrupted build resumes.
+The exit code is that of the comparison: 3 if a file exceeds the budget, 5 if there are too few samples to tell; in
+both cases no bundle is written. A pipeline is a TOML file with all settings, for one model or for a matrix of
+models, recipes, schemes and boards.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=path,
         required=True,
         metavar="DIR",
-        help="folder to build in; what an earlier build made there is used again",
+        help="folder to build in; results of an earlier build there are reused",
     )
     add_files(parser)
     add_calibration(parser)
@@ -74,14 +74,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--samples",
         metavar="SAMPLES",
-        help="raw samples, with labels if accuracy is to be compared: what the files are judged on (default: what the "
-        "pipeline says)",
+        help="raw samples, with labels if accuracy is to be compared: to judge the files on (default: "
+        "what the pipeline says)",
     )
     budget = add_budget(parser, "budget")
     budget.add_argument(
         "--allow-inconclusive",
         action="store_true",
-        help="make a bundle, and exit with 0, where the samples are too few to tell (default: exit code 5)",
+        help="make a bundle, and exit with 0, if there are too few samples to tell (default: exit "
+        "code 5)",
     )
     _add_bundle(parser)
     _add_steps(parser)
@@ -90,7 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=number,
         default=SECONDS,
         metavar="S",
-        help=f"how long each file is timed, in seconds (default: {SECONDS:g})",
+        help=f"seconds to time each file (default: {SECONDS:g})",
     )
     add_trust_code(parser)
     add_import(parser)
@@ -104,29 +105,29 @@ def _add_bundle(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--unpacked",
         action="store_true",
-        help="a folder in place of one file that ends in .tar.xz",
+        help="write the bundle as a folder instead of a .tar.xz file",
     )
     group.add_argument(
         "--key",
         metavar="PRIVATE.pem",
-        help="private key that signs the bundle, on one of the curves P-256, P-384 and P-521; certificates behind it in "
-        "the file go into the signature (default: what the "
-        "pipeline says, or unsigned)",
+        help="private key that signs the bundle, on the curve P-256, P-384 or P-521; certificates "
+        "after it in the file are added to the signature (default: what the pipeline says, or "
+        "unsigned)",
     )
     group.add_argument(
         "--licence",
         metavar="FILE",
-        help="licence of the model, a file of the bundle (default: none)",
+        help="file with the model's licence, to include in the bundle (default: none)",
     )
     group.add_argument(
         "--licence-id",
         metavar="SPDX",
-        help="its SPDX identifier, such as Apache-2.0 (default: none)",
+        help="the licence's SPDX identifier, such as Apache-2.0 (default: none)",
     )
 
 
 def _add_steps(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("which steps are done, and how")
+    group = parser.add_argument_group("which steps run, and how")
     group.add_argument(
         "--dry-run",
         action="store_true",
@@ -136,28 +137,29 @@ def _add_steps(parser: argparse.ArgumentParser) -> None:
         "--from",
         dest="first",
         metavar="STEP",
-        help=f"do this step and those behind it in any case: {', '.join(PHASES)} (default: those that "
-        "something changed for)",
+        help=f"run this step and all later ones even if nothing changed: {', '.join(PHASES)} (default: only "
+        "steps whose inputs changed)",
     )
     group.add_argument(
         "--until",
         metavar="STEP",
-        help="do no step behind this one (default: bundle)",
+        help="run no step after this one (default: bundle)",
     )
     group.add_argument(
         "--keep-going",
         action="store_true",
-        help="after a step that failed, do all that does not need it; the exit code is the gravest (default: end)",
+        help="after a step fails, run all steps that do not depend on it; the exit code is that of "
+        "the most severe failure (default: stop)",
     )
     group.add_argument(
         "--workers",
         type=whole_number,
         default=1,
         metavar="N",
-        help="steps that are done at a time, of those that do not need each other; nothing runs beside a benchmark "
+        help="number of independent steps to run in parallel; nothing runs during a benchmark "
         "(default: 1)",
     )
-    add_executor(group, "processes", "steps are done")
+    add_executor(group, "processes", "steps run")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:

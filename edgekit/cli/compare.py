@@ -1,7 +1,7 @@
 """Compare the answers of model files with the original model's, and judge them by a budget.
 
-The exit code is 0 only if every file is shown to stay within the budget: 3 if one exceeds it, 5 if the
-samples are too few to tell (verdict 'inconclusive'), and 1 if one could not be judged.
+The exit code is 0 only if every file provably stays within the budget, 3 if a file exceeds it, 5 if there are too
+few samples to tell (verdict 'inconclusive'), and 1 if a file could not be judged.
 """
 
 from __future__ import annotations
@@ -53,41 +53,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--golden",
         required=True,
         metavar="FILE",
-        help="samples and the original model's answers, as 'edgekit golden' stores them",
+        help="golden file from 'edgekit golden', with samples and the original model's answers",
     )
     budget = add_budget(parser, "budget")
     budget.add_argument(
         "--timings",
         metavar="BENCH.json",
-        help="where 'edgekit bench --json' wrote latencies and memory of these files, for limits on them "
+        help="output of 'edgekit bench --json' for these files, for limits on latency and memory "
         "(default: none)",
     )
     budget.add_argument(
         "--allow-inconclusive",
         action="store_true",
-        help="exit with 0 where the samples are too few to tell (default: exit code 5)",
+        help="exit with 0 if there are too few samples to tell (default: exit code 5)",
     )
     parser.add_argument(
         "--slice",
         action="append",
         default=[],
         metavar="COLUMN",
-        help="give the task's figures for each value of a column, which 'edgekit golden --columns' stored, "
-        "too; may be repeated (default: those that a limit names)",
+        help="also show the task's metrics for each value of a column that 'edgekit golden --columns' "
+        "stored; may be repeated (default: columns that a limit names)",
     )
     parser.add_argument(
         "--threshold",
         action="append",
         default=[],
         metavar="[OUTPUT=]SCORE",
-        help="score above which the device acts on an answer: reports the share of decisions that change "
-        "there, and the F1 of a binary output; may be repeated for outputs (default: none)",
+        help="score above which the device acts on an answer: reports the share of decisions that "
+        "change at it, and the F1 of a binary output; may be repeated for several outputs "
+        "(default: none)",
     )
     parser.add_argument(
         "--allow-setup",
         action="store_true",
-        help="only warn of a set-up that proves nothing, such as a reference no better than guessing, "
-        "samples prepared wrongly, or another model's file (default: the verdict is 'fail')",
+        help="only warn of a set-up that proves nothing, such as an original no better than guessing, "
+        "wrongly prepared samples, or another model's file (default: the verdict is 'fail')",
     )
     parser.add_argument(
         "--junit",
@@ -99,7 +100,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--answers",
         type=path,
         metavar="DIR",
-        help="keep what each file answers in DIR, in a file of its name and .npz (default: no)",
+        help="write each file's answers to DIR, as an .npz file of the same name (default: no)",
     )
     add_map(parser)
     add_on(parser)
@@ -109,8 +110,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const=_AMONG_THEM,
         metavar="FLOAT",
-        help="hold every operator of the files against a float file of the same format: the error as accumulated "
-        "and as caused by the operator itself (without FLOAT: the float32 one of the files; default: no)",
+        help="compare every operator of the files with a float file of the same format: shows the "
+        "accumulated error and the operator's own (without FLOAT: the float32 file among the "
+        "files; default: no)",
     )
     layers.add_argument(
         "--node-data",

@@ -34,8 +34,9 @@ def add_on(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--on",
         metavar="MACHINE,...",
-        help="x86 (this machine), x86-avx2 and x86-sse4 (this one's Python on older processors), the id of a board, "
-        "which is emulated, armhf (an emulated 32-bit one), or a host as 'ssh' knows it (default: here alone)",
+        help="machines to run on: x86 (this machine), x86-avx2 and x86-sse4 (this machine's Python on "
+        "emulated older processors), a board's id (that board, emulated), armhf (an emulated "
+        "32-bit board), or an SSH host (default: this machine only)",
     )
     group.add_argument(
         "--runtimes",
@@ -47,12 +48,12 @@ def add_on(parser: argparse.ArgumentParser) -> None:
         "--ssh-config",
         type=path,
         metavar="FILE",
-        help="with --on: a configuration of ssh in place of yours (default: yours)",
+        help="with --on: configuration file for SSH (default: your own)",
     )
     group.add_argument(
         "--debian-archive",
         metavar="URL",
-        help="with --on: the Debian archive that emulated boards are made of (default: this machine's own)",
+        help="with --on: the Debian archive for emulated boards (default: this machine's own)",
     )
 
 

@@ -1,6 +1,6 @@
-"""Print a script that lets a shell complete the commands, their options and what these take.
+"""Print a script that lets a shell complete commands, options and their values.
 
-It is made from the commands themselves: print it anew when edgekit was updated.
+It is generated from the commands: print it again after an update of edgekit.
 """
 
 from __future__ import annotations

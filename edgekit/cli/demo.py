@@ -1,7 +1,7 @@
-"""Build a bundle of a digit classifier from scikit-learn's 1,797 real images, verify it and try it here.
+"""Build a bundle of a digit classifier from scikit-learn's 1,797 real images, verify it and test it here.
 
-It writes a pipeline with its data and a throwaway key, and does what 'edgekit build' does with it: train, prune,
-export, compare, time, report and bundle. Run again, it does only what changed. The folder then holds the model, its
+The demo writes a pipeline with its data and a throwaway key, and runs 'edgekit build' on it: train, prune, export,
+compare, time, report and bundle. A second run repeats only what changed. The folder then holds the model, its
 files, their JSON results, report.html and the signed bundle.
 """
 

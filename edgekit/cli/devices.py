@@ -1,4 +1,4 @@
-"""Known boards: list them, run a build over SSH, emulate one here, count what it would execute."""
+"""List the known boards, run builds over SSH, emulate a board, or count the instructions of an inference."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument(
         "id",
         metavar="ID",
-        help="id of the board, as 'edgekit devices list' prints it, or a profile's path (.toml)",
+        help="a board's id from 'edgekit devices list', or the path of a profile (.toml)",
     )
     for name, (module, help) in _ACTIONS.items():
         inner = actions.add_parser(

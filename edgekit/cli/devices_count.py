@@ -1,9 +1,9 @@
 """Count the instructions of an inference on an emulated processor, where a time would mean nothing.
 
-The same file gives the same count on a busy machine too, usually to the instruction, to two thousand at most: a larger
-change is one of the file, the interpreter, Python or edgekit. It is no time. One thread; what edgekit does around the
-interpreter is counted with it.
-Exit code 3 if a file takes more than --max-instructions.
+The count repeats even on a busy machine, usually exactly and to within two thousand instructions at worst; a larger
+change comes from the file, the interpreter, Python or edgekit. A count is not a time. It is taken with one thread
+and includes edgekit's own work around the interpreter. The exit code is 3 if a file takes more than
+--max-instructions.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "id",
         metavar="ID",
-        help="id of the board, as 'edgekit devices list' prints it, or a profile's path (.toml)",
+        help="a board's id from 'edgekit devices list', or the path of a profile (.toml)",
     )
     parser.add_argument("files", nargs="+", type=path, metavar="FILE", help=".tflite or .onnx file")
     parser.add_argument(
         "--max-instructions",
         type=number,
         metavar="N",
-        help="the most that an inference may take, such as 5e6 (default: no limit)",
+        help="largest number of instructions allowed per inference, such as 5e6 (default: no limit)",
     )
     add_userland(parser)
     add_json(parser)

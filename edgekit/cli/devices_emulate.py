@@ -1,7 +1,7 @@
 """Emulate a board on this machine until Ctrl-C: a Debian for its processor, with an SSH server on loopback.
 
-It needs no root where the kernel lets users make namespaces, and says which setting is missing where it does not.
-Answers are a board's; times are not.
+Root is not needed if the kernel lets users create namespaces; otherwise the error names the missing setting.
+Answers are those of a real board; times are not.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "id",
         metavar="ID",
-        help="id of the board, as 'edgekit devices list' prints it, or a profile's path (.toml)",
+        help="a board's id from 'edgekit devices list', or the path of a profile (.toml)",
     )
     add_userland(parser)
     parser.add_argument(
         "--ssh-config",
         type=path,
         metavar="FILE",
-        help="write what 'ssh -F' and 'devices run --ssh-config' take to FILE, which goes at the end "
-        "(default: its place is printed)",
+        help="write the SSH configuration for 'ssh -F' and 'devices run --ssh-config' to FILE, which "
+        "is removed at the end (default: print the path of a temporary file)",
     )
 
 
@@ -40,7 +40,7 @@ def add_userland(parser: argparse.ArgumentParser) -> None:
         type=int,
         choices=(64, 32),
         default=64,
-        help="of the emulated board's system (default: 64)",
+        help="bits of the emulated board's system (default: 64)",
     )
     parser.add_argument(
         "--debian",
@@ -51,7 +51,7 @@ def add_userland(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--debian-archive",
         metavar="URL",
-        help="the Debian archive that packages are fetched from (default: this machine's own)",
+        help="the Debian archive to download packages from (default: this machine's own)",
     )
 
 

@@ -1,11 +1,10 @@
-"""Run a build on boards over SSH: what each is, how its answers drift, how fast it is; or test a bundle there.
+"""Run a build on boards over SSH, to find each board's hardware, drift and speed; or test a bundle there.
 
-OpenSSH connects, with your own configuration, keys and known hosts. edgekit, an interpreter and the files are
-copied there; the board needs python3, and no network. The environment stays for the next run, nothing else does.
-A connection that is lost is made again, while the work goes on. 'report.html' beside what is fetched shows all boards.
-
-A host 'emulated:ID' is a board of that kind, emulated on this machine for the run; emulated:x86-avx2 and
-emulated:x86-sse4 are this machine's own Python on a processor with fewer instructions.
+OpenSSH connects with your own configuration, keys and known hosts. edgekit, an interpreter and the files are copied
+to the board, which needs python3 but no internet access. Only the environment is kept, for the next run. If the
+connection is lost, it is restored while the work goes on. The fetched results include 'report.html', which shows
+all boards. The host 'emulated:ID' is that board, emulated on this machine for the run; emulated:x86-avx2 and
+emulated:x86-sse4 are this machine's Python on an emulated older processor.
 """
 
 from __future__ import annotations
@@ -38,83 +37,82 @@ _SECONDS = 10.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "hosts", nargs="+", metavar="HOST", help="as 'ssh' knows it, or emulated:ID"
-    )
+    parser.add_argument("hosts", nargs="+", metavar="HOST", help="an SSH host, or emulated:ID")
     parser.add_argument(
         "--build",
         type=path,
         metavar="DIR",
-        help="folder whose .tflite and .onnx files are run (default: none, which --selftest alone takes)",
+        help="folder with the .tflite and .onnx files to run (default: none, only with --selftest)",
     )
     parser.add_argument(
         "--selftest",
         type=path,
         metavar="BUNDLE",
-        help="bundle whose promise each board is to keep, as 'edgekit selftest' tests it there (default: none)",
+        help="bundle to test on each board with 'edgekit selftest' (default: none)",
     )
     parser.add_argument(
         "--compare",
         action="store_true",
-        help="compare the answers with the original's (default: with --bench alone no, else yes)",
+        help="compare the answers with the original's (default: yes, unless only --bench is given)",
     )
     parser.add_argument(
         "--bench",
         action="store_true",
-        help="compare the speed; on emulated boards count the instructions of an inference too "
-        "(default: with --compare alone no, else yes)",
+        help="compare the speed; on emulated boards, also count the instructions of an inference "
+        "(default: yes, unless only --compare is given)",
     )
     parser.add_argument(
         "--golden",
         type=path,
         metavar="FILE",
-        help=f"the original's answers (default: {_GOLDEN} in the build's folder)",
+        help=f"golden file with the original's answers (default: {_GOLDEN} in the build folder)",
     )
     parser.add_argument(
         "--subset",
         type=whole_number,
         metavar="N",
-        help="compare on N samples of the golden file, drawn from all of them, and keep those as golden.npz in the "
-        "folder of what is fetched: quick where a board is emulated, and proves less (default: all samples)",
+        help="compare on N random samples of the golden file, and keep them as golden.npz beside the "
+        "results: faster on an emulated board, but proves less (default: all samples)",
     )
     parser.add_argument(
         "--seconds",
         type=number,
         default=_SECONDS,
         metavar="S",
-        help=f"how long each file is timed, in seconds (default: {_SECONDS:g})",
+        help=f"seconds to time each file (default: {_SECONDS:g})",
     )
     parser.add_argument(
         "-o",
         "--out",
         type=path,
         metavar="DIR",
-        help="folder for what is fetched, which gets a folder a board (default: boards in the folder of the build, or of the bundle)",
+        help="folder for the results, with one subfolder per board (default: 'boards' in the folder "
+        "of the build or the bundle)",
     )
     group = parser.add_argument_group("how boards are reached and set up")
     group.add_argument(
         "--ssh-config",
         type=path,
         metavar="FILE",
-        help="a configuration of ssh in place of yours (default: yours)",
+        help="configuration file for SSH (default: your own)",
     )
     group.add_argument(
         "--wheels",
         type=path,
         metavar="DIR",
-        help="a folder that 'edgekit devices wheels' made (default: pip fetches them)",
+        help="folder that 'edgekit devices wheels' made (default: pip downloads the wheels)",
     )
     group.add_argument(
         "--python",
         metavar="PATH",
-        help="a Python on the boards that has edgekit; nothing is installed then (default: an environment "
-        "is made)",
+        help="path of a Python on the boards that already has edgekit, so nothing is installed (default: create "
+        "an environment)",
     )
     group.add_argument(
         "--system-site-packages",
         action="store_true",
-        help="let the environment see the board's own packages, such as picamera2 (default: no; on 32 bits "
-        "always, where numpy is Debian's)",
+        help="let the environment use the board's own packages, such as picamera2 (default: no; "
+        "always on 32-bit systems, which use Debian's numpy)",
     )
     emulation = parser.add_argument_group("of boards that are emulated")
     add_userland(emulation)  # type: ignore[arg-type]

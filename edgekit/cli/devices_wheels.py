@@ -1,6 +1,6 @@
-"""Fetch what a board installs into a folder, for one that reaches no package index.
+"""Download the wheels that a board needs into a folder, for use without a package index.
 
-pip fetches the wheels of the board's processor and Python here; edgekit's own is made of the one that runs.
+pip downloads wheels for the board's processor and Python; edgekit's own wheel is built from the running edgekit.
 """
 
 from __future__ import annotations
@@ -24,10 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="device",
         required=True,
         metavar="ID",
-        help="id of the board, as 'edgekit devices list' prints it, or a profile's path (.toml)",
+        help="a board's id from 'edgekit devices list', or the path of a profile (.toml)",
     )
     parser.add_argument(
-        "--bits", type=int, choices=(64, 32), default=64, help="of the board's system (default: 64)"
+        "--bits",
+        type=int,
+        choices=(64, 32),
+        default=64,
+        help="bits of the board's system (default: 64)",
     )
     parser.add_argument(
         "--python-version",
@@ -35,9 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the board's Python (default: that of the first system in its profile)",
     )
     parser.add_argument(
-        "--onnx", action="store_true", help="onnxruntime too, for .onnx files (default: no)"
+        "--onnx", action="store_true", help="include onnxruntime, for .onnx files (default: no)"
     )
-    add_out(parser, "DIR", "folder to make")
+    add_out(parser, "DIR", "folder to create")
     add_overwrite(parser)
 
 

@@ -1,8 +1,8 @@
-"""Find out what is wrong with a .tflite or .onnx file: the cause in words, the layer, and the cure.
+"""Find out what is wrong with a .tflite or .onnx file: the cause, the layer, and the remedy.
 
-With the float file of the same model, or the Keras model itself, every operator is held against it, and a
-fault is named only if it makes a good part of the loss when it is put into the float file alone. The exit
-code is 0 for a healthy file, 3 if a fault was found, and 5 if much is lost and no cause was found.
+Given the float file of the same model, or the Keras model, every operator is compared with it. A fault is named
+only if it alone, put into the float file, causes a good part of the loss. The exit code is 0 for a healthy file, 3
+if a fault was found, and 5 if the loss is large but no cause was found.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--golden",
         required=True,
         metavar="FILE",
-        help="samples and the original model's answers, as 'edgekit golden' stores them",
+        help="golden file from 'edgekit golden', with samples and the original model's answers",
     )
     plain = parser.add_mutually_exclusive_group()
     plain.add_argument(
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     plain.add_argument(
         "--model",
         metavar="MODEL",
-        help=f"the original model, of which a float file is made: {MODEL_HELP} (default: none)",
+        help=f"the original model, to make a float file from: {MODEL_HELP} (default: none)",
     )
     add_map(parser)
     add_runner(parser)

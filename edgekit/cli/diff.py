@@ -1,7 +1,7 @@
 """Show how two model files differ: operators, shapes, scales, weights layer by layer, and answers.
 
-Both are .tflite or .onnx files, also one of each. With --samples both are run and their answers
-compared. Nothing is judged: the exit code is 0 whether they differ or not.
+Each may be a .tflite or an .onnx file. With --samples both are run and their answers compared. Nothing is judged:
+the exit code is 0 whether they differ or not.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ edgekit diff build/model.float32.tflite build/model.int8.tflite \\
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("first", metavar="A", help=".tflite or .onnx file")
-    parser.add_argument("second", metavar="B", help="the file to hold against it")
+    parser.add_argument("second", metavar="B", help="the file to compare it with")
     add_samples(parser, "raw samples that both files are run on", otherwise="none")
     add_runner(parser)
     add_json(parser)

@@ -1,7 +1,7 @@
-"""Show what this machine offers a model, which schemes run well on it, and what disturbs measurements.
+"""Show this machine's hardware and interpreters, which schemes run well on it, and what disturbs measurements.
 
-Each interpreter that is installed is tried with a tiny file, in a process of its own. The exit code is 4 if no TFLite
-interpreter is installed, and 1 if none that is installed works.
+Each installed interpreter is tried with a tiny file in its own process. The exit code is 4 if no TFLite interpreter
+is installed, and 1 if no installed one works.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Score a model on labelled samples, in the kinds of tasks that 'edgekit compare' judges.
+"""Score a model on labelled samples, for every task that 'edgekit compare' judges.
 
-Accuracy, AUC and F1 of a classifier, MAE and RMSE of a regression, mean IoU of masks, mAP of boxes, and so on.
+That is accuracy, AUC and F1 of a classifier, MAE and RMSE of a regression, mean IoU of masks, mAP of boxes,
+and so on.
 """
 
 from __future__ import annotations

@@ -34,19 +34,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--golden",
         metavar="FILE",
-        help="golden file of the model, to tie the files to: 'edgekit compare' and 'edgekit report' "
-        "then reject any other golden file (default: none)",
+        help="golden file of the model; its hash is stored in the files, and 'edgekit compare' and "
+        "'edgekit report' then reject any other golden file (default: none)",
     )
     parser.add_argument(
         "--no-cache",
         dest="cache",
         action="store_false",
-        help="convert everything anew, and store nothing for the next export",
+        help="convert everything again, and cache nothing for the next export",
     )
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="exit with code 1 if a file was skipped or there is anything to warn of",
+        help="exit with code 1 if a file was skipped or there was a warning",
     )
     add_json(parser)
     add_trust_code(parser)

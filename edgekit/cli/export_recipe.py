@@ -42,8 +42,8 @@ def add_files(parser: argparse.ArgumentParser) -> None:
         type=names,
         action="extend",
         metavar="SCHEME.FORMAT,...",
-        help="single files, such as int8.tflite,float32.onnx, in place of --quantize and --format, "
-        "which make every scheme in every format (default: none)",
+        help="files to make, such as int8.tflite,float32.onnx, instead of every scheme of --quantize "
+        "in every format of --format (default: none)",
     )
     group.add_argument(
         "--io-dtype",
@@ -60,50 +60,50 @@ def add_files(parser: argparse.ArgumentParser) -> None:
         type=shape,
         action="append",
         metavar="INPUT=N,N,...",
-        help="size of each axis of an input, the batch first, where the model has dynamic dimensions: "
-        "image=1,224,224,3; 'dynamic' for a size keeps that dimension dynamic; may be repeated (default: the "
+        help="shape of an input that has dynamic dimensions in the model, batch first: "
+        "image=1,224,224,3; 'dynamic' keeps a dimension dynamic; may be repeated (default: the "
         "model's own)",
     )
     add_signature(group, "convert")
     group.add_argument(
         "--device",
         metavar="ID",
-        help="board whose interpreters have to run the files: an id that 'edgekit devices list' prints, or the path "
-        "of a profile of your own (.toml) (default: none)",
+        help="board whose interpreters must run the files: an id from 'edgekit devices list', or the "
+        "path of your own profile (.toml) (default: none)",
     )
     group.add_argument(
         "--target",
         type=names,
         action="extend",
         metavar="INTERPRETER==VERSION,...",
-        help="interpreters that have to run the files, such as tflite-runtime==2.14 (default: none)",
+        help="interpreters that must run the files, such as tflite-runtime==2.14 (default: none)",
     )
     group.add_argument(
         "--allow-flex",
         action="store_true",
-        help="use TensorFlow's own operators in .tflite files where TFLite has none",
+        help="allow TensorFlow's own operators in .tflite files where TFLite lacks an operator",
     )
     group.add_argument(
         "--allow-inaccurate",
         action="store_true",
-        help="write files that do not answer as the model does as well, with a warning",
+        help="write even files whose answers differ too much from the model's, with a warning",
     )
     group.add_argument(
         "--integer-only",
         action="store_true",
-        help="refuse int8 and int16x8 files with operators in float, as accelerators and "
-        "microcontrollers do, and leave none in float",
+        help="keep no operator in float, and skip int8 and int16x8 files that would need one, as "
+        "accelerators and microcontrollers cannot run them",
     )
     group.add_argument(
         "--quality",
         choices=QUALITIES,
-        help="fast rounds weights one by one; default fits integers to calibration samples; best does so "
-        f"with more of them, which may take minutes (default: {ExportRecipe.quality})",
+        help="fast rounds each weight by itself; default fits the integers to calibration samples; best uses more "
+        f"samples, which may take minutes (default: {ExportRecipe.quality})",
     )
     group.add_argument(
         "--recipe",
         metavar="RECIPE.toml",
-        help="recipe with an [export] table; options given here replace what it says (default: none)",
+        help="recipe with an [export] table; options override it (default: none)",
     )
 
 
@@ -112,26 +112,26 @@ def add_calibration(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--calibration",
         metavar="SAMPLES",
-        help="raw samples, labels not needed, on which ranges and rounding are fitted "
-        "(default: the data of --recipe)",
+        help="raw samples, without labels, to fit ranges and rounding to (default: the data of "
+        "--recipe)",
     )
     group.add_argument(
         "--calibration-method",
         metavar="METHOD",
-        help=f"how ranges are chosen: {', '.join(CALIBRATION_METHODS)} "
+        help=f"method that chooses the ranges: {', '.join(CALIBRATION_METHODS)} "
         f"(default: {ExportRecipe.calibration_method})",
     )
     group.add_argument(
         "--calibration-samples",
         type=whole_number,
         metavar="N",
-        help="samples drawn, at most, of those given for calibration "
+        help="largest number of samples to draw from --calibration "
         f"(default: {ExportRecipe.calibration})",
     )
     group.add_argument(
         "--validation",
         metavar="SAMPLES",
-        help="raw samples, other than those for calibration, to check the ranges on (default: none)",
+        help="raw samples to check the ranges on, different from those for calibration (default: none)",
     )
 
 
@@ -146,13 +146,13 @@ def add_optimizing(parser: argparse.ArgumentParser) -> None:
         "--prune",
         type=share,
         metavar="SHARE",
-        help="share of the weights that is set to zero, below 1: 80%% or 0.8 (default: none)",
+        help="share of the weights to set to zero, below 1: 80%% or 0.8 (default: none)",
     )
     group.add_argument(
         "--prune-channels",
         type=share,
         metavar="SHARE",
-        help="share of the channels that is removed, below 1: 25%% or 0.25 (default: none)",
+        help="share of the channels to remove, below 1: 25%% or 0.25 (default: none)",
     )
     group.add_argument(
         "--cluster",
@@ -175,18 +175,18 @@ def add_search(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--minimise",
         choices=MINIMISED,
-        help=f"what of the file is made as small as the budget allows (default: {MINIMISED[0]})",
+        help=f"what the search minimises within the budget (default: {MINIMISED[0]})",
     )
     group.add_argument(
         "--samples",
         metavar="SAMPLES",
-        help="labelled raw samples to search with; most of them judge, and serve for nothing else "
-        "(default: the test samples of --recipe)",
+        help="labelled raw samples for the search; most of them only judge the result (default: the "
+        "test samples of --recipe)",
     )
     group.add_argument(
         "--time-operators",
         action="store_true",
-        help="time each operator on this machine, in place of the table of edgekit's own",
+        help="time each operator on this machine instead of using edgekit's table",
     )
 
 

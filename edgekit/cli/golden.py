@@ -37,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--columns",
         metavar="FILE",
-        help="what else is known of each sample, to compare files on slices of them: a CSV file with a line "
-        "of names, or an .npz, with a row for each sample (default: none)",
+        help="further data about each sample, to compare files on slices: a CSV file with a header "
+        "line, or an .npz, with one row per sample (default: none)",
     )
     add_labels(parser)
     add_task(parser)

@@ -1,8 +1,8 @@
-"""Mend a quantised .tflite file that edgekit did not make, with the float file of the same model.
+"""Repair a quantised .tflite file that edgekit did not make, with the float file of the same model.
 
-Ranges are estimated again, weights rounded again, biases corrected, and the file is made anew; each remedy is kept
-if it helps on calibration samples that it did not see. The better file is judged on --samples and written only if it
-follows the float file better there; else nothing is written and the exit code is 3.
+The command re-estimates ranges, rounds weights again, corrects biases, and converts the float file again. It keeps
+each repair that helps on calibration samples held out from it. The result is judged on --samples and written only
+if it follows the float file better; otherwise nothing is written and the exit code is 3.
 """
 
 from __future__ import annotations
@@ -29,10 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--calibration",
         required=True,
         metavar="SAMPLES",
-        help="raw samples to find ranges and to choose remedies with: a file, a folder, or a recipe",
+        help="raw samples to find ranges and choose repairs with: a file, a folder, or a recipe",
     )
-    add_samples(parser, "other raw samples to judge by, with labels if accuracy is to be reported")
-    add_out(parser, "FILE.tflite", "better file to write")
+    add_samples(
+        parser,
+        "other raw samples to judge the result on, with labels if accuracy is to be reported",
+    )
+    add_out(parser, "FILE.tflite", "repaired file to write")
     add_runner(parser)
     add_json(parser)
 

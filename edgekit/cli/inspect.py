@@ -1,6 +1,6 @@
 """Show what a .tflite or .onnx file contains, what it costs, and which interpreters run it.
 
-Any file will do, not only edgekit's: inputs and outputs, operators by dtype, MACs, memory, versions.
+The file need not be edgekit's. Shown are inputs and outputs, operators by dtype, MACs, memory, and versions.
 """
 
 from __future__ import annotations

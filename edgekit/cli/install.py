@@ -1,7 +1,7 @@
-"""Verify a bundle, put it beside the one that runs, try it on this machine, and switch to it.
+"""Verify a bundle, place it beside the active one, test it on this machine, and switch to it.
 
-Below the folder each bundle has a folder of its own, and the link 'current' leads to the active one. It is switched at
-once: whenever power is lost, one whole bundle is active. A bundle that does not pass is not switched to.
+Each bundle has its own subfolder, and the link 'current' points to the active one. The switch is atomic: even after
+a power cut, one complete bundle is active. A bundle that fails its test is never activated.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--into",
         required=True,
         metavar="DIR",
-        help="folder of this model's bundles; made if it is not there",
+        help="folder for this model's bundles; created if missing",
     )
     add_key(parser)
     add_identity(parser)
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=whole_number,
         default=KEPT,
         metavar="N",
-        help=f"bundles that stay, the active one included (default: {KEPT})",
+        help=f"number of bundles to keep, the active one included (default: {KEPT})",
     )
     add_json(parser)
 

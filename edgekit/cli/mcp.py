@@ -1,8 +1,8 @@
-"""Let an agent use edgekit, in the Model Context Protocol over stdin and stdout.
+"""Let an agent use edgekit over the Model Context Protocol, on stdin and stdout.
 
-Its tools are commands: inspect, doctor, compare, diagnose and bench, and with --allow-writing export and build. They
-read and write in one folder alone, replace no file, and never run code that a model brings. It ends when stdin is
-closed, and with SIGTERM or Ctrl-C.
+The tools are the commands inspect, doctor, compare, diagnose and bench, and with --allow-writing export and build.
+They read and write only in one folder, replace no file, and never run code from a model file. The server ends when
+stdin is closed, or on SIGTERM or Ctrl-C.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--folder",
         default=".",
         metavar="DIR",
-        help="where all files lie that tools may read and write (default: the current folder)",
+        help="folder to which the tools' reading and writing is limited (default: the current folder)",
     )
     parser.add_argument(
         "--allow-writing",
         action="store_true",
-        help="offer the tools that write files as well, export and build (default: those that only read)",
+        help="also offer the tools that write files, export and build (default: only tools that read)",
     )
 
 

@@ -1,6 +1,6 @@
-"""Put JSON results of other commands together: a table, one page of HTML, Markdown, or JSON.
+"""Merge the JSON results of other commands into a table, one HTML page, Markdown, or JSON.
 
-Without --out the table of files goes to the terminal. With --history, the results of several builds.
+Without --out the table of files goes to the terminal. With --history, show the results of several builds.
 """
 
 from __future__ import annotations
@@ -22,19 +22,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "documents",
         nargs="*",
         metavar="JSON",
-        help="results of other commands, of one model: compare, bench, export (manifest.json), train, evaluate and others",
+        help="results of other commands for one model: compare, bench, export (manifest.json), train, "
+        "evaluate and others",
     )
     parser.add_argument(
         "--history",
         metavar="DIR",
-        help="show the builds in DIR instead, oldest first by name: each a folder of such results, or a "
-        "file that 'report --json' wrote (default: the documents)",
+        help="show the builds in DIR instead, sorted by name, oldest first; each is a folder of such "
+        "results, or a file that 'report --json' wrote (default: the documents)",
     )
     parser.add_argument(
         "--golden",
         metavar="FILE",
-        help="the golden file that files were compared with: an HTML page then shows samples whose "
-        "answer flipped (default: their numbers alone)",
+        help="golden file of the comparison, so that an HTML page shows the samples whose answers "
+        "flipped (default: only their numbers)",
     )
     parser.add_argument(
         "-o",

@@ -13,7 +13,7 @@ EXAMPLE = "edgekit rollback models/kws"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "folder", metavar="DIR", help="folder that 'edgekit install' put bundles into"
+        "folder", metavar="DIR", help="folder that was given to 'edgekit install --into'"
     )
     add_json(parser)
 

@@ -1,6 +1,6 @@
 """Run a model on samples and store its answers: float inputs, float outputs, whatever the file's dtypes.
 
-Of a detector whose file says how its outputs become boxes, the objects in each image are printed.
+For a detector whose file stores a decoder, the objects in each image are printed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ EXAMPLE = "edgekit run build/model.int8.tflite --samples samples.npz -o answers.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help=FILE_HELP)
     add_samples(parser, "raw samples")
-    add_out(parser, "FILE.npz", "answers to write: an array for each output, by its name")
+    add_out(parser, "FILE.npz", "file for the answers: one array per output, under its name")
     add_signature(parser)
     add_runner(parser)
     add_overwrite(parser)

@@ -1,7 +1,8 @@
-"""Encrypt the model files of a bundle to those who may run them, in the format of age.
+"""Encrypt the model files of a bundle to the keys of its recipients, in the format of age.
 
-A recipient is the public key that 'age-keygen' prints; what opens the bundle is the identity that it writes. The
-golden samples, reports and names of classes stay readable. A signature does not carry over: --key signs anew.
+A recipient is a public key that 'age-keygen' prints; the identity that 'age-keygen' writes opens the bundle. The
+golden samples, reports and class names stay readable. An existing signature is dropped: --key signs the sealed
+bundle.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         required=True,
         metavar="AGE1...",
-        help="public key of who may open it, as 'age-keygen' prints it; may be repeated",
+        help="public key of a recipient, as 'age-keygen' prints it; may be repeated",
     )
     add_out(parser, "BUNDLE", "the sealed bundle: a folder, or an archive ending in .tar.xz")
     parser.add_argument(

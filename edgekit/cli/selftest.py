@@ -1,7 +1,8 @@
-"""Check that this machine, with its interpreters, gives the answers that a bundle promises. Needs no TensorFlow.
+"""Check that this machine and its interpreters give the answers recorded in a bundle.
 
-Each model file runs on the samples in the bundle; its answers are compared with those where the bundle was made. The
-exit code is 1 if the bundle is not as it was made, a file answers otherwise, or none can be run.
+Needs no TensorFlow. Each model file runs on the samples in the bundle, and its answers are compared with those
+recorded when the bundle was built. The exit code is 1 if the bundle was changed, a file's answers differ, or no
+file can run.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--public-key",
         metavar="PUBLIC.pem",
-        help="public key or certificate of who must have signed it, or the certificate of an authority that must vouch "
-        "for the signer (default: hashes alone are checked)",
+        help="public key or certificate of the required signer, or certificate of an authority that "
+        "must vouch for the signer (default: only hashes are checked)",
     )
     add_identity(parser)
     parser.add_argument(
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=whole_number,
         default=1,
         metavar="N",
-        help="threads for one inference (default: 1)",
+        help="threads per inference (default: 1)",
     )
     add_json(parser)
 

@@ -1,8 +1,9 @@
 """Serve model files over HTTP, in the Open Inference Protocol, until SIGTERM or Ctrl-C.
 
-A model is called as its file without the ending. Of a bundle, every file is served that something here runs. Files
-with a dynamic batch run requests that wait together. Each request is a line of JSON on stderr. / is a page to try
-models on, /metrics is for Prometheus, /openapi.json says what is served. There is no TLS: a proxy does that.
+A model's name is its file name without the extension. From a bundle, every file that an interpreter here can run is
+served. Files with a dynamic batch dimension run waiting requests as one batch. Each request is logged as a line of
+JSON on stderr. The address / is a web page to try models, /metrics is for Prometheus, and /openapi.json describes
+the server. There is no TLS: use a proxy.
 """
 
 from __future__ import annotations
@@ -28,68 +29,68 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "files",
         nargs="+",
         metavar="FILE|BUNDLE",
-        help=".tflite or .onnx file, or what 'edgekit build' made",
+        help=".tflite or .onnx file, or a bundle from 'edgekit build'",
     )
     parser.add_argument(
         "--host",
         default="127.0.0.1",
-        help="address to listen at; 0.0.0.0 for all of this machine (default: 127.0.0.1, "
-        "which only this machine reaches)",
+        help="address to listen on; 0.0.0.0 for all interfaces (default: 127.0.0.1, which only this "
+        "machine can reach)",
     )
     parser.add_argument(
         "--port",
         type=whole_number,
         default=8000,
         metavar="N",
-        help="port to listen at; 0 for any that is free (default: 8000)",
+        help="port to listen on; 0 for any free port (default: 8000)",
     )
     parser.add_argument(
         "--token-file",
         metavar="FILE",
-        help="file with the token that clients must bring as 'Authorization: Bearer' "
-        "(default: none, everyone is served)",
+        help="file with the token that clients must send as 'Authorization: Bearer' (default: none, "
+        "no token needed)",
     )
     add_key(parser)
     add_identity(parser)
     parser.add_argument(
         "--isolated",
         action="store_true",
-        help="run files in sandboxed processes, which are replaced when they crash (default: in "
-        "this process, after a trial in one)",
+        help="run files in sandboxed processes, which are replaced when they crash (default: run in "
+        "this process, after a trial in a sandboxed one)",
     )
     parser.add_argument(
         "--workers",
         type=whole_number,
         metavar="N",
-        help="interpreters for each model (default: one for each processor)",
+        help="interpreters per model (default: one per processor)",
     )
     parser.add_argument(
         "--threads",
         type=whole_number,
         default=1,
         metavar="N",
-        help="threads for one inference (default: 1)",
+        help="threads per inference (default: 1)",
     )
     parser.add_argument(
         "--queue",
         type=whole_number,
         default=256,
         metavar="N",
-        help="requests for each model that may wait; more get status 503 (default: 256)",
+        help="requests per model that may wait; further ones get status 503 (default: 256)",
     )
     parser.add_argument(
         "--max-body",
         type=size,
         default=16 << 20,
         metavar="SIZE",
-        help="what one request may have, such as 4MB; more gets status 413 (default: 16 MiB)",
+        help="largest request body, such as 4MB; larger ones get status 413 (default: 16 MiB)",
     )
     parser.add_argument(
         "--timeout",
         type=duration,
         default=30.0,
         metavar="TIME",
-        help="for a request to arrive, and to be answered, such as 10s (default: 30s)",
+        help="time limit for a request to arrive, and to be answered, such as 10s (default: 30s)",
     )
 
 

@@ -1,6 +1,6 @@
 """Train a network on labelled samples and save it as a .keras or .h5 file or a SavedModel folder.
 
-A training that was interrupted continues where it was when the same command is run again.
+Run the same command again to resume an interrupted training.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "recipe",
         nargs="?",
         metavar="RECIPE.toml",
-        help="recipe with the tables [data], [model] and [training]; options replace what it says",
+        help="recipe with the tables [data], [model] and [training]; options override it",
     )
     parser.add_argument(
         "--architecture",
@@ -68,15 +68,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=names,
         action="extend",
         metavar="HOST:PORT,...",
-        help="train on several machines: the addresses of all, the same list on each "
-        "(default: what TF_CONFIG says, or this machine alone)",
+        help="train on several machines: the addresses of all hosts, the same list on each (default: "
+        "what TF_CONFIG says, or this machine alone)",
     )
     parser.add_argument(
         "--index",
         type=whole_number,
         metavar="K",
-        help="which of --hosts this machine is, from 0, of which the first writes the model; required "
-        "with --hosts",
+        help="position of this machine in --hosts, from 0; host 0 writes the model; required with "
+        "--hosts",
     )
     add_out(parser, "MODEL", "model to write: MODEL.keras, MODEL.h5, or a SavedModel folder")
     add_trust_code(parser)

@@ -1,6 +1,7 @@
 """Search the hyperparameters that a recipe's [tune] table names.
 
-The study lives in a folder. The same command continues it, and joins it from other terminals or machines.
+The study is kept in a folder. Run the same command again to resume it, or to join it from other terminals or
+machines.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--trials",
         type=whole_number,
         metavar="N",
-        help="trials in all, whoever runs them (default: what the recipe says)",
+        help="total number of trials, over all processes (default: what the recipe says)",
     )
     parser.add_argument(
         "--workers",
         type=whole_number,
         metavar="N",
-        help="processes that run trials at the same time (default: what the recipe says)",
+        help="number of processes that run trials in parallel (default: what the recipe says)",
     )
     add_executor(parser, "processes", "the trials run")
     add_json(parser)

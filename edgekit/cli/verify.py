@@ -1,7 +1,7 @@
-"""Check that every file of a bundle is as it was made, and that the owner of a key signed it.
+"""Check that every file of a bundle is unchanged, and that the owner of a key signed it.
 
-The exit code is 1 if a file was changed, added or taken away, or if another key signed, and which is said. With
---allow-unsigned, hashes alone are checked: whoever changes a file can change them too.
+The exit code is 1 if a file was changed, added or removed, or if another key signed; the message says which. With
+--allow-unsigned only hashes are checked, and whoever changes a file can change its hash too.
 """
 
 from __future__ import annotations
