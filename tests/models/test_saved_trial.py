@@ -8,11 +8,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edgekit.errors import UntrustedCodeError
-from edgekit.models import saved_trial
+from edgekit.models import load, saved_trial
 from edgekit.models.saved_trial import _died, _forked
 from edgekit.runtime.limits import Limits
 
@@ -95,7 +96,9 @@ import os, sys
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import tensorflow as tf
 from pathlib import Path
+from typing import Any
 from edgekit.errors import UntrustedCodeError
+from edgekit.models import load, saved_trial
 from edgekit.models import load, saved_trial
 
 forks = []
@@ -142,3 +145,57 @@ def test_a_program_outlives_what_it_loads(tmp_path: Path) -> None:
         words = [sys.executable, tmp_path / name, tmp_path / "saved"]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-3000:]
+
+
+def fills(tf: Any, x: Any) -> Any:
+    """Its optimiser computes this, and aborts."""
+    return x + tf.reduce_sum(tf.raw_ops.Fill(dims=tf.constant([2**62, 2**62], tf.int64), value=1.0))
+
+
+def suppresses(tf: Any, x: Any) -> Any:
+    """Its kernel makes room for so many boxes, and follows a null pointer."""
+    most = 2**31 - 1
+    found = tf.raw_ops.CombinedNonMaxSuppression(
+        boxes=tf.ones([1, 2, 1, 4]),
+        scores=tf.ones([1, 2, 1]),
+        max_output_size_per_class=most,
+        max_total_size=most,
+        iou_threshold=0.5,
+        score_threshold=0.5,
+    )
+    return x + tf.reduce_sum(found[0])
+
+
+def without_shapes(path: Path) -> None:
+    """Take out what TensorFlow held against what its operators give."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    proto = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    for meta in proto.meta_graphs:
+        for function in meta.graph_def.library.function:
+            for node in function.node_def:
+                node.attr.pop("_output_shapes", None)
+    path.write_bytes(proto.SerializeToString())
+
+
+@pytest.mark.slow
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    ("function", "match"),
+    [(fills, "crashed TensorFlow.* with SIGABRT"), (suppresses, "SIGSEGV|memory")],
+)
+def test_graphs_of_listed_operators_that_end_their_process(
+    function: Callable[[Any, Any], Any], match: str, tmp_path: Path
+) -> None:
+    import tensorflow as tf
+
+    class Module(tf.Module):  # type: ignore[misc]
+        @tf.function(input_signature=[tf.TensorSpec((1, 3), tf.float32, "x")])
+        def serve(self, x: Any) -> Any:
+            return {"y": function(tf, x)}
+
+    module = Module()
+    tf.saved_model.save(module, str(tmp_path / "saved"), signatures=module.serve)
+    without_shapes(tmp_path / "saved" / "saved_model.pb")
+    with pytest.raises(UntrustedCodeError, match=match):
+        load(tmp_path / "saved")
