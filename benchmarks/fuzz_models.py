@@ -16,7 +16,8 @@ they do beside the mutant, their scratch folder, what is installed, and what the
 mutated, counts as broken.
 
 `-o` keeps a row for each range of mutants: a run that was stopped goes on where it was. Prints how many
-mutants ended how; exits with 1 if a calling process crashed, hung, met an untyped error or went outside.
+mutants ended how; exits with 1 if a calling process crashed, hung, met an untyped error, grew by over
+2 GB or went outside.
 `--only I` runs the mutant of that number alone. `--trust-structure` leaves the check of structure
 out, to see what it is good for; `--python` tries other versions of the interpreters.
 """

@@ -23,7 +23,7 @@ _ANY = (raw.flip, raw.word, raw.truncate, raw.splice)
 MUTATIONS: dict[str, tuple[Mutation, ...]] = {
     ".tflite": (*_ANY, tflite.shapes, tflite.graph, tflite.constants, tflite.quantisation, tflite.signatures),
     ".onnx": (*_ANY, onnx_graph.shapes, onnx_graph.graph, onnx_graph.constants, onnx_graph.metadata),
-    ".npz": (raw.flip, raw.truncate, raw.splice, said.golden, said.golden),
+    ".npz": (raw.flip, raw.truncate, raw.splice, said.golden, said.golden, said.members),
     ".json": (raw.flip, raw.truncate, raw.splice, *[said.document] * 3),
     ".keras": (raw.flip, raw.splice, *[keras_file.config] * 6),
     ".h5": (raw.flip, raw.splice, *[keras_file.config_h5] * 4, *[keras_file.structure_h5] * 2),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import warnings
+import zipfile
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -124,6 +126,31 @@ def golden(data: bytes, rng: Rng, _: list[bytes]) -> bytes:
     stream = io.BytesIO()
     np.savez(stream, **arrays)  # type: ignore[arg-type]
     return stream.getvalue()
+
+
+def members(data: bytes, rng: Rng, _: list[bytes]) -> bytes:
+    """An archive as numpy writes none: other endings, names twice, headers that announce more than there is."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        found = [(name, archive.read(name)) for name in archive.namelist()]
+    name, content = pick(rng, found)
+    if rng.random() < 0.6:
+        kinds = ("<f4", "|u1", "|S0", "<U0", "<U9", "|V0", "|O", "<M8[s]")
+        shapes = ((2**40,), (2**31, 2**31), (10**9,), (8, 10**8), (0, 2**60), (-1,), (1,) * 70)
+        stream = io.BytesIO()
+        header = {"descr": pick(rng, kinds), "fortran_order": False, "shape": pick(rng, shapes)}
+        np.lib.format.write_array_header_1_0(stream, header)
+        content = stream.getvalue()
+    if rng.random() < 0.3:
+        found = [each for each in found if each[0] != name]
+    ending = pick(rng, (".npy", "", ".NPY", ".txt", "/"))
+    found.append((name.removesuffix(".npy") + ending, content))
+    packed = io.BytesIO()
+    # What comes twice is no mistake here.
+    with warnings.catch_warnings(), zipfile.ZipFile(packed, "w") as archive:
+        warnings.simplefilter("ignore", UserWarning)
+        for each, bytes_ in found:
+            archive.writestr(zipfile.ZipInfo(each), bytes_)
+    return packed.getvalue()
 
 
 def made(models: Path, folder: Path) -> dict[str, list[tuple[str, bytes]]]:

@@ -137,7 +137,7 @@ class Callers:
             answer = each.ask(path)
             if each.watch and (outside := each.watch.outside()):
                 return f"{BROKEN} outside", "; ".join(outside)
-            for failure in ("crashed", "hung", "untyped"):
+            for failure in ("crashed", "hung", "untyped", "megabytes"):
                 if failure in answer:
                     return f"{BROKEN} {failure}: {answer[failure]}", ""
             if "refused" in answer:

@@ -13,6 +13,7 @@ from pathlib import Path
 from edgekit.cli.console import Console
 from edgekit.cli.values import path
 from edgekit.device import load_device
+from edgekit.files import atomic
 
 EXAMPLE = "edgekit devices emulate raspberry-pi-4b"
 
@@ -75,7 +76,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         config = board.ssh_config
         if args.ssh_config is not None:
             config = Path(args.ssh_config)
-            config.write_text(board.ssh_config.read_text("utf-8"), "utf-8")
+            with atomic(config) as temporary:
+                temporary.write_text(board.ssh_config.read_text("utf-8"), "utf-8")
         try:
             console.tell(f"{profile.name}, {args.bits} bit, Debian {which.debian}, emulated")
             console.tell(f"a shell: {ssh_line(board)}")
