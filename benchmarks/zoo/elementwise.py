@@ -135,5 +135,9 @@ ENTRIES: list[Entry] = [
     _op("tril", lambda o, x: o.tril(x), LINE),
     _op("unfold", lambda o, x: o.image.extract_patches(x, (2, 2)), PLANE),
     _op("fft", lambda o, x: dict(zip(("real", "imag"), o.rfft(x, 16), strict=True)), (16,)),
+    _op("fft-inverse", lambda o, x: o.irfft((x, o.flip(x, -1)), 12), (9,)),
+    _op("fft-2d", lambda o, x: o.fft2((x, o.zeros_like(x)))[0], (4, 6)),
+    _op("fft-filter", lambda o, x: o.irfft([part * 0.5 for part in o.rfft(x, 16)], 16), (16,)),
+    _op("one-hot-whole", lambda o, i: o.one_hot(i, 9, dtype="int64"), INTEGERS),
     _op("scatter", lambda o, x: o.slice_update(o.zeros_like(x), (0, 2), x[:, :3]), FLAT),
 ]

@@ -54,7 +54,8 @@ class Judge:
     """
 
     def __init__(self, graph: Graph, plain: Probe, samples: Samples) -> None:
-        self._names = {tensor.name for tensor in judged_at(graph)}
+        # Texts, such as the names of classes, are no numbers that could be off.
+        self._names = {tensor.name for tensor in judged_at(graph) if tensor.dtype != "string"}
         self._given = list(batches(samples, plain.batch))
         self._wanted = [self._shown(plain, inputs, {}) for inputs in self._given]
 
@@ -70,6 +71,8 @@ class Judge:
             off = [np.mean((a[name] - b) ** 2) for a, b in zip(made, wanted, strict=True)]
             moves = np.concatenate([each.reshape(-1, each.shape[-1]) for each in wanted]).var(0)
             rows.append(np.array(off) / max(float(moves.mean()), 1e-30))
+        if not rows:
+            return None
         return np.maximum(np.array(rows), 1e-20)
 
     def _shown(

@@ -238,6 +238,23 @@ def test_a_graph_with_variables_and_tables_does_not(tmp_path: Path) -> None:
     assert load(tmp_path / "lookup").inputs[0].dtype == "string"
 
 
+def test_what_learned_from_a_data_set_may_read_the_one_it_is_given(tmp_path: Path) -> None:
+    """Layers of tf_keras that were adapted are saved with the function that did it."""
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.total = tf.Variable(0.0)
+    module.learn = tf.function(lambda data: module.total.assign(next(data)))
+    module.learn.get_concrete_function(iter(tf.data.Dataset.from_tensor_slices([1.0, 2.0])))
+    spec = tf.TensorSpec((1, 2), tf.float32, "x")
+    serve = tf.function(lambda x: {"y": x + module.total}).get_concrete_function(spec)
+    tf.saved_model.save(module, tmp_path / "model", signatures=serve)
+    assert b"IteratorGetNext" in (tmp_path / "model" / "saved_model.pb").read_bytes()
+    refuse_reaching(tmp_path / "model")
+    # What makes an iterator, or finds one of the process by name, is another matter.
+    assert not {"AnonymousIteratorV3", "IteratorV2", "MakeIterator"} & computing_operators()
+
+
 def test_an_initialiser_that_runs_when_it_is_loaded(tmp_path: Path, mark: Path) -> None:
     import tensorflow as tf
 

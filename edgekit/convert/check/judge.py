@@ -197,8 +197,11 @@ def _db_of_amounts(expected: NDArray[np.generic], found: NDArray[np.generic]) ->
 def max_error(expected: NDArray[np.generic], found: NDArray[np.generic]) -> float | None:
     """The largest difference over the range of `expected`; None where only one of both is finite.
 
-    An output that is constant has its own size for a range, and zeros have 1.
+    An output that is constant has its own size for a range, and zeros have 1. Texts differ or do not: the share
+    of those that do.
     """
+    if expected.dtype.kind not in "biufc":
+        return 1.0 - fidelity.kept_share(expected, found)
     ref, cand = expected.astype(np.float64), found.astype(np.float64)
     # Infinity where the model gives infinity is no difference.
     alike = (ref == cand) | (np.isnan(ref) & np.isnan(cand))

@@ -72,7 +72,8 @@ def run(file: ModelFile, samples: Samples) -> Answers:
     except (ValueError, RuntimeError, TypeError) as error:
         raise ArtifactError(f"fails on a sample: {one_line(error)}") from error
     differ = any(
-        not np.array_equal(x, found[n][: len(x)], equal_nan=True) for n, x in exact.items()
+        not np.array_equal(x, found[n][: len(x)], equal_nan=x.dtype.kind == "f")
+        for n, x in exact.items()
     )
     inner = {name: found.pop(_inner(name)) for name in logits}
     return Answers(found, inner, ends, (*kernels, *more), differ)
@@ -168,6 +169,13 @@ def _tflite(file: ModelFile, logits: Mapping[str, Tensor]) -> _Opened:
     return step, int(shapes[0][0]) if len(shapes[0]) else 1, f"ai-edge-litert {version}"
 
 
+def _as_bytes(x: NDArray[Any]) -> NDArray[Any]:
+    """Texts as TensorFlow and LiteRT give them."""
+    if x.dtype.kind != "O":
+        return x
+    return np.array([str(text).encode() for text in x.flat], object).reshape(x.shape)
+
+
 def _onnx(file: ModelFile, logits: Mapping[str, Tensor], *, exact: bool = False) -> _Opened:
     runtime = require("onnxruntime", "export", _PURPOSE)
     names = {_inner(name): tensor.name for name, tensor in logits.items()}
@@ -190,7 +198,7 @@ def _onnx(file: ModelFile, logits: Mapping[str, Tensor], *, exact: bool = False)
             found = session.run(list(gives.values()), feed)
         except Exception as error:
             raise ArtifactError(f"fails on a sample: {one_line(error)}") from error
-        return dict(zip(gives, found, strict=True))
+        return {name: _as_bytes(x) for name, x in zip(gives, found, strict=True)}
 
     first = next(iter(file.model.inputs.values())).shape or (1,)
     mode = ", exact mode" if exact or is_exact(options) else ""

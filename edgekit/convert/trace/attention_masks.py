@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.convert.trace.lowering import Lowered, Rule
+from edgekit.convert.trace.rule import Lowered, Rule
 from edgekit.errors import require
 
 # From here on a score has no weight beside one of ordinary size.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from edgekit.convert.trace.lists import with_batch_in_lists
 from edgekit.convert.trace.lowering import FOR_ALL, FOR_TFLITE, lowered
 from edgekit.convert.trace.padding import without_empty_padding
 from edgekit.convert.trace.recurrent import is_operator_in_onnx, recurrence
+from edgekit.convert.trace.tables import lookup_in, tables_of
 from edgekit.convert.trace.unrolled import unrolled
 from edgekit.errors import EdgekitError, ExportError, one_line, require
 from edgekit.models.source import SourceModel, layers_of
@@ -133,15 +134,24 @@ class _Constant:
 
 
 def _constant(function: Any, outputs: Sequence[TensorSpec]) -> _Constant | None:
-    """A concrete function as such a graph; None if it changes variables or looks values up."""
-    constant = _without_variables(function)
+    """A concrete function as such a graph; None if it changes variables or looks up what is no number."""
+    tables = tables_of(function)
+    constant = _without_variables(function, tables)
     if constant is None:
         return None
     graph = constant.graph.as_graph_def(add_shapes=True)
+    if tables:
+        # First, and alone: what follows a lookup has no shape that is known.
+        graph = lowered(graph, {"LookupTableFindV2": lookup_in(tables)})
     graph = lowered(graph, {**FOR_ALL, **attention_rules(graph)})
     graph, places = without_fake_quant(graph)
+    given = [tensor for tensor in constant.inputs if tensor.op.name not in tables]
+    if tables:
+        ends = [tensor.op.name for tensor in (*given, *constant.outputs)]
+        module = require("tensorflow", "export", "Exporting a model").compat.v1.graph_util
+        graph = module.extract_sub_graph(graph, ends)
     # Results of a function stand in the order of a dictionary's sorted keys.
-    takes = dict(zip(function.structured_input_signature[1], constant.inputs, strict=True))
+    takes = dict(zip(function.structured_input_signature[1], given, strict=True))
     gives = dict(zip(sorted(spec.name for spec in outputs), constant.outputs, strict=True))
     return _Constant(graph, takes, gives, places)
 
@@ -178,12 +188,17 @@ def _traced(
         for spec in inputs
     }
 
+    shapes = {spec.name: spec.shape for spec in source.outputs}
+
     def serve(**tensors: Any) -> dict[str, Any]:
-        # identity gives each output a tensor of its own, which carries its name into the file.
-        return {
-            name: tf.identity(tensor, name=_operator_name(name, "output"))
-            for name, tensor in source.call(tensors).items()
-        }
+        outputs = {}
+        for name, tensor in source.call(tensors).items():
+            # identity gives each output a tensor of its own, which carries its name into the file.
+            outputs[name] = tf.identity(tensor, name=_operator_name(name, "output"))
+            if outputs[name].shape.rank is None:
+                # Behind a choice TensorFlow may not know what Keras does.
+                outputs[name].set_shape(shapes[name])
+        return outputs
 
     try:
         with (
@@ -208,8 +223,8 @@ def _operator_name(name: str, kind: str) -> str:
     return name if re.match(r"[A-Za-z0-9.]", name) else f"{kind}{name}"
 
 
-def _without_variables(function: Any) -> Any:
-    """The function with constants in place of its variables; None if there is more than that in it."""
+def _without_variables(function: Any, tables: Container[str] = ()) -> Any:
+    """The function with constants in place of its variables; None if there is more than that and `tables` in it."""
     module = require(
         "tensorflow.python.framework.convert_to_constants", "export", "Exporting a model"
     )
@@ -229,8 +244,8 @@ def _without_variables(function: Any) -> Any:
     except ValueError:
         # There are variables that no constant stands for.
         return None
-    arguments = [tensor for tensor in constant.inputs if tensor.dtype.name != "resource"]
-    return constant if len(arguments) == len(constant.inputs) else None
+    resources = [tensor.op.name for tensor in constant.inputs if tensor.dtype.name == "resource"]
+    return constant if all(name in tables for name in resources) else None
 
 
 @contextmanager

@@ -7,24 +7,14 @@ converters inline them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from edgekit.convert.trace.complex_numbers import inverse_of_half, reading
+from edgekit.convert.trace.rule import Lowered, Rule, constant_of
 from edgekit.errors import require
-
-
-@dataclass(frozen=True)
-class Lowered:
-    """What stands in for one operation: a function, and the tensors it reads."""
-
-    function: Callable[..., Any]
-    inputs: Sequence[Any]
-
-
-Rule = Callable[[Any, Any], Lowered | None]
 
 
 def lowered(graph_def: Any, rules: Mapping[str, Rule]) -> Any:
@@ -64,13 +54,17 @@ def _splice(tf: Any, graph_def: Any, node: Any, made: Lowered) -> None:
         placeholder.op.name: tensor.name
         for placeholder, tensor in zip(body.inputs, made.inputs, strict=True)
     }
+    prefix = node.name
+    while any(other.name.startswith(f"{prefix}/") for other in graph_def.node):
+        # An operation may be called as the scope of others.
+        prefix += "_"
     for inner in body.graph.as_graph_def().node:
         if inner.name not in names:
             added = graph_def.node.add()
             added.CopyFrom(inner)
-            added.name = f"{node.name}/{inner.name}"
-            added.input[:] = [_renamed(name, names, node.name) for name in inner.input]
-    node.input[:] = [f"{node.name}/{result.op.name}" for result in body.outputs]
+            added.name = f"{prefix}/{inner.name}"
+            added.input[:] = [_renamed(name, names, prefix) for name in inner.input]
+    node.input[:] = [f"{prefix}/{result.op.name}" for result in body.outputs]
     types = [result.dtype.as_datatype_enum for result in body.outputs]
     node.attr.clear()
     if len(types) == 1:
@@ -97,40 +91,6 @@ def from_graph(graph_def: Any, like: Any) -> Any:
         [graph.as_graph_element(tensor.name) for tensor in like.inputs],
         [graph.as_graph_element(tensor.name) for tensor in like.outputs],
     )
-
-
-def _constant(tf: Any, tensor: Any) -> Any:
-    """The value of a tensor that no input of the model decides, else None."""
-    seen, waiting = set(), [tensor.op]
-    while waiting:
-        operation = waiting.pop()
-        if operation.name not in seen:
-            if operation.type == "Placeholder":
-                return None
-            seen.add(operation.name)
-            waiting += [given.op for given in operation.inputs]
-    with tf.compat.v1.Session(graph=_waiting_for_nothing(tf, tensor, seen)) as session:
-        return session.run(tensor.name)
-
-
-def _waiting_for_nothing(tf: Any, tensor: Any, names: Set[str]) -> Any:
-    """The graph of a tensor, or a copy of the operations that it is made of, `names`, if any of them waits.
-
-    tf_keras lets the numbers of a layer wait until its input was looked at.
-    """
-    made = [tensor.graph.get_operation_by_name(name) for name in sorted(names)]
-    if not any(operation.control_inputs for operation in made):
-        return tensor.graph
-    graph_def = tensor.graph.as_graph_def()
-    for place in reversed(range(len(graph_def.node))):
-        node = graph_def.node[place]
-        if node.name in names:
-            node.input[:] = [name for name in node.input if not name.startswith("^")]
-        else:
-            del graph_def.node[place]
-    with tf.Graph().as_default() as graph:
-        tf.import_graph_def(graph_def, name="")
-    return graph
 
 
 def _bound(size: Any) -> Any:
@@ -166,7 +126,7 @@ def _pool_3d(pool: str) -> Rule:
 def _resize(tf: Any, operation: Any) -> Lowered | None:
     """Resizing is linear in each axis: the operator itself, on the rows of an identity, tells how."""
     image, *others = operation.inputs
-    settings = [_constant(tf, tensor) for tensor in others]
+    settings = [constant_of(tf, tensor) for tensor in others]
     _, height, width, _ = image.shape
     _, new_height, new_width, _ = operation.outputs[0].shape
     if any(value is None for value in (*settings, height, width, new_height, new_width)):
@@ -213,12 +173,26 @@ def _raw(tf: Any, op: str, tensors: Sequence[Any], attributes: Mapping[str, Any]
 
 def _count(tf: Any, operation: Any) -> Lowered | None:
     values, size, weights = operation.inputs
-    depth = _constant(tf, _bound(size))
-    if depth is None or len(values.shape) != 2 or weights.shape.num_elements() != 0:
+    depth = constant_of(tf, _bound(size))
+    if depth is None or values.shape.rank != 2 or weights.shape.num_elements() != 0:
         return None
     reduce = tf.reduce_max if operation.get_attr("binary_output") else tf.reduce_sum
     dtype = operation.outputs[0].dtype
-    return Lowered(lambda x: reduce(tf.one_hot(x, int(depth), dtype=dtype), axis=1), [values])
+
+    def counted(x: Any) -> Any:
+        return reduce(tf.cast(tf.one_hot(x, int(depth)), dtype), axis=1)
+
+    return Lowered(counted, [values])
+
+
+def _one_hot(tf: Any, operation: Any) -> Lowered | None:
+    """A code of other numbers than tf2onnx makes one of: made of floats, which hold 0 and 1 as well."""
+    indices, *others = operation.inputs
+    dtype, axis = operation.outputs[0].dtype, operation.get_attr("axis")
+    depth, on, off = (constant_of(tf, tensor) for tensor in others)
+    if dtype == tf.float32 or depth is None or (on, off) != (1, 0):
+        return None
+    return Lowered(lambda x: tf.cast(tf.one_hot(x, int(depth), axis=axis), dtype), [indices])
 
 
 def _formula(compute: Callable[[Any, Any], Any]) -> Rule:
@@ -234,65 +208,11 @@ def _sign_bit(tf: Any, operation: Any) -> Lowered | None:
     if bits.type != "BitwiseAnd" or bits.inputs[0].op.type != "Bitcast":
         return None
     (source,) = bits.inputs[0].op.inputs
-    mask, zero = (_constant(tf, tensor) for tensor in (bits.inputs[1], operation.inputs[1]))
+    mask, zero = (constant_of(tf, tensor) for tensor in (bits.inputs[1], operation.inputs[1]))
     if source.dtype != tf.float32 or mask != np.int32(-(2**31)) or zero != 0:
         return None
     # -0.0 counts as zero here, as it does in any other comparison.
     return Lowered(lambda x: x < 0.0, [source])
-
-
-def _fourier(part: int) -> Rule:
-    """The real (0) or imaginary (1) part of a real signal's transform, as a product of matrices."""
-
-    def rule(tf: Any, operation: Any) -> Lowered | None:
-        transform = operation.inputs[0].op
-        if transform.type != "RFFT":
-            return None
-        signal, size = transform.inputs
-        length, given = _constant(tf, size), signal.shape[-1]
-        if length is None or given is None:
-            return None
-        length = int(length[0])
-        used = min(length, given)
-        # Rows of zeros would stand for the padding: leave them out.
-        angles = -2j * np.pi * np.outer(np.arange(used), np.arange(length // 2 + 1)) / length
-        waves = np.exp(angles)
-        matrix = (waves.real, waves.imag)[part].astype(np.float32)
-        return Lowered(lambda x: tf.matmul(x[..., :used], matrix), [signal])
-
-    return rule
-
-
-def _whole_fourier(compute: Callable[[Any, Any, Any], Any]) -> Rule:
-    """What is read of a complex signal's transform or its inverse, as products of matrices.
-
-    Args:
-        compute: the values that are read, of the module, the real and the imaginary part.
-    """
-
-    def rule(tf: Any, operation: Any) -> Lowered | None:
-        transform = operation.inputs[0].op
-        if transform.type not in ("FFT", "IFFT"):
-            return None
-        given = transform.inputs[0].op
-        length = transform.inputs[0].shape[-1]
-        real = given.type == "Cast" and given.inputs[0].dtype == tf.float32
-        if length is None or not (real or given.type == "Complex"):
-            return None
-        turns = np.outer(np.arange(length), np.arange(length)) / length
-        forward = transform.type == "FFT"
-        waves = np.exp((-2j if forward else 2j) * np.pi * turns) / (1 if forward else length)
-        cosines, sines = waves.real.astype(np.float32), waves.imag.astype(np.float32)
-
-        def transformed(x: Any, y: Any = None) -> Any:
-            a, b = tf.matmul(x, cosines), tf.matmul(x, sines)
-            if y is not None:
-                a, b = a - tf.matmul(y, sines), b + tf.matmul(y, cosines)
-            return compute(tf, a, b)
-
-        return Lowered(transformed, list(given.inputs))
-
-    return rule
 
 
 def _bucket(tf: Any, operation: Any) -> Lowered:
@@ -305,9 +225,22 @@ def _bucket(tf: Any, operation: Any) -> Lowered:
     return Lowered(bucket, operation.inputs)
 
 
+def _search(is_passed: Callable[[Any, Any], Any]) -> Rule:
+    """Where values belong among sorted ones: how many of those they have passed."""
+
+    def rule(tf: Any, operation: Any) -> Lowered:
+        def place(edges: Any, x: Any) -> Any:
+            passed = is_passed(edges[:, None, :], x[:, :, None])
+            return tf.reduce_sum(tf.cast(passed, operation.outputs[0].dtype), axis=-1)
+
+        return Lowered(place, operation.inputs)
+
+    return rule
+
+
 def _update_slice(tf: Any, operation: Any) -> Lowered | None:
     operand, update, start = operation.inputs
-    begin = _constant(tf, start)
+    begin = constant_of(tf, start)
     if begin is None or None in operand.shape or None in update.shape:
         return None
     # The operator moves a slice that would stick out back inside.
@@ -327,7 +260,7 @@ def _split(tf: Any, operation: Any) -> Lowered | None:
     axis, whole = operation.inputs
     if not any(_is_idle(tf, part) for part in operation.outputs) or whole.shape.rank != 2:
         return None
-    at, parts = _constant(tf, axis), len(operation.outputs)
+    at, parts = constant_of(tf, axis), len(operation.outputs)
     if at not in (1, -1) or whole.shape[1] is None:
         return None
     width = whole.shape[1] // parts
@@ -359,7 +292,7 @@ def _is_idle(tf: Any, tensor: Any) -> bool:
 
 
 def _is_zero(tf: Any, tensor: Any) -> bool:
-    value = _constant(tf, tensor)
+    value = constant_of(tf, tensor)
     return value is not None and not np.any(value)
 
 
@@ -398,6 +331,15 @@ def _selu(tf: Any, x: Any) -> Any:
     return scale * tf.nn.relu(x) + scale * alpha * below
 
 
+_READ: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "Real": lambda tf, a, _: tf.identity(a),
+    "Imag": lambda tf, _, b: tf.identity(b),
+    "ComplexAbs": lambda tf, a, b: tf.sqrt(tf.square(a) + tf.square(b)),
+    "Angle": lambda tf, a, b: tf.atan2(b, a),
+}
+# TFLite has an operator for this, and tf2onnx a form of its own for its size.
+_OF_TFLITE = frozenset({"RFFT"})
+
 # For both formats. TFLite has these only through TensorFlow (Flex); tf2onnx has some of them with
 # other numbers: its ResizeArea is a nearest neighbour, its Conv3D knows no groups.
 FOR_ALL: dict[str, Rule] = {
@@ -411,11 +353,14 @@ FOR_ALL: dict[str, Rule] = {
     "Conv3D": _groups_3d,
     "Less": _sign_bit,
     "Sinh": _formula(lambda tf, x: (tf.exp(x) - tf.exp(-x)) / 2.0),
+    "LowerBound": _search(lambda edges, x: edges < x),
+    "UpperBound": _search(lambda edges, x: edges <= x),
     "Cosh": _formula(lambda tf, x: (tf.exp(x) + tf.exp(-x)) / 2.0),
     "Tan": _formula(lambda tf, x: tf.sin(x) / tf.cos(x)),
-    "Real": _whole_fourier(lambda tf, a, _: tf.identity(a)),
-    "Imag": _whole_fourier(lambda tf, _, b: tf.identity(b)),
-    "ComplexAbs": _whole_fourier(lambda tf, a, b: tf.sqrt(tf.square(a) + tf.square(b))),
+    **{name: reading(compute, but=_OF_TFLITE) for name, compute in _READ.items()},
+    "IRFFT": inverse_of_half,
+    "IRFFT2D": inverse_of_half,
+    "IRFFT3D": inverse_of_half,
 }
 
 # TFLite's converter writes these with an exponential of unbounded inputs.
@@ -428,8 +373,9 @@ FOR_ONNX: dict[str, Rule] = {
     "Erfc": _formula(lambda tf, x: 1.0 - tf.math.erf(x)),
     "Expm1": _formula(lambda tf, x: tf.exp(x) - 1.0),
     "Log1p": _formula(lambda tf, x: tf.math.log(1.0 + x)),
-    "Real": _fourier(0),
-    "Imag": _fourier(1),
+    "Real": reading(_READ["Real"]),
+    "Imag": reading(_READ["Imag"]),
+    "OneHot": _one_hot,
     "Bucketize": _bucket,
     "XlaDynamicUpdateSlice": _update_slice,
 }

@@ -2,8 +2,8 @@
 
 A loop whose number of steps follows from constants alone (`tf.map_fn`, `tf.scan`, `keras.ops.fori_loop` and the
 like, of a fixed batch) becomes its body, once a step: converters then need no loop of their own, and calibration
-sees inside. A choice among several branches becomes one between two, as often as it takes, since converters
-know no other.
+sees inside. A condition that constants decide becomes the branch that is taken. A choice among several branches
+becomes one between two, as often as it takes, since converters know no other.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def unrolled(graph_def: Any, ends: Sequence[str]) -> Any | None:
         None if nothing in it can be written out, or only to thousands of operators.
     """
     nodes = [*graph_def.node, *(n for f in graph_def.library.function for n in f.node_def)]
-    if not any(node.op in _LOOPS | _CHOICES for node in nodes):
+    if not any(node.op in _LOOPS | _BRANCHES | _CHOICES for node in nodes):
         return None
     tf = require("tensorflow", "export", "Exporting a model")
     with tf.Graph().as_default() as graph:
@@ -137,7 +137,8 @@ class _Walk:
                 return steps
         if kind in _CALLS and prefix:
             return self._function(operation.get_attr("f").name, inputs, f"{name}/")
-        if kind in _BRANCHES and prefix and (side := self._value(inputs[0])) is not None:
+        if kind in _BRANCHES and (side := self._value(inputs[0])) is not None:
+            self.changed = True
             branch = operation.get_attr("then_branch" if side.any() else "else_branch")
             return self._function(branch.name, inputs[1:], f"{name}/")
         if kind in _CHOICES:

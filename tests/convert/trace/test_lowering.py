@@ -1,4 +1,4 @@
-"""Smooth activations for TFLite: the same values without an exponential of unbounded inputs."""
+"""Operators that a converter lacks: the same values by others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgekit.convert.trace.lowering import FOR_ALL, FOR_TFLITE, lowered
+from edgekit.convert.trace.lowering import FOR_ALL, FOR_ONNX, FOR_TFLITE, lowered
 
 
 @pytest.mark.parametrize("activation", ["softplus", "selu"])
@@ -56,26 +56,40 @@ def test_numbers_that_wait_for_a_look_at_the_input_are_numbers() -> None:
     np.testing.assert_array_equal(answers, [[1, 0, 0, 1, 0], [0, 0, 0, 0, 1]])
 
 
-@pytest.mark.parametrize("inverse", [False, True], ids=["forward", "inverse"])
-def test_a_transform_of_complex_numbers_is_matrices(inverse: bool) -> None:
-    """TFLite's own takes real signals alone, and what its converter makes of this does not load."""
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_places_among_sorted_values_are_comparisons(side: str) -> None:
     import tensorflow as tf
 
-    def parts(x: Any, y: Any) -> Any:
-        transform = tf.signal.ifft if inverse else tf.signal.fft
-        z = transform(tf.complex(x, y))
-        real = tf.signal.fft(tf.cast(x, tf.complex64))
-        read = [tf.math.real(z), tf.math.imag(z), tf.abs(z), tf.math.imag(real)]
-        return tf.concat(read, -1, name="z")
-
-    x, y = np.random.default_rng(0).normal(size=(2, 3, 6)).astype(np.float32)
-    specs = [tf.TensorSpec((3, 6), name=name) for name in "xy"]
-    function = tf.function(parts).get_concrete_function(*specs)
-    graph = lowered(function.graph.as_graph_def(), FOR_ALL)
-    graph = tf.compat.v1.graph_util.extract_sub_graph(graph, ["z"])
-    assert not {node.op for node in graph.node} & {"FFT", "IFFT", "Complex", "Real", "Imag"}
+    edges = np.array([[-1, 0, 0.5, 0.5, 1], [0, 0, 1, 2, 3]], np.float32)
+    x = np.array([[-2, -1, 0.5, 0.6], [0, 0.1, 3, 4]], np.float32)
+    function = tf.function(lambda x: tf.identity(tf.searchsorted(edges, x, side), name="y"))
+    spec = tf.TensorSpec((2, 4), name="x")
+    graph = lowered(function.get_concrete_function(spec).graph.as_graph_def(), FOR_ALL)
+    assert not {"LowerBound", "UpperBound"} & {node.op for node in graph.node}
     with tf.Graph().as_default() as anew:
         tf.import_graph_def(graph, name="")
     with tf.compat.v1.Session(graph=anew) as session:
-        answers = session.run("z:0", {"x:0": x, "y:0": y})
-    np.testing.assert_allclose(answers, parts(x, y), rtol=1e-4, atol=1e-5)
+        answers = session.run("y:0", {"x:0": x})
+    wanted = [np.searchsorted(row, values, side) for row, values in zip(edges, x, strict=True)]
+    np.testing.assert_array_equal(answers, wanted)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint8", "bool"])
+def test_codes_of_whole_numbers_and_truth_values_reach_onnx(dtype: str) -> None:
+    """tf2onnx makes such a OneHot with one input too many."""
+    import tensorflow as tf
+
+    on, off = tf.cast(1, dtype), tf.cast(0, dtype)
+    function = tf.function(lambda x: tf.identity(tf.one_hot(x, 3, on, off, axis=1), "y"))
+    spec = tf.TensorSpec((2, 4), tf.int32, name="x")
+    graph = lowered(function.get_concrete_function(spec).graph.as_graph_def(), FOR_ONNX)
+    (code,) = (node for node in graph.node if node.op == "OneHot")
+    assert code.attr["T"].type == tf.float32.as_datatype_enum
+    with tf.Graph().as_default() as anew:
+        tf.import_graph_def(graph, name="")
+    x = np.array([[0, 1, 2, 3], [2, 2, -1, 0]])
+    with tf.compat.v1.Session(graph=anew) as session:
+        answers = session.run("y:0", {"x:0": x})
+    wanted = np.moveaxis(x[..., None] == np.arange(3), -1, 1)
+    assert answers.dtype == dtype
+    np.testing.assert_array_equal(answers, wanted.astype(dtype))

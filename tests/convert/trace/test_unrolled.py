@@ -97,6 +97,22 @@ def test_a_choice_among_branches_is_a_row_of_conditionals() -> None:
         np.testing.assert_allclose(run(written, x), run(graph, x))
 
 
+def test_a_condition_that_constants_decide_is_its_branch() -> None:
+    """`keras.ops.associative_scan` looks at sizes so: tf2onnx writes what is not taken too, and wrongly."""
+    import tensorflow as tf
+
+    def chosen(x: Any) -> Any:
+        even = tf.equal(tf.shape(x)[0] % 2, 0)
+        return tf.cond(even, lambda: x * 2.0, lambda: x[:, :1])
+
+    graph = graph_of(chosen)
+    assert {"If", "StatelessIf"} & {node.op for node in graph.node}
+    written = unrolled(graph, ["x", "y"])
+    assert written is not None
+    assert not {"If", "StatelessIf"} & {node.op for node in written.node}
+    np.testing.assert_array_equal(run(written), X * 2)
+
+
 def test_loops_of_many_steps_or_of_a_number_that_samples_decide_stay() -> None:
     import tensorflow as tf
 
