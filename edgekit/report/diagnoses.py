@@ -14,7 +14,7 @@ _WIDTH = 80
 _VERDICTS = {
     "healthy": "healthy: no cause of loss was found",
     "faulty": "not healthy",
-    "unexplained": "much is lost, and no cause was found",
+    "unexplained": "the loss is large, but no cause was found",
 }
 
 
@@ -34,8 +34,8 @@ def diagnosis_summary(found: Diagnosis) -> Iterator[str]:
         yield f"   Cure: {cause.cure}"
     if found.reference is None:
         yield (
-            "Weights and ranges were held against nothing: name the float file of the model (--float) or the model "
-            "itself (--model) to look into layers."
+            "Weights and ranges were not compared: give the model's float file (--float) or the "
+            "model itself (--model) to check its layers."
         )
     if found.layers is not None:
         yield from layers_summary(found.layers)
@@ -70,7 +70,7 @@ def healing_summary(found: Healing) -> Iterator[str]:
         yield f"after:  {_measured(found.after)}"
         yield f"written: {found.healed.file}"
     else:
-        yield "No file was written: nothing was better on the judged samples."
+        yield "No file was written: no repair was better on the judged samples."
     yield from (f"warning: {text}" for text in found.warnings)
 
 

@@ -19,8 +19,9 @@ def ledger_summary(found: Ledger) -> Iterator[str]:
     """What it is of, how to read it, and why what did not run did not."""
     yield f"{found.in_words}, on {units.plural(found.reference.samples, 'sample')}."
     yield (
-        "Flips: answers that are not the original's. Flips from first, and the largest step: from the first row of "
-        "the file that ran; in steps of the output's integers, or in the output's unit."
+        "Flips: answers that differ from the original's. Flips from first, and the largest step: "
+        "against the first row of the file that ran; in quantisation steps of the output, or in "
+        "the output's unit."
     )
     for reason, number in _numbers(found).items():
         yield f"[{number}] {reason}"

@@ -287,24 +287,28 @@ def _notes(
 ) -> list[str]:
     notes = []
     if len({drift.budget for drift in drifts}) > 1:
-        notes.append("The drift documents hold different budgets; each verdict is by its own.")
+        notes.append(
+            "The drift documents have different budgets; each verdict uses its own document's budget."
+        )
     compared = [row.sha256 for row in comparisons]
     if (
         len({row.place for row in comparisons}) > 1
         and len({row.machine for row in comparisons}) > 1
     ):
         notes.append(
-            "The comparisons are of several machines; of each file the one with the gravest verdict stands in the "
-            "table, and all of them side by side."
+            "The comparisons are from several machines; the table shows each file's most severe "
+            "verdict, and all verdicts are shown side by side."
         )
     elif len(set(compared)) < len(compared):
         notes.append(
-            "Some files were compared more than once; the comparison with the gravest verdict "
-            "is shown."
+            "Some files were compared more than once; the comparison with the most severe verdict is "
+            "shown."
         )
     timed = [run.sha256 for run in measurements]
     if len({run.device for run in measurements}) > 1:
-        notes.append("The benchmarks are of several machines; their times stand side by side.")
+        notes.append(
+            "The benchmarks are from several machines; their times are shown side by side."
+        )
     elif len(set(timed)) < len(timed):
         notes.append(
             "Some files were timed more than once; the table shows the first benchmark, "

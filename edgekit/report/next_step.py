@@ -14,14 +14,12 @@ def next_step(report: Report) -> str:
     if not rows:
         return ""
     if any(finding.severity == "fail" for finding in report.setup):
-        return (
-            "Mend the set-up first: what is compared with it proves nothing, whatever its numbers."
-        )
+        return "Correct the set-up first: until then a comparison proves nothing, whatever its numbers."
     compared = [row for row in rows if row.verdict is not None]
     if not compared:
         return (
-            "Compare the files with the original model on samples that served for nothing else: "
-            "edgekit golden, then edgekit compare."
+            "Compare the files with the original model on samples used for nothing else: edgekit "
+            "golden, then edgekit compare."
         )
     failed = [row for row in compared if row.verdict == "fail"]
     undecided = [row for row in compared if row.verdict == "inconclusive"]

@@ -101,7 +101,7 @@ def _all(report: Report, golden: Golden | None) -> Iterator[Section]:
     yield Section(
         "setup",
         "Check of the set-up",
-        "Whether the original, its samples and its labels are what they should be, before anything is "
+        "Checks that the original, its samples and its labels are sound, before anything is "
         "compared with them.",
         report.setup,
     )
@@ -110,16 +110,16 @@ def _all(report: Report, golden: Golden | None) -> Iterator[Section]:
     yield Section(
         "tradeoff",
         "What each file costs",
-        "Up and to the left is better. Letters are those of the table; a filled dot is a file that "
-        "no other beats in everything shown; the ring is the original, and an upright line the 95 % "
-        "interval. Costs are on logarithmic scales.",
+        "Up and to the left is better. The letters are those of the table. A filled dot is a "
+        "file that no other beats in everything shown; the ring is the original; a vertical line "
+        "is the 95 % interval. Costs have logarithmic scales.",
         picture,
     )
     yield Section(
         "search",
         "What the search tried",
-        "Every file that was made to find the smallest or fastest that meets the budget; up and to the left is "
-        "better, and the filled dot is the one that was chosen.",
+        "Every file that the search made to find the smallest or fastest one within the budget. "
+        "Up and to the left is better; the filled dot is the chosen file.",
         searches(report),
     )
     yield Section("sizes", "Size and speed", "", None if picture else _bars(report))
@@ -127,28 +127,29 @@ def _all(report: Report, golden: Golden | None) -> Iterator[Section]:
         "drops",
         "Accuracy drop",
         "In percentage points against the original: right of zero is worse. The line is the 95 % "
-        "interval, what other samples of this kind could have shown.",
+        "interval: the range that other samples of this kind could show.",
         charts.whisker_chart(report),
     )
     yield Section(
         "classes",
         "Which classes paid",
-        "Accuracy drop of each class in percentage points, the worst first. Red lost, blue gained. A "
-        "class with few samples moves far by a single answer.",
+        "Accuracy drop of each class in percentage points, the worst first. Red classes lost, "
+        "blue classes gained. In a class with few samples, a single answer makes a large "
+        "difference.",
         charts.heat_table(report),
     )
     yield from _answers(report, golden)
     yield Section(
         "steps",
         "What was done to the model",
-        "Before the export, in this order; what each step was expected to bring, and what every layer "
-        "came to.",
+        "The steps before the export, in order, with the expected effect of each step and the "
+        "result for every layer.",
         treatments(report),
     )
     yield Section(
         "details",
         "File by file",
-        "Why each verdict, how far the outputs moved, and how the file was made.",
+        "The reason for each verdict, how far the outputs moved, and how the file was made.",
         report.rows,
     )
     yield Section("skipped", "Skipped files", "", _skipped(report))
@@ -157,19 +158,20 @@ def _all(report: Report, golden: Golden | None) -> Iterator[Section]:
     yield Section(
         "measurements-answers",
         "Answers by machine",
-        "The verdict on each machine, and answers that are not the original's.",
+        "The verdict on each machine, and the number of answers that differ from the original's.",
         answers_table(report),
     )
     yield Section(
         "measurements-boards",
         "Boards",
-        "The middle duration of one inference on each machine.",
+        "The median time of one inference on each machine.",
         boards_table(report),
     )
     yield Section(
         "measurements-instructions",
         "Instructions",
-        "Executed for one inference on an emulated processor: a gauge of change, and no time.",
+        "Instructions executed for one inference on an emulated processor: they show changes, "
+        "but are not times.",
         instructions_table(report),
     )
     for number, found in enumerate(report.ledgers):
@@ -189,8 +191,8 @@ def _answers(report: Report, golden: Golden | None) -> Iterator[Section]:
     flips = shown_flips(report, golden)
     pictured = all(flip.picture for flip in flips)
     hint = (
-        "Samples to which a file gives another class than the original, those of which the original was "
-        "surest first. The margin is how far a class is ahead of the next."
+        "Samples that a file assigns to another class than the original does, sorted by the "
+        "original's confidence. The margin is the lead of a class over the next one."
     )
     yield Section(
         "flips",
@@ -217,13 +219,13 @@ def _about_the_model(report: Report) -> Iterator[Section]:
     yield Section(
         "evaluations",
         "Evaluations",
-        "On labelled samples, which may be others than those that the files were compared on.",
+        "On labelled samples, which may differ from those that the files were compared on.",
         scores and {"scores": scores, "classes": class_tables(report)},
     )
     yield Section(
         "inspections",
         "Inspections",
-        "What each file holds and costs, worked out from the file, and which interpreters run it.",
+        "Each file's contents and costs, computed from the file, and the interpreters that run it.",
         [
             (base_name(row.document.artifact.file), list(inspection_lines(row.document)))
             for row in report.inspections
@@ -232,8 +234,8 @@ def _about_the_model(report: Report) -> Iterator[Section]:
     yield Section(
         "layers-diagnoses",
         "Diagnoses",
-        "What is wrong with each file, why, and what mends it. A cause is named if it makes a good part of the loss when it "
-        "is put into the float file alone.",
+        "What is wrong with each file, why, and how to repair it. A cause is named if it alone, "
+        "put into the float file, makes a good part of the loss.",
         [
             {
                 "name": base_name(found.file.file),
@@ -247,7 +249,8 @@ def _about_the_model(report: Report) -> Iterator[Section]:
     yield Section(
         "layers-healings",
         "Healed files",
-        "What was tried to mend each file, on calibration samples, and both files on samples that chose nothing.",
+        "The repairs tried for each file, on calibration samples, and both files compared on "
+        "samples that were not used to choose.",
         [
             {
                 "name": base_name(found.file.file),
@@ -261,8 +264,8 @@ def _about_the_model(report: Report) -> Iterator[Section]:
     yield Section(
         "layers",
         "Layer by layer",
-        "Each operator beside the float file's: the error with all that came before (sum), and what the operator "
-        "causes by itself (own): by its weights, and by the grid that it rounds to.",
+        "Each operator compared with the float file's: the accumulated error (sum), and the "
+        "operator's own error (own): from its weights, and from rounding its output (grid).",
         [
             {
                 "name": row.name,
@@ -277,7 +280,7 @@ def _about_the_model(report: Report) -> Iterator[Section]:
     yield Section(
         "layers-diffs",
         "Differences of files",
-        "What each pair of files consists of, and what it answers.",
+        "How the files of each pair differ, and how their answers differ.",
         [
             {
                 "name": " and ".join(base_name(file.file) for file in (found.first, found.second)),

@@ -84,7 +84,7 @@ def test_the_answers_of_each_board_have_a_column(compared: list[Path]) -> None:
     assert {row[1:] for row in table.rows} == {
         ("within budget, 0 flips", "failed, 1 flip", "within budget, 2 flips")
     }
-    assert any("comparisons are of several machines" in note for note in report.notes)
+    assert any("comparisons are from several machines" in note for note in report.notes)
     text = "\n".join(map(str, terminal_lines(report)))
     for shown in (text, to_markdown(report)):
         assert "raspberry-pi-3b (emulated)" in shown

@@ -76,7 +76,7 @@ def test_a_broken_set_up_comes_first(report: Report) -> None:
     finding = ShownFinding("", "slip", "fail", "The labels are shifted by <one>.")
     warning = ShownFinding("kws.int8.tflite", "calibration", "warning", "It was unlike.")
     report = replace(report, setup=(finding, warning))
-    assert ReportResult.of(report).next_step.startswith("Mend the set-up first")
+    assert ReportResult.of(report).next_step.startswith("Correct the set-up first")
     page = to_html(report)
     assert page.index("The labels are shifted by &lt;one&gt;.") < page.index('id="files"')
     assert "Slip: proves nothing" in page.replace("\n", "")
