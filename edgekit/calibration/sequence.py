@@ -180,7 +180,8 @@ def fit_file(
     found = {}
     for number, layer in enumerate(file.layers):
         frontier.advance(layer.at)
-        rows = targets.rows(number, layer, frontier.values(layer.given[0]), zero=layer.zero)
+        given = frontier.values(layer.given[0])
+        rows = np.ascontiguousarray(targets.rows(number, layer, given, zero=layer.zero))
         gain, sums, goals = gains.get(layer.name, Gain()), layer.sums(), targets.sums(number)
         if gain.outputs is not None:
             sums = replace(sums, weights=sums.weights * gain.outputs[:, None])

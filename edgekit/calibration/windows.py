@@ -93,11 +93,11 @@ class Places:
         joined, outside = np.concatenate(some), np.concatenate(at) < 0
         count, places, channels = joined.shape
         split = joined.reshape(count, places, self._groups, channels // self._groups)
-        found: NDArray[np.float32] = split.transpose(2, 0, 1, 3).astype(np.float32, order="C")
+        found: NDArray[np.float32] = split.astype(np.float32)
         found -= np.float32(zero)
         if outside.any():
-            found[:, outside] = 0
-        return found.reshape(self._groups, count, -1)
+            found[outside] = 0
+        return found.transpose(2, 0, 1, 3).reshape(self._groups, count, -1)
 
     def _at(self, number: int) -> NDArray[np.intp]:
         """Where a tensor's rows lie in it, (rows, places of the kernel); below zero outside."""
