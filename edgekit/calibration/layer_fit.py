@@ -24,7 +24,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.calibration.descent import LARGEST, SWEEPS, descend, error_of, least_error
-from edgekit.calibration.moments import RIDGE, TOGETHER, multiplied, products, ridged, second
+from edgekit.calibration.moments import (
+    RIDGE,
+    TOGETHER,
+    is_whole,
+    means,
+    multiplied,
+    products,
+    ridged,
+    second,
+)
 from edgekit.calibration.rounding import round_up
 
 # Of what the regression asks for, what is added; and the ridge with it.
@@ -108,8 +117,11 @@ def fit_layer(sums: Sums, rows: _Floats, wanted: _Floats, held: int) -> Fitted:
     """
     count = rows.shape[1] - held
     seen, goals = (rows[:, :count], wanted[:, :count]) if held else (rows, wanted)
-    judge = _Judge(sums, rows[:, -held:] if held else rows, wanted[:, -held:] if held else wanted)
-    mean = seen.mean(1, dtype=np.float64)
+    # Nothing but whole numbers can be summed up in float32 without loss, which is twice as fast.
+    whole = is_whole(rows)
+    others = (rows[:, -held:], wanted[:, -held:]) if held else (rows, wanted)
+    judge = _Judge(sums, *others, whole)
+    mean = means(seen, whole)
     goal = goals.mean(1, dtype=np.float64)
 
     def rival(integers: _Doubles, scales: _Floats, *kept: str) -> Fitted:
@@ -121,7 +133,7 @@ def fit_layer(sums: Sums, rows: _Floats, wanted: _Floats, held: int) -> Fitted:
 
     best = first = rival(sums.integers, sums.scales)
     if not sums.fixed:
-        known = second(seen, mean if sums.biased else 0 * mean)
+        known = second(seen, mean if sums.biased else 0 * mean, whole)
         other = rival(*_rounded(sums, sums.weights, goal, ridged(known, RIDGE)), ROUNDING)
         best = min(best, other, key=lambda each: each.error)
         better = _compensated(sums, seen, mean, goals, goal, known) if held else None
@@ -130,7 +142,7 @@ def fit_layer(sums: Sums, rows: _Floats, wanted: _Floats, held: int) -> Fitted:
             other = rival(*made, ROUNDING, COMPENSATION)
             best = other if other.error < best.error * (1 - _GAIN) else best
     if sums.biased and np.isfinite(sums.clip).any():
-        bias = _behind_clip(sums, best, seen, goals)
+        bias = _behind_clip(sums, best, seen, goals, whole)
         error = judge.error(best.integers, best.scales, bias)
         if error < best.error * (1 - _GAIN):
             kept = (*best.kept, BEHIND_CLIP)
@@ -145,17 +157,20 @@ class _Judge:
     sums: Sums
     rows: _Floats
     wanted: _Floats
+    whole: bool
 
     def error(self, integers: _Doubles, scales: _Floats, bias: _Doubles) -> float:
-        made = _made(self.sums, self.rows, integers, scales)
+        made = _made(self.sums, self.rows, integers, scales, self.whole)
         made += bias[:, None].astype(made.dtype)
         clip = self.sums.clip
         return float(np.mean((np.clip(made, *clip) - np.clip(self.wanted, *clip)) ** 2))
 
 
-def _made(sums: Sums, rows: _Floats, integers: _Doubles, scales: _Floats) -> NDArray[Any]:
+def _made(
+    sums: Sums, rows: _Floats, integers: _Doubles, scales: _Floats, whole: bool
+) -> NDArray[Any]:
     """Sums of rows, (groups, rows, outputs), without a bias."""
-    found: NDArray[Any] = multiplied(rows, integers)
+    found: NDArray[Any] = multiplied(rows, integers, whole)
     found *= (sums.step * scales.astype(np.float64)).astype(found.dtype)
     return found
 
@@ -210,13 +225,15 @@ def _compensated(
     return weights + _SHARE * np.where(weights == 0, 0, asked)
 
 
-def _behind_clip(sums: Sums, fitted: Fitted, rows: _Floats, goals: _Floats) -> _Doubles:
+def _behind_clip(
+    sums: Sums, fitted: Fitted, rows: _Floats, goals: _Floats, whole: bool
+) -> _Doubles:
     """The bias with which the means behind the activation are the float file's: damped Newton steps."""
     low, high = sums.clip
     # A few thousand rows tell means well enough.
     every = max(1, rows.shape[1] // _NEWTON_ROWS)
     rows, goals = rows[:, ::every], goals[:, ::every]
-    made = _made(sums, rows, fitted.integers, fitted.scales)
+    made = _made(sums, rows, fitted.integers, fitted.scales, whole)
     bias = fitted.bias
     goal = np.clip(goals, low, high).mean(1, dtype=np.float64)
     reach = made.std(1)

@@ -36,7 +36,11 @@ def moments(
     return ridged(second(rows, about), ridge)
 
 
-def second(rows: NDArray[np.float32], about: NDArray[np.float32] | _Doubles) -> list[_Doubles]:
+def second(
+    rows: NDArray[np.float32],
+    about: NDArray[np.float32] | _Doubles,
+    whole: bool | None = None,
+) -> list[_Doubles]:
     """Second moments in parts, (groups, n, n) for n weights after another: `TOGETHER`, fewer in the last.
 
     Sums of whole numbers are exact, so that nothing hangs on the order in which they are made.
@@ -44,9 +48,11 @@ def second(rows: NDArray[np.float32], about: NDArray[np.float32] | _Doubles) -> 
     Args:
         rows: (groups, rows, weights summed over).
         about: what is zero, (groups, weights).
+        whole: whether rows are whole numbers; looked up by default.
     """
-    parts = range(0, rows.shape[-1], TOGETHER)
-    return [_part(rows[..., at : at + TOGETHER], about[:, at : at + TOGETHER]) for at in parts]
+    whole = is_whole(rows) if whole is None else whole
+    parts = (slice(at, at + TOGETHER) for at in range(0, rows.shape[-1], TOGETHER))
+    return [_part(rows[..., part], about[:, part], whole) for part in parts]
 
 
 def ridged(parts: Sequence[_Doubles], ridge: float = RIDGE) -> list[_Doubles]:
@@ -62,15 +68,27 @@ def ridged(parts: Sequence[_Doubles], ridge: float = RIDGE) -> list[_Doubles]:
     return found
 
 
-def products(first: NDArray[np.float32], other: NDArray[np.float32]) -> _Doubles:
+def means(rows: NDArray[np.float32], whole: bool) -> _Doubles:
+    """The mean of each column, (groups, columns), of rows that may be whole numbers."""
+    count = rows.shape[1]
+    if whole and _largest(rows) * count < _EXACT:
+        sums = np.ones((1, count), np.float32) @ rows
+        return np.asarray(sums[:, 0].astype(np.float64) / max(count, 1))
+    return np.asarray(rows.mean(1, dtype=np.float64))
+
+
+def products(
+    first: NDArray[np.float32], other: NDArray[np.float32], whole: bool = False
+) -> _Doubles:
     """Mean products of the columns of two sets of rows, (groups, columns, columns).
 
     Args:
         first, other: (groups, rows, columns), which may be one and the same.
+        whole: whether both are whole numbers.
     """
     groups, count, columns = first.shape
     total = np.zeros((groups, columns, other.shape[-1]))
-    some, kind = _at_once(first, other)
+    some, kind = _at_once(first, other) if whole else (_ROWS, np.float64)
     for at in range(0, count, some):
         part: NDArray[Any] = np.ascontiguousarray(first[:, at : at + some], kind)
         others = part if first is other else np.ascontiguousarray(other[:, at : at + some], kind)
@@ -79,32 +97,41 @@ def products(first: NDArray[np.float32], other: NDArray[np.float32]) -> _Doubles
     return np.asarray(total / max(count, 1))
 
 
-def multiplied(rows: NDArray[np.float32], weights: _Doubles) -> NDArray[Any]:
-    """Rows times whole weights, (groups, rows, outputs): in float32 where that is exact, else in float64."""
-    most = float(np.abs(rows).max(initial=0)) * float(np.abs(weights).sum(1).max(initial=0))
-    whole = most < _EXACT and _is_whole(rows)
-    kind = np.float32 if whole else np.float64
+def multiplied(rows: NDArray[np.float32], weights: _Doubles, whole: bool) -> NDArray[Any]:
+    """Rows times whole weights, (groups, rows, outputs): in float32 where that is exact, else in float64.
+
+    Args:
+        rows: (groups, rows, weights summed over).
+        weights: (groups, weights summed over, outputs).
+        whole: whether rows are whole numbers.
+    """
+    exact = whole and _largest(rows) * float(np.abs(weights).sum(1).max(initial=0)) < _EXACT
+    kind = np.float32 if exact else np.float64
     return np.asarray(rows.astype(kind, copy=False) @ weights.astype(kind))
 
 
-def _at_once(first: NDArray[np.float32], other: NDArray[np.float32]) -> tuple[int, type]:
-    """How many rows are summed up at once, and in which type: exactly, if they are whole numbers."""
-    if first is other and _is_whole(first):
-        largest = float(np.abs(first).max(initial=1))
-        some = int(_EXACT // max(largest, 1) ** 2)
-        if some >= _FEWEST:
-            return some, np.float32
-    return _ROWS, np.float64
-
-
-def _is_whole(rows: NDArray[np.float32]) -> bool:
+def is_whole(rows: NDArray[np.float32]) -> bool:
+    """Whether all values are whole numbers."""
     return bool((rows == np.rint(rows)).all())
 
 
-def _part(rows: NDArray[np.float32], about: NDArray[np.float32] | _Doubles) -> _Doubles:
+def _at_once(first: NDArray[np.float32], other: NDArray[np.float32]) -> tuple[int, type]:
+    """How many rows of whole numbers are summed up at once, and in which type, so that sums are exact."""
+    largest = _largest(first)
+    some = int(_EXACT // max(largest * (largest if other is first else _largest(other)), 1))
+    return (some, np.float32) if some >= _FEWEST else (_ROWS, np.float64)
+
+
+def _largest(rows: NDArray[np.float32]) -> float:
+    return max(float(rows.max(initial=0)), -float(rows.min(initial=0)))
+
+
+def _part(
+    rows: NDArray[np.float32], about: NDArray[np.float32] | _Doubles, whole: bool
+) -> _Doubles:
     zero = about.astype(np.float64)
-    mean = rows.mean(1, dtype=np.float64)
-    found = products(rows, rows)
+    mean = means(rows, whole)
+    found = products(rows, rows, whole)
     # About `zero`: of rows x with the mean m, E xx' - m z' - z m' + z z'.
     found -= mean[:, :, None] * zero[:, None] + zero[:, :, None] * (mean - zero)[:, None]
     diagonal = np.einsum("gkk->gk", found)

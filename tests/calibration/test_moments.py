@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekit.calibration import moments as module
-from edgekit.calibration.moments import moments, products
+from edgekit.calibration.moments import means, moments, multiplied, products
 
 RNG = np.random.default_rng(0)
 
@@ -32,6 +32,20 @@ def test_products_of_integers_do_not_hang_on_the_order_of_rows(
 ) -> None:
     rng = np.random.default_rng(seed)
     rows = rng.integers(-255, 256, (groups, count, 5)).astype(np.float32)
-    made = products(rows, rows)
-    np.testing.assert_array_equal(made, products(rows[:, ::-1], rows[:, ::-1]))
-    np.testing.assert_array_equal(made, products(rows, rows.copy()))
+    made = products(rows, rows, whole=True)
+    np.testing.assert_array_equal(made, products(rows[:, ::-1], rows[:, ::-1], whole=True))
+    np.testing.assert_array_equal(made, products(rows, rows.copy(), whole=True))
+    np.testing.assert_array_equal(made, products(rows, rows))
+
+
+@given(st.integers(1, 300), st.sampled_from([1, 255, 32767, 2.0**23]), st.integers(0, 2**32 - 1))
+def test_what_is_known_to_be_whole_is_the_same_to_the_bit(
+    count: int, largest: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(-largest, largest, (2, count, 5), endpoint=True).astype(np.float32)
+    weights = rng.integers(-127, 128, (2, 5, 3)).astype(np.float64)
+    np.testing.assert_array_equal(means(rows, whole=True), rows.mean(1, dtype=np.float64))
+    exact = rows.astype(np.float64) @ weights
+    np.testing.assert_array_equal(multiplied(rows, weights, whole=True), exact)
+    np.testing.assert_array_equal(multiplied(rows, weights, whole=False), exact)
