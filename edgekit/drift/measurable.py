@@ -51,7 +51,7 @@ def check_limits(golden: Golden, limits: tuple[Limit, ...], names: list[str]) ->
             + (
                 f"not measured there, only for {', '.join(own)}."
                 if own
-                else f"no such figure of a {golden.task}. There are {known}."
+                else f"no such figure of the task {golden.task!r}. There are {known}."
             )
         )
 

@@ -242,9 +242,9 @@ def test_limits_that_cannot_be_judged_are_refused_before_the_work(
     [
         (
             "miou_drop <= 1%",
-            "no such figure of a classification. There are accuracy, accuracy_drop",
+            "no such figure of the task 'classification'. There are accuracy, accuracy_drop",
         ),
-        ("mae <= 3", "no such figure of a classification"),
+        ("mae <= 3", "no such figure of the task 'classification'"),
         ("accuracy_drop[class=9] <= 1%", "not measured there, only for class=0, class=1"),
         ("iou_drop[class=*] <= 1%", "no such figure"),
         ("accuracy_drop[light=dark] <= 1%", "column 'light'"),

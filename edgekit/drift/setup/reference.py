@@ -161,7 +161,7 @@ def _probed(runner: Runner, raw: Samples, asked: Answers, decoder: Decoder | Non
     goodness = goodness_of(asked.task, answers, labels)
     if goodness is None:
         return None
-    if asked.task == ANOMALY and (found := rebuilt_otherwise(runner, inputs, outputs)):
+    if asked.task == ANOMALY and (found := rebuilt_otherwise(runner, inputs, outputs, labels)):
         return found
 
     def ask(given: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
