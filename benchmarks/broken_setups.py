@@ -8,10 +8,11 @@ the file's, falls by a fifth of its way from guessing. Sound set-ups are other d
 calibration samples, of classes.
 
     EDGEKIT_DATA=../shared/data python benchmarks/broken_setups.py [--folder FOLDER] [--worlds a,b] [--slips a,b]
-        [--clean 25] [--state FILE]
+        [--clean 25] [--state FILE] [--float-file]
 
-With --state what is done is kept, and the next run goes on from there. Ends with 1 if a broken set-up passes
-in silence, or a sound one is accused.
+With --float-file the original is the float TFLite file, which needs no TensorFlow once the networks are trained.
+With --state what is done is kept, and the next run goes on from there. Ends with 1 if a broken set-up passes in
+silence, or a sound one is accused.
 """
 
 from __future__ import annotations
@@ -112,10 +113,10 @@ def guessing(world: World) -> float:
     return 0.5 if world.task in ("anomaly", "multi-label") else 0.0
 
 
-def file_of(world: World, variant: str, calibration: Array, folder: Path) -> Path:
+def file_of(world: World, variant: str, calibration: Array, folder: Path, ending: str) -> Path:
     """The int8 file, and in its metadata whose it is and what it was calibrated on, as an export writes it."""
     name = variant or world.name
-    model = world.folder / f"{'other' if variant == 'other' else world.name}.keras"
+    model = world.folder / f"{'other' if variant == 'other' else world.name}{ending}"
     plain = (world.folder / f"{name}.float32.tflite").read_bytes()
     seen = seen_of(Samples({"x": calibration}), CALIBRATION)
     known = Metadata(source_sha256=sha256_of(model), seen=(seen,))
@@ -202,18 +203,23 @@ class State:
             temporary.replace(self.path)
 
 
+def ending_of(world: World, original: Runner) -> str:
+    """How the name of a world's original goes on."""
+    return original.artifact.name.removeprefix(world.name)
+
+
 def plant(world: World, original: Runner, state: State, wanted: list[str], folder: Path) -> None:
     """Judge every slip of a world that is not done yet."""
-    sound = None
+    sound, ending = None, ending_of(world, original)
     for slip in slips(world):
         key = f"{world.name}: {slip.name}"
         if key in state.slips or (wanted and slip.name not in wanted):
             continue
         if sound is None:
-            file = file_of(world, "", world.calibration, folder)
+            file = file_of(world, "", world.calibration, folder, ending)
             sound = judge(world, original, file, world.x[:_JUDGED], world.y[:_JUDGED])
         calibration = world.calibration if slip.calibration is None else slip.calibration
-        file = file_of(world, slip.variant, calibration, folder)
+        file = file_of(world, slip.variant, calibration, folder, ending)
         found = judge(world, original, file, slip.x[:_JUDGED], slip.y[:_JUDGED], slip)
         least = guessing(world)
         lost = [
@@ -254,7 +260,7 @@ def draw(world: World, original: Runner, state: State, count: int, folder: Path)
             at = at[kept[at]]
         at = at[: int(rng.choice([20, 50, 100, 200, 400, 1000]))]
         some = rng.permutation(len(world.calibration))[: int(rng.choice([20, 50, 100, 200]))]
-        file = file_of(world, "", world.calibration[some], folder)
+        file = file_of(world, "", world.calibration[some], folder, ending_of(world, original))
         found = judge(world, original, file, world.x[at], world.y[at])
         state.clean[key] = found.said if found.kinds or np.isnan(found.scores[0]) else []
         state.save()
@@ -301,6 +307,7 @@ def main() -> int:
     parser.add_argument("--slips", default="")
     parser.add_argument("--clean", type=int, default=25)
     parser.add_argument("--state", type=Path)
+    parser.add_argument("--float-file", action="store_true")
     args = parser.parse_args()
     names = args.worlds.split(",")
     data = Path(os.environ.get("EDGEKIT_DATA", "../shared/data"))
@@ -310,7 +317,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         for name in names:
             world = worlds.load(args.folder, name)
-            with edgekit.load(world.folder / f"{name}.keras") as original:
+            ending = ".float32.tflite" if args.float_file else ".keras"
+            with edgekit.load(world.folder / f"{name}{ending}") as original:
                 plant(world, original, state, wanted, Path(scratch))
                 draw(world, original, state, args.clean, Path(scratch))
     return told(state)

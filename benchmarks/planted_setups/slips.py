@@ -196,7 +196,7 @@ def _labels(world: World) -> Iterator[Slip]:
     if name == "several":
         yield of("labels' classes moved", np.roll(y, 1, 1), "one later", "by one", "guessing")
         yield of("labels' classes reversed", y[:, ::-1], "revers", "guessing")
-        yield of("yes for no", 1 - y, "no for yes", "guessing", "opposite", "inverted")
+        yield of("yes for no", 1 - y, "no for yes", "yes and no", "guessing", "inverted")
     if name in ("values", "features"):
         holes = y.copy()
         holes[::7] = np.nan
@@ -255,7 +255,7 @@ def _labels(world: World) -> Iterator[Slip]:
         for layout in ("yxyx", "xywh", "cxcywh"):
             yield of(f"decoder reads {layout}", y, "decoder", "left, top", "layout", layout=layout)
     if name == "rebuilt":
-        yield of("yes for no", 1 - y, "opposite", "guessing", "1 for")
+        yield of("yes for no", 1 - y, "yes and no", "guessing")
 
 
 def _samples(world: World) -> Iterator[Slip]:

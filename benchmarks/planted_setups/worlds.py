@@ -345,12 +345,17 @@ def _convert(model: Any, own: Path, called: str) -> None:
 
 def _make_variants(folder: Path, name: str) -> None:
     """Float files of a world's network whose last layer answers the opposite, or in the reverse order."""
+    own = folder / name
+    missing = [
+        called
+        for called in ("inverted", "reordered")
+        if not (own / f"{called}.float32.tflite").exists()
+    ]
+    if not missing:
+        return
     import keras
 
-    own = folder / name
-    for called in ("inverted", "reordered"):
-        if (own / f"{called}.float32.tflite").exists():
-            continue
+    for called in missing:
         model = keras.models.load_model(own / f"{name}.keras", compile=False)
         last = [layer for layer in model.layers if layer.weights and hasattr(layer, "kernel")][-1]
         kernel, bias = last.get_weights()
