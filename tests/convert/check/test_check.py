@@ -311,3 +311,31 @@ def test_a_part_that_is_lost_beside_what_it_is_stacked_on_is_warned_of(
     else:
         (line,) = verdict.warnings
         assert line.startswith("output 'scores': on axis 1 parts 1 of 2 are lost")
+
+
+def test_texts_beside_numbers(tmp_path: Path) -> None:
+    """A SavedModel that names its classes itself: texts are equal or not, and no number is made of them."""
+    tf = require("tensorflow", "export", "a test")
+
+    class Named(tf.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.kernel = tf.Variable(
+                np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+            )
+
+        @tf.function(input_signature=[tf.TensorSpec((None, 4), name="x")])
+        def serve(self, x: Any) -> dict[str, Any]:
+            score = x @ self.kernel
+            name = tf.gather(tf.constant(["ape", "bee", "cat"]), tf.argmax(score, -1))
+            return {"name": name, "score": score}
+
+    model = Named()
+    tf.saved_model.save(model, tmp_path / "named", signatures={"serving_default": model.serve})
+    x = np.random.default_rng(1).normal(size=(200, 4)).astype(np.float32)
+    result = edgekit.export(
+        tmp_path / "named", out=tmp_path, files=FILES[2:], calibration={"x": x}, cache=False
+    )
+    assert not result.skipped
+    checks = [{row.output: row for row in file.check.outputs} for file in result.manifest.files]
+    assert [round(check["name"].kept, 1) for check in checks] == [1.0, 1.0]
