@@ -86,8 +86,9 @@ def finished(
         checked = _checked(entry, made, file, reference, allow_inaccurate)
     except (ArtifactError, ExportError) as error:
         model = made.file.model
-        given = [operator.tensor for operator in model.graphs[model.main].operators]
-        return Result(flavour, reason=load_reason(error, file.scheme, given))
+        operators = model.graphs[model.main].operators
+        given, ops = [each.tensor for each in operators], [each.op for each in operators]
+        return Result(flavour, reason=load_reason(error, file.scheme, given, ops))
     if isinstance(checked, str):
         return Result(flavour, reason=checked)
     return Result(flavour, checked)

@@ -154,15 +154,18 @@ def random_reason(origin: str = "the model") -> str:
     )
 
 
-def state_reason(variables: Iterable[str], draws: str = "") -> str:
+def state_reason(variables: Iterable[str], draws: str = "", looks_up: str = "") -> str:
     """Why ONNX has no place for a model that no constants can stand for.
 
     Args:
         variables: the names of the model's variables.
         draws: the layer that draws random numbers; empty for none.
+        looks_up: the layer that looks values up in a table; empty for none.
     """
     if draws:
         return f"ONNX cannot express this model: {random_reason(draws)}"
+    if looks_up:
+        return f"ONNX cannot express this model: {_table_reason(looks_up, 'LookupTableFindV2', 'ONNX')}"
     wrapped = unstripped(variables)
     if wrapped is not None:
         return f"ONNX cannot express this model: {wrapped}"
@@ -221,14 +224,23 @@ def inaccurate_reason(faults: Sequence[str]) -> str:
     )
 
 
-def load_reason(error: BaseException, scheme: str, tensors: Sequence[str] = ()) -> str:
+def load_reason(
+    error: BaseException, scheme: str, tensors: Sequence[str] = (), ops: Iterable[str] = ()
+) -> str:
     """Why a file that was made is not kept: the interpreter does not take it.
 
     Args:
         error: what the interpreter said.
         scheme: of the file.
         tensors: what each operator of its main graph gives, by name, for messages.
+        ops: what those operators are.
     """
+    table = next((op for op in ops if op.startswith("HASHTABLE")), None)
+    if table is not None:
+        return (
+            f"was made, but does not run: it looks values up in a table ({table}), and an operator behind it "
+            f"fails. Number the values before they reach the model. The interpreter: {one_line(error)}"
+        )
     died = re.search(r"crashed the interpreter with (\w+) \(a trial on (\S+)", str(error))
     if died is not None:
         return (
@@ -261,11 +273,15 @@ def _of_no_numbers(origin: str, op: str, format: str) -> str | None:
             f"{origin}: computes with text ({op}), which {format} has no kernels for. Hash before."
         )
     if "Table" in op:
-        return (
-            f"{origin}: looks values up in a table ({op}), which {format} has no kernels for. Number "
-            "the values before they reach the model."
-        )
+        return _table_reason(origin, op, format)
     return None
+
+
+def _table_reason(origin: str, op: str, format: str) -> str:
+    return (
+        f"{origin}: looks values up in a table ({op}), which {format} has no kernels for. Number "
+        "the values before they reach the model."
+    )
 
 
 def _listed(lines: Sequence[str], title: str) -> list[str]:

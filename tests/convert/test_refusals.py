@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from support.refusal_kinds import kind_of
 
 from edgekit.convert.refusals import (
     Culprit,
+    load_reason,
     onnx_reason,
     quantizer_reason,
     state_reason,
@@ -44,6 +46,9 @@ def test_text_tables_and_random_numbers_are_named_before_what_comes_with_them() 
         assert words in str(reason)
         assert "--allow-flex" not in str(reason)
     assert "draws random numbers" in state_reason(["seed_generator_state:0"], "layer 'noise'")
+    table = state_reason([], looks_up="layer 'words'")
+    assert "layer 'words': looks values up in a table" in table
+    assert "a state" not in table
 
 
 def test_loops_that_onnx_cannot_hold_are_named() -> None:
@@ -60,3 +65,12 @@ def test_wrappers_that_were_not_stripped_are_named() -> None:
     assert "strip_clustering" in state_reason(["cluster_conv/pulling_indices_kernel:0"])
     assert unstripped(["conv/kernel:0"]) is None
     assert "Take the state as an input" in state_reason(["counter:0"])
+
+
+def test_what_fails_behind_a_table_of_texts() -> None:
+    """TensorFlow's converter makes a file of it; LiteRT may not find shapes behind the lookup."""
+    said = ValueError("3 != 9 Node number 10 (RESHAPE) failed to invoke.")
+    reason = load_reason(said, "float32", ops=["HASHTABLE_FIND", "RESHAPE"])
+    assert kind_of(reason) == "a table inside the model"
+    assert "Number the values before they reach the model" in reason
+    assert "RESHAPE" in reason

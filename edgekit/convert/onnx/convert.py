@@ -63,8 +63,11 @@ def float_onnx(frozen: Frozen) -> bytes:
             called as an input is.
     """
     if frozen.graph is None:
-        draws = layer_of(frozen.draws, frozen.layers) if frozen.draws else ""
-        raise ExportError(state_reason(frozen.variables, draws))
+        draws, looks_up = (
+            layer_of(name, frozen.layers) if name else ""
+            for name in (frozen.draws, frozen.looks_up)
+        )
+        raise ExportError(state_reason(frozen.variables, draws, looks_up))
     twice = ends_reason([s.name for s in frozen.inputs], [s.name for s in frozen.outputs])
     if twice:
         raise ExportError(twice)

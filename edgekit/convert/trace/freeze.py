@@ -49,7 +49,8 @@ class Frozen:
         notes: what was undone on the way, a line each.
         nested: whether the SavedModel holds functions: loops, branches, states.
         variables: the names of the model's own variables.
-        draws: of a model that changes variables, the operation that draws random numbers; empty for none.
+        draws: of a model without `graph`, the operation that draws random numbers; empty for none.
+        looks_up: the same of one that looks values up in a table.
     """
 
     saved_model: Path
@@ -65,6 +66,7 @@ class Frozen:
     nested: bool = False
     variables: tuple[str, ...] = ()
     draws: str = ""
+    looks_up: str = ""
 
 
 @contextmanager
@@ -119,7 +121,8 @@ def freeze(
             notes,
             frozen is None or bool((flat or frozen.graph).library.function),
             tuple(variable.name for variable in source.variables),
-            _draws(function.graph.as_graph_def()) if frozen is None else "",
+            _named("Random", function.graph.as_graph_def()) if frozen is None else "",
+            _named("LookupTableFind", function.graph.as_graph_def()) if frozen is None else "",
         )
 
 
@@ -277,10 +280,10 @@ def _assigns(graph: Any) -> bool:
     return any(re.fullmatch(r"Assign\w*VariableOp", node.op) for node in nodes)
 
 
-def _draws(graph: Any) -> str:
-    """The name of an operation that draws random numbers; empty if there is none."""
+def _named(kind: str, graph: Any) -> str:
+    """The name of the first operation with `kind` in its type; empty if there is none."""
     nodes = [*graph.node, *(n for function in graph.library.function for n in function.node_def)]
-    return next((str(node.name) for node in nodes if "Random" in node.op), "")
+    return next((str(node.name) for node in nodes if kind in node.op), "")
 
 
 def _save_with_variables(source: SourceModel, function: Any, folder: Path) -> None:
@@ -293,7 +296,7 @@ def _save_with_variables(source: SourceModel, function: Any, folder: Path) -> No
             tf.saved_model.save(module, folder, signatures={SIGNATURE: function})
     # So TensorFlow says that a variable is no attribute of any layer.
     except AssertionError as error:
-        if draws := _draws(function.graph.as_graph_def()):
+        if draws := _named("Random", function.graph.as_graph_def()):
             raise ExportError(random_reason(layer_of(draws, _layer_names(source)))) from error
         raise ExportError(
             f"{source.path}: changes a variable that belongs to no layer, so that it cannot be saved. Make it an "
