@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import numbers
 import os
+import re
 import sys
 import types
 import typing
@@ -23,6 +24,8 @@ else:
     import tomli as tomllib
 
 T = TypeVar("T")
+
+_LONG_NAME = re.compile(r"""(?:["']?[\w-]{1,64}["']?[ \t]*\.[ \t]*){101}""")
 
 
 def read_toml(path: str | os.PathLike[str], cls: type[T]) -> T:
@@ -48,13 +51,13 @@ def read_table(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     path = existing(path, "TOML file")
     try:
-        return tomllib.loads(Path(path).read_text("utf-8"))
-    except (
-        tomllib.TOMLDecodeError,
-        UnicodeDecodeError,
-        IsADirectoryError,
-        RecursionError,
-    ) as error:
+        text = Path(path).read_text("utf-8")
+        # The reader looks each part of a name up from the first on.
+        if long := _LONG_NAME.search(text):
+            raise ValueError(f"a name of over 100 parts: {long[0]:.40}...")
+        return tomllib.loads(text)
+    # A number of thousands of digits is one too.
+    except (ValueError, IsADirectoryError, RecursionError) as error:
         raise RecipeError(f"{path}: not TOML ({error}).") from error
 
 

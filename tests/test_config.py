@@ -79,7 +79,18 @@ def test_the_file_is_named_too(tmp_path: Path) -> None:
         read_toml(path, Outer)
 
 
-@pytest.mark.parametrize("content", [b"name = ", b"\xff\xfe", b"name = 1\nname = 2"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"name = ",
+        b"\xff\xfe",
+        b"name = 1\nname = 2",
+        b"count = " + b"9" * 5000,
+        # Each would take the reader the square of so many steps.
+        b".".join([b"name"] * 100_000) + b" = 1",
+        b"[" + b" . ".join([b"'name'"] * 100_000) + b"]",
+    ],
+)
 def test_no_toml_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.toml"
     path.write_bytes(content)

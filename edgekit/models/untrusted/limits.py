@@ -19,7 +19,10 @@ MAX_EXPANSION = 20
 # Small files may unpack to this much all the same.
 FREE_BYTES = 64 << 20
 MAX_MEMBERS = 10_000
-MAX_OBJECTS = 200_000
+# Groups, datasets and links of an HDF5 file, and how many groups lie in each other: each is looked up from the root
+# on. The largest of Keras' own networks has 1,500 layers; a model inside of a model takes a few levels.
+MAX_OBJECTS = 50_000
+MAX_LEVELS = 2 * MAX_DEPTH
 
 
 def unpacked_limit(stored: int) -> int:

@@ -61,7 +61,7 @@ def walk(file: Any) -> Iterator[tuple[str, Any]]:
         file, or nowhere; the path that it has already, as text, of what is met again.
 
     Raises:
-        UntrustedCodeError: something lies in another file, or in too many places.
+        UntrustedCodeError: something lies in another file, too deep, or in too many places.
     """
     h5py = require("h5py", "export", "Loading a Keras model")
     # Groups may hold each other.
@@ -75,6 +75,9 @@ def walk(file: Any) -> Iterator[tuple[str, Any]]:
                 most = f"{limits.MAX_OBJECTS:,}"
                 raise refusals.too_much("its weights", f"lie in over {most} places", most)
             place = f"{above}/{name}"
+            if place.count("/") > limits.MAX_LEVELS:
+                most = f"{limits.MAX_LEVELS}"
+                raise refusals.too_much("its weights", f"lie over {most} groups deep", most)
             link = group.get(name, getlink=True)
             if isinstance(link, h5py.ExternalLink):
                 raise _elsewhere(place, link.filename)

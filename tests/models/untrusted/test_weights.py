@@ -14,6 +14,8 @@ from support import needs
 
 from edgekit.errors import ArtifactError, UntrustedCodeError
 from edgekit.models import load
+from edgekit.models.untrusted import limits
+from edgekit.models.untrusted.weights import walk
 
 h5py = needs.package("h5py")
 
@@ -98,6 +100,30 @@ def test_links_within_the_file_are_not(tmp_path: Path, whole: dict[str, Path], e
 
     path = changed(whole[ending], tmp_path / f"m{ending}", around)
     assert load(path).model.get_layer("scores").kernel.shape == (3, 2)
+
+
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_groups_in_groups_without_end(tmp_path: Path, whole: dict[str, Path], ending: str) -> None:
+    def deep(file: Any) -> None:
+        for _ in range(300):
+            file = file.create_group("g")
+
+    path = changed(whole[ending], tmp_path / f"m{ending}", deep)
+    with pytest.raises(UntrustedCodeError, match=r"its weights: lie over 256 groups deep"):
+        load(path)
+
+
+def test_more_groups_than_any_model_has(
+    tmp_path: Path, whole: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MAX_OBJECTS", 100)
+    path = changed(
+        whole[".h5"],
+        tmp_path / "m.h5",
+        lambda file: [file.create_group(f"g{n}") for n in range(101)],
+    )
+    with h5py.File(path) as file, pytest.raises(UntrustedCodeError, match="in over 100 places"):
+        list(walk(file))
 
 
 def test_weights_that_are_no_hdf5(tmp_path: Path, whole: dict[str, Path]) -> None:
