@@ -22,13 +22,25 @@ def make(folder: Path, images: int) -> Any:
     import keras
 
     keras.utils.set_random_seed(0)
-    rng = np.random.default_rng(0)
-    coarse = rng.uniform(-1, 1, (max(images, 32), 5, 5, 3)).repeat(32, 1).repeat(32, 2)
-    x = (0.8 * coarse + rng.uniform(-0.2, 0.2, coarse.shape)).astype(np.float32)
+    x = colours(max(images, 32), 160)
     model = keras.applications.MobileNetV2((160, 160, 3), alpha=1.0, weights=None)
+    adapt(model, x)
+    model.save(folder / NAME)
+    return x
+
+
+def colours(count: int, size: int) -> Any:
+    """Smooth colours with noise, float32 (count, size, size, 3) in [-1, 1]; `size` is a multiple of 32."""
+    rng = np.random.default_rng(0)
+    coarse = rng.uniform(-1, 1, (count, size // 32, size // 32, 3)).repeat(32, 1).repeat(32, 2)
+    return (0.8 * coarse + rng.uniform(-0.2, 0.2, coarse.shape)).astype(np.float32)
+
+
+def adapt(model: Any, x: Any) -> None:
+    """Give batch normalisations the statistics of what they are given for 32 images."""
+    import keras
+
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     for norm in norms:
         norm.momentum = 0.0
     model(x[:32], training=True)
-    model.save(folder / NAME)
-    return x

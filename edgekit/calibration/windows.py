@@ -97,7 +97,7 @@ class Places:
         found -= np.float32(zero)
         if outside.any():
             found[outside] = 0
-        return found.transpose(2, 0, 1, 3).reshape(self._groups, count, -1)
+        return np.asarray(found.transpose(2, 0, 1, 3).reshape(self._groups, count, -1))
 
     def _at(self, number: int) -> NDArray[np.intp]:
         """Where a tensor's rows lie in it, (rows, places of the kernel); below zero outside."""
