@@ -104,6 +104,20 @@ def test_the_command(models: Path, labelled: edgekit.Samples, tmp_path: Path) ->
     assert json.loads((tmp_path / "e.json").read_text())["accuracy"] > 0.7
 
 
+def test_what_speaks_against_the_samples_is_said(
+    models: Path, labelled: edgekit.Samples, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Five times the same samples."""
+    assert labelled.labels is not None
+    x, y = (np.concatenate([each] * 5) for each in (labelled.inputs["image"], labelled.labels))
+    np.savez(tmp_path / "s.npz", x=x, y=y)
+    words = [str(models / "classifier.int8.tflite"), "--samples", str(tmp_path / "s.npz")]
+    assert main(["evaluate", *words, "--json", str(tmp_path / "e.json")]) == 0
+    (found,) = document.load(tmp_path / "e.json").findings
+    assert found.kind == "repeated_samples"
+    assert f"warning: {found.sentence}" in capfd.readouterr().err
+
+
 def figures_of(result: edgekit.Evaluation) -> dict[str, float | None]:
     return {figure.name: figure.value for figure in result.figures if not figure.group}
 
