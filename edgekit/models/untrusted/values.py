@@ -10,6 +10,8 @@ from edgekit.models.untrusted import refusals
 
 # Sizes, axes and counts lie far below; what is beyond overflows somewhere.
 MAX_WHOLE = 2**31 - 1
+# How often an upsampling repeats each value: tf_keras makes a tensor of each.
+_MAX_FACTOR = 4096
 _MAX_SEED = 2**64
 _MAX_TEXT = 4096
 
@@ -19,7 +21,8 @@ INITIALIZER, REGULARIZER, CONSTRAINT = "initializers", "regularizers", "constrai
 ANY, SEED, SPLITTER, OBJECT = "any", "seed", "splitter", "object"
 SYMBOL, ATTRIBUTE, CARRIED, ARGUMENTS = "symbol", "attribute", "carried", "arguments"
 FLAG, WHOLE, NUMBER, TEXT, NAME = "flag", "whole", "number", "text", "name"
-SIZES, PLAIN, VOCABULARY, NOTHING = "sizes", "plain", "vocabulary", "nothing"
+SIZES, FACTORS, PLAIN = "sizes", "factors", "plain"
+VOCABULARY, NOTHING = "vocabulary", "nothing"
 
 _WORDS = {
     FLAG: """
@@ -54,10 +57,11 @@ _WORDS = {
     """,
     NAME: "name",
     SIZES: """
-        kernel_size strides dilation_rate pool_size size dims target_shape cropping output_padding
+        kernel_size strides dilation_rate pool_size dims target_shape cropping output_padding
         output_size shared_axes axes attention_axes batch_shape shape input_axes output_axes
         tile_grid_size
     """,
+    FACTORS: "size",
     POLICY: "dtype reverse_dtype default_policy output_dtype",
     FUNCTION: "activation recurrent_activation",
     LAYER: "layer backward_layer",
@@ -108,7 +112,7 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str) and len(value) <= _MAX_TEXT
 
 
-def _are_sizes(value: Any) -> bool:
+def _are_sizes(value: Any, most: int = MAX_WHOLE) -> bool:
     waiting = [value]
     while waiting:
         item = waiting.pop()
@@ -122,7 +126,7 @@ def _are_sizes(value: Any) -> bool:
             # Axes by name, as DTypePolicyMap and TensorFlow.js have them, or "same".
             if len(item) > _MAX_TEXT:
                 return False
-        elif item is not None and not (isinstance(item, (int, float)) and abs(item) <= MAX_WHOLE):
+        elif item is not None and not (isinstance(item, (int, float)) and abs(item) <= most):
             return False
     return True
 
@@ -152,6 +156,10 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     TEXT: (_is_text, "a short text"),
     NAME: (_is_name, "a short text that leads to no other folder"),
     SIZES: (_are_sizes, f"whole numbers up to {MAX_WHOLE}"),
+    FACTORS: (
+        lambda value: _are_sizes(value, _MAX_FACTOR),
+        f"whole numbers up to {_MAX_FACTOR}",
+    ),
     NOTHING: (lambda _: False, "nothing: no file has such a value"),
 }
 

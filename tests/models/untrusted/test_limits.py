@@ -205,6 +205,20 @@ def test_a_pipe_is_no_model(tmp_path: Path) -> None:
         load(tmp_path / "m.keras")
 
 
+@pytest.mark.parametrize("size", [2**31 - 1, [1, 5000, 1]])
+def test_repeating_values_without_end(tmp_path: Path, size: Any) -> None:
+    """tf_keras makes a tensor of each, before any limit of memory is asked."""
+    layers = [
+        {"class_name": "InputLayer", "config": {"batch_input_shape": [None, 4, 4, 4, 2]}},
+        {"class_name": "UpSampling3D", "config": {"name": "up", "size": size}},
+    ]
+    config = {"class_name": "Sequential", "config": {"name": "model", "layers": layers}}
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file.attrs["model_config"] = json.dumps(config)
+    with pytest.raises(ArtifactError, match=r"'up'.*size.*whole numbers up to 4096"):
+        load(tmp_path / "m.h5")
+
+
 @pytest.mark.parametrize("name", ["/etc", "a/../../etc"])
 def test_names_that_lead_to_other_folders(
     name: str, files: Files, configs: Any, with_config: WithConfig
