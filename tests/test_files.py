@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from support import needs
+from support.patience import patience
 
 from edgekit import files
 from edgekit.errors import OutputExistsError, UsageError
@@ -217,7 +218,7 @@ def test_a_pipe_is_written_to_when_the_content_is_whole(tmp_path: Path, linked: 
     with atomic(given) as temporary:
         assert temporary.suffix == ".json"
         temporary.write_bytes(b"whole")
-    reader.join(timeout=30)
+    reader.join(timeout=patience(30))
     assert read == [b"whole"]
     assert pipe.is_fifo()
     assert given.is_symlink() == linked

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import children
+from support.patience import patience
 
 from edgekit.formats.metadata import Metadata
 from edgekit.formats.write_metadata import write_tflite
@@ -50,7 +51,7 @@ def test_a_recording_gives_a_line_a_frame(model, frame, tmp_path):
     recording = tmp_path / "frames"
     recording.write_bytes(frame * 3 + frame[:5])
     with start(model, recording) as process:
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate(timeout=patience(30))
     lines = [json.loads(line) for line in out.splitlines()]
     assert process.returncode == 0
     assert [line["frame"] for line in lines] == [0, 1, 2]
@@ -67,14 +68,14 @@ def test_a_signal_ends_the_wait_for_the_next_frame(model, frame, tmp_path, numbe
         first = json.loads(process.stdout.readline())
         assert first["frame"] == 0
         process.send_signal(number)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=patience(30))
     assert process.returncode == 0
     assert b"Traceback" not in err
 
 
 def test_a_missing_source_is_one_line(model, tmp_path):
     with start(model, tmp_path / "nothing") as process:
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=patience(30))
     assert process.returncode == 1
     assert b"Traceback" not in err
     assert b"nothing" in err
@@ -99,7 +100,7 @@ def test_stored_steps_and_class_names_are_used(prepared, tmp_path):
     with edgekit.load(prepared) as runner:
         expected = [runner.classify(frame[None])[0] for frame in frames]
     with start(prepared, recording, "--shape", "16,12,1") as process:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=patience(60))
     assert process.returncode == 0, err
     lines = [json.loads(line) for line in out.splitlines()]
     assert [line["class"] for line in lines] == [name for name, _ in expected]
@@ -109,7 +110,7 @@ def test_stored_steps_and_class_names_are_used(prepared, tmp_path):
     middle = sorted(score for _, score in expected)[2]
     more = ("--shape", "16,12,1", "--threshold", str(middle))
     with start(prepared, recording, *more) as process:
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=patience(60))
     named = [json.loads(line)["class"] for line in out.splitlines()]
     assert named == [name if score >= middle else None for name, score in expected]
 
@@ -118,7 +119,7 @@ def test_frames_that_the_steps_cannot_take_are_one_line(model, frame, tmp_path):
     recording = tmp_path / "frames"
     recording.write_bytes(frame)
     with start(model, recording, "--shape", "4,4,1") as process:
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=patience(60))
     assert process.returncode == 1
     assert b"frames of [4, 4, 1] become [4, 4, 1], expected [8, 8, 1]" in err
     assert b"Traceback" not in err
@@ -138,7 +139,7 @@ def test_it_outlives_its_camera(model, frame, tmp_path):
             assert any(b"the source is gone" in line for line in said)
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.communicate(timeout=patience(60))
     assert process.returncode == 0
 
 
@@ -148,7 +149,7 @@ def test_a_signal_is_heard_while_no_camera_is_there(model, tmp_path):
     with start(model, fifo) as process:
         until_it_waits(process.pid)
         process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=patience(60))
     assert process.returncode == 0
     assert b"Traceback" not in err
 
@@ -166,7 +167,7 @@ def until_it_waits(pid: int) -> None:
 
 def test_standard_input_ends_it(model, frame):
     with start(model, "-") as process:
-        out, _ = process.communicate(frame * 2, timeout=60)
+        out, _ = process.communicate(frame * 2, timeout=patience(60))
     assert process.returncode == 0
     assert [json.loads(line)["frame"] for line in out.splitlines()] == [0, 1]
 
@@ -189,5 +190,5 @@ def test_systemd_is_told_that_it_is_ready_and_alive(model, frame, tmp_path):
                 assert json.loads(process.stdout.readline())["frame"] == 0
             assert systemd.recv(100) == b"WATCHDOG=1"
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=120)
+            process.communicate(timeout=patience(120))
         assert process.returncode == 0

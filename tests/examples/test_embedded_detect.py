@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import children
+from support.patience import patience
 
 import edgekit
 from edgekit.detection import DecodedBoxes, Detection
@@ -81,7 +82,7 @@ def run(folder: Path, *words: object) -> tuple[int, bytes, str]:
     with children.python(
         FOLDER / "detect.py", *words, "--shape", "12,16,5", environment=more, cwd=folder, **PIPES
     ) as process:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=patience(120))
     return process.returncode, out, err.decode()
 
 
@@ -140,7 +141,7 @@ def test_a_file_without_a_decoder_is_one_line(models: Path, tmp_path: Path) -> N
     with children.python(
         FOLDER / "detect.py", models / "classifier.int8.tflite", tmp_path / "frame", **PIPES
     ) as process:
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=patience(120))
     assert process.returncode == 1
     assert b"decoder" in err
     assert b"Traceback" not in err
@@ -153,7 +154,7 @@ def test_who_looks_may_leave(detector: Path, frames: np.ndarray, tmp_path: Path)
         process.stdout.read(1)
         process.stdout.close()
         process.stdout = None
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=patience(120))
     assert process.returncode == 0, err
     assert b"Exception" not in err
 
@@ -165,7 +166,7 @@ def test_a_signal_ends_it(detector: Path) -> None:
         process.stdin.flush()
         assert json.loads(process.stdout.readline())["frame"] == 0
         process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=patience(120))
     assert process.returncode == 0
     assert b"Traceback" not in err
 

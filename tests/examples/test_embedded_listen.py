@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import children
+from support.patience import patience
 
 import edgekit
 from edgekit.formats.metadata import Metadata
@@ -53,7 +54,7 @@ def model(models: Path, tmp_path: Path) -> Path:
 
 def run(*words: object, given: bytes = b"") -> tuple[int, list[dict[str, Any]], str]:
     with children.python(FOLDER / "listen.py", *words, **PIPES) as process:
-        out, err = process.communicate(given, timeout=120)
+        out, err = process.communicate(given, timeout=patience(120))
     return process.returncode, [json.loads(line) for line in out.splitlines()], err.decode()
 
 
@@ -137,6 +138,6 @@ def test_a_signal_ends_the_wait_for_sound(model: Path) -> None:
         process.stdin.flush()
         assert json.loads(process.stdout.readline())["seconds"] == 0.25
         process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=patience(120))
     assert process.returncode == 0
     assert b"Traceback" not in err

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import children, needs
+from support.patience import patience
 
 import edgekit
 from edgekit.errors import UsageError
@@ -73,7 +74,7 @@ needs_fork = needs.system("fork")
 
 def said(code: str, *words: object) -> str:
     with children.python("-c", code, *words, stdout=subprocess.PIPE, text=True) as process:
-        return process.communicate(timeout=120)[0].strip()
+        return process.communicate(timeout=patience(120))[0].strip()
 
 
 @needs_fork

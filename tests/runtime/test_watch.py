@@ -18,6 +18,12 @@ CPU = "sys/devices/system/cpu"
 Write = Callable[[dict[str, str]], Path]
 
 
+@pytest.fixture(autouse=True)
+def _real(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An emulated board disturbs every measurement."""
+    monkeypatch.delenv("EDGEKIT_EMULATED", raising=False)
+
+
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
     def writer(files: dict[str, str]) -> Path:

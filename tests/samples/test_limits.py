@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.patience import patience
 
 from edgekit.cli import main
 from edgekit.drift.columns import as_columns
@@ -44,7 +45,7 @@ def test_an_archive_that_unpacks_to_gigabytes_names_the_flag(packed: Path) -> No
     start = time.monotonic()
     with pytest.raises(SamplesError, match=r"3,200,000,\d+ bytes.*--max-unpacked 4GB"):
         load_samples(packed)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < patience(2)
 
 
 def test_a_header_that_announces_more_than_its_member_holds(tmp_path: Path) -> None:
@@ -144,4 +145,4 @@ def test_a_table_with_many_columns_is_read_in_time(tmp_path: Path) -> None:
     with pytest.raises(SamplesError, match="and 39961 more") as caught:
         load_samples(tmp_path / "s.csv", target="gene")
     assert len(str(caught.value)) < 1000
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < patience(20)

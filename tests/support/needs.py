@@ -66,6 +66,12 @@ def compiled_models() -> None:
         pytest.skip(problem)
 
 
+def limits_of_memory() -> None:
+    """A kernel that holds a process to them: where single programs are emulated, qemu passes over `RLIMIT_AS`."""
+    if os.environ.get("EDGEKIT_EMULATED"):
+        pytest.skip("qemu does not hold an emulated program to a limit of memory")
+
+
 def data() -> Path:
     """The folder of real data sets and models, which is no part of the repository."""
     default = Path(__file__).parents[3] / "shared" / "data"
