@@ -42,8 +42,8 @@ def add_files(parser: argparse.ArgumentParser) -> None:
         type=names,
         action="extend",
         metavar="SCHEME.FORMAT,...",
-        help="files to make, such as int8.tflite,float32.onnx, instead of every scheme of --quantize "
-        "in every format of --format (default: none)",
+        help="files to make, such as int8.tflite,float32.onnx, in place of --quantize and --format, which make every "
+        "scheme in every format (default: none)",
     )
     group.add_argument(
         "--io-dtype",
