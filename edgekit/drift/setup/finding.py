@@ -23,7 +23,7 @@ FAIL, WARNING = SEVERITIES = ("fail", "warning")
     MISSING_LABELS,
     ROUNDED,
     LIMITS,
-) = (
+) = _OF_REFERENCE = (
     "chance",
     "part",
     "slip",
@@ -36,7 +36,7 @@ FAIL, WARNING = SEVERITIES = ("fail", "warning")
     "rounded",
     "limits",
 )
-ANOTHER_MODEL, CALIBRATION, INVERTED, PREPARATION, SAME_SAMPLES, GAIN, AGREEMENT = (
+ANOTHER_MODEL, CALIBRATION, INVERTED, PREPARATION, SAME_SAMPLES, GAIN, AGREEMENT = _OF_FILE = (
     "another_model",
     "calibration",
     "inverted",
@@ -45,22 +45,7 @@ ANOTHER_MODEL, CALIBRATION, INVERTED, PREPARATION, SAME_SAMPLES, GAIN, AGREEMENT
     "gain",
     "agreement",
 )
-KINDS = (
-    *(
-        CHANCE,
-        PART,
-        SLIP,
-        TRAINED,
-        STATISTICS,
-        FEW,
-        ONE_CLASS,
-        REPEATED,
-        MISSING_LABELS,
-        ROUNDED,
-        LIMITS,
-    ),
-    *(ANOTHER_MODEL, CALIBRATION, INVERTED, PREPARATION, SAME_SAMPLES, GAIN, AGREEMENT),
-)
+KINDS = (*_OF_REFERENCE, *_OF_FILE)
 
 
 @dataclass(frozen=True)
